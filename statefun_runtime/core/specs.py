@@ -1,0 +1,196 @@
+"""What a module declares, as values: endpoints, ingresses, egresses.
+
+`config` makes these from module.yaml, whatever format the file was written in; `app` builds the worker from
+them. Durations are seconds unless the name says otherwise.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from statefun_runtime.core.address import TypeName
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPattern:
+    """The function types an endpoint serves: one type, or with `name` None a whole namespace."""
+
+    namespace: str
+    name: str | None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{'*' if self.name is None else self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSpec:
+    """PEM files for https endpoints; every field is a location as the module wrote it."""
+
+    trust_cacerts: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    client_key_password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncTransport:
+    """`io.statefun.transports.v1/async`: every failure is retried until `call_s` has passed."""
+
+    call_s: float = 120.0
+    connect_s: float = 20.0
+    pool_ttl_s: float = 15.0
+    pool_size: int = 1024
+    payload_max_bytes: int = 32 * 1024 * 1024
+    tls: TlsSpec = field(default_factory=TlsSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class OkHttpTransport:
+    """`io.statefun.transports.v1/okhttp`: I/O errors and some statuses are retried until `call_s` has passed."""
+
+    call_s: float = 60.0
+    connect_s: float = 10.0
+    read_s: float = 10.0
+    write_s: float = 10.0
+
+
+Transport = AsyncTransport | OkHttpTransport
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """Where the functions of a pattern are served, and how they are called.
+
+    `batch_threshold` is maxNumBatchRequests: from so many waiting messages on an address counts as blocked;
+    0 or less means never.
+    """
+
+    pattern: FunctionPattern
+    url_template: str
+    batch_threshold: int = 1000
+    transport: Transport = field(default_factory=AsyncTransport)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOffsets:
+    """Start at the committed offsets of the consumer group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earliest:
+    """Start at the beginning of every topic partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """Start behind what is there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecificOffsets:
+    """Start at given offsets: (topic, topic partition, offset); the others at the group's offsets."""
+
+    offsets: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """Start at the first record whose timestamp is not before `timestamp_ms`; at the end if there is none."""
+
+    timestamp_ms: int
+
+
+StartupPosition = GroupOffsets | Earliest | Latest | SpecificOffsets | Date
+
+
+class OffsetReset(Enum):
+    """Where to go when a position does not exist at an application's first start."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRoute:
+    """Each record of `topic` goes, as a value of type `value_type`, to every target in this order."""
+
+    topic: str
+    value_type: str
+    targets: tuple[TypeName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaIngressSpec:
+    """A Kafka ingress; `properties` are written for the Java client, in the order of the file."""
+
+    id: TypeName
+    bootstrap_servers: str
+    group_id: str
+    routes: tuple[TopicRoute, ...]
+    offset_reset: OffsetReset = OffsetReset.LATEST
+    startup: StartupPosition = field(default_factory=Latest)
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+class DeliverySemantic(Enum):
+    """What a Kafka egress promises."""
+
+    NONE = "none"
+    AT_LEAST_ONCE = "at-least-once"
+    EXACTLY_ONCE = "exactly-once"
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaEgressSpec:
+    """A Kafka egress; `transaction_timeout_ms` is there with exactly-once only."""
+
+    id: TypeName
+    bootstrap_servers: str
+    delivery: DeliverySemantic = DeliverySemantic.AT_LEAST_ONCE
+    transaction_timeout_ms: int | None = None
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+PLAYGROUND_INGRESS = TypeName("io.statefun.playground", "ingress")
+PLAYGROUND_EGRESS = TypeName("io.statefun.playground", "egress")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaygroundIngressSpec:
+    """`PUT /namespace/name/id` on `port` (0: any free one)."""
+
+    port: int = 0
+    id: TypeName = PLAYGROUND_INGRESS
+
+
+@dataclass(frozen=True, slots=True)
+class PlaygroundEgressSpec:
+    """`GET /topic` on `port` pops one payload."""
+
+    port: int
+    topics: tuple[str, ...]
+    id: TypeName = PLAYGROUND_EGRESS
+
+
+IngressSpec = KafkaIngressSpec | PlaygroundIngressSpec
+EgressSpec = KafkaEgressSpec | PlaygroundEgressSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSpec:
+    """A whole application, checked: no duplicate patterns or ids, at least one ingress and one endpoint."""
+
+    endpoints: tuple[EndpointSpec, ...]
+    ingresses: tuple[IngressSpec, ...]
+    egresses: tuple[EgressSpec, ...]
+
+    def endpoint_for(self, function_type: TypeName) -> EndpointSpec | None:
+        """Return the endpoint of a function type: an exact binding first, else that of its namespace."""
+        namespace_wide = None
+        for endpoint in self.endpoints:
+            if endpoint.pattern.namespace != function_type.namespace:
+                continue
+            if endpoint.pattern.name == function_type.name:
+                return endpoint
+            if endpoint.pattern.name is None:
+                namespace_wide = endpoint
+        return namespace_wide
