@@ -1,0 +1,37 @@
+"""Files and flags become the core's dataclasses here, or problems that a person can act on."""
+
+from statefun_runtime.config.module import LoadedModule, load_module, parse_module
+from statefun_runtime.config.options import options_help
+from statefun_runtime.config.problems import (
+    Code,
+    ModuleError,
+    Problem,
+    Severity,
+    render,
+    summary,
+)
+from statefun_runtime.config.settings import (
+    LOG_LEVELS,
+    IgnoredOption,
+    Settings,
+    SettingsError,
+    read_settings,
+)
+
+__all__ = [
+    "LOG_LEVELS",
+    "Code",
+    "IgnoredOption",
+    "LoadedModule",
+    "ModuleError",
+    "Problem",
+    "Settings",
+    "SettingsError",
+    "Severity",
+    "load_module",
+    "options_help",
+    "parse_module",
+    "read_settings",
+    "render",
+    "summary",
+]

@@ -1,0 +1,249 @@
+"""The lean HTTP client: a pool of kept-alive connections for the requests of one function type.
+
+Connections are opened in steps as requests wait for them, and live for a bounded time, so that new servers behind
+a name get their share; the name is resolved for every new connection. More are opened only while demand is unmet
+and replies come slower than one pair of cores could make them: beyond that, more requests at a time only wait in
+the endpoint, while messages that wait here leave in larger batches.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import urlsplit
+
+from statefun_runtime.adapters.http_connection import Connection
+from statefun_runtime.core.backlog import Backlog
+from statefun_runtime.core.retry import Cause, Failure
+from statefun_runtime.ports.function_client import ReplyListener
+
+_CONNECTING_MAX = 64
+_AT_ONCE = 32
+_SWEEP_S = 0.02
+_REPLIES_PER_S_ENOUGH = 20_000
+_IDLE_SWEEP_S = 5.0
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class HttpClient:
+    """A FunctionClient over HTTP/1.1; `spawn` starts a connection attempt under the worker's own tasks."""
+
+    def __init__(
+        self,
+        url: str,
+        spawn: Spawn,
+        *,
+        connect_s: float,
+        pool_size: int,
+        pool_ttl_s: float,
+        payload_bytes_max: int,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        parts = urlsplit(url)
+        self._tls = tls if parts.scheme == "https" else None
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._head = _request_head(url)
+        self._spawn = spawn
+        self._connect_s = connect_s
+        self._pool_size = pool_size
+        self._pool_ttl_s = pool_ttl_s
+        self.payload_bytes_max = payload_bytes_max
+        self._loop = asyncio.get_running_loop()
+        self._heads: dict[bytes, Any] = {}
+        self._idle: list[Connection] = []
+        self._busy: dict[Connection, None] = {}
+        self._connecting = 0
+        self._wanted = 0
+        self._replies = 0
+        self._sweep_alarm: asyncio.TimerHandle | None = None
+        self._is_watching = False
+        self._swept_s = 0.0
+        self._is_closed = False
+        self._listener: ReplyListener
+
+    def attach(self, listener: ReplyListener) -> None:
+        """Tell who listens."""
+        self._listener = listener
+
+    def can_send(self, wanted: int) -> bool:
+        """Return whether an idle connection is there; else see to it that one will be."""
+        if self._idle:
+            return True
+        self._wanted = wanted
+        if not self._is_watching:
+            self._watch(self._loop.time())
+        self._open_more(_AT_ONCE)
+        return False
+
+    def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
+        """Send one request on an idle connection."""
+        connection = self._idle.pop()
+        self._busy[connection] = None
+        now_s = self._loop.time()
+        connection.send(self._head, backlog, body, now_s + limit_s)
+        if not self._is_watching:
+            self._watch(now_s)
+
+    def in_flight(self) -> int:
+        """Return how many requests are out."""
+        return len(self._busy)
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open."""
+        return len(self._idle) + len(self._busy)
+
+    def close(self) -> None:
+        """Close all connections; requests that are out are forgotten."""
+        self._is_closed = True
+        if self._sweep_alarm:
+            self._sweep_alarm.cancel()
+        for connection in (*self._idle, *self._busy):
+            connection.close()
+        self._idle.clear()
+        self._busy.clear()
+
+    # ── what connections tell ──
+
+    def responded(self, connection: Connection, backlog: Backlog, body: bytes) -> None:
+        """A success came in."""
+        self._replies += 1
+        self._put_back(connection)
+        self._listener.replied(backlog, body)
+        self._listener.has_room()
+
+    def broke(self, connection: Connection, backlog: Backlog, failure: Failure) -> None:
+        """A request is lost; the connection may be good."""
+        self._put_back(connection)
+        self._listener.failed(backlog, failure)
+        self._listener.has_room()
+
+    def closed(self, connection: Connection, backlog: Backlog | None, *, is_stale: bool) -> None:
+        """A connection is gone."""
+        if backlog is None:
+            if connection in self._idle:
+                self._idle.remove(connection)
+            return
+        self._busy.pop(connection, None)
+        if is_stale:
+            self._listener.went_stale(backlog)
+        else:
+            detail = "the connection was closed before a whole reply came"
+            self._listener.failed(backlog, Failure(Cause.DISCONNECT, detail))
+        self._listener.has_room()
+
+    def _put_back(self, connection: Connection) -> None:
+        del self._busy[connection]
+        if not connection.is_open:
+            return
+        if self._is_over_age(connection, self._loop.time()):
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _is_over_age(self, connection: Connection, now_s: float) -> bool:
+        return 0 < connection.dies_s <= now_s
+
+    # ── opening ──
+
+    def _open_more(self, total_max: int) -> None:
+        """Open connections for the requests that wait, up to a total and in steps."""
+        limit = min(total_max, self._pool_size)
+        room = limit - self.connection_count - self._connecting
+        count = min(self._wanted - self._connecting, room, _CONNECTING_MAX - self._connecting)
+        for _ in range(count):
+            self._connecting += 1
+            self._spawn(self._open())
+
+    async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(self._connect_s):
+                _, connection = await self._loop.create_connection(
+                    self._make_connection,
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                    server_hostname=self._host if self._tls else None,
+                )
+        except TimeoutError:
+            self._failed_to_open(f"no connection within {self._connect_s:g} s")
+        except (OSError, ssl.SSLError) as error:
+            self._failed_to_open(str(error) or type(error).__name__)
+        else:
+            self._opened(connection)
+        finally:
+            self._connecting -= 1
+
+    def _make_connection(self) -> Connection:
+        return Connection(self, self._heads)
+
+    def _opened(self, connection: Connection) -> None:
+        if self._is_closed:
+            connection.close()
+            return
+        now_s = self._loop.time()
+        if self._pool_ttl_s > 0:
+            connection.dies_s = now_s + self._pool_ttl_s + random.uniform(1, 3)
+        self._idle.append(connection)
+        self._listener.has_room()
+
+    def _failed_to_open(self, detail: str) -> None:
+        if not self._is_closed and not self.connection_count:
+            where = f"cannot connect to {self._host}:{self._port}: {detail}"
+            self._listener.unreachable(Failure(Cause.CONNECT, where))
+
+    # ── the sweep: one timer for all limits ──
+
+    def _watch(self, now_s: float) -> None:
+        """Requests are out or wanted: sweep often, until none is."""
+        if self._sweep_alarm:
+            self._sweep_alarm.cancel()
+        self._is_watching = True
+        self._swept_s = now_s
+        self._sweep_alarm = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweep_alarm = None
+        now_s = self._loop.time()
+        for connection in [c for c in self._busy if c.ends_s <= now_s]:
+            connection.expire()
+        elapsed_s = max(now_s - self._swept_s, 0.001)
+        if self._wanted and not self._idle and self._replies / elapsed_s < _REPLIES_PER_S_ENOUGH:
+            self._open_more(2 * self.connection_count + _AT_ONCE)
+        self._drop_old(now_s)
+        self._is_watching = bool(self._busy or self._connecting)
+        if self._is_watching or self._idle:
+            # With nothing out, come back only to close what got old.
+            pause_s = _SWEEP_S if self._is_watching else _IDLE_SWEEP_S
+            self._sweep_alarm = self._loop.call_later(pause_s, self._sweep)
+        self._replies, self._wanted, self._swept_s = 0, 0, now_s
+
+    def _drop_old(self, now_s: float) -> None:
+        for connection in [c for c in self._idle if self._is_over_age(c, now_s)]:
+            self._idle.remove(connection)
+            connection.close()
+
+
+def _request_head(url: str) -> bytes:
+    parts = urlsplit(url)
+    target = parts.path or "/"
+    if parts.query:
+        target += f"?{parts.query}"
+    if parts.fragment:
+        target += f"#{parts.fragment}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    if parts.port not in (None, 80, 443):
+        host += f":{parts.port}"
+    return (
+        f"POST {target} HTTP/1.1\r\n"
+        f"host: {host}\r\n"
+        "content-type: application/octet-stream\r\n"
+        "accept: application/octet-stream\r\n"
+        "accept-encoding: gzip,deflate\r\n"
+        "connection: keep-alive\r\n"
+        "user-agent: statefun\r\n"
+        "content-length: "
+    ).encode()

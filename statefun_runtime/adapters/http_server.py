@@ -1,0 +1,207 @@
+"""A small HTTP/1.1 server for the worker's own ports: ingress, egress, metrics and health.
+
+One handler answers all requests of a port, on the loop and at once; bodies have a maximum, heads too, and a request
+that is no proper HTTP gets a 400 and the end of its connection.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, cast
+from urllib.parse import unquote
+
+import httptools
+
+from statefun_runtime.errors import ConfigError
+
+_HEAD_BYTES_MAX = 64 * 1024
+_IDLE_S = 75.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request: `path` as it was sent, without query; header names in lower case, the first value of each."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+    def segments(self) -> list[str]:
+        """Return the parts of the path between slashes, percent-decoded; an encoded slash stays inside its part."""
+        return [unquote(part, errors="replace") for part in self.path.split("/")[1:]]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A response; the server adds length and connection headers."""
+
+    status: int
+    body: bytes = b""
+    content_type: str | None = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+class HttpServer:
+    """Listens on one port; `start` before, `close` after."""
+
+    def __init__(self, handler: Handler, *, host: str, port: int, body_bytes_max: int) -> None:
+        self._handler = handler
+        self._host = host
+        self._port = port
+        self._body_bytes_max = body_bytes_max
+        self._server: asyncio.AbstractServer | None = None
+        self._connections: set[_Connection] = set()
+
+    @property
+    def port(self) -> int:
+        """The port, also when any free one was asked for."""
+        return self._port
+
+    async def start(self, *, what: str) -> None:
+        """Listen; raise ConfigError if the port cannot be had. `what` names the user of the port."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                self._connect, self._host, self._port, backlog=1024
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"{what} cannot listen on {self._host}:{self._port}: {error.strerror or error}",
+                code="SF1020",
+                hint="choose another port, or end the process that has it",
+            ) from error
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    def _connect(self) -> "_Connection":
+        return _Connection(self._handler, self._connections, self._body_bytes_max)
+
+    async def close(self) -> None:
+        """Stop listening and close all connections."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.close()
+
+
+class _Connection(asyncio.Protocol):
+    """One client; requests are answered in the order in which they come."""
+
+    def __init__(self, handler: Handler, siblings: "set[_Connection]", body_bytes_max: int) -> None:
+        self._handler = handler
+        self._siblings = siblings
+        self._body_bytes_max = body_bytes_max
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._head_bytes = 0
+        self._parts: list[bytes] = []
+        self._body_bytes = 0
+        self._refused: HttpResponse | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._siblings.add(self)
+        self._wait()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._siblings.discard(self)
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def close(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _wait(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(_IDLE_S, self.close)
+
+    def data_received(self, data: bytes) -> None:
+        self._wait()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._respond(HttpResponse(400, b"upgrades are not supported\n"), keep_alive=False)
+        except httptools.HttpParserError as error:
+            if self._transport is not None and not self._transport.is_closing():
+                text = f"not a proper HTTP request: {error}\n"
+                self._respond(HttpResponse(400, text.encode()), keep_alive=False)
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value))
+        self._headers.setdefault(name.lower().decode("latin-1"), value.decode("latin-1").strip())
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > _HEAD_BYTES_MAX:
+            self._refused = HttpResponse(431, b"the request's head is too large\n")
+
+    def on_headers_complete(self) -> None:
+        size = self._headers.get("content-length", "0")
+        if size.isdecimal() and int(size) > self._body_bytes_max:
+            self._refuse_body()
+        elif (
+            self._headers.get("expect", "").lower() == "100-continue"
+            and self._transport is not None
+        ):
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, data: bytes) -> None:
+        self._body_bytes += len(data)
+        if self._body_bytes > self._body_bytes_max:
+            self._refuse_body()
+        else:
+            self._parts.append(data)
+
+    def _refuse_body(self) -> None:
+        if self._refused is None:
+            self._refused = HttpResponse(
+                413, f"the body is larger than {self._body_bytes_max} bytes\n".encode()
+            )
+            self._parts.clear()
+            self._respond(self._refused, keep_alive=False)
+
+    def on_message_complete(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        keep_alive = bool(self._parser.should_keep_alive())
+        response = self._refused or self._answer()
+        self._respond(response, keep_alive=keep_alive and self._refused is None)
+        self._reset()
+
+    def _answer(self) -> HttpResponse:
+        path, _, query = self._url.decode("latin-1").partition("?")
+        if not path.startswith("/"):
+            return HttpResponse(400, b"the request's target must be a path\n")
+        method = self._parser.get_method().decode()
+        return self._handler(HttpRequest(method, path, query, self._headers, b"".join(self._parts)))
+
+    def _respond(self, response: HttpResponse, *, keep_alive: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in response.headers]
+        if response.content_type is not None:
+            lines.append(f"Content-Type: {response.content_type}")
+        lines.append(f"Content-Length: {len(response.body)}")
+        lines.append(f"Connection: {'keep-alive' if keep_alive else 'close'}")
+        self._transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + response.body)
+        if not keep_alive:
+            self._transport.close()

@@ -1,0 +1,311 @@
+"""`io.statefun.kafka.v1/egress`: records leave in batches, at least once or without a promise.
+
+    emit ─▶ queue of one topic partition ─▶ one batch at a time ══▶ broker ─▶ acknowledged: forgotten
+                        ▲                                └─ failed: the same records again, in order
+                        └─ records that come meanwhile make the next batch
+
+What is not acknowledged stays here, and is handed to the checkpoint at a clean stop.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+
+from statefun_runtime.adapters.kafka_partitioner import Partitioner
+from statefun_runtime.adapters.kafka_properties import producer_arguments
+from statefun_runtime.adapters.wire import decode_kafka_record
+from statefun_runtime.core.messages import field as encode_field
+from statefun_runtime.core.messages import read_varint
+from statefun_runtime.core.samples import Kind, Sample
+from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
+from statefun_runtime.ports.egress import RecordRefused
+
+log = logging.getLogger("statefun.egress")
+
+RECORD_TYPENAME = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord"
+_RETRY_S = 0.5
+_FAILURES_FOR_NEW_PRODUCER = 3
+_LEAVE_S = 2.0
+_RECORD_OVERHEAD_BYTES = 70
+_TOPIC_NAME_MAX = 249
+
+Record = tuple[str, bytes | None, bytes]
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What waits for one topic partition; at most one batch of it is on its way."""
+
+    topic: str
+    partition: int
+    waiting: deque[Record] = field(default_factory=deque)
+    is_sending: bool = False
+
+
+class KafkaEgress:
+    """An EgressSink with semantic `none` or `at-least-once`."""
+
+    def __init__(self, spec: KafkaEgressSpec) -> None:
+        self._spec = spec
+        self._arguments = producer_arguments(spec)
+        self._record_bytes_max = self._arguments["max_request_size"] - _RECORD_OVERHEAD_BYTES
+        self._producer: Any = None
+        self._partitioner = Partitioner()
+        self._queues: dict[tuple[str, int], _Queue] = {}
+        self._ready: list[_Queue] = []
+        self._unknown: dict[str, deque[Record]] = {}
+        self._bytes = 0
+        self._is_wanted = asyncio.Event()
+        self._is_empty = asyncio.Event()
+        self._failures_in_a_row = 0
+        self._published = 0
+        self._refused = 0
+
+    async def start(self) -> None:
+        """There is nothing to listen on; the broker is waited for in `run`."""
+
+    def prepare(self, typename: str, value: bytes) -> Record:
+        """Check a KafkaProducerRecord; raise RecordRefused."""
+        if typename != RECORD_TYPENAME:
+            raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
+        try:
+            topic, key, content = decode_kafka_record(value)
+        except ValueError as error:
+            raise RecordRefused(str(error)) from error
+        if not topic or len(topic) > _TOPIC_NAME_MAX:
+            raise RecordRefused(f"{topic!r} is not the name of a topic")
+        if len(key) + len(content) > self._record_bytes_max:
+            raise RecordRefused(
+                f"a record of {len(key) + len(content)} bytes for topic '{topic}' is larger than "
+                f"max.request.size allows ({self._record_bytes_max})"
+            )
+        return topic, key or None, content
+
+    def emit(self, record: Record) -> None:
+        """Put a record into the queue of its topic partition."""
+        topic, key, content = record
+        self._bytes += len(content)
+        partition = self._partitioner.partition(topic, key)
+        if partition is None:
+            self._unknown.setdefault(topic, deque()).append(record)
+            self._is_wanted.set()
+            return
+        queue = self._queues.get((topic, partition))
+        if queue is None:
+            queue = self._queues[topic, partition] = _Queue(topic, partition)
+        queue.waiting.append(record)
+        if not queue.is_sending:
+            queue.is_sending = True
+            self._ready.append(queue)
+            self._is_wanted.set()
+
+    def backlog_bytes(self) -> int:
+        """Return the size of the values that are not acknowledged."""
+        return self._bytes
+
+    async def run(self) -> None:
+        """Connect, then carry records out until cancelled; waits for the broker, and says so."""
+        self._producer = await self._connect()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    await self._is_wanted.wait()
+                    self._is_wanted.clear()
+                    if self._failures_in_a_row >= _FAILURES_FOR_NEW_PRODUCER:
+                        await self._replace_producer()
+                    for topic in [t for t in self._unknown if not self._partitioner.is_asked(t)]:
+                        self._partitioner.ask(topic)
+                        tasks.create_task(self._learn_topic(topic))
+                    ready, self._ready = self._ready, []
+                    for queue in ready:
+                        tasks.create_task(self._send(queue))
+        finally:
+            await _leave(self._producer)
+
+    async def _connect(self) -> Any:
+        is_said = False
+        while True:
+            producer = AIOKafkaProducer(**self._arguments)
+            try:
+                await producer.start()
+            except (KafkaError, OSError) as error:
+                await _leave(producer)
+                if not is_said:
+                    is_said = True
+                    self._warn("waits for its broker", error)
+                await asyncio.sleep(_RETRY_S)
+            except asyncio.CancelledError:
+                await _leave(producer)
+                raise
+            else:
+                log.info(
+                    "egress %s is connected to %s", self._spec.id, self._spec.bootstrap_servers
+                )
+                return producer
+
+    async def _replace_producer(self) -> None:
+        """Some errors end a producer for good without saying so; what is not acknowledged is sent by a new one."""
+        log.warning("egress %s makes a new producer", self._spec.id)
+        await _leave(self._producer)
+        self._producer = await self._connect()
+        self._failures_in_a_row = 0
+
+    def _warn(self, what: str, error: Exception) -> None:
+        log.warning(
+            "egress %s (%s) %s: %s",
+            self._spec.id,
+            self._spec.bootstrap_servers,
+            what,
+            error or type(error).__name__,
+        )
+
+    async def _learn_topic(self, topic: str) -> None:
+        """Ask the broker how many partitions a topic has, until it says; then let its records go."""
+        is_said = False
+        while True:
+            try:
+                partitions = await self._producer.partitions_for(topic)
+                break
+            except KafkaError as error:
+                if not is_said:
+                    is_said = True
+                    self._warn(f"waits for topic '{topic}'", error)
+                await asyncio.sleep(_RETRY_S)
+        self._partitioner.learn(topic, len(partitions))
+        for record in self._unknown.pop(topic):
+            self._bytes -= len(record[2])
+            self.emit(record)
+
+    async def _send(self, queue: _Queue) -> None:
+        """Send what waits for a topic partition, a batch at a time, until nothing does."""
+        is_said = False
+        while queue.waiting:
+            batch, count = self._build(queue)
+            try:
+                sent = await self._producer.send_batch(
+                    batch, queue.topic, partition=queue.partition
+                )
+                await sent
+            except (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError) as error:
+                self._refuse(queue, count, error)
+            except KafkaError as error:
+                if self._spec.delivery is DeliverySemantic.NONE:
+                    self._take_off(queue, count)
+                    continue
+                if not is_said:
+                    is_said = True
+                    self._warn(
+                        f"tries topic {queue.topic}, partition {queue.partition} again and again",
+                        error,
+                    )
+                self._failures_in_a_row += 1
+                self._is_wanted.set()
+                await asyncio.sleep(_RETRY_S)
+            else:
+                self._take_off(queue, count)
+                self._published += count
+                self._failures_in_a_row = 0
+        queue.is_sending = False
+
+    def _build(self, queue: _Queue) -> tuple[Any, int]:
+        batch = self._producer.create_batch()
+        append, count = batch.append, 0
+        for _, key, content in queue.waiting:
+            if append(timestamp=None, key=key, value=content) is None:
+                break
+            count += 1
+        batch.close()
+        return batch, count
+
+    def _take_off(self, queue: _Queue, count: int) -> None:
+        waiting = queue.waiting
+        for _ in range(count):
+            self._bytes -= len(waiting.popleft()[2])
+        if not self._bytes:
+            self._is_empty.set()
+
+    def _refuse(self, queue: _Queue, count: int, error: Exception) -> None:
+        """The broker will never take this batch: only its first record is given up, for it to be told apart."""
+        self._refused += 1
+        log.error(
+            "egress %s: the broker refuses a batch of %d records for topic %s for good (%s); the first is dropped",
+            self._spec.id,
+            count,
+            queue.topic,
+            error or type(error).__name__,
+        )
+        self._take_off(queue, 1)
+
+    async def flush(self, timeout_s: float) -> None:
+        """Wait until everything is acknowledged, at most so long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._bytes:
+                    self._is_empty.clear()
+                    await self._is_empty.wait()
+        except TimeoutError:
+            log.warning(
+                "egress %s: %d bytes have not left; they are kept for the next start",
+                self._spec.id,
+                self._bytes,
+            )
+
+    def unpublished(self) -> list[bytes]:
+        """Return what is not acknowledged, by topic partition, in order."""
+        queues = [*(queue.waiting for queue in self._queues.values()), *self._unknown.values()]
+        return [_encode(record) for waiting in queues for record in waiting]
+
+    def restore(self, records: list[bytes]) -> None:
+        """Send what an earlier life could not."""
+        for record in records:
+            self.emit(_decode(record))
+
+    def samples(self) -> Iterator[Sample]:
+        """Return what was acknowledged, what the broker refused, and what waits."""
+        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
+        yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
+        waiting = sum(len(queue.waiting) for queue in self._queues.values())
+        waiting += sum(map(len, self._unknown.values()))
+        yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+
+    async def close(self) -> None:
+        """The producer leaves with `run`."""
+
+
+async def _leave(producer: Any) -> None:
+    try:
+        async with asyncio.timeout(_LEAVE_S):
+            await producer.stop()
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.debug("a producer left with an error: %s", error)
+
+
+def _encode(record: Record) -> bytes:
+    topic, key, content = record
+    return b"".join(
+        (
+            encode_field(b"", topic.encode()),
+            b"\x00" if key is None else encode_field(b"\x01", key),
+            content,
+        )
+    )
+
+
+def _decode(data: bytes) -> Record:
+    size, offset = read_varint(data, 0)
+    topic, offset = data[offset : offset + size].decode(), offset + size
+    if not data[offset]:
+        return topic, None, data[offset + 1 :]
+    size, offset = read_varint(data, offset + 1)
+    return topic, data[offset : offset + size], data[offset + size :]

@@ -1,0 +1,264 @@
+"""`io.statefun.kafka.v1/ingress`: reads topics and routes each record to the targets of its topic.
+
+Topic partitions are assigned by hand, all of them: positions belong to the checkpoint, the consumer group is only
+told about them. A split is held back by pausing its topic partition; records fetched ahead stay in the client.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import (
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+
+from statefun_runtime.adapters.kafka_properties import consumer_arguments
+from statefun_runtime.adapters.kafka_start import PositionVanished, resolve_start, split_name
+from statefun_runtime.core.function import Function
+from statefun_runtime.core.messages import IngressEncoder
+from statefun_runtime.core.samples import Kind, Sample
+from statefun_runtime.core.specs import KafkaIngressSpec, TopicRoute
+from statefun_runtime.errors import UnavailableError
+from statefun_runtime.ports.ingress import Router
+
+log = logging.getLogger("statefun.ingress")
+
+_POLL_MS = 500
+_RECORDS_PER_POLL = 2000
+_RETRY_S = 1.0
+_SKIPS_LOGGED_PER_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A topic's records: how they are encoded, and to whom they go."""
+
+    encoder: IngressEncoder
+    targets: tuple[Function, ...]
+    missing: tuple[str, ...]
+
+
+class KafkaIngress:
+    """An IngressSource whose splits are topic partitions."""
+
+    def __init__(self, spec: KafkaIngressSpec, router: Router, restored: dict[str, int]) -> None:
+        self._spec = spec
+        self._router = router
+        self._restored = restored
+        self._routes = {route.topic: self._route(route) for route in spec.routes}
+        self._positions: dict[TopicPartition, int] = {}
+        self._held: set[TopicPartition] = set()
+        self._consumer: Any = None
+        self._skip_lines = 0
+        self._skip_second = 0
+        self._received = 0
+        self._skipped: dict[str, int] = {}
+
+    def _route(self, route: TopicRoute) -> _Route:
+        found = [(target, self._router.resolve(target)) for target in route.targets]
+        return _Route(
+            IngressEncoder(route.value_type),
+            tuple(function for _, function in found if function is not None),
+            tuple(str(target) for target, function in found if function is None),
+        )
+
+    async def start(self) -> None:
+        """Connect, and seek to where reading begins; waits for broker and topics, and says so."""
+        is_said = False
+        while True:
+            try:
+                await self._connect()
+                return
+            except PositionVanished:
+                await self._leave()
+                raise
+            except (KafkaError, OSError, UnavailableError) as error:
+                await self._leave()
+                if not is_said:
+                    is_said = True
+                    log.warning("ingress %s waits: %s", self._spec.id, _words(error, self._spec))
+                await asyncio.sleep(_RETRY_S)
+
+    async def _connect(self) -> None:
+        self._consumer = AIOKafkaConsumer(**consumer_arguments(self._spec))
+        await self._consumer.start()
+        topic_partitions = await self._topic_partitions()
+        positions = await resolve_start(
+            self._consumer, self._spec, topic_partitions, self._restored
+        )
+        # Nothing may happen between these: the client would choose positions by itself.
+        self._consumer.assign(topic_partitions)
+        for topic_partition, offset in positions.items():
+            self._consumer.seek(topic_partition, offset)
+        self._positions = positions
+        log.info(
+            "ingress %s reads %d topic partitions of %s",
+            self._spec.id,
+            len(topic_partitions),
+            ", ".join(self._routes),
+        )
+
+    async def _topic_partitions(self) -> list[TopicPartition]:
+        client = self._consumer._client
+        topics = list(self._routes)
+        await client.set_topics(topics)
+        found = []
+        for topic in topics:
+            numbers = client.cluster.partitions_for_topic(topic)
+            if not numbers:
+                raise UnavailableError(f"topic '{topic}' does not exist", code="SF3002")
+            found += [TopicPartition(topic, number) for number in sorted(numbers)]
+        return found
+
+    async def run(self) -> None:
+        """Route records until cancelled."""
+        while True:
+            if not self._router.is_open():
+                await self._router.opened()
+            if self._held and not self._router.is_tight():
+                self._consumer.resume(*self._held)
+                self._held.clear()
+            try:
+                polled = await self._consumer.getmany(
+                    timeout_ms=_POLL_MS, max_records=_RECORDS_PER_POLL
+                )
+            except OffsetOutOfRangeError as error:
+                raise self._vanished(error) from error
+            except KafkaError as error:
+                log.warning("ingress %s: %s", self._spec.id, _words(error, self._spec))
+                await asyncio.sleep(_RETRY_S)
+                continue
+            for topic_partition, records in polled.items():
+                self._take(topic_partition, records)
+
+    def _take(self, topic_partition: TopicPartition, records: list[Any]) -> None:
+        """Route the records of one topic partition, in order."""
+        route = self._routes[topic_partition.topic]
+        if route.missing:
+            self._skip(
+                records, "unknown function type " + ", ".join(route.missing), "unknown-function"
+            )
+        deliver, encode, targets = self._router.deliver, route.encoder.encode, route.targets
+        function_id = ""
+        for record in records:
+            key, value = record.key, record.value
+            if key is None:
+                self._skip([record], "it has no key", "no-key")
+                continue
+            if value is None:
+                self._skip([record], "it has no value", "no-value")
+                continue
+            function_id = key.decode("utf-8", "replace")
+            invocation = encode(value)
+            for target in targets:
+                deliver(target, function_id, invocation)
+        self._positions[topic_partition] = records[-1].offset + 1
+        self._received += len(records)
+        if self._router.is_tight():
+            self._hold_if_blocked(topic_partition, records, targets)
+
+    def _hold_if_blocked(
+        self, topic_partition: TopicPartition, records: list[Any], targets: tuple[Function, ...]
+    ) -> None:
+        keys = {record.key for record in records if record.key is not None}
+        for key in keys:
+            function_id = key.decode("utf-8", "replace")
+            if any(self._router.holds_back(target, function_id) for target in targets):
+                self._consumer.pause(topic_partition)
+                self._held.add(topic_partition)
+                return
+
+    def _skip(self, records: list[Any], defect: str, reason: str) -> None:
+        self._skipped[reason] = self._skipped.get(reason, 0) + len(records)
+        for record in records:
+            second = int(asyncio.get_running_loop().time())
+            if second != self._skip_second:
+                self._skip_second, self._skip_lines = second, 0
+            self._skip_lines += 1
+            if self._skip_lines > _SKIPS_LOGGED_PER_S:
+                return
+            log.warning(
+                "ingress %s skipped a record: topic %s, partition %d, offset %d: %s",
+                self._spec.id,
+                record.topic,
+                record.partition,
+                record.offset,
+                defect,
+            )
+
+    def _vanished(self, error: OffsetOutOfRangeError) -> PositionVanished:
+        places = ", ".join(
+            f"topic {tp.topic}, partition {tp.partition}, offset {offset}"
+            for tp, offset in error.args[0].items()
+        )
+        return PositionVanished(
+            f"ingress '{self._spec.id}' cannot go on: the broker does not have {places} any more",
+            code="SF3003",
+            hint="records between that offset and the first one kept are lost; to go on without them, "
+            "start with a new state folder (--state-dir) and a startupPosition of your choice",
+        )
+
+    def positions(self) -> dict[str, int]:
+        """Return the offset of the next record of each topic partition."""
+        return {
+            split_name(tp.topic, tp.partition): offset for tp, offset in self._positions.items()
+        }
+
+    def samples(self) -> Iterator[Sample]:
+        """Return what was routed and skipped, and per split how many records are known and not routed."""
+        yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
+        for reason, count in self._skipped.items():
+            yield Sample(
+                "statefun_ingress_skipped",
+                Kind.COUNTER,
+                "records refused or skipped",
+                count,
+                {"reason": reason},
+            )
+        for topic_partition, offset in self._positions.items():
+            end = self._consumer.highwater(topic_partition) if self._consumer else None
+            lag = max(0, (end or 0) - offset)
+            split = split_name(topic_partition.topic, topic_partition.partition)
+            yield Sample(
+                "statefun_ingress_lag",
+                Kind.GAUGE,
+                "records known and not routed yet",
+                lag,
+                {"split": split},
+            )
+        yield Sample(
+            "statefun_ingress_held_splits",
+            Kind.GAUGE,
+            "splits held back for an address",
+            len(self._held),
+        )
+
+    async def close(self, positions: dict[str, int]) -> None:
+        """Tell the consumer group where reading goes on, for people to see; then leave."""
+        if self._consumer is not None and positions and self._positions:
+            try:
+                async with asyncio.timeout(5):
+                    await self._consumer.commit(self._positions)
+            except (KafkaError, TimeoutError) as error:
+                log.warning(
+                    "ingress %s could not tell its consumer group: %s", self._spec.id, error
+                )
+        await self._leave()
+
+    async def _leave(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
+
+
+def _words(error: Exception, spec: KafkaIngressSpec) -> str:
+    if isinstance(error, UnavailableError):
+        return error.message
+    if isinstance(error, TopicAuthorizationFailedError):
+        return f"not authorised to read {error}"
+    return f"broker {spec.bootstrap_servers}: {error or type(error).__name__}"

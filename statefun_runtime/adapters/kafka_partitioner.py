@@ -1,0 +1,61 @@
+"""Which topic partition a record goes to: by its key, as the Java client does; without one, in turn."""
+
+from itertools import count
+
+_KEYS_MAX = 200_000
+
+
+def murmur2(data: bytes) -> int:
+    """Return Kafka's murmur2 hash as an unsigned 32-bit number."""
+    mix, mask = 0x5BD1E995, 0xFFFFFFFF
+    size = len(data)
+    hashed = 0x9747B28C ^ size
+    whole = size & ~3
+    for offset in range(0, whole, 4):
+        block = int.from_bytes(data[offset : offset + 4], "little") * mix & mask
+        block = (block ^ block >> 24) * mix & mask
+        hashed = hashed * mix & mask ^ block
+    if whole < size:
+        hashed = (hashed ^ int.from_bytes(data[whole:], "little")) * mix & mask
+    hashed = (hashed ^ hashed >> 13) * mix & mask
+    return hashed ^ hashed >> 15
+
+
+class Partitioner:
+    """Knows how many partitions each topic has, and remembers where keys went."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._asked: set[str] = set()
+        self._of_key: dict[tuple[str, bytes], int] = {}
+        self._turn = count()
+
+    def is_asked(self, topic: str) -> bool:
+        """Return whether somebody is finding out about a topic."""
+        return topic in self._asked
+
+    def ask(self, topic: str) -> None:
+        """Remember that somebody is finding out."""
+        self._asked.add(topic)
+
+    def learn(self, topic: str, partition_count: int) -> None:
+        """A topic has so many partitions."""
+        self._asked.discard(topic)
+        self._counts[topic] = partition_count
+
+    def partition(self, topic: str, key: bytes | None) -> int | None:
+        """Return the topic partition for a key, or None if the topic is not known yet."""
+        if key is None:
+            partition_count = self._counts.get(topic)
+            return None if partition_count is None else next(self._turn) % partition_count
+        place = (topic, key)
+        found = self._of_key.get(place)
+        if found is None:
+            partition_count = self._counts.get(topic)
+            if partition_count is None:
+                return None
+            found = (murmur2(key) & 0x7FFFFFFF) % partition_count
+            if len(self._of_key) >= _KEYS_MAX:
+                self._of_key.clear()
+            self._of_key[place] = found
+        return found

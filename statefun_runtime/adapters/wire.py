@@ -1,0 +1,150 @@
+"""Decodes what functions answer and what egresses are given, with a lean schema of the wire contract.
+
+The field numbers are those of the contract (protos/); what is only passed on is declared as `bytes`, so that it is
+neither parsed nor changed. The classes live in a pool of their own: the default pool belongs to the application.
+"""
+
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from statefun_runtime.core.reply import (
+    DelayedMessage,
+    EgressMessage,
+    Incomplete,
+    Mutation,
+    OutgoingMessage,
+    Reply,
+    ReplyRefused,
+    Result,
+)
+from statefun_runtime.core.retry import Cause
+from statefun_runtime.core.state import UNSET_TYPENAME, ExpireMode, StateSpec
+
+# message: {field: (number, type)}; a type in capitals is another message, "*" in front means repeated.
+_SCHEMA: dict[str, dict[str, tuple[int, str]]] = {
+    "Address": {"namespace": (1, "string"), "type": (2, "string"), "id": (3, "string")},
+    "TypedValue": {"typename": (1, "string"), "value": (3, "bytes")},
+    "Mutation": {"kind": (1, "int32"), "name": (2, "string"), "value": (3, "bytes")},
+    "Invocation": {"target": (1, "Address"), "argument": (2, "bytes")},
+    "Delayed": {
+        "delay_ms": (1, "int64"),
+        "target": (2, "Address"),
+        "argument": (3, "bytes"),
+        "is_cancellation": (10, "bool"),
+        "token": (11, "string"),
+    },
+    "Egress": {"namespace": (1, "string"), "type": (2, "string"), "argument": (3, "TypedValue")},
+    "Result": {
+        "mutations": (1, "*Mutation"),
+        "messages": (2, "*Invocation"),
+        "delayed": (3, "*Delayed"),
+        "egress": (4, "*Egress"),
+    },
+    "Expiration": {"mode": (1, "int32"), "after_ms": (2, "int64")},
+    "Spec": {"name": (1, "string"), "expiration": (2, "Expiration"), "typename": (3, "string")},
+    "Missing": {"specs": (1, "*Spec")},
+    "FromFunction": {"result": (100, "Result"), "incomplete": (101, "Missing")},
+    # The key is text in the contract; SDKs put any bytes there.
+    "KafkaRecord": {"key": (1, "bytes"), "value": (2, "bytes"), "topic": (3, "string")},
+}
+_PACKAGE = "statefun.runtime.wire"
+
+
+def _build_classes() -> dict[str, Any]:
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name="statefun/runtime/wire.proto", package=_PACKAGE, syntax="proto3"
+    )
+    for message_name, fields in _SCHEMA.items():
+        message = file.message_type.add(name=message_name)
+        for field_name, (number, kind) in fields.items():
+            added = message.field.add(name=field_name, number=number, label=kinds.LABEL_OPTIONAL)
+            if kind.startswith("*"):
+                added.label = kinds.LABEL_REPEATED
+            kind = kind.removeprefix("*")
+            if kind in _SCHEMA:
+                added.type, added.type_name = kinds.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
+            else:
+                added.type = kinds.Type.Value(f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        for name in _SCHEMA
+    }
+
+
+_CLASSES = _build_classes()
+_FromFunction = _CLASSES["FromFunction"]
+_KafkaRecord = _CLASSES["KafkaRecord"]
+_DELETE, _MODIFY = 0, 1
+
+
+def decode_reply(body: bytes) -> Reply:
+    """Decode a FromFunction; raise ReplyRefused if it is none. An empty body is a result without effects."""
+    try:
+        reply = _FromFunction.FromString(body)
+    except DecodeError as error:
+        raise ReplyRefused(
+            Cause.BAD_REPLY, f"the reply is not a FromFunction message ({len(body)} bytes: {error})"
+        ) from error
+    if reply.HasField("incomplete"):
+        return Incomplete(tuple(_spec(spec) for spec in reply.incomplete.specs))
+    result = reply.result
+    return Result(
+        [_message(message) for message in result.messages],
+        [_delayed(message) for message in result.delayed],
+        [
+            EgressMessage(m.namespace, m.type, (a := m.argument).typename, a.value)
+            for m in result.egress
+        ],
+        [_mutation(mutation) for mutation in result.mutations],
+    )
+
+
+def decode_kafka_record(value: bytes) -> tuple[str, bytes, bytes]:
+    """Return topic, key and value of an encoded KafkaProducerRecord; raise ValueError if it is none."""
+    try:
+        record = _KafkaRecord.FromString(value)
+    except DecodeError as error:
+        raise ValueError(f"not a KafkaProducerRecord message: {error}") from error
+    return record.topic, record.key, record.value
+
+
+def _message(message: Any) -> OutgoingMessage:
+    target = message.target
+    return OutgoingMessage(target.namespace, target.type, target.id, message.argument)
+
+
+def _delayed(message: Any) -> DelayedMessage:
+    target = message.target
+    return DelayedMessage(
+        message.delay_ms,
+        target.namespace,
+        target.type,
+        target.id,
+        message.argument,
+        message.is_cancellation,
+        message.token,
+    )
+
+
+def _mutation(mutation: Any) -> Mutation:
+    if mutation.kind == _MODIFY:
+        return Mutation(mutation.name, mutation.value)
+    if mutation.kind == _DELETE:
+        return Mutation(mutation.name, None)
+    raise ReplyRefused(
+        Cause.BAD_STATE,
+        f"state {mutation.name!r} has an unknown kind of change ({mutation.kind}); is the SDK newer than the worker?",
+    )
+
+
+def _spec(spec: Any) -> StateSpec:
+    try:
+        mode = ExpireMode(spec.expiration.mode)
+    except ValueError:
+        mode = ExpireMode.NONE
+    return StateSpec(spec.name, spec.typename or UNSET_TYPENAME, mode, spec.expiration.after_ms)

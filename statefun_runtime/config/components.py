@@ -1,0 +1,174 @@
+"""Components: the table of kinds, and how one document of a module becomes the spec of its kind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from statefun_runtime.config.draft import ComponentSpec, ModuleDraft, Role
+from statefun_runtime.config.endpoints import (
+    ENDPOINT_V1,
+    ENDPOINT_V2,
+    read_endpoint_v1,
+    read_endpoint_v2,
+)
+from statefun_runtime.config.fields import Fields, Shape
+from statefun_runtime.config.kafka import (
+    KAFKA_EGRESS,
+    KAFKA_INGRESS,
+    read_kafka_egress,
+    read_kafka_ingress,
+)
+from statefun_runtime.config.playground import (
+    EGRESS_SHAPE,
+    INGRESS_SHAPE,
+    read_playground_egress,
+    read_playground_ingress,
+)
+from statefun_runtime.config.positions import MapNode, Node, Scalar, describe, is_null
+from statefun_runtime.config.problems import Code, nearest
+from statefun_runtime.core.address import TypeName
+
+COMPONENT = Shape("component", ("kind", "spec"))
+_FORM = "a component is a mapping with the fields 'kind' and 'spec'"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a `kind:` means: the shape of its spec, the field that names it, and its reader.
+
+    A kind without a reader is known and refused.
+    """
+
+    name: str
+    role: Role
+    shape: Shape
+    named_by: str | None = None
+    read: Callable[[Fields], ComponentSpec | None] | None = None
+
+
+_KINESIS_IN = Shape("Kinesis ingress", ())
+_KINESIS_OUT = Shape("Kinesis egress", ())
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "io.statefun.endpoints.v2/http",
+            Role.ENDPOINT,
+            ENDPOINT_V2,
+            "functions",
+            read_endpoint_v2,
+        ),
+        Kind(
+            "io.statefun.endpoints.v1/http",
+            Role.ENDPOINT,
+            ENDPOINT_V1,
+            "functions",
+            read_endpoint_v1,
+        ),
+        Kind("io.statefun.kafka.v1/ingress", Role.INGRESS, KAFKA_INGRESS, "id", read_kafka_ingress),
+        Kind("io.statefun.kafka.v1/egress", Role.EGRESS, KAFKA_EGRESS, "id", read_kafka_egress),
+        Kind("io.statefun.kinesis.v1/ingress", Role.INGRESS, _KINESIS_IN),
+        Kind("io.statefun.kinesis.v1/egress", Role.EGRESS, _KINESIS_OUT),
+        Kind(
+            "io.statefun.playground.v1/ingress",
+            Role.INGRESS,
+            INGRESS_SHAPE,
+            read=read_playground_ingress,
+        ),
+        Kind(
+            "io.statefun.playground.v1/egress",
+            Role.EGRESS,
+            EGRESS_SHAPE,
+            read=read_playground_egress,
+        ),
+    )
+}
+
+
+def read_component(document: Node, kinds: Mapping[str, Kind], draft: ModuleDraft) -> None:
+    """Read one document that is not null, and add what it declares to the draft."""
+    if not isinstance(document, MapNode):
+        message = f"this document is {describe(document)}, not a component"
+        draft.error(document.place, Code.NOT_A_COMPONENT, message, _FORM)
+        return
+    kind = _read_kind(document, kinds, draft)
+    spec = _read_spec(document, draft)
+    Fields(document, COMPONENT.noun, draft).allow_only(COMPONENT)
+    if kind is None:
+        return
+    draft.has_role(kind.role)
+    if kind.read is None:
+        message = f"a {kind.shape.noun} is not supported yet"
+        place = document.entries["kind"].value.place
+        draft.error(place, Code.NOT_SUPPORTED_YET, message, "take this component out to go on")
+    elif spec is not None:
+        _read_as(kind, spec, kind.read, draft)
+
+
+def _read_as(
+    kind: Kind,
+    spec: MapNode,
+    read: Callable[[Fields], ComponentSpec | None],
+    draft: ModuleDraft,
+) -> None:
+    name = spec.entries.get(kind.named_by or "")
+    label = kind.shape.noun
+    if name is not None and isinstance(name.value, Scalar) and not is_null(name.value):
+        label = f"{label} {name.value.text!r}"
+    fields = Fields(spec, label, draft)
+    fields.allow_only(kind.shape)
+    component = read(fields)
+    if component is not None:
+        draft.add(component)
+
+
+def _read_kind(document: MapNode, kinds: Mapping[str, Kind], draft: ModuleDraft) -> Kind | None:
+    entry = document.entries.get("kind")
+    if entry is None or is_null(entry.value):
+        place = document.place if entry is None else entry.place
+        draft.error(place, Code.NOT_A_COMPONENT, "this document has no 'kind'", _FORM)
+        return None
+    if not isinstance(entry.value, Scalar):
+        message = f"'kind' must be text, found {describe(entry.value)}"
+        draft.error(entry.value.place, Code.WRONG_VALUE, message)
+        return None
+    return _find_kind(entry.value, kinds, draft)
+
+
+def _find_kind(scalar: Scalar, kinds: Mapping[str, Kind], draft: ModuleDraft) -> Kind | None:
+    try:
+        name = str(TypeName.parse(scalar.text))
+    except ValueError as error:
+        draft.error(scalar.place, Code.BAD_TYPENAME, f"kind {error}")
+        name = scalar.text
+    else:
+        if name in kinds:
+            return kinds[name]
+        near = nearest(name, kinds)
+        hint = f"did you mean {near!r}?" if near else f"the kinds are {', '.join(kinds)}"
+        draft.error(scalar.place, Code.UNKNOWN_KIND, f"unknown kind {scalar.text!r}", hint)
+    _count_as_nearest(name, kinds, draft)
+    return None
+
+
+def _count_as_nearest(name: str, kinds: Mapping[str, Kind], draft: ModuleDraft) -> None:
+    """Let a misspelt kind count with the role it was most likely meant to have."""
+    near = nearest(name, kinds)
+    if near is not None:
+        draft.has_role(kinds[near].role)
+
+
+def _read_spec(document: MapNode, draft: ModuleDraft) -> MapNode | None:
+    entry = document.entries.get("spec")
+    if entry is None:
+        draft.error(document.place, Code.NOT_A_COMPONENT, "this document has no 'spec'", _FORM)
+    elif is_null(entry.value):
+        is_beside = len(document.entries) > len(COMPONENT.fields)
+        hint = "indent the fields of 'spec' so that they stand below it" if is_beside else _FORM
+        draft.error(entry.place, Code.NOT_A_COMPONENT, "'spec' has no value", hint)
+    elif isinstance(entry.value, MapNode):
+        return entry.value
+    else:
+        message = f"'spec' must be a mapping, found {describe(entry.value)}"
+        draft.error(entry.value.place, Code.WRONG_VALUE, message)
+    return None

@@ -1,0 +1,134 @@
+"""What has been read of a module so far: its components, its problems, and who defined what where."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from statefun_runtime.config.problems import (
+    Code,
+    Place,
+    Problem,
+    Severity,
+    Source,
+    did_you_mean,
+)
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.specs import (
+    EgressSpec,
+    EndpointSpec,
+    FunctionPattern,
+    IngressSpec,
+    KafkaIngressSpec,
+    ModuleSpec,
+    PlaygroundIngressSpec,
+)
+
+ComponentSpec = EndpointSpec | IngressSpec | EgressSpec
+
+_PATTERNS_SHOWN_MAX = 8
+
+
+class Role(Enum):
+    """What a component is to the application; the values are how messages say it."""
+
+    ENDPOINT = "endpoint"
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+_NEEDED = (
+    (Role.INGRESS, "io.statefun.kafka.v1/ingress"),
+    (Role.ENDPOINT, "io.statefun.endpoints.v2/http"),
+)
+
+
+@dataclass(slots=True)
+class ModuleDraft:
+    """Collects what the readers of components find; they report here and go on.
+
+    A component with errors still counts with its role, and its ids still count as defined, so that one
+    mistake does not make others look like mistakes.
+    """
+
+    source: Source
+    problems: list[Problem] = field(default_factory=list)
+    _components: list[ComponentSpec] = field(default_factory=list)
+    _roles: set[Role] = field(default_factory=set)
+    _defined: dict[tuple[str, str], Place] = field(default_factory=dict)
+    _patterns: list[FunctionPattern] = field(default_factory=list)
+    _targets: list[tuple[TypeName, Place]] = field(default_factory=list)
+    _is_every_pattern_known: bool = True
+
+    def error(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
+        self.problems.append(self.source.problem(place, code, message, hint=hint))
+
+    def warn(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
+        self.problems.append(
+            self.source.problem(place, code, message, hint=hint, severity=Severity.WARNING)
+        )
+
+    def has_role(self, role: Role) -> None:
+        """Note that the file has a component of this role, whether it could be read or not."""
+        self._roles.add(role)
+
+    def add(self, spec: ComponentSpec) -> None:
+        self._components.append(spec)
+
+    def define(self, noun: str, name: str, place: Place) -> None:
+        """Note that something is defined here; report it if it was defined before."""
+        first = self._defined.get((noun, name))
+        if first is None:
+            self._defined[noun, name] = place
+        else:
+            message = f"{noun} {name!r} is defined twice; first at {self.source.at(first)}"
+            self.error(place, Code.DEFINED_TWICE, message)
+
+    def serve(self, pattern: FunctionPattern | None, place: Place) -> None:
+        """Note what an endpoint serves; None if its pattern could not be read."""
+        if pattern is None:
+            self._is_every_pattern_known = False
+            return
+        self.define("function pattern", str(pattern), place)
+        self._patterns.append(pattern)
+
+    def route(self, target: TypeName, place: Place) -> None:
+        """Note that an ingress sends messages to a function type."""
+        self._targets.append((target, place))
+
+    def check_whole(self) -> None:
+        """Report what can only be seen when every component has been read."""
+        for role, example in _NEEDED:
+            if role not in self._roles:
+                message = f"no {role.value} is defined"
+                hint = f"add a component of a kind such as {example}"
+                self.error(Place(1, 1), Code.NOTHING_TO_RUN, message, hint)
+        if self._patterns and self._is_every_pattern_known:
+            for target, place in self._targets:
+                self._check_served(target, place)
+
+    def _check_served(self, target: TypeName, place: Place) -> None:
+        namespaces = {p.namespace for p in self._patterns if p.name is None}
+        patterns = list(dict.fromkeys(map(str, self._patterns)))
+        if target.namespace in namespaces or str(target) in patterns:
+            return
+        shown = ", ".join(patterns[:_PATTERNS_SHOWN_MAX])
+        if len(patterns) > _PATTERNS_SHOWN_MAX:
+            shown += ", …"
+        hint = did_you_mean(str(target), patterns)
+        hint = f"{hint} endpoints serve {shown}" if hint else f"endpoints serve {shown}"
+        message = f"no endpoint serves the target {str(target)!r}"
+        self.warn(place, Code.UNSERVED_TARGET, message, hint)
+
+    def spec(self) -> ModuleSpec:
+        """Return the module; only to be called when nothing was an error."""
+        endpoints: list[EndpointSpec] = []
+        ingresses: list[IngressSpec] = []
+        egresses: list[EgressSpec] = []
+        for component in self._components:
+            match component:
+                case EndpointSpec():
+                    endpoints.append(component)
+                case KafkaIngressSpec() | PlaygroundIngressSpec():
+                    ingresses.append(component)
+                case _:
+                    egresses.append(component)
+        return ModuleSpec(tuple(endpoints), tuple(ingresses), tuple(egresses))

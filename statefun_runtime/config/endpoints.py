@@ -1,0 +1,120 @@
+"""HTTP endpoints: `io.statefun.endpoints.v2/http` and `io.statefun.endpoints.v1/http`."""
+
+import re
+from urllib.parse import urlsplit
+
+from statefun_runtime.config.fields import Fields, Shape
+from statefun_runtime.config.positions import Scalar
+from statefun_runtime.config.problems import Code
+from statefun_runtime.config.transports import TIMEOUTS, read_okhttp, read_transport
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.specs import EndpointSpec, FunctionPattern
+
+_COMMON = ("functions", "urlPathTemplate", "maxNumBatchRequests")
+_BATCH_THRESHOLD = 1000
+_INT_MIN = -(2**31)
+
+ENDPOINT_V2 = Shape(
+    "HTTP endpoint",
+    (*_COMMON, "transport"),
+    advice={
+        **dict.fromkeys(
+            ("timeouts", "call", "connect", "pool_ttl", "pool_size", "payload_max_bytes"),
+            "it belongs below 'transport'",
+        ),
+    },
+)
+ENDPOINT_V1 = Shape(
+    "HTTP endpoint",
+    (*_COMMON, TIMEOUTS),
+    advice={"transport": "only io.statefun.endpoints.v2/http has transports"},
+)
+
+_NAME_PLACEHOLDER = "{function.name}"
+_URL = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
+_URL_FORM = "write it like http://functions:8000/statefun; {function.name} stands for the name"
+
+
+def read_endpoint_v2(fields: Fields) -> EndpointSpec | None:
+    pattern = _read_pattern(fields)
+    url_template = _read_url_template(fields)
+    threshold = fields.integer("maxNumBatchRequests", low=_INT_MIN)
+    transport = read_transport(fields)
+    if pattern is None or url_template is None or transport is None:
+        return None
+    threshold = _BATCH_THRESHOLD if threshold is None else threshold
+    return EndpointSpec(pattern, url_template, threshold, transport)
+
+
+def read_endpoint_v1(fields: Fields) -> EndpointSpec | None:
+    pattern = _read_pattern(fields)
+    url_template = _read_url_template(fields)
+    threshold = fields.integer("maxNumBatchRequests", low=_INT_MIN, allow_quotes=False)
+    transport = read_okhttp(fields)
+    if pattern is None or url_template is None:
+        return None
+    threshold = _BATCH_THRESHOLD if threshold is None else threshold
+    return EndpointSpec(pattern, url_template, threshold, transport)
+
+
+def _read_pattern(fields: Fields) -> FunctionPattern | None:
+    scalar = fields.scalar("functions", required=True)
+    pattern = None if scalar is None else _parse_pattern(fields, scalar)
+    fields.draft.serve(pattern, fields.place if scalar is None else scalar.place)
+    return pattern
+
+
+def _parse_pattern(fields: Fields, scalar: Scalar) -> FunctionPattern | None:
+    try:
+        typename = TypeName.parse(scalar.text)
+    except ValueError:
+        typename = None
+    if typename is not None and "*" not in typename.namespace:
+        if typename.name == "*":
+            return FunctionPattern(typename.namespace, None)
+        if "*" not in typename.name:
+            return FunctionPattern(typename.namespace, typename.name)
+    message = f"functions {scalar.text!r} is not of the form 'namespace/name' or 'namespace/*'"
+    fields.draft.error(scalar.place, Code.BAD_TYPENAME, message)
+    return None
+
+
+def _read_url_template(fields: Fields) -> str | None:
+    scalar = fields.scalar("urlPathTemplate", required=True)
+    if scalar is None:
+        return None
+    template = scalar.text
+    if template.startswith(("http+unix:", "https+unix:")):
+        message = f"urlPathTemplate {template!r} is a unix domain socket"
+        hint = "they are not supported yet; use an http:// or https:// URL"
+        fields.draft.error(scalar.place, Code.NOT_SUPPORTED_YET, message, hint)
+        return None
+    reason = _why_not_url(template.replace(_NAME_PLACEHOLDER, "name"))
+    if reason is not None:
+        message = f"urlPathTemplate {template!r} {reason}"
+        fields.draft.error(scalar.place, Code.BAD_URL, message, _URL_FORM)
+        return None
+    return template
+
+
+def _why_not_url(url: str) -> str | None:
+    if "${" in url:
+        return "has a ${…} placeholder, which nothing replaces"
+    if "{" in url:
+        return f"has a placeholder that is not {_NAME_PLACEHOLDER}"
+    legal = _URL.match(url)
+    assert legal is not None
+    if legal.end() < len(url):
+        return f"has the character {url[legal.end()]!r}, which must be percent-encoded in a URL"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return f"is not a URL: {error}"
+    if parts.scheme not in ("http", "https"):
+        return "does not begin with http:// or https://"
+    if not parts.hostname:
+        return "names no host"
+    if port == 0:
+        return "has the port 0"
+    return None

@@ -1,0 +1,196 @@
+"""`io.statefun.kafka.v1/ingress` and `io.statefun.kafka.v1/egress`."""
+
+import re
+from collections.abc import Mapping
+
+from statefun_runtime.config.fields import Fields, Shape
+from statefun_runtime.config.problems import Code, Place
+from statefun_runtime.config.startup import read_startup_position
+from statefun_runtime.config.topics import read_routes
+from statefun_runtime.config.units import DURATION_FORM
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.specs import (
+    DeliverySemantic,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    OffsetReset,
+)
+
+KAFKA_INGRESS = Shape(
+    "Kafka ingress",
+    (
+        "id",
+        "address",
+        "consumerGroupId",
+        "topics",
+        "autoOffsetResetPosition",
+        "startupPosition",
+        "properties",
+    ),
+    advice={"deliverySemantic": "only an egress has it"},
+)
+KAFKA_EGRESS = Shape(
+    "Kafka egress",
+    ("id", "address", "deliverySemantic", "properties"),
+    advice={
+        "topics": "a function names the topic in each record",
+        **dict.fromkeys(
+            ("transactionTimeout", "transactionTimeoutMillis"),
+            "it belongs below 'deliverySemantic'",
+        ),
+    },
+)
+DELIVERY_SHAPE = Shape(
+    "deliverySemantic", ("type", "transactionTimeout", "transactionTimeoutMillis")
+)
+
+_BOOTSTRAP_SERVERS = "bootstrap.servers"
+_GROUP_ID = "group.id"
+_CONSUMER_IGNORED = {
+    "auto.offset.reset": "the field 'autoOffsetResetPosition' decides it",
+    "enable.auto.commit": "positions are kept with the state, not committed by a timer",
+    "key.deserializer": "keys are read as UTF-8 text",
+    "value.deserializer": "values are passed on as bytes",
+}
+_PRODUCER_IGNORED = {
+    "transactional.id": "the worker names its transactions itself",
+    "key.serializer": "keys are written as UTF-8 text",
+    "value.serializer": "values are written as bytes",
+}
+_SERVER = re.compile(r"(?:[0-9A-Za-z\-%._]+://)?(?:\[[0-9A-Za-z%.:]+\]|[0-9A-Za-z\-%._]+):[0-9]+")
+_TRANSACTION_TIMEOUT_MAX_MS = 2**31 - 1
+
+_Properties = dict[str, tuple[str, Place]]
+
+
+def read_kafka_ingress(fields: Fields) -> KafkaIngressSpec | None:
+    ingress_id = read_id(fields, "ingress id")
+    properties = _read_properties(fields, _CONSUMER_IGNORED)
+    servers = _read_servers(fields, properties)
+    group_id = _field_or_property(fields, "consumerGroupId", _GROUP_ID, properties)
+    routes = read_routes(fields)
+    choices = [reset.value for reset in OffsetReset]
+    reset = fields.choice("autoOffsetResetPosition", choices, ignore_case=True)
+    startup = read_startup_position(fields, {route.topic for route in routes})
+    if ingress_id is None or servers is None or group_id is None or startup is None:
+        return None
+    return KafkaIngressSpec(
+        id=ingress_id,
+        bootstrap_servers=servers,
+        group_id=group_id[0],
+        routes=routes,
+        offset_reset=OffsetReset.LATEST if reset is None else OffsetReset(reset),
+        startup=startup,
+        properties=_as_pairs(properties),
+    )
+
+
+def read_kafka_egress(fields: Fields) -> KafkaEgressSpec | None:
+    egress_id = read_id(fields, "egress id")
+    properties = _read_properties(fields, _PRODUCER_IGNORED)
+    servers = _read_servers(fields, properties)
+    delivery, timeout_ms = _read_delivery(fields)
+    if timeout_ms is not None:
+        _ignore(fields, "transaction.timeout.ms", "'deliverySemantic' decides it", properties)
+    if egress_id is None or servers is None:
+        return None
+    return KafkaEgressSpec(egress_id, servers, delivery, timeout_ms, _as_pairs(properties))
+
+
+def read_id(fields: Fields, noun: str) -> TypeName | None:
+    """Read the id of an ingress or egress, and note that it is taken."""
+    scalar = fields.scalar("id", required=True)
+    typename = None if scalar is None else fields.parse_typename(noun, scalar)
+    if scalar is not None and typename is not None:
+        fields.draft.define(noun, str(typename), scalar.place)
+    return typename
+
+
+def _read_properties(fields: Fields, ignored: Mapping[str, str]) -> _Properties:
+    """Read Kafka's own properties; of two with one name the last one counts."""
+    properties: _Properties = {}
+    for item in fields.pairs("properties"):
+        if item.key in properties:
+            message = f"property {item.key!r} is there twice; this last one counts"
+            fields.draft.warn(item.place, Code.IGNORED, message)
+        properties[item.key] = (item.value.text, item.place)
+    if properties.get("enable.auto.commit", ("", None))[0] == "false":
+        del properties["enable.auto.commit"]
+    for name, reason in ignored.items():
+        _ignore(fields, name, reason, properties)
+    return properties
+
+
+def _ignore(fields: Fields, name: str, reason: str, properties: _Properties) -> None:
+    found = properties.pop(name, None)
+    if found is not None:
+        message = f"property {name!r} is ignored: {reason}"
+        fields.draft.warn(found[1], Code.IGNORED, message)
+
+
+def _as_pairs(properties: _Properties) -> tuple[tuple[str, str], ...]:
+    return tuple((name, text) for name, (text, _) in properties.items())
+
+
+def _read_servers(fields: Fields, properties: _Properties) -> str | None:
+    found = _field_or_property(fields, "address", _BOOTSTRAP_SERVERS, properties)
+    if found is None:
+        return None
+    servers, place = found
+    for server in filter(None, map(str.strip, servers.split(","))):
+        if not _SERVER.fullmatch(server):
+            message = f"{server!r} is not of the form 'host:port'"
+            hint = "write it like kafka-1:9092,kafka-2:9092"
+            fields.draft.error(place, Code.WRONG_VALUE, message, hint)
+    return servers
+
+
+def _field_or_property(
+    fields: Fields, name: str, property_name: str, properties: _Properties
+) -> tuple[str, Place] | None:
+    """Return the field, or the property that stands for it; the field wins."""
+    if property_name in properties and fields.find(name) is None:
+        return properties.pop(property_name)
+    scalar = fields.scalar(name, required=True)
+    _ignore(fields, property_name, f"the field {name!r} decides it", properties)
+    return None if scalar is None else (scalar.text, scalar.place)
+
+
+def _read_delivery(egress: Fields) -> tuple[DeliverySemantic, int | None]:
+    """Return the semantic, and with exactly-once the transaction timeout in milliseconds."""
+    fields = egress.mapping("deliverySemantic", DELIVERY_SHAPE)
+    if fields is None:
+        return DeliverySemantic.AT_LEAST_ONCE, None
+    chosen = fields.choice("type", [semantic.value for semantic in DeliverySemantic])
+    delivery = DeliverySemantic.AT_LEAST_ONCE if chosen is None else DeliverySemantic(chosen)
+    timeout_ms = _read_transaction_timeout_ms(fields)
+    if delivery is not DeliverySemantic.EXACTLY_ONCE:
+        return delivery, None
+    is_there = any(fields.find(n) for n in ("transactionTimeout", "transactionTimeoutMillis"))
+    if not is_there:
+        message = "exactly-once needs a 'transactionTimeout'"
+        hint = (
+            "add 'transactionTimeout: 15min'; the broker's transaction.max.timeout.ms is the limit"
+        )
+        fields.draft.error(fields.value_place("type"), Code.CONTRADICTION, message, hint)
+    return delivery, timeout_ms
+
+
+def _read_transaction_timeout_ms(fields: Fields) -> int | None:
+    timeout_ns = fields.positive_duration_ns("transactionTimeout")
+    millis = fields.find("transactionTimeoutMillis")
+    if millis is not None:
+        if fields.find("transactionTimeout") is not None:
+            message = "'transactionTimeout' is ignored, because 'transactionTimeoutMillis' is there"
+            place = fields.value_place("transactionTimeout")
+            fields.draft.warn(place, Code.IGNORED, message, "leave 'transactionTimeoutMillis' out")
+        return fields.integer("transactionTimeoutMillis", low=1)
+    if timeout_ns is None:
+        return None
+    timeout_ms = timeout_ns // 1_000_000
+    if 1 <= timeout_ms <= _TRANSACTION_TIMEOUT_MAX_MS:
+        return timeout_ms
+    message = "transactionTimeout must be at least 1ms and less than 25 days"
+    place = fields.value_place("transactionTimeout")
+    fields.draft.error(place, Code.BAD_TIME, message, DURATION_FORM)
+    return None

@@ -1,0 +1,174 @@
+"""How an endpoint is called: the transports `async` and `okhttp` with their properties."""
+
+from statefun_runtime.config.fields import Fields, Shape
+from statefun_runtime.config.problems import Code, did_you_mean
+from statefun_runtime.core.specs import (
+    AsyncTransport,
+    OkHttpTransport,
+    TlsSpec,
+    Transport,
+)
+
+ASYNC = "io.statefun.transports.v1/async"
+OKHTTP = "io.statefun.transports.v1/okhttp"
+TIMEOUTS = "timeouts"
+_KNOWN = {ASYNC: "async", OKHTTP: "okhttp"}
+
+TLS_FIELDS = ("trust_cacerts", "client_cert", "client_key", "client_key_password")
+_STEP_TIMEOUTS = ("connect", "read", "write")
+_SECOND_NS = 1_000_000_000
+_OKHTTP_CALL_NS = 60 * _SECOND_NS
+_OKHTTP_STEP_NS = 10 * _SECOND_NS
+_ASYNC_CALL_NS = 120 * _SECOND_NS
+_ASYNC_CONNECT_NS = 20 * _SECOND_NS
+
+TIMEOUTS_SHAPE = Shape("timeouts", ("call", "connect", "read", "write"))
+ASYNC_SHAPE = Shape(
+    "transport",
+    (
+        "type",
+        "call",
+        "connect",
+        "pool_ttl",
+        "pool_size",
+        "payload_max_bytes",
+        *TLS_FIELDS,
+        TIMEOUTS,
+    ),
+    advice=dict.fromkeys(("read", "write"), f"only {OKHTTP} has it, below 'timeouts'"),
+)
+OKHTTP_SHAPE = Shape(
+    "transport",
+    ("type", TIMEOUTS),
+    advice={
+        **dict.fromkeys(
+            ("call", "connect", "read", "write"), f"with {OKHTTP} it belongs below 'timeouts'"
+        ),
+        **dict.fromkeys(
+            ("pool_ttl", "pool_size", "payload_max_bytes", *TLS_FIELDS), f"only {ASYNC} has it"
+        ),
+    },
+)
+
+
+def read_transport(endpoint: Fields) -> Transport | None:
+    """Read the transport of a v2 endpoint, which may have none: then it is async with every default."""
+    if endpoint.find("transport") is None:
+        return AsyncTransport()
+    transport = endpoint.open("transport", "transport")
+    if transport is None:
+        return None
+    match _read_type(transport):
+        case "async":
+            transport.allow_only(ASYNC_SHAPE)
+            return _read_async(transport)
+        case "okhttp":
+            transport.allow_only(OKHTTP_SHAPE)
+            return read_okhttp(transport)
+    return None
+
+
+def _read_type(transport: Fields) -> str | None:
+    if transport.find("type") is None:
+        return _KNOWN[ASYNC]
+    scalar = transport.scalar("type")
+    typename = None if scalar is None else transport.parse_typename("transport type", scalar)
+    if scalar is None or typename is None:
+        return None
+    known = _KNOWN.get(str(typename))
+    if known is None:
+        message = f"unknown transport {scalar.text!r}"
+        hint = did_you_mean(scalar.text, _KNOWN) or f"there are {' and '.join(_KNOWN)}"
+        transport.draft.error(scalar.place, Code.UNKNOWN_KIND, message, hint)
+    return known
+
+
+def read_okhttp(parent: Fields) -> OkHttpTransport:
+    """Read the okhttp properties of a transport, or of a v1 endpoint, which has them in its spec."""
+    timeouts = parent.mapping(TIMEOUTS, TIMEOUTS_SHAPE)
+    if timeouts is None:
+        return OkHttpTransport()
+    call_ns = timeouts.positive_duration_ns("call") or _OKHTTP_CALL_NS
+    steps_ns = {
+        name: timeouts.positive_duration_ns(name) or _OKHTTP_STEP_NS for name in _STEP_TIMEOUTS
+    }
+    _check_steps(timeouts, steps_ns, call_ns)
+    connect_s, read_s, write_s = (ns / _SECOND_NS for ns in steps_ns.values())
+    return OkHttpTransport(call_ns / _SECOND_NS, connect_s, read_s, write_s)
+
+
+def _check_steps(timeouts: Fields, steps_ns: dict[str, int], call_ns: int) -> None:
+    """Report the steps of a call that may take longer than the whole of it."""
+    too_long = [name for name, step_ns in steps_ns.items() if step_ns > call_ns]
+    defaults = [name for name in too_long if timeouts.find(name) is None]
+    for name in too_long:
+        if name not in defaults:
+            step = _seconds(steps_ns[name])
+            message = (
+                f"timeout {name!r} is {step}, longer than the whole call ({_seconds(call_ns)})"
+            )
+            place = timeouts.value_place(name)
+            timeouts.draft.error(
+                place, Code.CONTRADICTION, message, f"lower it, or raise {'call'!r}"
+            )
+    if defaults:
+        message = f"timeout 'call' is {_seconds(call_ns)}, shorter than {', '.join(defaults)}, which are {_seconds(_OKHTTP_STEP_NS)} by default"
+        place = timeouts.value_place("call")
+        hint = f"set {', '.join(defaults)} too, or raise 'call'"
+        timeouts.draft.error(place, Code.CONTRADICTION, message, hint)
+
+
+def _seconds(duration_ns: int) -> str:
+    return f"{duration_ns / _SECOND_NS:g}s"
+
+
+def _read_async(fields: Fields) -> AsyncTransport:
+    call_ns, connect_ns = _read_async_budgets(fields)
+    pool_ttl_ns = fields.duration_ns("pool_ttl")
+    pool_size = fields.integer("pool_size", low=1)
+    payload_max_bytes = fields.integer("payload_max_bytes", low=1)
+    default = AsyncTransport()
+    return AsyncTransport(
+        call_s=call_ns / _SECOND_NS,
+        connect_s=connect_ns / _SECOND_NS,
+        pool_ttl_s=default.pool_ttl_s if pool_ttl_ns is None else pool_ttl_ns / _SECOND_NS,
+        pool_size=default.pool_size if pool_size is None else pool_size,
+        payload_max_bytes=(
+            default.payload_max_bytes if payload_max_bytes is None else payload_max_bytes
+        ),
+        tls=_read_tls(fields),
+    )
+
+
+def _read_async_budgets(fields: Fields) -> tuple[int, int]:
+    """Return call and connect; okhttp's spelling, where it is used, decides both with okhttp's defaults."""
+    call_ns = fields.positive_duration_ns("call") or _ASYNC_CALL_NS
+    connect_ns = fields.positive_duration_ns("connect") or _ASYNC_CONNECT_NS
+    timeouts = fields.mapping(TIMEOUTS, TIMEOUTS_SHAPE)
+    if timeouts is None:
+        return call_ns, connect_ns
+    for name in ("call", "connect"):
+        if fields.find(name) is not None:
+            message = f"{name!r} is ignored, because 'timeouts' is there and decides it"
+            hint = f"write {name!r} below 'timeouts', or leave 'timeouts' out"
+            fields.draft.warn(fields.value_place(name), Code.IGNORED, message, hint)
+    for name in ("read", "write"):
+        if timeouts.duration_ns(name) is not None:
+            message = f"timeout {name!r} is ignored: the transport {ASYNC} has none"
+            timeouts.draft.warn(timeouts.value_place(name), Code.IGNORED, message)
+    return (
+        timeouts.positive_duration_ns("call") or _OKHTTP_CALL_NS,
+        timeouts.positive_duration_ns("connect") or _OKHTTP_STEP_NS,
+    )
+
+
+def _read_tls(fields: Fields) -> TlsSpec:
+    locations = {name: fields.text(name) for name in TLS_FIELDS}
+    if (locations["client_cert"] is None) != (locations["client_key"] is None):
+        given, other = "client_cert", "client_key"
+        if locations[given] is None:
+            given, other = other, given
+        if fields.find(given) is not None and fields.find(other) is None:
+            message = f"{given!r} is given without {other!r}; mutual TLS needs both"
+            fields.draft.error(fields.value_place(given), Code.CONTRADICTION, message)
+    return TlsSpec(**locations)

@@ -1,0 +1,201 @@
+"""The backlog of one address: one batch in flight at most, everything that came meanwhile waits.
+
+    ┌─────── settle, nothing waits ────────┐
+    ▼                                      │
+  IDLE ──deliver──▶ READY ──begin──▶ IN_FLIGHT ──settle, more waits──▶ READY
+                     ▲  ▲  ▲            │
+                     │  │  └──────── unsettle, at once ───────────────┤
+                     │  └──resume── BACKING_OFF ◀──unsettle, pause ───┤
+                     └─────resume──── PARKED ◀── unsettle, too often ─┘
+
+Invariants: an address is in exactly one phase; invocations leave in the order in which they were delivered, and
+leave the backlog only when the reply to them is settled; a failed batch is sent again with the same invocations;
+only the byte cap cuts a batch, and never inside an invocation.
+"""
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from statefun_runtime.core.address import Address
+from statefun_runtime.core.state import Values
+
+if TYPE_CHECKING:
+    from statefun_runtime.core.function import Function
+
+
+class Phase(IntEnum):
+    """Where an address stands between two requests."""
+
+    IDLE = 0
+    READY = 1
+    IN_FLIGHT = 2
+    BACKING_OFF = 3
+    PARKED = 4
+
+
+LEGAL_MOVES: dict[Phase, tuple[Phase, ...]] = {
+    Phase.IDLE: (Phase.READY,),
+    Phase.READY: (Phase.IN_FLIGHT,),
+    Phase.IN_FLIGHT: (Phase.IDLE, Phase.READY, Phase.BACKING_OFF, Phase.PARKED),
+    Phase.BACKING_OFF: (Phase.READY,),
+    Phase.PARKED: (Phase.READY,),
+}
+
+# Plain numbers for the hot path: an attribute of an enum class costs as much as the move itself.
+IDLE, READY, IN_FLIGHT, BACKING_OFF, PARKED = (phase.value for phase in Phase)
+
+
+class Trouble:
+    """What is remembered about an address whose batch failed, until a request of it succeeds.
+
+    `circuit_times` is how often the endpoint's circuit had opened when the budget began: time behind an open circuit
+    is not the address's own.
+    """
+
+    __slots__ = (
+        "attempts",
+        "budget_ends_s",
+        "circuit_times",
+        "has_gone_stale",
+        "parked_times",
+        "reason",
+    )
+
+    def __init__(self, *, budget_ends_s: float, circuit_times: int) -> None:
+        self.budget_ends_s = budget_ends_s
+        self.circuit_times = circuit_times
+        self.attempts = 0
+        self.parked_times = 0
+        self.has_gone_stale = False
+        self.reason = ""
+
+
+class Backlog:
+    """One address: its values, and the invocations that are in flight and that wait.
+
+    `values` is None as long as the address was not read from the store; `is_recent` is the mark of the cache's
+    second chance; `is_slow` that its last request ran long, `is_suspect` that the
+    request in flight counts as one that may hold others up; `has_unsaved_stamp` says that the last invocation is later than the stored row knows; `sent_states`
+    is how many states the function type had when the request in flight was made.
+    """
+
+    __slots__ = (
+        "function",
+        "has_unsaved_stamp",
+        "id",
+        "in_flight",
+        "in_flight_bytes",
+        "is_recent",
+        "is_slow",
+        "is_suspect",
+        "key",
+        "phase",
+        "sent_states",
+        "started_s",
+        "trouble",
+        "values",
+        "waiting",
+        "waiting_bytes",
+    )
+
+    def __init__(self, function: "Function", function_id: str, key: bytes) -> None:
+        self.function = function
+        self.id = function_id
+        self.key = key
+        self.values: Values | None = None
+        self.phase: int = IDLE
+        self.waiting: list[bytes] = []
+        self.waiting_bytes = 0
+        self.in_flight: list[bytes] = []
+        self.in_flight_bytes = 0
+        self.started_s = 0.0
+        self.is_recent = True
+        self.is_slow = False
+        self.is_suspect = False
+        self.has_unsaved_stamp = False
+        self.sent_states = 0
+        self.trouble: Trouble | None = None
+
+    @property
+    def address(self) -> Address:
+        """The address as a value, for logs and errors."""
+        return Address(self.function.type, self.id)
+
+    def deliver(self, invocation: bytes) -> bool:
+        """Take an invocation; return whether the address was idle and is ready now."""
+        self.waiting.append(invocation)
+        self.waiting_bytes += len(invocation)
+        if self.phase != IDLE:
+            return False
+        self.phase = READY
+        return True
+
+    def begin(self, now_s: float, batch_bytes_max: int) -> list[bytes]:
+        """Move to IN_FLIGHT; return the invocations to send: the failed batch again, or what waits."""
+        assert self.phase == READY, f"{self.address} began in phase {Phase(self.phase).name}"
+        self.phase = IN_FLIGHT
+        self.started_s = now_s
+        if not self.in_flight:
+            self._take(batch_bytes_max)
+        return self.in_flight
+
+    def _take(self, batch_bytes_max: int) -> None:
+        if self.waiting_bytes <= batch_bytes_max:
+            self.in_flight, self.waiting = self.waiting, []
+            self.in_flight_bytes, self.waiting_bytes = self.waiting_bytes, 0
+            return
+        count = size = 0
+        for invocation in self.waiting:
+            if count and size + len(invocation) > batch_bytes_max:
+                break
+            count += 1
+            size += len(invocation)
+        self.in_flight, self.waiting = self.waiting[:count], self.waiting[count:]
+        self.in_flight_bytes = size
+        self.waiting_bytes -= size
+
+    def settle(self) -> bool:
+        """The batch in flight is done; return whether more waits, so that the address is ready again."""
+        assert self.phase == IN_FLIGHT, f"{self.address} settled in phase {Phase(self.phase).name}"
+        self.in_flight = []
+        self.in_flight_bytes = 0
+        self.trouble = None
+        if self.waiting:
+            self.phase = READY
+            return True
+        self.phase = IDLE
+        return False
+
+    def again(self) -> None:
+        """The batch in flight is to be sent once more, at once: the function asked for state."""
+        assert self.phase == IN_FLIGHT, (
+            f"{self.address} asked again in phase {Phase(self.phase).name}"
+        )
+        self.phase = READY
+
+    def unsettle(self, to: Phase) -> None:
+        """The batch in flight is to be sent once more: at once (READY), after a pause, or when no longer parked."""
+        assert self.phase == IN_FLIGHT, f"{self.address} failed in phase {Phase(self.phase).name}"
+        assert to in LEGAL_MOVES[Phase.IN_FLIGHT]
+        assert self.in_flight
+        self.phase = to.value
+
+    def resume(self) -> None:
+        """The pause is over."""
+        assert self.phase in (BACKING_OFF, PARKED), (
+            f"{self.address} resumed in phase {Phase(self.phase).name}"
+        )
+        self.phase = READY
+
+    def unfinished(self) -> list[bytes]:
+        """Return what a snapshot must hold, in order: a batch still out belongs to it."""
+        return [*self.in_flight, *self.waiting]
+
+    def restore(self, invocations: list[bytes]) -> None:
+        """Take what a snapshot held; only a fresh backlog may."""
+        assert self.phase == IDLE
+        assert not self.waiting
+        self.waiting = invocations
+        self.waiting_bytes = sum(map(len, invocations))
+        if invocations:
+            self.phase = READY

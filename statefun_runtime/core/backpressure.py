@@ -1,0 +1,47 @@
+"""When new records are welcome: the only thing that is ever held back is ingress.
+
+    open ── memory half used ──▶ tight ── a limit reached ──▶ closed
+
+Open: everything comes in. Tight: what feeds an address with too much to do, or an endpoint that is down, waits.
+Closed: everything waits. Messages between functions are always accepted.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From settings: 0 or less for `busy_max` means no limit."""
+
+    waiting_bytes_max: int
+    egress_bytes_max: int
+    busy_max: int
+
+
+class Load:
+    """What is waiting in memory now, over all functions."""
+
+    __slots__ = ("_limits", "waiting_bytes")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.waiting_bytes = 0
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether addresses with too much to do shall not be fed."""
+        return self.waiting_bytes * 2 >= self._limits.waiting_bytes_max
+
+    def closed_by(self, *, busy: int, egress_bytes: int) -> str | None:
+        """Return which limit is reached, in words, or None if new records are welcome.
+
+        `busy` counts addresses with work, without those that are parked or whose endpoint is down.
+        """
+        limits = self._limits
+        if self.waiting_bytes >= limits.waiting_bytes_max:
+            return f"{self.waiting_bytes} bytes of messages wait (limit {limits.waiting_bytes_max})"
+        if egress_bytes >= limits.egress_bytes_max:
+            return f"{egress_bytes} bytes wait for egresses (limit {limits.egress_bytes_max})"
+        if 0 < limits.busy_max <= busy:
+            return f"{busy} addresses are busy (limit {limits.busy_max})"
+        return None

@@ -1,0 +1,58 @@
+"""Where rows lie: keys begin with the key group, so that ranges can be cut out of files anew.
+
+    <key group, 2 bytes> s <typename> 00 <id>                 the values of an address
+    <key group, 2 bytes> b <typename> 00 <id>                 its backlog, in snapshots only
+    <key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
+
+A key group has one home among P partitions: contiguous ranges of nearly equal size.
+"""
+
+from statefun_runtime.core.address import Address, KeyGroup, TypeName, key_group
+
+STATE, BACKLOG, TIMER = b"s", b"b", b"t"
+
+
+def partition_of(group: KeyGroup, *, key_group_count: int, partition_count: int) -> int:
+    """Return the partition whose range holds a key group."""
+    assert 0 <= group < key_group_count
+    return group * partition_count // key_group_count
+
+
+def group_prefix(group: KeyGroup) -> bytes:
+    """Return the first bytes of every key of a key group."""
+    return group.to_bytes(2, "big")
+
+
+def state_key(function_type: TypeName, function_id: str, *, key_group_count: int) -> bytes:
+    """Return the key of an address's values."""
+    return _address_key(STATE, function_type, function_id, key_group_count)
+
+
+def backlog_key(function_type: TypeName, function_id: str, *, key_group_count: int) -> bytes:
+    """Return the key of what an address had to do when a snapshot was taken."""
+    return _address_key(BACKLOG, function_type, function_id, key_group_count)
+
+
+def _address_key(
+    kind: bytes, function_type: TypeName, function_id: str, key_group_count: int
+) -> bytes:
+    group = key_group(function_id, key_group_count)
+    return b"".join(
+        (group_prefix(group), kind, str(function_type).encode(), b"\0", function_id.encode())
+    )
+
+
+def parse_address_key(key: bytes) -> Address:
+    """Return the address of a state or backlog key."""
+    assert key[2:3] in (STATE, BACKLOG)
+    typename, _, function_id = key[3:].partition(b"\0")
+    namespace, _, name = typename.decode().rpartition("/")
+    return Address(TypeName(namespace, name), function_id.decode())
+
+
+def timer_key(sender_id: str, due_ms: int, sequence: int, *, key_group_count: int) -> bytes:
+    """Return the key of a delayed message."""
+    group = key_group(sender_id, key_group_count)
+    return b"".join(
+        (group_prefix(group), TIMER, due_ms.to_bytes(8, "big"), sequence.to_bytes(8, "big"))
+    )

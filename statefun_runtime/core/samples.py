@@ -1,0 +1,54 @@
+"""What is counted, in a form that whoever shows it can read.
+
+Owners count in plain numbers on the hot path, and make samples of them only when asked.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 60000)
+
+
+class Kind(Enum):
+    """How a number behaves: it only grows, or it goes up and down, or it is spread over buckets."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Histogram:
+    """Counts values in buckets; bounds in the unit of the values."""
+
+    __slots__ = ("_bounds", "buckets", "total")
+
+    def __init__(self, bounds: Sequence[float] = LATENCY_BOUNDS_MS) -> None:
+        self._bounds = bounds
+        self.buckets = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        self.buckets[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+    def cumulative(self) -> list[tuple[float, int]]:
+        """Return, per upper bound, how many values were at most so large."""
+        counts, so_far = [], 0
+        for bound, count in zip((*self._bounds, float("inf")), self.buckets, strict=True):
+            so_far += count
+            counts.append((bound, so_far))
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number with its name, meaning and labels."""
+
+    name: str
+    kind: Kind
+    doc: str
+    value: float | Histogram
+    labels: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,114 @@
+"""Brings a message to the address it is for, and knows all function types that were called so far."""
+
+import asyncio
+from collections.abc import Callable
+
+from statefun_runtime.core.address import Address, TypeName
+from statefun_runtime.core.backlog import Backlog
+from statefun_runtime.core.backpressure import Load
+from statefun_runtime.core.function import Function
+from statefun_runtime.core.rows import state_key
+from statefun_runtime.core.specs import ModuleSpec
+from statefun_runtime.engine.lane import Lane
+from statefun_runtime.engine.states import States
+
+LaneFactory = Callable[[Function], Lane]
+
+
+class Exchange:
+    """Delivers invocations; a direct call, since every address of the application lives in this worker."""
+
+    def __init__(
+        self,
+        module: ModuleSpec,
+        states: States,
+        load: Load,
+        make_lane: LaneFactory,
+        *,
+        key_group_count: int,
+    ) -> None:
+        self._module = module
+        self._states = states
+        self._load = load
+        self._make_lane = make_lane
+        self._key_group_count = key_group_count
+        self._functions: dict[tuple[str, str], Function | None] = {}
+        self.functions: list[Function] = []
+        self.lanes: list[Lane] = []
+        self._loop = asyncio.get_running_loop()
+
+    def function(self, namespace: str, name: str) -> Function | None:
+        """Return a function type's entry, or None if no endpoint serves it."""
+        key = (namespace, name)
+        try:
+            return self._functions[key]
+        except KeyError:
+            return self._first_seen(key)
+
+    def resolve(self, function_type: TypeName) -> Function | None:
+        """Return a function type's entry, or None if no endpoint serves it."""
+        return self.function(function_type.namespace, function_type.name)
+
+    def _first_seen(self, key: tuple[str, str]) -> Function | None:
+        function_type = TypeName(*key)
+        endpoint = self._module.endpoint_for(function_type)
+        if endpoint is None:
+            # Not remembered: names without an endpoint come from outside, and there is no end of them.
+            return None
+        function = Function(function_type, endpoint)
+        lane = self._make_lane(function)
+        function.wake = lane.wake
+        self.functions.append(function)
+        self.lanes.append(lane)
+        self._functions[key] = function
+        return function
+
+    def deliver(self, function: Function, function_id: str, invocation: bytes) -> None:
+        """Put an encoded invocation into the backlog of an address."""
+        backlog = function.backlogs.get(function_id)
+        if backlog is None:
+            backlog = self._admit(function, function_id)
+        counts = function.counts
+        counts.received += 1
+        counts.waiting += 1
+        self._load.waiting_bytes += len(invocation)
+        if backlog.deliver(invocation):
+            backlog.is_recent = True
+            counts.busy += 1
+            function.ready.append(backlog)
+            if not function.is_awake:
+                function.is_awake = True
+                self._loop.call_soon(function.wake)
+
+    def restore(self, function: Function, function_id: str, invocations: list[bytes]) -> None:
+        """Take back what an address had to do when the snapshot was taken."""
+        for invocation in invocations:
+            self.deliver(function, function_id, invocation)
+
+    def blocks(self, function: Function, function_id: str) -> bool:
+        """Return whether an address has too much to do, or cannot be reached."""
+        backlog = function.backlogs.get(function_id)
+        if backlog is None:
+            return function.is_down
+        threshold = function.endpoint.batch_threshold
+        return function.is_down or 0 < threshold <= len(backlog.waiting)
+
+    def busy_count(self) -> int:
+        """Return how many addresses have work and are not set aside."""
+        return sum(function.counts.busy for function in self.functions if not function.is_down)
+
+    def unfinished(self) -> list[tuple[Address, list[bytes]]]:
+        """Return what every busy address has to do, in order."""
+        return [
+            (backlog.address, work)
+            for function in self.functions
+            for backlog in function.backlogs.values()
+            if (work := backlog.unfinished())
+        ]
+
+    def _admit(self, function: Function, function_id: str) -> Backlog:
+        key = state_key(function.type, function_id, key_group_count=self._key_group_count)
+        backlog = Backlog(function, function_id, key)
+        function.backlogs[function_id] = backlog
+        self._states.admitted(self.functions)
+        return backlog

@@ -1,0 +1,241 @@
+"""Dispatches the requests of one function type: from ready addresses over free connections to settled replies.
+
+    exchange ──ready──▶ lane ══ FunctionClient ══▶ endpoint
+                         ▲ ──────── reply ──────────┘
+                         └─ applied whole: settle · refused or failed: setbacks
+
+Addresses that failed or ran long are *suspects*: they may hold at most half of the pool, so that many of them cannot
+stop the others. Until the first reply of a new type only a few requests go out, since each would be answered with
+the same request for state.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from statefun_runtime.core.backlog import Backlog, Phase
+from statefun_runtime.core.backpressure import Load
+from statefun_runtime.core.circuit import CircuitState
+from statefun_runtime.core.function import Function
+from statefun_runtime.core.messages import request
+from statefun_runtime.core.reply import Incomplete, Reply, ReplyRefused, Result
+from statefun_runtime.core.retry import Cause, Failure
+from statefun_runtime.core.state import StateError
+from statefun_runtime.engine.setbacks import Setbacks
+from statefun_runtime.engine.states import States
+from statefun_runtime.ports.clock import Clock
+from statefun_runtime.ports.function_client import FunctionClient
+
+_INTRODUCTIONS_MAX = 8
+_SLOW_S = 1.0
+
+
+class ReplyApplier(Protocol):
+    """Applies a result whole, or raises ReplyRefused and has applied nothing."""
+
+    def apply(self, backlog: Backlog, result: Result) -> None:
+        """Apply the effects of a result to the address it answers, and to the others."""
+        ...
+
+
+class Lane:
+    """The dispatcher of one function type."""
+
+    def __init__(
+        self,
+        function: Function,
+        client: FunctionClient,
+        decode: Callable[[bytes], Reply],
+        applier: ReplyApplier,
+        states: States,
+        load: Load,
+        clock: Clock,
+        *,
+        batch_bytes_max: int,
+        suspects_max: int,
+    ) -> None:
+        self.function = function
+        self._client = client
+        self._decode = decode
+        self._applier = applier
+        self._states = states
+        self._load = load
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._batch_bytes_max = batch_bytes_max
+        self._suspects: deque[Backlog] = deque()
+        self._suspects_max = suspects_max
+        self._suspects_out = 0
+        self._is_introduced = False
+        self._is_stopped = False
+        self.setbacks = Setbacks(function, self._loop.time, self._resumed, self.pump)
+        client.attach(self)
+
+    def wake(self) -> None:
+        """Addresses became ready: send what can be sent."""
+        self.function.is_awake = False
+        self.pump()
+
+    def has_room(self) -> None:
+        """A connection is free."""
+        if self.function.ready or self._suspects:
+            self.pump()
+
+    def pump(self) -> None:
+        """Send requests as long as there are ready addresses and free connections."""
+        if self._is_stopped:
+            return
+        circuit = self.setbacks.circuit
+        if not circuit.is_closed:
+            self._send_probe(circuit.state)
+            return
+        client, ready = self._client, self.function.ready
+        while self._suspects and self._suspects_out < self._suspects_max:
+            if not client.can_send(len(self._suspects)):
+                return
+            self._send(self._suspects.popleft())
+        while ready:
+            if not self._is_introduced and client.in_flight() >= _INTRODUCTIONS_MAX:
+                return
+            if not client.can_send(len(ready)):
+                return
+            backlog = ready.popleft()
+            if backlog.is_slow and self._suspects_out >= self._suspects_max:
+                self._suspects.append(backlog)
+                continue
+            self._send(backlog)
+
+    def _send_probe(self, state: CircuitState) -> None:
+        if state is CircuitState.OPEN or self._client.in_flight():
+            return
+        # Addresses that never failed first: if the endpoint is well, they show it.
+        queue = self.function.ready or self._suspects
+        if queue and self._client.can_send(1):
+            self._send(queue.popleft())
+
+    def _send(self, backlog: Backlog) -> None:
+        function, now_s = self.function, self._loop.time()
+        schema = function.schema
+        invocations = backlog.begin(now_s, self._batch_bytes_max)
+        function.counts.requests += 1
+        if backlog.is_slow or backlog.trouble is not None:
+            backlog.is_suspect = True
+            self._suspects_out += 1
+        values = backlog.values
+        if values is None:
+            try:
+                values = self._states.load(backlog)
+            except StateError as error:
+                self.failed(backlog, Failure(Cause.BAD_STATE, str(error)))
+                return
+        if schema.has_expiration:
+            self._expire(backlog)
+        backlog.sent_states = len(schema)
+        limit_s = self.setbacks.limit_s(backlog, now_s)
+        target = function.address_field(backlog.id)
+        self._client.send(
+            backlog, request(target, schema.section(values), invocations), limit_s=limit_s
+        )
+
+    def _expire(self, backlog: Backlog) -> None:
+        values, now_ms = backlog.values, self._clock.now_ms()
+        assert values is not None
+        if self.function.schema.drop_expired(values, now_ms):
+            self._states.save(backlog)
+        if self.function.schema.expires_after_invoke and values.fields:
+            values.invoked_ms = now_ms
+            backlog.has_unsaved_stamp = True
+
+    def replied(self, backlog: Backlog, body: bytes) -> None:
+        """The endpoint answered: apply the reply whole, or count it as a failed attempt."""
+        try:
+            reply = self._decode(body)
+            if isinstance(reply, Incomplete):
+                self._learn(backlog, reply)
+                return
+            self._applier.apply(backlog, reply)
+        except ReplyRefused as refused:
+            self.failed(backlog, refused.failure)
+            return
+        self._release(backlog)
+        function, counts = self.function, self.function.counts
+        self._is_introduced = True
+        self.setbacks.succeeded()
+        self._load.waiting_bytes -= backlog.in_flight_bytes
+        counts.waiting -= len(backlog.in_flight)
+        elapsed_s = self._loop.time() - backlog.started_s
+        counts.latency_ms.add(elapsed_s * 1000)
+        backlog.is_slow = elapsed_s > _SLOW_S
+        if backlog.settle():
+            function.ready.append(backlog)
+        else:
+            counts.busy -= 1
+
+    def _learn(self, backlog: Backlog, reply: Incomplete) -> None:
+        schema = self.function.schema
+        known = len(schema)
+        try:
+            for spec in reply.missing:
+                schema.register(spec)
+        except StateError as error:
+            raise ReplyRefused(Cause.BAD_STATE, str(error)) from error
+        if len(schema) == backlog.sent_states:
+            names = ", ".join(spec.name for spec in reply.missing) or "none"
+            raise ReplyRefused(
+                Cause.INCOMPLETE_LOOP,
+                f"the function asks again for states that it was sent ({names})",
+            )
+        if len(schema) != known:
+            # What is in memory was read before its types were known; it is checked when it is read again.
+            for other in self.function.backlogs.values():
+                if other.has_unsaved_stamp:
+                    self._states.save(other)
+                    other.has_unsaved_stamp = False
+                other.values = None
+        self._is_introduced = True
+        self._release(backlog)
+        backlog.unsettle(Phase.READY)
+        self.function.ready.appendleft(backlog)
+        self.setbacks.succeeded()
+
+    def failed(self, backlog: Backlog, failure: Failure) -> None:
+        """An attempt failed, or its reply could not be applied."""
+        self._release(backlog)
+        if self.setbacks.failed(backlog, failure) is Phase.READY:
+            self._suspects.append(backlog)
+
+    def went_stale(self, backlog: Backlog) -> None:
+        """Nothing was lost but time: the next connection is tried at once."""
+        self._release(backlog)
+        if self.setbacks.went_stale(backlog):
+            self.function.ready.appendleft(backlog)
+        elif backlog.phase == Phase.READY:
+            self._suspects.append(backlog)
+
+    def unreachable(self, failure: Failure) -> None:
+        """No connection to the endpoint can be had."""
+        self.setbacks.unreachable(failure)
+
+    def stop(self) -> None:
+        """Send nothing any more; replies that still come are applied."""
+        self._is_stopped = True
+        self.setbacks.stop()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are out."""
+        return self._client.in_flight()
+
+    def close(self) -> None:
+        """Forget requests that are out."""
+        self.stop()
+        self._client.close()
+
+    def _resumed(self, backlog: Backlog) -> None:
+        self._suspects.append(backlog)
+
+    def _release(self, backlog: Backlog) -> None:
+        if backlog.is_suspect:
+            backlog.is_suspect = False
+            self._suspects_out -= 1

@@ -1,0 +1,58 @@
+"""How one function type is called."""
+
+from typing import Protocol
+
+from statefun_runtime.core.backlog import Backlog
+from statefun_runtime.core.retry import Failure
+
+
+class ReplyListener(Protocol):
+    """Who is told what became of a request. Called on the loop, never inside `send`."""
+
+    def replied(self, backlog: Backlog, body: bytes) -> None:
+        """The endpoint answered with success, and this is the body."""
+        ...
+
+    def failed(self, backlog: Backlog, failure: Failure) -> None:
+        """There is no reply, and there will be none."""
+        ...
+
+    def went_stale(self, backlog: Backlog) -> None:
+        """The kept-alive connection turned out to be closed before any byte of a reply came."""
+        ...
+
+    def unreachable(self, failure: Failure) -> None:
+        """No connection could be opened, and there is none; no request was sent."""
+        ...
+
+    def has_room(self) -> None:
+        """A connection became free after `can_send` was False, or a reply was handed over."""
+        ...
+
+
+class FunctionClient(Protocol):
+    """Sends requests of one function type to its endpoint.
+
+    Guarantees: for each request that was sent exactly one of `replied`, `failed`, `went_stale` is called, once, and
+    before the limit given has passed by much; between requests there is no order. After `close` nothing is called.
+    """
+
+    def attach(self, listener: ReplyListener) -> None:
+        """Tell who listens; once, before the first request."""
+        ...
+
+    def can_send(self, wanted: int) -> bool:
+        """Return whether a request can be sent now; `wanted` requests wait, connections are opened for them."""
+        ...
+
+    def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
+        """Send one request for an address; only after `can_send` returned True."""
+        ...
+
+    def in_flight(self) -> int:
+        """Return how many requests are out."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections; requests that are out are forgotten."""
+        ...

@@ -1,0 +1,64 @@
+"""Where records come in."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.function import Function
+from statefun_runtime.core.samples import Sample
+
+
+class Router(Protocol):
+    """What an ingress hands its messages to; what is delivered is dispatched in the next turn of the loop."""
+
+    def resolve(self, function_type: TypeName) -> Function | None:
+        """Return the function type's entry, or None if no endpoint serves it."""
+        ...
+
+    def deliver(self, function: Function, function_id: str, invocation: bytes) -> None:
+        """Take an encoded invocation for one address."""
+        ...
+
+    def is_open(self) -> bool:
+        """Return whether new records are welcome."""
+        ...
+
+    def is_tight(self) -> bool:
+        """Return whether `holds_back` may say yes to any address."""
+        ...
+
+    def holds_back(self, function: Function, function_id: str) -> bool:
+        """Return whether one address has so much to do that whatever feeds it shall wait."""
+        ...
+
+    async def opened(self) -> None:
+        """Return when new records are welcome again."""
+        ...
+
+
+class IngressSource(Protocol):
+    """Reads records and routes them.
+
+    Guarantees: order per split; a record is routed before its position is passed; after a restore records may
+    repeat, none is skipped without being counted.
+    """
+
+    async def start(self) -> None:
+        """Resolve where to begin; waits for what is not there yet, and says so."""
+        ...
+
+    async def run(self) -> None:
+        """Route records until cancelled; after that no record is routed."""
+        ...
+
+    def positions(self) -> dict[str, int]:
+        """Return the next position of each split, by a name that is stable across restarts."""
+        ...
+
+    def samples(self) -> Iterable[Sample]:
+        """Return what is counted; whose numbers they are is added by the caller."""
+        ...
+
+    async def close(self, positions: dict[str, int]) -> None:
+        """Leave; the positions given are safe and may be told to the outside."""
+        ...

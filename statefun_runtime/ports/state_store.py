@@ -1,0 +1,40 @@
+"""Where rows are kept beyond memory."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from statefun_runtime.core.overlay import Row
+
+
+class StateStore(Protocol):
+    """An ordered map from bytes to bytes.
+
+    Guarantees: a read sees every write that returned before it. A snapshot is a cut: it holds all that was written
+    before `snapshot` was called, and later writes do not touch it. What was written and is in no snapshot may be
+    lost when the process ends.
+    """
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a row's value, or None; short enough to be called on the loop."""
+        ...
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write rows, delete those whose value is None; a slice of at most a few thousand."""
+        ...
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows whose key begins with `prefix`, in order of their keys."""
+        ...
+
+    def flush(self) -> None:
+        """Prepare a snapshot; may take long and is called off the loop."""
+        ...
+
+    def snapshot(self, folder: Path) -> None:
+        """Write all rows as files into a folder that does not exist yet."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and locks."""
+        ...
