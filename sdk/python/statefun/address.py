@@ -1,0 +1,25 @@
+"""Addresses, and the typenames they are made of."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+@dataclass(frozen=True)
+class SdkAddress:
+    """The identity of one stateful function: its typename in two parts and whole, and its id."""
+
+    namespace: str
+    name: str
+    id: str
+    typename: str
+
+
+@lru_cache(maxsize=1024)
+def split_typename(typename: str) -> tuple[str, str]:
+    """Return namespace and name: what stands before and after the last slash."""
+    namespace, _, name = typename.rpartition("/")
+    if not namespace or not name:
+        raise ValueError(
+            f"typename {typename!r} is not of the form 'namespace/name', so nothing can be sent to it"
+        )
+    return namespace, name

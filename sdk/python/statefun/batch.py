@@ -1,0 +1,182 @@
+"""The context of one invocation batch, and the response it grows into."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from statefun._wire import Address, FromFunction, ToFunction, TypedValue
+from statefun.address import SdkAddress, split_typename
+from statefun.context import Context
+from statefun.egress import EgressMessage
+from statefun.message import Message
+from statefun.storage import Storage
+from statefun.value_spec import ValueSpec, milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Delayed:
+    """A message for later; without a message, the cancellation of one."""
+
+    delay_ms: int
+    message: Message | None
+    token: str
+
+
+class BatchContext(Context):
+    """What the functions of one batch asked for, in order.
+
+    Messages are kept as they are and read when the response is made, so a message that is changed
+    after it was sent leaves as it is in the end.
+    """
+
+    __slots__ = (
+        "_address",
+        "_caller",
+        "_delayed",
+        "_egress_messages",
+        "_messages",
+        "_specs",
+        "_storage",
+        "_written",
+    )
+
+    def __init__(
+        self,
+        address: SdkAddress,
+        specs: Mapping[str, ValueSpec],
+        received: Mapping[str, TypedValue],
+    ) -> None:
+        self._address = address
+        self._specs = specs
+        self._written: dict[str, bytes | None] = {}
+        self._storage = Storage(address.typename, specs, received, self._written)
+        self._caller: SdkAddress | None = None
+        self._messages: list[Message] = []
+        self._delayed: list[_Delayed] = []
+        self._egress_messages: list[EgressMessage] = []
+
+    @property
+    def address(self) -> SdkAddress:
+        return self._address
+
+    @property
+    def storage(self) -> Storage:
+        return self._storage
+
+    @property
+    def caller(self) -> SdkAddress | None:
+        return self._caller
+
+    def send(self, message: Message) -> None:
+        _check_message(message)
+        self._messages.append(message)
+
+    def send_after(
+        self, duration: timedelta, message: Message, cancellation_token: str = ""
+    ) -> None:
+        delay_ms = milliseconds(duration, "the delay of a message")
+        _check_message(message)
+        token = "" if cancellation_token is None else cancellation_token
+        self._delayed.append(_Delayed(delay_ms, message, token))
+
+    def cancel_delayed_message(self, cancellation_token: str) -> None:
+        if cancellation_token is None:
+            raise TypeError(
+                "the cancellation token is None; give the one the message was sent with"
+            )
+        self._delayed.append(_Delayed(0, None, cancellation_token))
+
+    def send_egress(self, message: EgressMessage) -> None:
+        _check_egress_message(message)
+        self._egress_messages.append(message)
+
+    def begin(self, invocation: ToFunction.Invocation) -> None:
+        """Turn to the next invocation of the batch."""
+        self._caller = _caller(invocation.caller) if invocation.HasField("caller") else None
+
+    def response(self) -> bytes:
+        """Return the serialized FromFunction: no bytes at all if nothing was asked for."""
+        response = FromFunction()
+        # It is set in the response by what is added to it, not by being looked up.
+        result = response.invocation_result
+        self._add_mutations(result)
+        self._add_messages(result)
+        self._add_delayed(result)
+        self._add_egress_messages(result)
+        return response.SerializeToString()
+
+    def _add_mutations(self, result: FromFunction.InvocationResponse) -> None:
+        kinds = FromFunction.PersistedValueMutation
+        for name, spec in self._specs.items():
+            if name not in self._written:
+                continue
+            mutation = result.state_mutations.add(state_name=name)
+            data = self._written[name]
+            if data is None:
+                mutation.mutation_type = kinds.DELETE
+                continue
+            mutation.mutation_type = kinds.MODIFY
+            value = mutation.state_value
+            value.typename, value.has_value, value.value = spec.type.typename, True, data
+
+    def _add_messages(self, result: FromFunction.InvocationResponse) -> None:
+        add = result.outgoing_messages.add
+        for message in self._messages:
+            invocation = add(argument=message.typed_value)
+            _set_target(invocation.target, message)
+
+    def _add_delayed(self, result: FromFunction.InvocationResponse) -> None:
+        add = result.delayed_invocations.add
+        for delayed in self._delayed:
+            if delayed.message is None:
+                add(is_cancellation_request=True, cancellation_token=delayed.token)
+                continue
+            invocation = add(
+                delay_in_ms=delayed.delay_ms,
+                argument=delayed.message.typed_value,
+                cancellation_token=delayed.token,
+            )
+            _set_target(invocation.target, delayed.message)
+
+    def _add_egress_messages(self, result: FromFunction.InvocationResponse) -> None:
+        add = result.outgoing_egresses.add
+        for message in self._egress_messages:
+            namespace, name = split_typename(message.typename)
+            add(egress_namespace=namespace, egress_type=name, argument=message.typed_value)
+
+
+def _caller(caller: Address) -> SdkAddress | None:
+    namespace, name, id_ = caller.namespace, caller.type, caller.id
+    if not (namespace or name or id_):
+        # Some runtimes write an address without content for a message from an ingress.
+        return None
+    return SdkAddress(namespace, name, id_, f"{namespace}/{name}")
+
+
+def _set_target(target: Address, message: Message) -> None:
+    target.namespace, target.type = split_typename(message.target_typename)
+    target.id = message.target_id
+
+
+def _check_message(message: Message) -> None:
+    # Whatever looks like a message may be one, so that tests can send their own.
+    if not isinstance(message, Message) and not hasattr(message, "target_typename"):
+        raise TypeError(f"a message from message_builder is needed, not {_kind(message)}")
+
+
+def _check_egress_message(message: EgressMessage) -> None:
+    if not isinstance(message, EgressMessage) and not (
+        hasattr(message, "typename") and hasattr(message, "typed_value")
+    ):
+        raise TypeError(
+            "a message from egress_message_builder, kafka_egress_message or kinesis_egress_message "
+            f"is needed, not {_kind(message)}"
+        )
+
+
+def _kind(message: object) -> str:
+    if isinstance(message, EgressMessage):
+        return "an EgressMessage; context.send_egress takes those"
+    if isinstance(message, Message):
+        return "a Message to a function; context.send takes those"
+    return f"{message!r} ({type(message).__name__})"

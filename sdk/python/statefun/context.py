@@ -1,0 +1,53 @@
+"""What a function can see of its invocation, and ask for."""
+
+from abc import ABC, abstractmethod
+from datetime import timedelta
+
+from statefun.address import SdkAddress
+from statefun.egress import EgressMessage
+from statefun.message import Message
+from statefun.storage import Storage
+
+
+class Context(ABC):
+    """The side of an invocation that a function works with.
+
+    Everything that it asks for happens when its whole batch has succeeded, in the order in which
+    it was asked for; if the batch fails nothing happens. One context serves a whole batch, and its
+    caller changes from invocation to invocation.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def address(self) -> SdkAddress:
+        """The function that runs."""
+
+    @property
+    @abstractmethod
+    def storage(self) -> Storage:
+        """The state of this function instance: an attribute for each ValueSpec."""
+
+    @property
+    @abstractmethod
+    def caller(self) -> SdkAddress | None:
+        """The function that sent the message, or None when it came from an ingress."""
+
+    def send(self, message: Message) -> None:
+        """Send a message to a function."""
+        raise NotImplementedError
+
+    def send_after(
+        self, duration: timedelta, message: Message, cancellation_token: str = ""
+    ) -> None:
+        """Send a message later; with a token it can be cancelled until then."""
+        raise NotImplementedError
+
+    def cancel_delayed_message(self, cancellation_token: str) -> None:
+        """Undo a delayed message that was sent with this token; a delivered one stays delivered."""
+        raise NotImplementedError
+
+    def send_egress(self, message: EgressMessage) -> None:
+        """Send a message to an egress."""
+        raise NotImplementedError

@@ -1,0 +1,135 @@
+"""Messages to egresses, and the records that Kafka and Kinesis egresses expect in them."""
+
+import struct
+from typing import Any
+
+from statefun._wire import KafkaProducerRecord, KinesisEgressRecord, TypedValue
+from statefun.types import T, Type, make_protobuf_type, to_bytes, to_typed_value
+
+_KAFKA_RECORD = make_protobuf_type(KafkaProducerRecord)
+_KINESIS_RECORD = make_protobuf_type(KinesisEgressRecord)
+
+
+class EgressMessage:
+    """A typed value on its way out, through the egress of this typename."""
+
+    __slots__ = ("typed_value", "typename")
+
+    def __init__(self, typename: str, typed_value: TypedValue) -> None:
+        _check_typename(typename)
+        if typed_value is None:
+            raise ValueError(f"a message to egress {typename} needs a typed_value")
+        self.typename = typename
+        self.typed_value = typed_value
+
+    def value_typename(self) -> str:
+        return self.typed_value.typename
+
+    def raw_value(self) -> bytes | None:
+        return self.typed_value.value if self.typed_value.has_value else None
+
+
+def egress_message_builder(target_typename: str, value: T, value_type: Type[T]) -> EgressMessage:
+    """Build a message for any egress from a value and its type."""
+    _check_typename(target_typename)
+    if value is None:
+        raise ValueError(f"a message to egress {target_typename} needs a value; it is None")
+    return EgressMessage(target_typename, to_typed_value(value, value_type))
+
+
+def kafka_egress_message(
+    typename: str,
+    topic: str,
+    value: Any,
+    value_type: Type[Any] | None = None,
+    key: str | None = None,
+) -> EgressMessage:
+    """Build a record for a Kafka egress.
+
+    With a `value_type` the record's value is what its serializer writes. Without one a str is
+    UTF-8, bytes are themselves, an int is 4 bytes and a float 8 bytes, both big-endian.
+    """
+    if not topic:
+        raise ValueError(f"a message to Kafka egress {typename} needs a topic")
+    _check_value(value, f"Kafka egress {typename}")
+    data = to_bytes(value, value_type) if value_type is not None else _kafka_bytes(value)
+    record = KafkaProducerRecord(topic=topic, value_bytes=data)
+    if key is not None:
+        record.key = key
+    return egress_message_builder(typename, record, _KAFKA_RECORD)
+
+
+def kinesis_egress_message(
+    typename: str,
+    stream: str,
+    value: Any,
+    partition_key: str,
+    value_type: Type[Any] | None = None,
+    explicit_hash_key: str | None = None,
+) -> EgressMessage:
+    """Build a record for a Kinesis egress; without a `value_type` the value is a str or bytes."""
+    if not stream:
+        raise ValueError(f"a message to Kinesis egress {typename} needs a stream")
+    _check_value(value, f"Kinesis egress {typename}")
+    if partition_key is None:
+        raise ValueError(f"a message to Kinesis egress {typename} needs a partition_key")
+    data = to_bytes(value, value_type) if value_type is not None else _kinesis_bytes(value)
+    record = KinesisEgressRecord(partition_key=partition_key, value_bytes=data, stream=stream)
+    if explicit_hash_key is not None:
+        record.explicit_hash_key = explicit_hash_key
+    return egress_message_builder(typename, record, _KINESIS_RECORD)
+
+
+def _kafka_bytes(value: Any) -> bytes:
+    text = _text_bytes(value)
+    if text is not None:
+        return text
+    if isinstance(value, int):
+        return _int_bytes(value)
+    if isinstance(value, float):
+        return struct.pack(">d", value)
+    raise _unsupported(value, "Kafka", "str, bytes, int or float")
+
+
+def _kinesis_bytes(value: Any) -> bytes:
+    text = _text_bytes(value)
+    if text is None:
+        raise _unsupported(value, "Kinesis", "str or bytes")
+    return text
+
+
+def _text_bytes(value: Any) -> bytes | None:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    return None
+
+
+def _int_bytes(value: int) -> bytes:
+    try:
+        return struct.pack(">i", value)
+    except struct.error as error:
+        raise struct.error(
+            f"{value} does not fit the 4 bytes of an int in a Kafka record; "
+            "choose a value_type, like LongType"
+        ) from error
+
+
+def _unsupported(value: Any, egress: str, supported: str) -> TypeError:
+    return TypeError(
+        f"a value of type {type(value).__name__} cannot be in a {egress} record as it is; "
+        f"give {supported}, or a value_type"
+    )
+
+
+def _check_typename(typename: str) -> None:
+    if not typename:
+        raise ValueError(
+            "an egress message needs the typename of its egress, like 'com.example/out'"
+        )
+
+
+def _check_value(value: Any, egress: str) -> None:
+    if value is None:
+        raise ValueError(f"a message to {egress} needs a value; it is None")

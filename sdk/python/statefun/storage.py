@@ -1,0 +1,97 @@
+"""The state of one function instance, as its function sees it."""
+
+from collections.abc import Mapping
+from typing import Any, Never
+
+from statefun._wire import TypedValue
+from statefun.types import to_bytes
+from statefun.value_spec import ValueSpec
+
+
+class Storage:
+    """One attribute for each ValueSpec: get it, set it, `del` it.
+
+    A state without a value is None. Setting serializes at once, so a later change inside the
+    object is not seen; neither is a change inside an object that was got.
+    """
+
+    # The names are mangled to _Storage__…; no state can have such a name, for it is not in lower case.
+    __slots__ = ("__received", "__specs", "__typename", "__written")
+
+    __received: Mapping[str, TypedValue]
+    __specs: Mapping[str, ValueSpec]
+    __typename: str
+    __written: dict[str, bytes | None]
+
+    def __init__(
+        self,
+        typename: str,
+        specs: Mapping[str, ValueSpec],
+        received: Mapping[str, TypedValue],
+        written: dict[str, bytes | None],
+    ) -> None:
+        """Start from what a request brought; note in `written` what was set, or deleted as None.
+
+        `received` holds every name in `specs`.
+        """
+        put = super().__setattr__
+        put("_Storage__typename", typename)
+        put("_Storage__specs", specs)
+        put("_Storage__received", received)
+        put("_Storage__written", written)
+
+    def __getattr__(self, name: str) -> Any:
+        spec = self.__specs.get(name)
+        if spec is None:
+            self.__refuse(name)
+        written = self.__written
+        data = written[name] if name in written else self.__read(spec)
+        if data is None:
+            return None
+        try:
+            return spec.type.serializer().deserialize(data)
+        except Exception as error:
+            error.add_note(f"while reading {self.__describe(spec)}")
+            raise
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        spec = self.__specs.get(name)
+        if spec is None:
+            self.__refuse(name)
+        if value is None:
+            raise ValueError(
+                f"{self.__describe(spec)} cannot be set to None. "
+                f"To delete a value, please use del: del context.storage.{name}"
+            )
+        try:
+            self.__written[name] = to_bytes(value, spec.type)
+        except Exception as error:
+            error.add_note(f"while setting {self.__describe(spec)}")
+            raise
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self.__specs:
+            self.__refuse(name)
+        self.__written[name] = None
+
+    def __dir__(self) -> list[str]:
+        return sorted(self.__specs)
+
+    def __read(self, spec: ValueSpec) -> bytes | None:
+        received = self.__received[spec.name]
+        if not received.has_value:
+            return None
+        if received.typename != spec.type.typename:
+            raise TypeError(
+                f"{self.__describe(spec)} was stored as {received.typename or 'no type'}; "
+                "give its ValueSpec that type, or choose another name for the new one"
+            )
+        return received.value
+
+    def __describe(self, spec: ValueSpec) -> str:
+        return f"state {spec.name!r} ({spec.type.typename}) of function {self.__typename!r}"
+
+    def __refuse(self, name: str) -> Never:
+        raise AttributeError(
+            f"{name!r} is not a registered ValueSpec for the function {self.__typename!r}"
+        )

@@ -1,0 +1,182 @@
+"""Types: how values of a function become the bytes of a typed value, and come back."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic
+
+from google.protobuf.message import Message as ProtobufMessage
+
+from statefun import _wire
+
+if TYPE_CHECKING:
+    # The default lets users write plain `Type`; type checkers bring typing_extensions along.
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+    M = TypeVar("M", bound=ProtobufMessage)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+    M = TypeVar("M")
+
+
+class TypeSerializer(ABC, Generic[T]):
+    """Turns values of one type into bytes and back."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def serialize(self, value: T) -> bytes: ...
+
+    @abstractmethod
+    def deserialize(self, byte: bytes) -> T: ...
+
+
+class Type(ABC, Generic[T]):
+    """A value type: the typename it has on the wire, and its serializer.
+
+    The typename alone decides whether two programs speak of the same type.
+    """
+
+    __slots__ = ("typename",)
+
+    def __init__(self, typename: str) -> None:
+        if not typename:
+            raise ValueError("a type needs a typename, like 'com.example/User'")
+        self.typename = typename
+
+    @abstractmethod
+    def serializer(self) -> TypeSerializer[T]: ...
+
+
+def simple_type(
+    typename: str | None = None,
+    serialize_fn: Callable[[T], bytes] | None = None,
+    deserialize_fn: Callable[[bytes], T] | None = None,
+) -> Type[T]:
+    """Make a type from a typename and two functions."""
+    if not typename:
+        raise ValueError("a type needs a typename, like 'com.example/User'")
+    if serialize_fn is None:
+        raise ValueError(f"type {typename!r} needs a serialize_fn, from a value to bytes")
+    if deserialize_fn is None:
+        raise ValueError(f"type {typename!r} needs a deserialize_fn, from bytes to a value")
+    return _SimpleType(typename, _FunctionSerializer(serialize_fn, deserialize_fn))
+
+
+def make_json_type(typename: str) -> Type[Any]:
+    """Make a type whose values are written as JSON text in UTF-8."""
+    return simple_type(typename, _serialize_json, json.loads)
+
+
+def make_protobuf_type(cls: type[M], namespace: str | None = None) -> Type[M]:
+    """Make a type from a generated protobuf class.
+
+    Its typename is `<namespace>/<full protobuf name>`; without a namespace it is protobuf's
+    own `type.googleapis.com`.
+    """
+    if not cls:
+        raise ValueError("a protobuf type needs the class that protoc generated")
+    descriptor = getattr(cls, "DESCRIPTOR", None)
+    if not isinstance(cls, type) or descriptor is None:
+        raise TypeError(f"a protobuf type needs the class that protoc generated, not {cls!r}")
+    typename = f"{namespace or 'type.googleapis.com'}/{descriptor.full_name}"
+    return simple_type(typename, _serialize_protobuf, cls.FromString)
+
+
+def to_bytes(value: T, value_type: Type[T]) -> bytes:
+    """Serialize a value, and hold the serializer to its promise of bytes."""
+    if not hasattr(value_type, "serializer"):
+        raise TypeError(f"a value type must be a statefun Type, like IntType, not {value_type!r}")
+    data = value_type.serializer().serialize(value)
+    if not isinstance(data, bytes):
+        raise TypeError(
+            f"the serializer of {value_type.typename} must return bytes, not {type(data).__name__}"
+        )
+    return data
+
+
+def to_typed_value(value: T, value_type: Type[T]) -> _wire.TypedValue:
+    data = to_bytes(value, value_type)
+    return _wire.TypedValue(typename=value_type.typename, has_value=True, value=data)
+
+
+class _FunctionSerializer(TypeSerializer[T]):
+    __slots__ = ("_deserialize_fn", "_serialize_fn")
+
+    def __init__(
+        self, serialize_fn: Callable[[T], bytes], deserialize_fn: Callable[[bytes], T]
+    ) -> None:
+        self._serialize_fn = serialize_fn
+        self._deserialize_fn = deserialize_fn
+
+    def serialize(self, value: T) -> bytes:
+        return self._serialize_fn(value)
+
+    def deserialize(self, byte: bytes) -> T:
+        return self._deserialize_fn(byte)
+
+
+class _PrimitiveSerializer(TypeSerializer[T]):
+    """Values as a protobuf message with the value as its only field."""
+
+    __slots__ = ("_expected", "_parse", "_typename", "_wrapper")
+
+    def __init__(self, typename: str, wrapper: type[Any], expected: type[T]) -> None:
+        self._typename = typename
+        self._wrapper = wrapper
+        self._parse = wrapper.FromString
+        self._expected = expected
+
+    def serialize(self, value: T) -> bytes:
+        wrapped = self._wrapper()
+        try:
+            # A bool is an int in Python; not every version of protobuf agrees.
+            wrapped.value = int(value) if value is True or value is False else value
+        except TypeError as error:
+            raise TypeError(
+                f"{self._typename} takes {self._expected.__name__}, "
+                f"not {value!r} ({type(value).__name__})"
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"{value!r} does not fit {self._typename}: {error}") from error
+        data: bytes = wrapped.SerializeToString()
+        return data
+
+    def deserialize(self, byte: bytes) -> T:
+        value: T = self._parse(byte).value
+        return value
+
+
+class _SimpleType(Type[T]):
+    __slots__ = ("_serializer",)
+
+    def __init__(self, typename: str, serializer: TypeSerializer[T]) -> None:
+        super().__init__(typename)
+        self._serializer = serializer
+
+    def serializer(self) -> TypeSerializer[T]:
+        return self._serializer
+
+
+def _serialize_json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _serialize_protobuf(value: ProtobufMessage) -> bytes:
+    return value.SerializeToString()
+
+
+def _primitive(name: str, wrapper: type[Any], expected: type[T]) -> Type[T]:
+    typename = f"io.statefun.types/{name}"
+    return _SimpleType(typename, _PrimitiveSerializer(typename, wrapper, expected))
+
+
+BoolType = _primitive("bool", _wire.BooleanWrapper, bool)
+IntType = _primitive("int", _wire.IntWrapper, int)
+FloatType = _primitive("float", _wire.FloatWrapper, float)
+LongType = _primitive("long", _wire.LongWrapper, int)
+DoubleType = _primitive("double", _wire.DoubleWrapper, float)
+StringType = _primitive("string", _wire.StringWrapper, str)
