@@ -27,7 +27,7 @@ from statefun_runtime.config.positions import MapNode, Node, Scalar, describe, i
 from statefun_runtime.config.problems import Code, nearest
 from statefun_runtime.core.address import TypeName
 
-COMPONENT = Shape("component", ("kind", "spec"))
+COMPONENT = Shape("a component", ("kind", "spec"))
 _FORM = "a component is a mapping with the fields 'kind' and 'spec'"
 
 
@@ -145,10 +145,14 @@ def _find_kind(scalar: Scalar, kinds: Mapping[str, Kind], draft: ModuleDraft) ->
         if name in kinds:
             return kinds[name]
         near = nearest(name, kinds)
-        hint = f"did you mean {near!r}?" if near else f"the kinds are {', '.join(kinds)}"
+        hint = f"did you mean {near!r}?" if near else f"the kinds are {_supported(kinds)}"
         draft.error(scalar.place, Code.UNKNOWN_KIND, f"unknown kind {scalar.text!r}", hint)
     _count_as_nearest(name, kinds, draft)
     return None
+
+
+def _supported(kinds: Mapping[str, Kind]) -> str:
+    return ", ".join(name for name, kind in kinds.items() if kind.read is not None)
 
 
 def _count_as_nearest(name: str, kinds: Mapping[str, Kind], draft: ModuleDraft) -> None:

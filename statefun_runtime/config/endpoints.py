@@ -1,7 +1,7 @@
 """HTTP endpoints: `io.statefun.endpoints.v2/http` and `io.statefun.endpoints.v1/http`."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from statefun_runtime.config.fields import Fields, Shape
 from statefun_runtime.config.positions import Scalar
@@ -108,13 +108,17 @@ def _why_not_url(url: str) -> str | None:
         return f"has the character {url[legal.end()]!r}, which must be percent-encoded in a URL"
     try:
         parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        return f"is not a URL: {error}"
+    except ValueError:
+        return "has square brackets that hold no IPv6 address"
     if parts.scheme not in ("http", "https"):
         return "does not begin with http:// or https://"
     if not parts.hostname:
         return "names no host"
-    if port == 0:
-        return "has the port 0"
-    return None
+    return None if _has_possible_port(parts) else "has a port that is not from 1 to 65535"
+
+
+def _has_possible_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False

@@ -91,10 +91,12 @@ def is_null(node: Node) -> bool:
 def describe(node: Node) -> str:
     """Return how a message says what was found."""
     match node:
-        case MapNode():
-            return "a mapping"
-        case ListNode():
-            return "a list"
+        case MapNode(entries=entries):
+            return "a mapping" if entries else "an empty mapping"
+        case ListNode(items=items):
+            return "a list" if items else "an empty list"
+        case Scalar(kind=ScalarKind.TEXT, text=""):
+            return "empty text"
         case Scalar(kind=ScalarKind.NULL):
             return "nothing"
         case Scalar(kind=ScalarKind.TEXT, text=text):

@@ -108,11 +108,9 @@ def _check_steps(timeouts: Fields, steps_ns: dict[str, int], call_ns: int) -> No
                 f"timeout {name!r} is {step}, longer than the whole call ({_seconds(call_ns)})"
             )
             place = timeouts.value_place(name)
-            timeouts.draft.error(
-                place, Code.CONTRADICTION, message, f"lower it, or raise {'call'!r}"
-            )
+            timeouts.draft.error(place, Code.CONTRADICTION, message, "lower it, or raise 'call'")
     if defaults:
-        message = f"timeout 'call' is {_seconds(call_ns)}, shorter than {', '.join(defaults)}, which are {_seconds(_OKHTTP_STEP_NS)} by default"
+        message = f"timeout 'call' is {_seconds(call_ns)}, shorter than the default of {', '.join(defaults)} ({_seconds(_OKHTTP_STEP_NS)})"
         place = timeouts.value_place("call")
         hint = f"set {', '.join(defaults)} too, or raise 'call'"
         timeouts.draft.error(place, Code.CONTRADICTION, message, hint)

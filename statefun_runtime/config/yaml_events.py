@@ -42,7 +42,8 @@ class Events:
         except (ValueError, OverflowError) as error:
             # PyYAML lets these out for escapes and version numbers that are out of every range.
             place = mark_place(self._loader.get_mark())
-            problem = self._source.problem(place, Code.NOT_YAML, f"not valid YAML: {error}")
+            message = "not valid YAML: a number in an escape or a directive is out of range"
+            problem = self._source.problem(place, Code.NOT_YAML, message)
             raise StoppedError(problem) from error
 
 
