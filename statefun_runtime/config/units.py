@@ -96,6 +96,6 @@ def parse_date_ms(text: str) -> int:
     zone = timezone(-offset if sign == "-" else offset)
     try:
         date = datetime(year, month, day, hour, minute, second, millis * 1000, zone)
-    except ValueError as error:
-        raise ValueError(f"date {text!r} does not exist: {error}") from None
+    except ValueError:
+        raise ValueError(f"date {text!r} is not a day and time of the calendar") from None
     return (date - _EPOCH) // timedelta(milliseconds=1)

@@ -1,0 +1,45 @@
+# `make help` lists what there is. Everything is installed into .venv, nothing outside this folder.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo demo-kafka test check format bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## install everything into .venv
+
+$(STAMP): pyproject.toml sdk/python/pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "setting up $(VENV) (once; about half a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' -e sdk/python
+	@touch $@
+
+demo: setup ## run the greeter over HTTP until Ctrl-C
+	@$(BIN)/python examples/greeter/demo.py
+
+demo-kafka: setup ## run the greeter from topic names to topic greetings, on a real broker
+	@$(BIN)/python examples/greeter_kafka/demo.py
+
+test: setup ## run all tests; what needs Kafka, Java or the stock SDKs is skipped with a loud line where they are missing
+	@$(BIN)/python -m pytest
+
+check: setup ## lint, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: setup ## format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## measure CPU per message, Kafka to Kafka (needs Java and Maven, and a C compiler)
+	@$(BIN)/python -m tests.bench.bench
+
+clean: ## remove what was installed and built here
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

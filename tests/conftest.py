@@ -1,0 +1,83 @@
+"""What tests of all kinds share: the broker, the stock SDKs, and workers that are ended afterwards.
+
+Something that is missing skips the tests that need it, with one loud line in the
+summary. STATEFUN_REQUIRE_KAFKA=1 and STATEFUN_REQUIRE_STOCK_SDK=1 turn such a
+skip into a failure.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.support import stock_sdk
+from tests.support.kafka_broker import KafkaBroker
+from tests.support.provisions import Unavailable
+from tests.support.worker import Worker
+
+_MISSING = pytest.StashKey[dict[str, str]]()
+Command = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="session")
+def broker(pytestconfig: pytest.Config) -> Iterator[KafkaBroker]:
+    """One running broker for all; a test that stops it starts it again."""
+    try:
+        started = KafkaBroker().__enter__()
+    except (Unavailable, TimeoutError) as error:
+        _skip_or_fail(pytestconfig, "Kafka", error)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def stock_python(pytestconfig: pytest.Config) -> Command:
+    """Return the function that makes the command of a program on the stock Python SDK."""
+    return _command(pytestconfig, "stock_sdk (Python)", stock_sdk.python_command)
+
+
+@pytest.fixture(scope="session")
+def stock_js(pytestconfig: pytest.Config) -> Command:
+    """Return the function that makes the command of a program on the stock JavaScript SDK."""
+    return _command(pytestconfig, "stock_sdk (JavaScript)", stock_sdk.js_command)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Return a factory of started workers: `worker(module, arguments=[…], directory=…)`."""
+    workers: list[Worker] = []
+
+    def start(module: str, *, directory: Path | None = None, **settings: object) -> Worker:
+        folder = directory or tmp_path / f"worker-{len(workers)}"
+        workers.append(Worker(module, folder, **settings))  # type: ignore[arg-type]
+        return workers[-1].start()
+
+    yield start
+    for each in workers:
+        each.close()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for what, reason in config.stash.get(_MISSING, {}).items():
+        terminalreporter.write_line(f"!!! {what} tests SKIPPED: {reason}", red=True, bold=True)
+
+
+def _command(config: pytest.Config, what: str, make: Command) -> Command:
+    try:
+        make(Path("program"))
+    except Unavailable as error:
+        _skip_or_fail(config, what, error)
+    return make
+
+
+def _skip_or_fail(config: pytest.Config, what: str, error: Exception) -> NoReturn:
+    variable = f"STATEFUN_REQUIRE_{what.split()[0].upper()}"
+    reason = " ".join(str(error).split())
+    if os.environ.get(variable) == "1":
+        pytest.fail(f"{what} is needed ({variable}=1): {reason}", pytrace=False)
+    config.stash.setdefault(_MISSING, {})[what] = reason
+    pytest.skip(f"{what}: {reason}")

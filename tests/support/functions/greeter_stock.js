@@ -1,0 +1,64 @@
+// The greeter of the examples, on the stock JavaScript SDK.
+// usage: greeter_stock.js PORT [playground|kafka]
+"use strict";
+const http = require("http");
+const {
+  StateFun,
+  egressMessageBuilder,
+  kafkaEgressMessage,
+  messageBuilder,
+} = require("apache-flink-statefun");
+
+const GREET_REQUEST = StateFun.jsonType("example/GreetRequest");
+const EGRESS_RECORD = StateFun.jsonType("io.statefun.playground/EgressRecord");
+const TOPIC = "greetings";
+const egress = process.argv[3] || "playground";
+
+function greeting(name, visits) {
+  switch (visits) {
+    case 1: return `Welcome ${name}`;
+    case 2: return `Nice to see you again ${name}`;
+    case 3: return `Third time is a charm ${name}`;
+    default: return `Nice to see you at the ${visits}-nth time ${name}!`;
+  }
+}
+
+const statefun = new StateFun();
+
+statefun.bind({
+  typename: "example/person",
+  specs: [{ name: "visits", type: StateFun.intType() }],
+  fn(context, message) {
+    const visits = (context.storage.visits || 0) + 1;
+    context.storage.visits = visits;
+    const request = message.as(GREET_REQUEST);
+    request.visits = visits;
+    context.send(messageBuilder({
+      typename: "example/greeter",
+      id: request.name,
+      value: request,
+      valueType: GREET_REQUEST,
+    }));
+  },
+});
+
+statefun.bind({
+  typename: "example/greeter",
+  fn(context, message) {
+    const { name, visits } = message.as(GREET_REQUEST);
+    const text = greeting(name, visits);
+    if (egress === "kafka") {
+      context.send(kafkaEgressMessage({
+        typename: "example/greets", topic: TOPIC, key: name, value: text,
+      }));
+    } else {
+      context.send(egressMessageBuilder({
+        typename: "io.statefun.playground/egress",
+        value: { topic: TOPIC, payload: text },
+        valueType: EGRESS_RECORD,
+      }));
+    }
+  },
+});
+
+http.createServer(statefun.handler()).listen(Number(process.argv[2]), "127.0.0.1");

@@ -1,0 +1,115 @@
+"""The pages and the example about modules say what the loader does."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from module_texts import load, load_with_rest
+
+from statefun_runtime.config import (
+    Code,
+    Settings,
+    SettingsError,
+    load_module,
+    read_settings,
+    render,
+)
+from statefun_runtime.config.components import COMPONENT, KINDS
+from statefun_runtime.config.fields import Shape
+from statefun_runtime.config.kafka import DELIVERY_SHAPE
+from statefun_runtime.config.options import OPTIONS
+from statefun_runtime.config.startup import STARTUP_SHAPE, STARTUP_TYPES
+from statefun_runtime.config.topics import TOPIC_SHAPE
+from statefun_runtime.config.transports import ASYNC_SHAPE, OKHTTP_SHAPE, TIMEOUTS_SHAPE
+
+ROOT = Path(__file__).parents[3]
+ERRORS = ROOT / "docs/reference/errors"
+SHAPES = (
+    COMPONENT,
+    ASYNC_SHAPE,
+    OKHTTP_SHAPE,
+    TIMEOUTS_SHAPE,
+    TOPIC_SHAPE,
+    STARTUP_SHAPE,
+    DELIVERY_SHAPE,
+    *(kind.shape for kind in KINDS.values()),
+)
+
+
+def block(page: str, language: str) -> str | None:
+    found = re.search(rf"^```{language}\n(.*?)^```$", page, flags=re.M | re.S)
+    return found[1] if found else None
+
+
+def command_output(command: str) -> str:
+    words = shlex.split(command)
+    if "--set" not in words:
+        return render(load_module(words[-1]).problems)
+    with pytest.raises(SettingsError) as raised:
+        read_settings(Settings(module="module.yaml"), [words[-1]])
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("code", Code)
+def test_every_code_has_a_page_whose_example_is_true(code: Code):
+    page = (ERRORS / f"{code}.md").read_text()
+    module, command, expected = (block(page, name) for name in ("yaml", "sh", "text"))
+
+    assert page.startswith(f"# {code}: ")
+    assert expected is not None
+    if command is not None:
+        assert command_output(command) + "\n" == expected
+        return
+    assert module is not None
+    loaded = load(module) if code is Code.NOTHING_TO_RUN else load_with_rest(module)
+    assert code in {problem.code for problem in loaded.problems}
+    assert render(loaded.problems) + "\n" == expected
+
+
+def test_every_page_is_of_a_code_that_exists():
+    assert {path.stem for path in ERRORS.glob("SF1*.md")} == {code.value for code in Code}
+
+
+def test_the_example_has_no_problems():
+    loaded = load_module(str(ROOT / "module.yaml.example"), strict=True)
+    assert render(loaded.problems) == ""
+    assert loaded.spec is not None
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.noun)
+def test_every_field_is_in_the_reference_and_in_the_example(shape: Shape):
+    reference = (ROOT / "docs/reference/module.md").read_text()
+    example = (ROOT / "module.yaml.example").read_text()
+    for field in shape.fields:
+        assert re.search(rf"`(\S*[.])?{field}`", reference), field
+        if field != "transactionTimeoutMillis":
+            assert re.search(rf"^[ -]*{field}:", example, flags=re.M), field
+
+
+@pytest.mark.parametrize("name", [*KINDS, *STARTUP_TYPES])
+def test_every_kind_and_startup_type_is_in_the_reference(name: str):
+    assert f"`{name}`" in (ROOT / "docs/reference/module.md").read_text()
+
+
+def test_no_two_options_have_one_key():
+    keys = [option.key for option in OPTIONS]
+    assert len(set(keys)) == len(keys)
+
+
+def test_importing_config_brings_in_nothing_heavy():
+    program = "import sys, statefun_runtime.config; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+    heavy = {
+        "asyncio",
+        "aiokafka",
+        "google.protobuf",
+        "prometheus_client",
+        "rocksdict",
+        "httptools",
+    }
+    assert not heavy.intersection(modules)

@@ -1,0 +1,397 @@
+from pathlib import Path
+
+import pytest
+from module_texts import REST, load, load_with_rest
+
+from statefun_runtime.config import ModuleError, Severity, load_module, parse_module, render
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.specs import (
+    AsyncTransport,
+    Date,
+    DeliverySemantic,
+    Earliest,
+    EndpointSpec,
+    FunctionPattern,
+    GroupOffsets,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    Latest,
+    OffsetReset,
+    OkHttpTransport,
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
+    SpecificOffsets,
+    TlsSpec,
+    TopicRoute,
+)
+
+INGRESS = """kind: io.statefun.kafka.v1/ingress
+spec:
+  id: shop.io/orders
+  address: kafka:9092
+  consumerGroupId: shop
+  topics:
+    - topic: orders
+      valueType: shop.types/Order
+      targets: [rest.fns/order]
+"""
+EGRESS = """kind: io.statefun.kafka.v1/egress
+spec:
+  id: shop.io/receipts
+  address: kafka:9092
+"""
+ENDPOINT = """kind: io.statefun.endpoints.v2/http
+spec:
+  functions: shop.fns/*
+  urlPathTemplate: http://shop:8000/statefun
+"""
+ENDPOINT_V1 = ENDPOINT.replace("v2", "v1")
+
+
+def endpoint(text: str) -> EndpointSpec:
+    loaded = load_with_rest(text)
+    assert not loaded.problems, render(loaded.problems)
+    return loaded.required().endpoints[0]
+
+
+def kafka_ingress(text: str) -> KafkaIngressSpec:
+    loaded = load_with_rest(text)
+    assert not loaded.problems, render(loaded.problems)
+    ingress = loaded.required().ingresses[0]
+    assert isinstance(ingress, KafkaIngressSpec)
+    return ingress
+
+
+def kafka_egress(text: str) -> KafkaEgressSpec:
+    loaded = load_with_rest(text)
+    (egress,) = loaded.required().egresses
+    assert isinstance(egress, KafkaEgressSpec)
+    return egress
+
+
+def test_an_endpoint_has_the_defaults_of_statefun():
+    assert endpoint(ENDPOINT) == EndpointSpec(
+        pattern=FunctionPattern("shop.fns", None),
+        url_template="http://shop:8000/statefun",
+        batch_threshold=1000,
+        transport=AsyncTransport(
+            call_s=120.0,
+            connect_s=20.0,
+            pool_ttl_s=15.0,
+            pool_size=1024,
+            payload_max_bytes=33_554_432,
+            tls=TlsSpec(None, None, None, None),
+        ),
+    )
+
+
+def test_version_1_of_an_endpoint_is_always_okhttp():
+    assert endpoint(ENDPOINT_V1).transport == OkHttpTransport(60.0, 10.0, 10.0, 10.0)
+
+
+def test_an_endpoint_may_have_every_field_of_async():
+    text = f"""{ENDPOINT}
+  maxNumBatchRequests: -1
+  transport:
+    type: io.statefun.transports.v1/async
+    call: 90s
+    connect: 200
+    pool_ttl: 0s
+    pool_size: 7
+    payload_max_bytes: "99"
+    trust_cacerts: ca
+    client_cert: cert
+    client_key: key
+    client_key_password: password
+"""
+    assert endpoint(text).batch_threshold == -1
+    assert endpoint(text).transport == AsyncTransport(
+        call_s=90.0,
+        connect_s=0.2,
+        pool_ttl_s=0.0,
+        pool_size=7,
+        payload_max_bytes=99,
+        tls=TlsSpec("ca", "cert", "key", "password"),
+    )
+
+
+def test_the_timeouts_of_okhttp_decide_for_async_with_their_own_defaults():
+    text = f"{ENDPOINT}  transport:\n    timeouts:\n      call: 3s\n"
+    assert endpoint(text).transport == AsyncTransport(call_s=3.0, connect_s=10.0)
+    text = f"{ENDPOINT}  transport:\n    timeouts: {{connect: 3s}}\n"
+    assert endpoint(text).transport == AsyncTransport(call_s=60.0, connect_s=3.0)
+
+
+def test_both_versions_of_an_endpoint_take_the_timeouts_of_okhttp():
+    timeouts = "timeouts: {call: 2min, connect: 1s, read: 2s, write: 3s}\n"
+    okhttp = "transport:\n    type: io.statefun.transports.v1/okhttp\n    "
+
+    expected = OkHttpTransport(120.0, 1.0, 2.0, 3.0)
+    assert endpoint(f"{ENDPOINT_V1}  {timeouts}").transport == expected
+    assert endpoint(f"{ENDPOINT}  {okhttp}{timeouts}").transport == expected
+
+
+def test_fields_without_a_value_count_as_left_out():
+    text = f"{ENDPOINT}  maxNumBatchRequests:\n  transport:\n"
+    assert endpoint(text) == endpoint(ENDPOINT)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://shop",
+        "http://shop_1:8000/{function.name}/v1?a=b",
+        "http://[::1]:8000/statefun",
+        "http://{function.name}.shop:8000",
+        "HTTP://shop/a%20b",
+    ],
+)
+def test_urls_are_kept_as_they_are_written(url: str):
+    assert endpoint(ENDPOINT.replace("http://shop:8000/statefun", url)).url_template == url
+
+
+def test_trailing_slashes_and_empty_namespaces_of_patterns_are_as_in_statefun():
+    assert endpoint(ENDPOINT.replace("shop.fns/*", "a/b/")).pattern == FunctionPattern("a", "b")
+    assert endpoint(ENDPOINT.replace("shop.fns/*", "/b")).pattern == FunctionPattern("", "b")
+
+
+def test_a_kafka_ingress_has_the_defaults_of_statefun():
+    assert kafka_ingress(INGRESS) == KafkaIngressSpec(
+        id=TypeName("shop.io", "orders"),
+        bootstrap_servers="kafka:9092",
+        group_id="shop",
+        routes=(TopicRoute("orders", "shop.types/Order", (TypeName("rest.fns", "order"),)),),
+        offset_reset=OffsetReset.LATEST,
+        startup=Latest(),
+        properties=(),
+    )
+
+
+def test_address_and_group_may_be_properties():
+    text = INGRESS.replace("  address: kafka:9092\n  consumerGroupId: shop\n", "")
+    text += "  properties: [{bootstrap.servers: 'k:1'}, {group.id: 7}, {client.id: me}]\n"
+
+    ingress = kafka_ingress(text)
+    assert (ingress.bootstrap_servers, ingress.group_id) == ("k:1", "7")
+    assert ingress.properties == (("client.id", "me"),)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    ["\n    - fetch.min.bytes: 1\n    - a: True\n", "\n    fetch.min.bytes: 1\n    a: true\n"],
+)
+def test_properties_are_a_list_or_a_mapping_and_kept_as_text(properties: str):
+    expected = (("fetch.min.bytes", "1"), ("a", "true"))
+    assert kafka_ingress(f"{INGRESS}  properties:{properties}").properties == expected
+
+
+def test_committing_by_a_timer_may_be_turned_off():
+    text = f"{INGRESS}  properties: [enable.auto.commit: false]\n"
+    assert kafka_ingress(text).properties == ()
+
+
+def test_of_two_entries_for_a_topic_the_last_one_counts():
+    text = f"{INGRESS}    - {{topic: orders, valueType: b, targets: [rest.fns/x, rest.fns/y]}}\n"
+    (ingress, _) = load_with_rest(text).required().ingresses
+    assert isinstance(ingress, KafkaIngressSpec)
+    x, y = TypeName("rest.fns", "x"), TypeName("rest.fns", "y")
+    assert ingress.routes == (TopicRoute("orders", "b", (x, y)),)
+
+
+def test_the_offset_reset_is_read_in_any_case():
+    text = f"{INGRESS}  autoOffsetResetPosition: EARLIEST\n"
+    assert kafka_ingress(text).offset_reset is OffsetReset.EARLIEST
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"),
+    [
+        ("type: group-offsets", GroupOffsets()),
+        ("type: earliest", Earliest()),
+        ("type: latest", Latest()),
+        ("type: date, date: 1970-01-01 00:00:01.000 +0000", Date(1000)),
+        (
+            "type: specific-offsets, offsets: [{orders/0: 5}, {orders/1: '6'}]",
+            SpecificOffsets((("orders", 0, 5), ("orders", 1, 6))),
+        ),
+        (
+            "type: specific-offsets, offsets: {orders/0: 5}",
+            SpecificOffsets((("orders", 0, 5),)),
+        ),
+    ],
+)
+def test_every_startup_position_is_read(position: str, expected: object):
+    assert kafka_ingress(f"{INGRESS}  startupPosition: {{{position}}}\n").startup == expected
+
+
+def test_a_kafka_egress_is_at_least_once_by_default():
+    assert kafka_egress(EGRESS) == KafkaEgressSpec(
+        id=TypeName("shop.io", "receipts"),
+        bootstrap_servers="kafka:9092",
+        delivery=DeliverySemantic.AT_LEAST_ONCE,
+        transaction_timeout_ms=None,
+        properties=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("semantic", "delivery", "timeout_ms"),
+    [
+        ("type: none", DeliverySemantic.NONE, None),
+        ("type: at-least-once, transactionTimeout: 1s", DeliverySemantic.AT_LEAST_ONCE, None),
+        ("type: exactly-once, transactionTimeout: 15min", DeliverySemantic.EXACTLY_ONCE, 900_000),
+        ("type: exactly-once, transactionTimeoutMillis: 7", DeliverySemantic.EXACTLY_ONCE, 7),
+        (
+            "type: exactly-once, transactionTimeout: 15min, transactionTimeoutMillis: 7",
+            DeliverySemantic.EXACTLY_ONCE,
+            7,
+        ),
+    ],
+)
+def test_every_delivery_semantic_is_read(
+    semantic: str, delivery: DeliverySemantic, timeout_ms: int | None
+):
+    egress = kafka_egress(f"{EGRESS}  deliverySemantic: {{{semantic}}}\n")
+    assert (egress.delivery, egress.transaction_timeout_ms) == (delivery, timeout_ms)
+
+
+def test_the_playground_is_read():
+    module = load_with_rest(
+        "kind: io.statefun.playground.v1/ingress\nspec: {}\n---\n"
+        "kind: io.statefun.playground.v1/egress\nspec: {port: '8091', topics: [b, a, b]}\n"
+    ).required()
+
+    assert module.ingresses[0] == PlaygroundIngressSpec(0)
+    assert module.egresses == (PlaygroundEgressSpec(8091, ("b", "a")),)
+
+
+def test_empty_documents_are_skipped():
+    text = f"---\n# nothing\n---\n{ENDPOINT}---\nnull\n---\n{INGRESS}---\n"
+    assert load(text).spec is not None
+
+
+def test_aliases_and_merge_keys_work_and_twins_are_told_apart():
+    text = f"{INGRESS}  properties: &common [client.id: me]\n"
+    assert kafka_ingress(text).properties == (("client.id", "me"),)
+    twins = "kind: io.statefun.kafka.v1/egress\nspec: &e {id: a/b, address: 'k:1'}\nx: *e\n"
+    assert len(load_with_rest(twins).problems) == 1
+
+
+def test_a_target_of_an_unreadable_pattern_is_not_warned_of():
+    text = ENDPOINT.replace("shop.fns/*", "shop.fns") + "---\n" + INGRESS
+    assert len(load(text).problems) == 1
+
+
+def test_a_module_without_ingress_and_endpoint_is_refused():
+    assert render(load(EGRESS).problems) == (
+        "module.yaml:1:1: no ingress is defined\n"
+        "    1 | kind: io.statefun.kafka.v1/egress\n"
+        "        ^\n"
+        "hint: add a component of a kind such as io.statefun.kafka.v1/ingress\n"
+        "\n"
+        "module.yaml:1:1: no endpoint is defined\n"
+        "    1 | kind: io.statefun.kafka.v1/egress\n"
+        "        ^\n"
+        "hint: add a component of a kind such as io.statefun.endpoints.v2/http"
+    )
+
+
+def test_an_empty_file_is_refused_at_its_first_line():
+    first = load("").problems[0]
+    assert str(first) == (
+        "module.yaml:1:1: no ingress is defined\n"
+        "hint: add a component of a kind such as io.statefun.kafka.v1/ingress"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'version: "3.0"\nmodule: {}\n',
+        "kind: [\n",
+        INGRESS.replace("/ingress", "/ingres") + "---\n" + ENDPOINT,
+        INGRESS.replace("kafka.v1", "kinesis.v1") + "---\n" + ENDPOINT,
+    ],
+)
+def test_one_mistake_does_not_make_the_module_look_empty_too(text: str):
+    assert len(load(text).problems) == 1
+
+
+def test_a_trailing_divider_does_not_hide_the_legacy_format():
+    (problem,) = load('version: "3.0"\nmodule: {}\n---\n').problems
+    assert problem.code == "SF1007"
+
+
+def test_strict_makes_every_warning_an_error():
+    text = f"{ENDPOINT}  timeout: 5s\n{REST}"
+    lenient, strict = load(text), load(text, strict=True)
+
+    assert lenient.spec is not None
+    assert strict.spec is None
+    assert [p.severity for p in lenient.problems] == [Severity.WARNING]
+    assert [p.severity for p in strict.problems] == [Severity.ERROR]
+    assert render(strict.problems) == render(lenient.problems).replace("warning: ", "")
+
+
+def test_problems_come_in_the_order_of_the_file():
+    text = f"{EGRESS}  adress: a\n---\n{EGRESS}---\nkind: a/b\nspec: {{}}\nspec: {{}}\n"
+    problems = load_with_rest(text).problems
+    places = [(problem.line, problem.column) for problem in problems]
+    assert places == sorted(places)
+    assert len(places) == 4
+
+
+def test_the_error_of_a_module_shows_all_and_sums_up():
+    with pytest.raises(ModuleError) as raised:
+        load(f"{ENDPOINT}  timeout: 5s\n---\n{INGRESS}  id: 7\n").required()
+
+    assert raised.value.code == "SF1004"
+    assert str(raised.value).split("\n\n") == [
+        *map(str, raised.value.problems),
+        "2 errors and 2 warnings in module.yaml "
+        "(docs/reference/errors: SF1004, SF1011, SF1020, SF1022)",
+    ]
+
+
+def test_a_module_is_found_by_path_and_by_file_url(tmp_path: Path):
+    path = tmp_path / "a module.yaml"
+    path.write_text(f"\ufeff{ENDPOINT}{REST}")
+
+    loaded = load_module(str(path))
+    assert loaded.spec is not None
+    assert loaded.file == str(path)
+    assert load_module(path.as_uri()) == loaded
+    assert load_module(f"file:{path}") == loaded
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path):
+    def refusal(location: str) -> str:
+        loaded = load_module(location)
+        assert loaded.spec is None
+        return render(loaded.problems)
+
+    assert refusal("nowhere.yaml") == (
+        "nowhere.yaml:1:1: the module cannot be read: no such file or directory"
+    )
+    assert refusal(str(tmp_path)) == f"{tmp_path}:1:1: the module cannot be read: is a directory"
+    assert refusal("classpath:module.yaml") == (
+        "classpath:module.yaml:1:1: the module cannot be read: "
+        "there is no class path here; give a path or a file: URL"
+    )
+    assert refusal("file://elsewhere/module.yaml") == (
+        "file://elsewhere/module.yaml:1:1: the module cannot be read: "
+        "the file: URL names the host 'elsewhere'; only local files are read"
+    )
+    assert refusal("a\0b").startswith("a\0b:1:1: the module cannot be read: ")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_file_that_is_not_utf_8_is_refused_where_it_begins_not_to_be(mark: bytes):
+    loaded = parse_module(mark + b"a: b\nc: caf\xe9 au lait\n", file="module.yaml")
+
+    assert render(loaded.problems) == (
+        "module.yaml:2:7: the file is not UTF-8: byte 0xE9 cannot stand here\n"
+        "    2 | c: caf\ufffd au lait\n"
+        "              ^\n"
+        "hint: save the file as UTF-8"
+    )
