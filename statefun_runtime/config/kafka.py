@@ -137,7 +137,7 @@ def _read_servers(fields: Fields, properties: _Properties) -> str | None:
     if found is None:
         return None
     servers, place = found
-    for server in filter(None, map(str.strip, servers.split(","))):
+    for server in list(filter(None, map(str.strip, servers.split(",")))) or [servers]:
         if not _SERVER.fullmatch(server):
             message = f"{server!r} is not of the form 'host:port'"
             hint = "write it like kafka-1:9092,kafka-2:9092"

@@ -242,7 +242,7 @@ class _Composer:
             self._stop(place, f"alias '*{name}' stands inside the value it repeats")
         self._size += anchored.size
         self._expanded += anchored.size
-        if False:
+        if self._expanded > _EXPANDED_MAX:
             self._stop(place, f"aliases repeat more than {_EXPANDED_MAX:,} values")
         return anchored.node
 

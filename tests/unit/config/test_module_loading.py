@@ -278,8 +278,10 @@ def test_aliases_and_merge_keys_work_and_twins_are_told_apart():
 
 
 def test_a_target_of_an_unreadable_pattern_is_not_warned_of():
-    text = ENDPOINT.replace("shop.fns/*", "shop.fns") + "---\n" + INGRESS
+    text = ENDPOINT.replace("shop.fns/*", "rest.fns") + "---\n" + INGRESS
     assert len(load(text).problems) == 1
+    other = ENDPOINT.replace("shop.fns/*", "other/*")
+    assert len(load(f"{text}---\n{other}").problems) == 1
 
 
 def test_a_module_without_ingress_and_endpoint_is_refused():
@@ -395,3 +397,28 @@ def test_a_file_that_is_not_utf_8_is_refused_where_it_begins_not_to_be(mark: byt
         "              ^\n"
         "hint: save the file as UTF-8"
     )
+
+
+def test_a_byte_order_mark_is_no_column():
+    plain = "kind: nonsense\nspec: {}\n"
+    assert load(f"\ufeff{plain}").problems == load(plain).problems
+
+
+def test_a_number_with_thousands_of_digits_is_refused():
+    digits = "9" * 5000
+    for written in (digits, f"'{digits}'"):
+        (problem,) = load_with_rest(f"{ENDPOINT}  maxNumBatchRequests: {written}\n").problems
+        assert (problem.code, problem.line, problem.column) == ("SF1010", 5, 24)
+
+
+def test_a_transport_with_some_fields_has_defaults_for_the_others():
+    assert endpoint(f"{ENDPOINT}  transport: {{pool_size: 7}}\n").transport == AsyncTransport(
+        pool_size=7
+    )
+
+
+def test_empty_pieces_of_an_address_are_passed_over():
+    text = INGRESS.replace("kafka:9092", "k-1:9092, k-2:9092,")
+    assert kafka_ingress(text).bootstrap_servers == "k-1:9092, k-2:9092,"
+    (problem,) = load_with_rest(INGRESS.replace("kafka:9092", "','")).problems
+    assert problem.message == "',' is not of the form 'host:port'"
