@@ -139,6 +139,9 @@ def _crash_on_bugs(tasks: asyncio.TaskGroup) -> None:
             error, AssertionError
         ):
             tasks.create_task(crash(error))
+        elif "never retrieved" in context["message"]:
+            # All our tasks have a parent: a library gave this one up, and what it was for has failed already.
+            log.debug("a task that nobody waits for failed: %r", error)
         else:
             loop.default_exception_handler(context)
 
@@ -153,8 +156,13 @@ async def _live(application: _Application) -> None:
     live = folder.fresh_live_folder()
     unpublished = checkpoints.restore(manifest, live) if manifest else ()
     store = RocksDbStore(live)
-    worker = _build(application, store, checkpoints, manifest)
-    metrics = await _listen(application, worker)
+    try:
+        worker = _build(application, store, checkpoints, manifest)
+        metrics = await _listen(application, worker)
+    except ConfigError:
+        store.close()
+        folder.never_ran()
+        raise
     worker.restore(unpublished)
     gc.collect()
     gc.freeze()
@@ -308,6 +316,10 @@ def _egress(spec: EgressSpec, settings: Settings) -> EgressSink:
 async def _listen(application: _Application, worker: Worker) -> MetricsPort | None:
     for sink in worker.parts.egresses.values():
         await sink.start()
+    for ingress in worker.parts.ingresses.values():
+        # A port that cannot be had must be known before anything runs.
+        if isinstance(ingress, PlaygroundIngress):
+            await ingress.listen()
     port = application.settings.metrics_port
     if port is None:
         return None

@@ -18,7 +18,10 @@ NAMES = ("Bob", "Ada", "Bob", "Bob", "Ada")
 
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="statefun-demo-") as state, running(HERE / "functions.py") as functions:
+    with (
+        tempfile.TemporaryDirectory(prefix="statefun-demo-") as state,
+        running(HERE / "functions.py") as functions,
+    ):
         worker_command = ("-m", "statefun_runtime.cli", "--module", HERE / "module.yaml")
         with running(*worker_command, "--state-dir", state, quiet=False) as worker:
             wait_until(lambda: answers("http://127.0.0.1:8091/"), "the worker", functions, worker)
@@ -37,7 +40,7 @@ def show() -> None:
         "\nThe counts are state: one function per name remembers how often it was called.\n"
         "Send your own, from another terminal:\n\n"
         "    curl -X PUT -H 'Content-Type: application/vnd.example/GreetRequest' \\\n"
-        "         -d '{\"name\": \"Eve\"}' http://127.0.0.1:8090/example/person/Eve\n"
+        '         -d \'{"name": "Eve"}\' http://127.0.0.1:8090/example/person/Eve\n'
         "    curl http://127.0.0.1:8091/greetings\n\n"
         "Ctrl-C ends it.",
         flush=True,

@@ -19,7 +19,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print("starting a Kafka broker (the first time its jars are fetched)", flush=True)
     try:
-        with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="statefun-demo-") as folder:
+        with (
+            KafkaBroker() as broker,
+            tempfile.TemporaryDirectory(prefix="statefun-demo-") as folder,
+        ):
             run(broker, Path(folder))
     except Unavailable as error:
         sys.exit(f"there is no Kafka broker: {error}")
@@ -30,10 +33,24 @@ def run(broker: KafkaBroker, folder: Path) -> None:
     for topic in ("names", "greetings"):
         broker.create_topic(topic, 4)
     module = folder / "module.yaml"
-    module.write_text((HERE / "module.yaml").read_text().replace("127.0.0.1:9092", broker.bootstrap))
-    worker_command = ("-m", "statefun_runtime.cli", "--module", module, "--state-dir", folder / "state")
-    with running(HERE / "functions.py") as functions, running(*worker_command, quiet=False) as worker:
-        wait_until(lambda: answers("http://127.0.0.1:8000/statefun"), "the functions", functions, worker)
+    module.write_text(
+        (HERE / "module.yaml").read_text().replace("127.0.0.1:9092", broker.bootstrap)
+    )
+    worker_command = (
+        "-m",
+        "statefun_runtime.cli",
+        "--module",
+        module,
+        "--state-dir",
+        folder / "state",
+    )
+    with (
+        running(HERE / "functions.py") as functions,
+        running(*worker_command, quiet=False) as worker,
+    ):
+        wait_until(
+            lambda: answers("http://127.0.0.1:8000/statefun"), "the functions", functions, worker
+        )
         print("\nproducing to topic names:", ", ".join(NAMES))
         broker.produce("names", [(name.encode(), b"hello") for name in NAMES])
         for record in broker.consume("greetings", len(NAMES)):

@@ -36,7 +36,7 @@ class StateFolder:
         except OSError as error:
             raise ConfigError(
                 f"the state folder {folder} cannot be used: {error.strerror or error}",
-                code="SF1021",
+                code="SF1041",
                 hint="choose another with --state-dir",
             ) from error
         self._folder = folder
@@ -60,6 +60,11 @@ class StateFolder:
         shutil.rmtree(self._folder / "live", ignore_errors=True)
         self._running.unlink(missing_ok=True)
 
+    def never_ran(self) -> None:
+        """Nothing was done since the start: this is no crash, but one before it still counts."""
+        if not self.has_crashed:
+            self._running.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Let the next worker in."""
         self._lock.close()
@@ -75,7 +80,7 @@ def _lock(path: Path) -> IO[str]:
         file.close()
         raise ConfigError(
             f"the state folder {path.parent} is used by another worker (process {owner})",
-            code="SF1022",
+            code="SF1042",
             hint="stop that worker, or choose another folder with --state-dir",
         ) from None
     file.truncate(0)
@@ -165,7 +170,7 @@ class CheckpointFolder:
                 raise ValueError("it is of another format")
             files = tuple(StoredFile(**file) for file in content.pop("files"))
             return Manifest(**content, files=files)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorruptionError(
                 f"{path} cannot be read: {error}",
                 code="SF5003",

@@ -186,7 +186,7 @@ class HttpClient:
                 )
         except TimeoutError:
             self._failed_to_open(f"no connection within {self._connect_s:g} s")
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ssl.SSLError, UnicodeError) as error:
             self._failed_to_open(str(error) or type(error).__name__)
         else:
             self._opened(connection)

@@ -21,6 +21,7 @@ from statefun_runtime.core.retry import Cause, Failure
 _HEADS_MAX = 512
 _HEAD_BYTES_MAX = 64 * 1024
 _DETAIL_BYTES = 200
+_SIZE_DIGITS_MAX = 18
 _OCTETS = "application/octet-stream"
 
 
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._heads = heads
         self._transport: asyncio.Transport | None = None
         self._received: bytes | bytearray = b""
+        self._wanted_bytes = 0
         self._parsing: _Parsing | None = None
         self._is_used = False
         self.backlog: Backlog | None = None
@@ -110,10 +112,17 @@ class Connection(asyncio.Protocol):
                 bytearray(self._received) if isinstance(self._received, bytes) else self._received
             )
             self._received += data
+            if len(self._received) < self._wanted_bytes:
+                return
             data = bytes(self._received)
+            self._wanted_bytes = 0
         end = data.find(b"\r\n\r\n")
         if end < 0:
-            self._more(data, _HEAD_BYTES_MAX)
+            if len(data) > _HEAD_BYTES_MAX:
+                text = f"the response's head is larger than {_HEAD_BYTES_MAX} bytes"
+                self._give_up(Failure(Cause.TOO_LARGE, text))
+            elif not self._received:
+                self._received = data
             return
         head = self._heads.get(data[:end]) or self._read_head(data[:end])
         if head is None or head.size is None:
@@ -123,22 +132,21 @@ class Connection(asyncio.Protocol):
             return
         missing = head.size - (len(data) - end - 4)
         if missing > 0:
-            self._more(data, self._owner.payload_bytes_max + _HEAD_BYTES_MAX, head.size)
+            self._wanted_bytes = end + 4 + head.size
+            if not self._received:
+                self._received = data
         else:
             self._received = b""
-            self._done(head, data[end + 4 :], has_surplus=missing < 0)
-
-    def _more(self, data: bytes, bytes_max: int, size: int = 0) -> None:
-        if max(len(data), size) > bytes_max:
-            self._give_up(
-                Failure(Cause.TOO_LARGE, f"the response is larger than {bytes_max} bytes")
-            )
-        elif not self._received:
-            self._received = data
+            # Bytes behind the reply are no part of it: they could decode as effects that nobody asked for.
+            body = data[end + 4 : missing] if missing else data[end + 4 :]
+            self._done(head, body, has_surplus=missing < 0)
 
     def _read_head(self, text: bytes) -> _Head | None:
         head = _parse_head(text)
-        if head is not None:
+        if head is not None and head.size is not None:
+            if head.size > self._owner.payload_bytes_max:
+                # The parser counts, and stops at the maximum.
+                return None
             if len(self._heads) >= _HEADS_MAX:
                 self._heads.clear()
             self._heads[text] = head
@@ -215,7 +223,12 @@ def _parse_head(text: bytes) -> _Head | None:
         text_value = value.strip().decode("latin-1")
         fields[key] = f"{fields[key]},{text_value}" if key in fields else text_value
     size = fields.get("content-length", "")
-    if not size.isdecimal() or "transfer-encoding" in fields or "content-encoding" in fields:
+    if (
+        not size.isdecimal()
+        or len(size) > _SIZE_DIGITS_MAX
+        or "transfer-encoding" in fields
+        or "content-encoding" in fields
+    ):
         return None
     content_type = fields.get("content-type", "")
     return _Head(
@@ -254,6 +267,7 @@ class _Parsing:
         self._size = 0
         self._fields: dict[str, str] = {}
         self._status = 0
+        self._keeps_alive = False
         self.is_complete = False
         self.has_surplus = False
 
@@ -261,7 +275,7 @@ class _Parsing:
         """Parse more bytes; return what is wrong with them, if anything is."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_complete:
                 return Failure(Cause.BAD_HTTP, f"the response is not proper HTTP: {error}")
             self.has_surplus = True
@@ -300,8 +314,10 @@ class _Parsing:
             self._parts.append(data)
 
     def on_message_complete(self) -> None:
-        if self._status >= 200:
+        if self._status >= 200 and not self.is_complete:
             self.is_complete = True
+            # Only here the parser knows: afterwards it says no to everything.
+            self._keeps_alive = bool(self._parser.should_keep_alive())
 
     def head(self) -> _Head:
         content_type = self._fields.get("content-type", "")
@@ -310,7 +326,7 @@ class _Parsing:
             None,
             _is_octets(content_type),
             content_type,
-            bool(self._parser.should_keep_alive()) and not self.ends_with_connection,
+            self._keeps_alive,
         )
 
     def body(self) -> bytes:

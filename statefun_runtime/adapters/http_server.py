@@ -5,6 +5,7 @@ that is no proper HTTP gets a 400 and the end of its connection.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -57,6 +58,8 @@ class HttpServer:
         self._body_bytes_max = body_bytes_max
         self._server: asyncio.AbstractServer | None = None
         self._connections: set[_Connection] = set()
+        # Requests that did not get as far as the handler, by reason.
+        self.refused: dict[str, int] = {}
 
     @property
     def port(self) -> int:
@@ -72,14 +75,14 @@ class HttpServer:
             )
         except OSError as error:
             raise ConfigError(
-                f"{what} cannot listen on {self._host}:{self._port}: {error.strerror or error}",
-                code="SF1020",
+                f"{what} cannot listen on {self._host}:{self._port}: {_words(error)}",
+                code="SF1040",
                 hint="choose another port, or end the process that has it",
             ) from error
         self._port = self._server.sockets[0].getsockname()[1]
 
     def _connect(self) -> "_Connection":
-        return _Connection(self._handler, self._connections, self._body_bytes_max)
+        return _Connection(self._handler, self._connections, self.refused, self._body_bytes_max)
 
     async def close(self) -> None:
         """Stop listening and close all connections."""
@@ -89,12 +92,27 @@ class HttpServer:
             connection.close()
 
 
+def _words(error: OSError) -> str:
+    """The system's own words; the event loop puts the address in front of them once more."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return str(error.strerror or error)
+
+
 class _Connection(asyncio.Protocol):
     """One client; requests are answered in the order in which they come."""
 
-    def __init__(self, handler: Handler, siblings: "set[_Connection]", body_bytes_max: int) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        siblings: "set[_Connection]",
+        refused: dict[str, int],
+        body_bytes_max: int,
+    ) -> None:
         self._handler = handler
         self._siblings = siblings
+        self._refusals = refused
+        self._is_counted = False
         self._body_bytes_max = body_bytes_max
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -108,6 +126,9 @@ class _Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._body_bytes = 0
         self._refused: HttpResponse | None = None
+        self._has_head = False
+        self._unread_bytes = 0
+        self._is_head_method = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -118,6 +139,14 @@ class _Connection(asyncio.Protocol):
         self._siblings.discard(self)
         if self._alarm is not None:
             self._alarm.cancel()
+        if self._unread_bytes or self._has_head:
+            self._count("cut-off")
+
+    def _count(self, reason: str) -> None:
+        """Count a request that is refused; it is the last one of its connection."""
+        if not self._is_counted:
+            self._is_counted = True
+            self._refusals[reason] = self._refusals.get(reason, 0) + 1
 
     def close(self) -> None:
         """Close at once."""
@@ -131,14 +160,24 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._wait()
+        if not self._has_head:
+            self._unread_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._respond(HttpResponse(400, b"upgrades are not supported\n"), keep_alive=False)
+            # Already refused.
+            self.close()
+        except httptools.HttpParserCallbackError as error:
+            # Not the client's fault: whoever watches the loop must hear of it.
+            self._respond(HttpResponse(500, b"the worker failed\n"), keep_alive=False)
+            raise (error.__context__ or error) from None
         except httptools.HttpParserError as error:
             if self._transport is not None and not self._transport.is_closing():
                 text = f"not a proper HTTP request: {error}\n"
-                self._respond(HttpResponse(400, text.encode()), keep_alive=False)
+                self._refuse(HttpResponse(400, text.encode()), "bad-http")
+        if not self._has_head and self._unread_bytes > _HEAD_BYTES_MAX:
+            # The parser tells of a header when it has all of it.
+            self._refuse_head()
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -151,9 +190,16 @@ class _Connection(asyncio.Protocol):
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > _HEAD_BYTES_MAX:
-            self._refused = HttpResponse(431, b"the request's head is too large\n")
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        response = HttpResponse(431, b"the request's head is too large\n")
+        self._refuse(response, "head-too-large")
 
     def on_headers_complete(self) -> None:
+        self._has_head = True
+        self._unread_bytes = 0
+        self._is_head_method = self._parser.get_method() == b"HEAD"
         size = self._headers.get("content-length", "0")
         if size.isdecimal() and int(size) > self._body_bytes_max:
             self._refuse_body()
@@ -176,10 +222,14 @@ class _Connection(asyncio.Protocol):
                 413, f"the body is larger than {self._body_bytes_max} bytes\n".encode()
             )
             self._parts.clear()
-            self._respond(self._refused, keep_alive=False)
+            self._refuse(self._refused, "body-too-large")
 
     def on_message_complete(self) -> None:
         if self._transport is None or self._transport.is_closing():
+            return
+        if self._parser.should_upgrade():
+            # The body, if there is one, was not read.
+            self._refuse(HttpResponse(400, b"upgrades are not supported\n"), "bad-http")
             return
         keep_alive = bool(self._parser.should_keep_alive())
         response = self._refused or self._answer()
@@ -189,9 +239,15 @@ class _Connection(asyncio.Protocol):
     def _answer(self) -> HttpResponse:
         path, _, query = self._url.decode("latin-1").partition("?")
         if not path.startswith("/"):
+            self._refusals["bad-path"] = self._refusals.get("bad-path", 0) + 1
             return HttpResponse(400, b"the request's target must be a path\n")
         method = self._parser.get_method().decode()
         return self._handler(HttpRequest(method, path, query, self._headers, b"".join(self._parts)))
+
+    def _refuse(self, response: HttpResponse, reason: str) -> None:
+        """Answer what is no request that could be handled, and end the connection."""
+        self._count(reason)
+        self._respond(response, keep_alive=False)
 
     def _respond(self, response: HttpResponse, *, keep_alive: bool) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -202,6 +258,7 @@ class _Connection(asyncio.Protocol):
             lines.append(f"Content-Type: {response.content_type}")
         lines.append(f"Content-Length: {len(response.body)}")
         lines.append(f"Connection: {'keep-alive' if keep_alive else 'close'}")
-        self._transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + response.body)
+        body = b"" if self._is_head_method else response.body
+        self._transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         if not keep_alive:
             self._transport.close()

@@ -9,6 +9,7 @@ What is not acknowledged stays here, and is handed to the checkpoint at a clean 
 
 import asyncio
 import logging
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ _RETRY_S = 0.5
 _FAILURES_FOR_NEW_PRODUCER = 3
 _LEAVE_S = 2.0
 _RECORD_OVERHEAD_BYTES = 70
-_TOPIC_NAME_MAX = 249
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_NAMES_MAX = 1024
 
 Record = tuple[str, bytes | None, bytes]
 
@@ -62,6 +64,7 @@ class KafkaEgress:
         self._record_bytes_max = self._arguments["max_request_size"] - _RECORD_OVERHEAD_BYTES
         self._producer: Any = None
         self._partitioner = Partitioner()
+        self._names: set[str] = set()
         self._queues: dict[tuple[str, int], _Queue] = {}
         self._ready: list[_Queue] = []
         self._unknown: dict[str, deque[Record]] = {}
@@ -74,6 +77,10 @@ class KafkaEgress:
 
     async def start(self) -> None:
         """There is nothing to listen on; the broker is waited for in `run`."""
+        if self._spec.delivery is DeliverySemantic.EXACTLY_ONCE:
+            log.warning(
+                "egress %s is declared exactly-once, and is at-least-once for now", self._spec.id
+            )
 
     def prepare(self, typename: str, value: bytes) -> Record:
         """Check a KafkaProducerRecord; raise RecordRefused."""
@@ -83,8 +90,8 @@ class KafkaEgress:
             topic, key, content = decode_kafka_record(value)
         except ValueError as error:
             raise RecordRefused(str(error)) from error
-        if not topic or len(topic) > _TOPIC_NAME_MAX:
-            raise RecordRefused(f"{topic!r} is not the name of a topic")
+        if topic not in self._names:
+            self._check_name(topic)
         if len(key) + len(content) > self._record_bytes_max:
             raise RecordRefused(
                 f"a record of {len(key) + len(content)} bytes for topic '{topic}' is larger than "
@@ -92,10 +99,17 @@ class KafkaEgress:
             )
         return topic, key or None, content
 
+    def _check_name(self, topic: str) -> None:
+        """Refuse what the broker would refuse: such a record would wait for its topic for ever."""
+        if not _TOPIC_NAME.fullmatch(topic) or topic in (".", ".."):
+            raise RecordRefused(f"{topic!r} is not the name of a topic")
+        if len(self._names) < _NAMES_MAX:
+            self._names.add(topic)
+
     def emit(self, record: Record) -> None:
         """Put a record into the queue of its topic partition."""
         topic, key, content = record
-        self._bytes += len(content)
+        self._bytes += len(content) + _RECORD_OVERHEAD_BYTES
         partition = self._partitioner.partition(topic, key)
         if partition is None:
             self._unknown.setdefault(topic, deque()).append(record)
@@ -111,7 +125,7 @@ class KafkaEgress:
             self._is_wanted.set()
 
     def backlog_bytes(self) -> int:
-        """Return the size of the values that are not acknowledged."""
+        """Return the size of what is not acknowledged; a record without a value counts too."""
         return self._bytes
 
     async def run(self) -> None:
@@ -167,7 +181,7 @@ class KafkaEgress:
             self._spec.id,
             self._spec.bootstrap_servers,
             what,
-            error or type(error).__name__,
+            str(error) or type(error).__name__,
         )
 
     async def _learn_topic(self, topic: str) -> None:
@@ -184,7 +198,7 @@ class KafkaEgress:
                 await asyncio.sleep(_RETRY_S)
         self._partitioner.learn(topic, len(partitions))
         for record in self._unknown.pop(topic):
-            self._bytes -= len(record[2])
+            self._bytes -= len(record[2]) + _RECORD_OVERHEAD_BYTES
             self.emit(record)
 
     async def _send(self, queue: _Queue) -> None:
@@ -231,7 +245,7 @@ class KafkaEgress:
     def _take_off(self, queue: _Queue, count: int) -> None:
         waiting = queue.waiting
         for _ in range(count):
-            self._bytes -= len(waiting.popleft()[2])
+            self._bytes -= len(waiting.popleft()[2]) + _RECORD_OVERHEAD_BYTES
         if not self._bytes:
             self._is_empty.set()
 
@@ -243,7 +257,7 @@ class KafkaEgress:
             self._spec.id,
             count,
             queue.topic,
-            error or type(error).__name__,
+            str(error) or type(error).__name__,
         )
         self._take_off(queue, 1)
 

@@ -31,6 +31,7 @@ log = logging.getLogger("statefun.ingress")
 _POLL_MS = 500
 _RECORDS_PER_POLL = 2000
 _RETRY_S = 1.0
+_COMMIT_S = 2.0
 _SKIPS_LOGGED_PER_S = 5
 
 
@@ -242,11 +243,13 @@ class KafkaIngress:
         """Tell the consumer group where reading goes on, for people to see; then leave."""
         if self._consumer is not None and positions and self._positions:
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(_COMMIT_S):
                     await self._consumer.commit(self._positions)
             except (KafkaError, TimeoutError) as error:
                 log.warning(
-                    "ingress %s could not tell its consumer group: %s", self._spec.id, error
+                    "ingress %s could not tell its consumer group: %s",
+                    self._spec.id,
+                    _words(error, self._spec),
                 )
         await self._leave()
 
@@ -261,4 +264,4 @@ def _words(error: Exception, spec: KafkaIngressSpec) -> str:
         return error.message
     if isinstance(error, TopicAuthorizationFailedError):
         return f"not authorised to read {error}"
-    return f"broker {spec.bootstrap_servers}: {error or type(error).__name__}"
+    return f"broker {spec.bootstrap_servers}: {str(error) or type(error).__name__}"

@@ -91,7 +91,7 @@ def _translate(properties: tuple[tuple[str, str], ...], table: _Table, owner: st
             arguments[argument] = convert(text)
         except ValueError:
             raise ConfigError(
-                f"{owner}: property '{name}' must be a number, found {text!r}", code="SF1023"
+                f"{owner}: property '{name}' must be a number, found {text!r}", code="SF1043"
             ) from None
     if "SSL" in str(arguments.get("security_protocol", "")):
         arguments["ssl_context"] = ssl.create_default_context()

@@ -48,7 +48,7 @@ class PlaygroundEgress:
             raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
         try:
             content = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RecordRefused(f"a record must be JSON: {error}") from error
         if not isinstance(content, dict) or set(content) - {"topic", "payload"}:
             raise RecordRefused("a record must be a JSON object with 'topic' and 'payload' only")

@@ -6,6 +6,7 @@ StateFun's playground says it there only.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 
 from statefun_runtime.adapters.http_server import HttpRequest, HttpResponse, HttpServer
@@ -33,6 +34,7 @@ class PlaygroundIngress:
         self._server = HttpServer(
             self._take, host=host, port=spec.port, body_bytes_max=body_bytes_max
         )
+        self._is_listening = False
         self._is_taking = False
         self._received = 0
         self._refused: dict[str, int] = {}
@@ -42,9 +44,15 @@ class PlaygroundIngress:
         """The port it listens on."""
         return self._server.port
 
+    async def listen(self) -> None:
+        """Take the port, once; requests are answered with 503 until `run`."""
+        if not self._is_listening:
+            await self._server.start(what="the playground ingress")
+            self._is_listening = True
+
     async def start(self) -> None:
-        """Listen; requests are answered with 503 until `run`."""
-        await self._server.start(what="the playground ingress")
+        """Listen, if that was not asked for before."""
+        await self.listen()
 
     async def run(self) -> None:
         """Take messages until cancelled."""
@@ -61,7 +69,8 @@ class PlaygroundIngress:
     def samples(self) -> Iterator[Sample]:
         """Return what was taken and what was refused."""
         yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
-        for reason, count in self._refused.items():
+        refused = Counter(self._refused) + Counter(self._server.refused)
+        for reason, count in refused.items():
             yield Sample(
                 "statefun_ingress_skipped",
                 Kind.COUNTER,

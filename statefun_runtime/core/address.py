@@ -27,6 +27,12 @@ class TypeName:
             raise ValueError(f"{text!r} is not of the form 'namespace/name'")
         return cls(pieces[0], pieces[1])
 
+    @property
+    def is_proper(self) -> bool:
+        """Whether the text of the typename can be read again, and stand in the key of a row."""
+        whole = self.namespace + self.name
+        return "/" not in whole and "\0" not in whole
+
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.backlog import Backlog
@@ -10,6 +11,8 @@ from statefun_runtime.core.messages import address_field
 from statefun_runtime.core.samples import Histogram
 from statefun_runtime.core.specs import EndpointSpec
 from statefun_runtime.core.state import StateSchema
+
+_LITERAL_IN_URLS = "-._~!$&'()*+,;="
 
 
 @dataclass(slots=True)
@@ -56,7 +59,9 @@ class Function:
     def __init__(self, function_type: TypeName, endpoint: EndpointSpec) -> None:
         self.type = function_type
         self.endpoint = endpoint
-        self.url = endpoint.url_template.replace("{function.name}", function_type.name)
+        # Names come from outside: what could not stand in a URL is percent-encoded.
+        name = quote(function_type.name, safe=_LITERAL_IN_URLS)
+        self.url = endpoint.url_template.replace("{function.name}", name)
         self.schema = StateSchema()
         self.backlogs: dict[str, Backlog] = {}
         self.ready: deque[Backlog] = deque()

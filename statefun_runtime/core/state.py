@@ -132,7 +132,12 @@ class StateSchema:
             raise StateError(f"state {name!r} is not declared by the function (declared: {known})")
         if value is None or value.startswith(head):
             return value
-        typename, has_value = _read_typed_value(value, 0)
+        try:
+            typename, has_value = _read_typed_value(value, 0)
+        except ValueError as error:
+            raise StateError(
+                f"the value of state {name!r} is not a typed value: {error}"
+            ) from error
         if self._specs[name].typename != typename:
             raise StateError(
                 f"state {name!r} is of type {self._specs[name].typename!r}, the reply has {typename!r}"
@@ -154,13 +159,30 @@ class StateSchema:
                 )
 
     def drop_expired(self, values: Values, now_ms: int) -> bool:
-        """Remove the values that have expired; return whether any had."""
+        """Remove the values that have expired; return whether the row has changed.
+
+        The clock of a value that was written before its state had an expiration starts now.
+        """
+        stamped = self._stamp(values, now_ms)
         expired = [name for name in values.fields if self._is_expired(name, values, now_ms)]
         for name in expired:
             del values.fields[name]
             if values.written_ms is not None:
                 values.written_ms.pop(name, None)
-        return bool(expired)
+        return stamped or bool(expired)
+
+    def _stamp(self, values: Values, now_ms: int) -> bool:
+        written = values.written_ms or {}
+        bare = [
+            name
+            for name in values.fields
+            if name not in written
+            and (spec := self._specs.get(name)) is not None
+            and spec.mode is not ExpireMode.NONE
+        ]
+        if bare:
+            values.written_ms = written | dict.fromkeys(bare, now_ms)
+        return bool(bare)
 
     def _is_expired(self, name: str, values: Values, now_ms: int) -> bool:
         spec = self._specs.get(name)

@@ -52,7 +52,7 @@ class Exchange:
     def _first_seen(self, key: tuple[str, str]) -> Function | None:
         function_type = TypeName(*key)
         endpoint = self._module.endpoint_for(function_type)
-        if endpoint is None:
+        if endpoint is None or not function_type.is_proper:
             # Not remembered: names without an endpoint come from outside, and there is no end of them.
             return None
         function = Function(function_type, endpoint)

@@ -67,6 +67,7 @@ class Lane:
         self._suspects: deque[Backlog] = deque()
         self._suspects_max = suspects_max
         self._suspects_out = 0
+        self._probe: Backlog | None = None
         self._is_introduced = False
         self._is_stopped = False
         self.setbacks = Setbacks(function, self._loop.time, self._resumed, self.pump)
@@ -90,6 +91,7 @@ class Lane:
         if not circuit.is_closed:
             self._send_probe(circuit.state)
             return
+        self._probe = None
         client, ready = self._client, self.function.ready
         while self._suspects and self._suspects_out < self._suspects_max:
             if not client.can_send(len(self._suspects)):
@@ -107,12 +109,14 @@ class Lane:
             self._send(backlog)
 
     def _send_probe(self, state: CircuitState) -> None:
-        if state is CircuitState.OPEN or self._client.in_flight():
+        probe = self._probe
+        if state is CircuitState.OPEN or (probe is not None and probe.phase == Phase.IN_FLIGHT):
             return
         # Addresses that never failed first: if the endpoint is well, they show it.
         queue = self.function.ready or self._suspects
         if queue and self._client.can_send(1):
-            self._send(queue.popleft())
+            self._probe = queue.popleft()
+            self._send(self._probe)
 
     def _send(self, backlog: Backlog) -> None:
         function, now_s = self.function, self._loop.time()

@@ -18,6 +18,7 @@ from statefun_runtime.core.retry import Cause, Failure, attempt_limit_s, park_pa
 log = logging.getLogger("statefun.functions")
 
 _LINES_PER_SECOND = 5
+_RENEWED_WHEN_SENT = -1
 
 
 class Setbacks:
@@ -70,7 +71,8 @@ class Setbacks:
         trouble.attempts += 1
         trouble.reason = failure.detail
         if self.circuit.failed(backlog.id, failure):
-            self._renew(trouble, now_s)
+            # Its budget begins anew with the next attempt, whenever that is.
+            trouble.circuit_times = _RENEWED_WHEN_SENT
             backlog.unsettle(Phase.READY)
             self._opened()
             return Phase.READY

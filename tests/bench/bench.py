@@ -69,6 +69,7 @@ class Round:
     round: int
     messages: int
     received: int
+    first_s: float
     per_s: int
     steady_per_s: float
     cpu_us: dict[str, float]
@@ -143,6 +144,7 @@ class Line:
             round=number,
             messages=messages,
             received=len(records),
+            first_s=round(arrivals.first_s, 3),
             per_s=arrivals.per_s(),
             steady_per_s=arrivals.steady_per_s,
             cpu_us=usage.cpu_us_per(len(records)),

@@ -37,7 +37,7 @@ class Usage:
 
 
 class Meter:
-    """Measures groups of processes, each with its descendants."""
+    """Measures groups of processes, each with those descendants that are no group of their own."""
 
     def __init__(self, groups: Mapping[str, int]) -> None:
         self._groups = dict(groups)
@@ -56,28 +56,22 @@ class Meter:
         return Usage(wall_s, cpu, core_shares(self._cores, _read_cores()))
 
     def _read_groups(self) -> dict[str, float]:
-        return {group: tree_cpu_s(pid) for group, pid in self._groups.items()}
+        roots = frozenset(self._groups.values())
+        return {
+            group: _cpu_s(process_tree(pid, without=roots)) for group, pid in self._groups.items()
+        }
 
 
-def process_tree(root: int) -> list[int]:
-    """Return the process and all its descendants that are alive."""
+def process_tree(root: int, *, without: frozenset[int] = frozenset()) -> list[int]:
+    """Return the process and its descendants that are alive, without the trees of others."""
     children: dict[int, list[int]] = {}
     for entry in _PROC.iterdir():
         if entry.name.isdigit() and (fields := _stat_fields(int(entry.name))):
             children.setdefault(int(fields[1]), []).append(int(entry.name))
     found = [root]
     for pid in found:
-        found += children.get(pid, [])
+        found += [child for child in children.get(pid, []) if child not in without]
     return [pid for pid in found if _stat_fields(pid)]
-
-
-def tree_cpu_s(root: int) -> float:
-    """Return user and system time of the process tree, reaped children included."""
-    ticks = 0
-    for pid in process_tree(root):
-        # utime, stime, cutime, cstime
-        ticks += sum(int(field) for field in _stat_fields(pid)[11:15])
-    return ticks / _TICKS_PER_S
 
 
 def tree_memory_mb(root: int) -> dict[str, float]:
@@ -101,6 +95,11 @@ def core_shares(
         elapsed = total - total_before
         shares[core] = round((busy - busy_before) / elapsed, 3) if elapsed else 0.0
     return shares
+
+
+def _cpu_s(pids: list[int]) -> float:
+    """Return the user and system time that the processes used up to now."""
+    return sum(int(t) for pid in pids for t in _stat_fields(pid)[11:13]) / _TICKS_PER_S
 
 
 def _read_cores() -> dict[int, tuple[int, int]]:

@@ -29,10 +29,10 @@ class Cores:
     def owners(self) -> dict[int, str]:
         """Say whose each core is, for `Usage.saturated`."""
         if self.worker is None or self.rest is None:
-            return {core: "everything" for core in os.sched_getaffinity(0)}
-        return {core: "worker" for core in self.worker} | {
-            core: "function, broker and driver" for core in self.rest
-        }
+            return dict.fromkeys(os.sched_getaffinity(0), "everything")
+        return dict.fromkeys(self.worker, "worker") | dict.fromkeys(
+            self.rest, "function, broker and driver"
+        )
 
 
 def take_cores() -> Cores:
@@ -51,7 +51,7 @@ def built(source: Path) -> Path:
 
     def compile_(directory: Path) -> None:
         program = directory / source.stem
-        command = [command_path("cc"), "-O2", "-w", "-o", program, source]
+        command: list[str | Path] = [command_path("cc"), "-O2", "-w", "-o", program, source]
         run_or_unavailable(command, cwd=directory, timeout_s=120)
 
     return made_once(f"bench/{source.stem}-{digest}", compile_) / source.stem

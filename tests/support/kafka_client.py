@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import (
     Consumer,
@@ -13,9 +14,12 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 DEADLINE_S = 30.0
+# librdkafka's "as the key says" and "the beginning".
+ANY_PARTITION = -1
+BEGINNING = -2
 # librdkafka writes to stderr what it cannot connect to; a test that stops the broker knows.
 _QUIET = {"log_level": 0}
 
@@ -36,7 +40,10 @@ class KafkaClient:
     """Topics and records of one broker. Every call connects anew, so broker restarts do no harm."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._common: dict[str, object] = {"bootstrap.servers": bootstrap, **_QUIET}
+        self._common: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": bootstrap,
+            **_QUIET,
+        }
 
     def is_ready(self) -> bool:
         try:
@@ -64,20 +71,23 @@ class KafkaClient:
         topic: str,
         records: Iterable[tuple[bytes | str | None, bytes | str | None]],
         *,
-        partition: int | None = None,
+        partition: int = ANY_PARTITION,
     ) -> None:
         """Write (key, value) pairs; returns when all are acknowledged."""
         producer = Producer(self._common | {"linger.ms": 5, "acks": "all"})
         failures: list[KafkaError] = []
-        where = {} if partition is None else {"partition": partition}
+
+        def delivered(error: KafkaError | None, _: object) -> None:
+            if error is not None:
+                failures.append(error)
+
         for key, value in records:
-            producer.produce(
-                topic,
-                value,
-                key,
-                on_delivery=lambda e, _: failures.append(e) if e else None,
-                **where,
-            )
+            while True:
+                try:
+                    producer.produce(topic, value, key, partition, delivered)
+                    break
+                except BufferError:
+                    producer.poll(0.05)
             producer.poll(0)
         left = producer.flush(DEADLINE_S)
         assert not left, f"{left} records to {topic} were not acknowledged in {DEADLINE_S:g} s"
@@ -175,8 +185,7 @@ class KafkaClient:
                 "isolation.level": isolation,
             }
         )
-        # librdkafka's "beginning" of a topic partition.
-        consumer.assign([TopicPartition(topic, p, -2) for p in self._partitions(topic)])
+        consumer.assign([TopicPartition(topic, p, BEGINNING) for p in self._partitions(topic)])
         return consumer
 
     def _watermarks(self, topic: str) -> dict[int, tuple[int, int]]:
@@ -201,11 +210,15 @@ def _is_record(message: Message) -> bool:
 
 
 def _record(message: Message) -> Record:
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    headers: Any = message.headers() or ()
     return Record(
         key=message.key(),
         value=message.value(),
-        partition=message.partition(),
-        offset=message.offset(),
+        partition=partition,
+        offset=offset,
         timestamp_ms=message.timestamp()[1],
-        headers=tuple(message.headers() or ()),
+        headers=tuple(headers),
     )

@@ -26,7 +26,7 @@ def js_command(program: Path, *arguments: str | int) -> list[str]:
 
 def _make_python_home(home: Path) -> None:
     run_or_unavailable([sys.executable, "-m", "venv", home], cwd=home, timeout_s=120)
-    pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    pip: list[str | Path] = [home / "bin" / "python", "-m", "pip", "install", "--quiet"]
     # Its pin protobuf<4 would mean the pure-Python protobuf, seven times slower.
     stock = f"apache-flink-statefun=={STOCK_VERSION}"
     run_or_unavailable([*pip, "--no-deps", stock], cwd=home, timeout_s=300)

@@ -38,7 +38,13 @@ class Worker:
     def start(self, *, is_ready_awaited: bool = True, timeout_s: float = DEADLINE_S) -> "Worker":
         """Start the process; return when `/readyz` answers 200."""
         assert self._process is None or self._process.exit_status is not None, "it runs already"
-        command = [self._python, "-m", "statefun_runtime.cli", "--module", self.module_file]
+        command: list[str | Path] = [
+            self._python,
+            "-m",
+            "statefun_runtime.cli",
+            "--module",
+            self.module_file,
+        ]
         command += ["--state-dir", self.state_dir, "--metrics-port", str(self.metrics_port)]
         self._process = Process(
             [*command, *self.arguments],

@@ -26,7 +26,7 @@ def functions(egress: str) -> StatefulFunctions:
     bound = StatefulFunctions()
 
     @bound.bind("example/person", specs=[ValueSpec("visits", IntType)])
-    async def person(context, message):
+    async def person(context, message):  # type: ignore[no-untyped-def]
         visits = (context.storage.visits or 0) + 1
         context.storage.visits = visits
         request = message.as_type(GREET_REQUEST)
@@ -41,7 +41,7 @@ def functions(egress: str) -> StatefulFunctions:
         )
 
     @bound.bind("example/greeter")
-    async def greeter(context, message):
+    async def greeter(context, message):  # type: ignore[no-untyped-def]
         request = message.as_type(GREET_REQUEST)
         text = greeting(request["name"], request["visits"])
         if egress == "kafka":
@@ -76,7 +76,7 @@ def main(port: int, egress: str) -> None:
 
     handler = kafka if egress == "kafka" else playground
 
-    async def serve(request):
+    async def serve(request):  # type: ignore[no-untyped-def]
         reply = await handler(await request.read())
         return web.Response(body=reply, content_type="application/octet-stream")
 

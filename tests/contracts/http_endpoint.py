@@ -1,0 +1,98 @@
+"""An Endpoint served by a real HTTP server on this machine."""
+
+import asyncio
+
+from tests.fakes.endpoint import Answer, Endpoint, Fate
+
+
+class HttpEndpoint:
+    """Serves an Endpoint on any free port; `async with` starts and ends it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._connections: set[_Connection] = set()
+        self._server: asyncio.Server
+        self.opened = 0
+        self.heads: list[bytes] = []
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/statefun"
+
+    async def __aenter__(self) -> "HttpEndpoint":
+        await self.listen()
+        return self
+
+    async def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def leave(self) -> None:
+        """Refuse new connections and cut those that are open."""
+        self._server.close()
+        self.cut_all()
+
+    def cut_all(self) -> None:
+        for connection in list(self._connections):
+            connection.transport.abort()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
+
+    def _accept(self) -> "_Connection":
+        self.opened += 1
+        return _Connection(self._endpoint, self._connections, self.heads)
+
+
+class _Connection(asyncio.Protocol):
+    transport: asyncio.Transport
+
+    def __init__(
+        self, endpoint: Endpoint, siblings: "set[_Connection]", heads: list[bytes]
+    ) -> None:
+        self._endpoint = endpoint
+        self._siblings = siblings
+        self._heads = heads
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._siblings.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._siblings.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        if not end:
+            return
+        size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        if len(body) < size:
+            return
+        assert len(body) == size, "a connection carries one request at a time"
+        self._received = b""
+        self._heads.append(head)
+        answer = self._endpoint.take(body)
+        loop = asyncio.get_running_loop()
+        loop.call_later(answer.after_s, self._answer, answer)
+
+    def _answer(self, answer: Answer) -> None:
+        if answer.fate is Fate.LOST or self.transport.is_closing():
+            return
+        if answer.fate is Fate.STALE:
+            self.transport.close()
+            return
+        head = (
+            f"HTTP/1.1 {answer.status} Whatever\r\ncontent-type: {answer.content_type}\r\n"
+            f"content-length: {len(answer.body)}\r\n\r\n"
+        )
+        whole = head.encode() + answer.body
+        if answer.fate is Fate.CUT:
+            self.transport.write(whole[: len(head) // 2])
+            self.transport.close()
+        else:
+            self.transport.write(whole)

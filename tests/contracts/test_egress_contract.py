@@ -1,0 +1,191 @@
+"""The EgressSink port: the playground's egress, Kafka's, and the one of the tests."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from statefun._wire import KafkaProducerRecord
+
+from statefun_runtime.adapters.kafka_egress import RECORD_TYPENAME as KAFKA_RECORD
+from statefun_runtime.adapters.kafka_egress import KafkaEgress
+from statefun_runtime.adapters.playground_egress import RECORD_TYPENAME as PLAYGROUND_RECORD
+from statefun_runtime.adapters.playground_egress import PlaygroundEgress
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.samples import Sample
+from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec, PlaygroundEgressSpec
+from statefun_runtime.ports.egress import EgressSink, RecordRefused
+from tests.fakes.egress import RecordingEgress
+from tests.support.kafka_broker import KafkaBroker
+
+
+@dataclass
+class Rig:
+    """`new` makes a sink as at a start of the worker, `encode` a record for it; `left` waits for what came out."""
+
+    new: Callable[[], EgressSink]
+    typename: str
+    encode: Callable[[bytes], bytes]
+    left: Callable[[EgressSink, int], Awaitable[list[bytes]]]
+
+
+@asynccontextmanager
+async def fake_rig(_: None) -> AsyncIterator[Rig]:
+    async def left(sink: EgressSink, count: int) -> list[bytes]:
+        assert isinstance(sink, RecordingEgress)
+        return sink.left
+
+    yield Rig(RecordingEgress, "t/record", lambda value: value, left)
+
+
+@asynccontextmanager
+async def playground_rig(_: None) -> AsyncIterator[Rig]:
+    def encode(value: bytes) -> bytes:
+        return json.dumps({"topic": "out", "payload": value.decode()}).encode()
+
+    async def left(sink: EgressSink, count: int) -> list[bytes]:
+        assert isinstance(sink, PlaygroundEgress)
+        reader, writer = await asyncio.open_connection("127.0.0.1", sink.port)
+        payloads = []
+        for _ in range(count):
+            writer.write(b"GET /out HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            size = int(head.partition("content-length: ")[2].splitlines()[0])
+            payloads.append(await reader.readexactly(size))
+        writer.close()
+        return payloads
+
+    spec = PlaygroundEgressSpec(0, ("out", "other"))
+    yield Rig(lambda: PlaygroundEgress(spec, host="127.0.0.1"), PLAYGROUND_RECORD, encode, left)
+
+
+@asynccontextmanager
+async def kafka_rig(broker: KafkaBroker) -> AsyncIterator[Rig]:
+    topic = broker.unique_topic("egress", 3)
+
+    def encode(value: bytes) -> bytes:
+        record = KafkaProducerRecord(topic=topic, key="key", value_bytes=value)
+        return record.SerializeToString()
+
+    async def left(_: EgressSink, count: int) -> list[bytes]:
+        records = await asyncio.to_thread(broker.consume, topic, count)
+        return [record.value or b"" for record in records]
+
+    spec = KafkaEgressSpec(TypeName("t", "out"), broker.bootstrap, DeliverySemantic.AT_LEAST_ONCE)
+    yield Rig(lambda: KafkaEgress(spec), KAFKA_RECORD, encode, left)
+
+
+RigFactory = Callable[[], AbstractAsyncContextManager[Rig]]
+
+
+@pytest.fixture(params=["fake", "playground", pytest.param("kafka", marks=pytest.mark.kafka)])
+def rig(request: pytest.FixtureRequest) -> RigFactory:
+    if request.param == "kafka":
+        broker = request.getfixturevalue("broker")
+        return lambda: kafka_rig(broker)
+    make = fake_rig if request.param == "fake" else playground_rig
+    return lambda: make(None)
+
+
+@asynccontextmanager
+async def running(sink: EgressSink) -> AsyncIterator[EgressSink]:
+    await sink.start()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(sink.run())
+        yield sink
+        task.cancel()
+    await sink.close()
+
+
+def put(rig: Rig, sink: EgressSink, *values: bytes) -> None:
+    for value in values:
+        sink.emit(sink.prepare(rig.typename, rig.encode(value)))
+
+
+def taken_away(sink: EgressSink) -> EgressSink:
+    """The real ones carry nothing out before `run`; the fake has to be told."""
+    if isinstance(sink, RecordingEgress):
+        sink.is_away = True
+    return sink
+
+
+def brought_back(sink: EgressSink) -> EgressSink:
+    if isinstance(sink, RecordingEgress):
+        sink.is_away = False
+    return sink
+
+
+def published(sink: EgressSink) -> float:
+    samples: list[Sample] = [s for s in sink.samples() if s.name == "statefun_egress_records"]
+    assert isinstance(samples[0].value, float | int)
+    return samples[0].value
+
+
+def test_records_leave_in_the_order_in_which_they_were_taken(rig: RigFactory):
+    async def main() -> None:
+        async with rig() as made, running(made.new()) as sink:
+            values = [b"%d" % number for number in range(50)]
+            put(made, sink, *values)
+            await sink.flush(20)
+
+            assert await made.left(sink, 50) == values
+            assert published(sink) == 50
+            assert sink.unpublished() == []
+            assert sink.backlog_bytes() == 0
+
+    asyncio.run(main())
+
+
+def test_a_record_of_another_type_is_refused(rig: RigFactory):
+    async def main() -> None:
+        async with rig() as made:
+            with pytest.raises(RecordRefused) as refused:
+                made.new().prepare("t/other", made.encode(b"v"))
+
+            assert str(refused.value) == (
+                f"a record must be of type '{made.typename}', found 't/other'"
+            )
+
+    asyncio.run(main())
+
+
+def test_a_record_that_was_prepared_and_not_emitted_does_not_leave(rig: RigFactory):
+    async def main() -> None:
+        async with rig() as made, running(made.new()) as sink:
+            sink.prepare(made.typename, made.encode(b"never"))
+            put(made, sink, b"only")
+            await sink.flush(20)
+
+            assert await made.left(sink, 1) == [b"only"]
+            assert sink.unpublished() == []
+
+    asyncio.run(main())
+
+
+def test_what_has_not_left_is_handed_to_the_next_life(rig: RigFactory):
+    async def main() -> None:
+        async with rig() as made:
+            # It does not run: nothing can leave.
+            sink = taken_away(made.new())
+            put(made, sink, b"1", b"2", b"3")
+            unpublished = sink.unpublished()
+            assert len(unpublished) == 3
+
+            again = taken_away(made.new())
+            again.restore(unpublished)
+            assert again.unpublished() == unpublished
+            async with running(brought_back(again)):
+                await again.flush(20)
+                assert await made.left(again, 3) == [b"1", b"2", b"3"]
+
+    asyncio.run(main())
+
+
+def test_flushing_nothing_returns_at_once(rig: RigFactory):
+    async def main() -> None:
+        async with rig() as made, running(made.new()) as sink:
+            await sink.flush(20)
+
+    asyncio.run(main())

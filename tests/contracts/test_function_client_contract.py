@@ -1,0 +1,328 @@
+"""The FunctionClient port: the HTTP client against a real server, and the client in the same process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import pytest
+from http_endpoint import HttpEndpoint
+
+from statefun_runtime.adapters.http_client import HttpClient
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.backlog import Backlog
+from statefun_runtime.core.function import Function
+from statefun_runtime.core.retry import Cause, Failure
+from statefun_runtime.core.specs import EndpointSpec, FunctionPattern
+from statefun_runtime.ports.function_client import FunctionClient
+from tests.fakes.endpoint import Answer, Endpoint, Fate
+from tests.fakes.function_client import FakeFunctionClient
+from tests.fakes.virtual_time import run_virtual
+
+FUNCTION = Function(TypeName("t", "f"), EndpointSpec(FunctionPattern("t", None), "http://x/"))
+LONG_S = 30.0
+
+
+def address(function_id: str = "alice") -> Backlog:
+    return Backlog(FUNCTION, function_id, b"")
+
+
+class Listener:
+    """Remembers what it is told, and lets a test wait for it."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, object]] = []
+        self.is_sending = False
+        self._told = asyncio.Event()
+
+    def _add(self, what: str, backlog: Backlog | None, detail: object) -> None:
+        assert not self.is_sending, f"{what} was called inside send"
+        self.events.append((what, backlog.id if backlog else "", detail))
+        self._told.set()
+
+    def replied(self, backlog: Backlog, body: bytes) -> None:
+        self._add("replied", backlog, body)
+
+    def failed(self, backlog: Backlog, failure: Failure) -> None:
+        self._add("failed", backlog, failure.cause)
+        self.failure = failure
+
+    def went_stale(self, backlog: Backlog) -> None:
+        self._add("stale", backlog, None)
+
+    def unreachable(self, failure: Failure) -> None:
+        self._add("unreachable", None, failure.cause)
+
+    def has_room(self) -> None:
+        self._told.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                self._told.clear()
+                await self._told.wait()
+
+    async def ended(self, count: int) -> list[tuple[str, str, object]]:
+        await self.until(lambda: len(self.events) >= count)
+        return self.events
+
+
+class Server(Protocol):
+    """How a test takes the endpoint away and brings it back."""
+
+    def leave(self) -> None: ...
+    async def listen(self) -> None: ...
+
+
+@dataclass
+class Rig:
+    endpoint: Endpoint
+    client: FunctionClient
+    listener: Listener
+    server: Server
+
+    async def room(self) -> None:
+        await self.listener.until(lambda: self.client.can_send(1))
+
+    async def send(
+        self, function_id: str, body: bytes = b"body", *, limit_s: float = LONG_S
+    ) -> None:
+        await self.room()
+        self.listener.is_sending = True
+        self.client.send(address(function_id), body, limit_s=limit_s)
+        self.listener.is_sending = False
+
+    async def exchange(self, function_id: str = "alice", **how: float) -> tuple[str, str, object]:
+        """Send one request and return what came of it."""
+        count = len(self.listener.events)
+        await self.send(function_id, **how)  # type: ignore[arg-type]
+        return (await self.listener.ended(count + 1))[count]
+
+
+class _FakeServer:
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def leave(self) -> None:
+        self._endpoint.is_up = False
+
+    async def listen(self) -> None:
+        self._endpoint.is_up = True
+
+
+@asynccontextmanager
+async def fake_rig(pool_size: int) -> AsyncIterator[Rig]:
+    endpoint, listener = Endpoint(), Listener()
+    client = FakeFunctionClient(endpoint, pool_size=pool_size)
+    client.attach(listener)
+    yield Rig(endpoint, client, listener, _FakeServer(endpoint))
+    client.close()
+
+
+@asynccontextmanager
+async def http_rig(pool_size: int) -> AsyncIterator[Rig]:
+    endpoint, listener = Endpoint(), Listener()
+    async with HttpEndpoint(endpoint) as server, asyncio.TaskGroup() as tasks:
+        client = HttpClient(
+            server.url,
+            tasks.create_task,
+            connect_s=5.0,
+            pool_size=pool_size,
+            pool_ttl_s=0.0,
+            payload_bytes_max=1 << 20,
+            tls=None,
+        )
+        client.attach(listener)
+        yield Rig(endpoint, client, listener, server)
+        client.close()
+
+
+Body = Callable[[Rig], Awaitable[None]]
+
+
+@pytest.fixture(params=["fake", "http"])
+def with_rig(request: pytest.FixtureRequest) -> Callable[..., None]:
+    def run(body: Body, *, pool_size: int = 8) -> None:
+        async def main() -> None:
+            make = fake_rig if request.param == "fake" else http_rig
+            async with make(pool_size) as rig:
+                await body(rig)
+
+        if request.param == "fake":
+            run_virtual(main)
+        else:
+            asyncio.run(main())
+
+    return run
+
+
+def test_a_request_is_replied_to_with_the_endpoint_s_body(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda request: Answer(b"reply to " + request)
+
+        assert await rig.exchange() == ("replied", "alice", b"reply to body")
+        assert rig.endpoint.requests == [b"body"]
+        assert rig.client.in_flight() == 0
+
+    with_rig(body)
+
+
+def test_an_empty_body_is_a_reply_too(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        assert await rig.exchange() == ("replied", "alice", b"")
+
+    with_rig(body)
+
+
+def test_every_request_has_one_outcome_and_its_own(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda r: Answer(r, after_s=0.02 if r < b"body-50" else 0.0)
+        for number in range(100):
+            await rig.send(f"{number:02d}", b"body-%02d" % number)
+        events = await rig.listener.ended(100)
+
+        assert sorted(events) == [("replied", f"{n:02d}", b"body-%02d" % n) for n in range(100)]
+
+    with_rig(body)
+
+
+def test_no_more_requests_are_out_than_the_pool_holds(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda _: Answer(after_s=0.05)
+        for number in range(3):
+            await rig.send(str(number))
+
+        assert rig.client.in_flight() == 3
+        assert not rig.client.can_send(1)
+        await rig.listener.ended(1)
+        await rig.room()
+
+    with_rig(body, pool_size=3)
+
+
+@pytest.mark.parametrize("status", [300, 404, 500, 503])
+def test_another_status_is_a_failure_and_the_connection_goes_on(
+    with_rig: Callable[..., None], status: int
+):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda _: Answer(status=status)
+
+        assert await rig.exchange() == ("failed", "alice", Cause.STATUS)
+        assert rig.listener.failure.status == status
+        assert str(status) in rig.listener.failure.detail
+        assert rig.client.can_send(1)
+
+    with_rig(body)
+
+
+def test_another_content_type_is_a_failure(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda _: Answer(b"<html>", content_type="text/html")
+
+        assert await rig.exchange() == ("failed", "alice", Cause.CONTENT_TYPE)
+        assert "text/html" in rig.listener.failure.detail
+
+    with_rig(body)
+
+
+def test_a_reply_that_does_not_come_is_a_timeout(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda _: Answer(fate=Fate.LOST)
+
+        assert await rig.exchange(limit_s=0.05) == ("failed", "alice", Cause.TIMEOUT)
+        assert rig.client.in_flight() == 0
+
+    with_rig(body)
+
+
+def test_a_reply_that_comes_too_late_is_not_heard(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda r: Answer(r, after_s=0.15 if r == b"late" else 0.0)
+        await rig.send("alice", b"late", limit_s=0.03)
+        assert (await rig.listener.ended(1))[0] == ("failed", "alice", Cause.TIMEOUT)
+
+        rig.endpoint.answer = lambda r: Answer(r, after_s=0.15)
+        assert await rig.exchange("bob") == ("replied", "bob", b"body")
+        assert len(rig.listener.events) == 2
+
+    with_rig(body, pool_size=1)
+
+
+def test_a_connection_cut_in_the_middle_is_a_failure(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        await rig.exchange()
+        rig.endpoint.answer = lambda _: Answer(b"reply", fate=Fate.CUT)
+
+        assert await rig.exchange() == ("failed", "alice", Cause.DISCONNECT)
+
+    with_rig(body)
+
+
+def test_a_kept_connection_closed_without_a_byte_is_stale(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        await rig.exchange()
+        rig.endpoint.answer = lambda _: Answer(fate=Fate.STALE)
+
+        assert await rig.exchange("bob") == ("stale", "bob", None)
+        assert rig.client.in_flight() == 0
+
+    with_rig(body)
+
+
+def test_a_fresh_connection_closed_without_a_byte_is_a_failure(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda _: Answer(fate=Fate.STALE)
+
+        assert await rig.exchange() == ("failed", "alice", Cause.DISCONNECT)
+
+    with_rig(body)
+
+
+def test_an_endpoint_that_is_not_there_is_unreachable_until_it_is(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.server.leave()
+        assert not rig.client.can_send(1)
+        assert (await rig.listener.ended(1))[0] == ("unreachable", "", Cause.CONNECT)
+        assert rig.endpoint.requests == []
+
+        await rig.server.listen()
+        assert await rig.exchange() == ("replied", "alice", b"")
+
+    with_rig(body)
+
+
+def test_room_is_told_when_a_connection_is_free_again(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda _: Answer(after_s=0.02)
+        for number in range(5):
+            await rig.send(str(number))
+        await rig.listener.ended(5)
+
+        assert rig.client.can_send(1)
+
+    with_rig(body, pool_size=1)
+
+
+def test_after_close_nothing_is_told(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda _: Answer(after_s=0.02)
+        await rig.send("alice")
+        rig.client.close()
+
+        assert rig.client.in_flight() == 0
+        await asyncio.sleep(0)
+        assert rig.listener.events == []
+
+    with_rig(body)
+
+
+def test_large_bodies_pass_both_ways(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = Answer
+        large = bytes(range(256)) * 3000
+        await rig.send("alice", large)
+
+        assert (await rig.listener.ended(1))[0] == ("replied", "alice", large)
+
+    with_rig(body)

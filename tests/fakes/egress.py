@@ -1,0 +1,61 @@
+"""The EgressSink port as a list."""
+
+from collections.abc import Iterator
+
+from statefun_runtime.core.samples import Kind, Sample
+from statefun_runtime.ports.egress import RecordRefused
+
+Record = tuple[str, bytes]
+
+
+class RecordingEgress:
+    """An EgressSink; what was emitted is in `left`, unless `is_away`: then it waits."""
+
+    def __init__(self, *, typename: str = "t/record", value_bytes_max: int = 1 << 20) -> None:
+        self._typename = typename
+        self._value_bytes_max = value_bytes_max
+        self._waiting: list[Record] = []
+        self.left: list[bytes] = []
+        self.is_away = False
+
+    def prepare(self, typename: str, value: bytes) -> Record:
+        if typename != self._typename:
+            raise RecordRefused(f"a record must be of type '{self._typename}', found '{typename}'")
+        if len(value) > self._value_bytes_max:
+            raise RecordRefused(f"a record of {len(value)} bytes is too large")
+        return typename, value
+
+    def emit(self, record: Record) -> None:
+        self._waiting.append(record)
+        self.publish()
+
+    def publish(self) -> None:
+        """Let leave what waits, if the outside is there."""
+        if not self.is_away:
+            self.left += [value for _, value in self._waiting]
+            self._waiting.clear()
+
+    def backlog_bytes(self) -> int:
+        return sum(len(value) for _, value in self._waiting)
+
+    async def start(self) -> None:
+        pass
+
+    async def run(self) -> None:
+        pass
+
+    async def flush(self, timeout_s: float) -> None:
+        self.publish()
+
+    def unpublished(self) -> list[bytes]:
+        return [value for _, value in self._waiting]
+
+    def restore(self, records: list[bytes]) -> None:
+        for value in records:
+            self.emit((self._typename, value))
+
+    def samples(self) -> Iterator[Sample]:
+        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", len(self.left))
+
+    async def close(self) -> None:
+        pass

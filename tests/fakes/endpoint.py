@@ -1,0 +1,38 @@
+"""What an endpoint does with requests, said once for the fake client and for a real server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+OCTETS = "application/octet-stream"
+
+
+class Fate(Enum):
+    """What becomes of a request that arrived."""
+
+    ANSWERED = "answered"
+    LOST = "no reply, and the connection stays"
+    CUT = "the connection is cut in the middle of the reply"
+    STALE = "the connection is closed without a byte"
+
+
+@dataclass(frozen=True)
+class Answer:
+    body: bytes = b""
+    status: int = 200
+    content_type: str = OCTETS
+    after_s: float = 0.0
+    fate: Fate = Fate.ANSWERED
+
+
+class Endpoint:
+    """`answer` makes the answer to a request's bytes; a test sets it, and `is_up`, as it likes."""
+
+    def __init__(self, answer: Callable[[bytes], Answer] = lambda _: Answer()) -> None:
+        self.answer = answer
+        self.is_up = True
+        self.requests: list[bytes] = []
+
+    def take(self, request: bytes) -> Answer:
+        self.requests.append(request)
+        return self.answer(request)

@@ -1,0 +1,128 @@
+"""The IngressSource port on lists, and a Router that remembers what it was given."""
+
+import asyncio
+from collections.abc import Iterator
+
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.function import Function
+from statefun_runtime.core.messages import IngressEncoder
+from statefun_runtime.core.samples import Kind, Sample
+from statefun_runtime.core.specs import ModuleSpec
+from statefun_runtime.ports.ingress import Router
+
+LogRecord = tuple[bytes | None, bytes | None]
+
+
+class FakeLog:
+    """Splits of (key, value) records; a test appends, whoever reads is woken."""
+
+    def __init__(self, splits: int = 1) -> None:
+        self.splits: list[list[LogRecord]] = [[] for _ in range(splits)]
+        self._is_changed = asyncio.Event()
+
+    def append(self, split: int, *records: LogRecord) -> None:
+        self.splits[split] += records
+        self._is_changed.set()
+
+    async def changed(self) -> None:
+        await self._is_changed.wait()
+        self._is_changed.clear()
+
+
+class FakeIngress:
+    """An IngressSource that reads a FakeLog for one target."""
+
+    def __init__(
+        self,
+        log: FakeLog,
+        router: Router,
+        target: TypeName,
+        value_type: str,
+        restored: dict[str, int],
+    ) -> None:
+        self._log = log
+        self._router = router
+        self._target = target
+        self._encoder = IngressEncoder(value_type)
+        self._positions = {
+            str(split): restored.get(str(split), 0) for split in range(len(log.splits))
+        }
+        self._routed = 0
+        self._skipped = 0
+
+    async def start(self) -> None:
+        pass
+
+    async def run(self) -> None:
+        while True:
+            for split, records in enumerate(self._log.splits):
+                for key, value in records[self._positions[str(split)] :]:
+                    if not self._router.is_open():
+                        await self._router.opened()
+                    self._route(key, value)
+                    self._positions[str(split)] += 1
+            await self._log.changed()
+
+    def _route(self, key: bytes | None, value: bytes | None) -> None:
+        function = self._router.resolve(self._target)
+        if key is None or value is None or function is None:
+            self._skipped += 1
+            return
+        self._routed += 1
+        self._router.deliver(function, key.decode("utf-8", "replace"), self._encoder.encode(value))
+
+    def positions(self) -> dict[str, int]:
+        return dict(self._positions)
+
+    def samples(self) -> Iterator[Sample]:
+        yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._routed)
+        yield Sample("statefun_ingress_skipped", Kind.COUNTER, "records skipped", self._skipped)
+
+    async def close(self, positions: dict[str, int]) -> None:
+        pass
+
+
+class RecordingRouter:
+    """A Router; `delivered` holds (typename, id, invocation), `arrived(n)` waits for so many."""
+
+    def __init__(self, module: ModuleSpec) -> None:
+        self._module = module
+        self._functions: dict[TypeName, Function] = {}
+        self._gate = asyncio.Event()
+        self._gate.set()
+        self._is_changed = asyncio.Event()
+        self.tight_for: set[str] = set()
+        self.delivered: list[tuple[str, str, bytes]] = []
+
+    def resolve(self, function_type: TypeName) -> Function | None:
+        endpoint = self._module.endpoint_for(function_type)
+        if endpoint is None:
+            return None
+        return self._functions.setdefault(function_type, Function(function_type, endpoint))
+
+    def deliver(self, function: Function, function_id: str, invocation: bytes) -> None:
+        self.delivered.append((str(function.type), function_id, invocation))
+        self._is_changed.set()
+
+    def is_open(self) -> bool:
+        return self._gate.is_set()
+
+    def is_tight(self) -> bool:
+        return bool(self.tight_for)
+
+    def holds_back(self, function: Function, function_id: str) -> bool:
+        return function_id in self.tight_for
+
+    async def opened(self) -> None:
+        await self._gate.wait()
+
+    def close_gate(self) -> None:
+        self._gate.clear()
+
+    def open_gate(self) -> None:
+        self._gate.set()
+
+    async def arrived(self, count: int) -> None:
+        while len(self.delivered) < count:
+            self._is_changed.clear()
+            await self._is_changed.wait()

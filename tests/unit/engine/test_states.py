@@ -1,0 +1,257 @@
+"""State between memory and the store: expiration, eviction, frozen layers."""
+
+import asyncio
+
+import pytest
+from engine_world import World, start_background
+
+from statefun_runtime.core.backlog import Phase
+from statefun_runtime.errors import CorruptionError
+from tests.fakes.virtual_time import run_virtual
+from tests.support.wire_builders import Request, incomplete, result
+
+
+def remembering(mode: str = "none", after_ms: int = 0):
+    """A function that writes `last` when it is told to, and asks for it with an expiration."""
+
+    def handler(request: Request) -> bytes:
+        if "last" not in request.state:
+            return incomplete("last", mode=mode, after_ms=after_ms)
+        written = [value for value in request.values if value != b"look"]
+        return result(state={"last": written[-1]} if written else None)
+
+    return handler
+
+
+async def look(world: World, function_id: str = "alice") -> bytes | None:
+    world.send("f", function_id, b"look")
+    await asyncio.sleep(0.1)
+    return world.requests("f")[-1].state["last"]
+
+
+def test_a_value_expires_after_it_was_written():
+    async def main():
+        world = World()
+        world.serve("f", remembering("after-write", 10_000))
+        world.send("f", "alice", b"v")
+        await world.settled(6.0)
+        assert await look(world) == b"v"
+
+        # Reading it was no new start.
+        await world.settled(5.0)
+        assert await look(world) is None
+
+    run_virtual(main)
+
+
+def test_a_value_is_written_anew_with_each_write():
+    async def main():
+        world = World()
+        world.serve("f", remembering("after-write", 10_000))
+        for value in (b"1", b"2", b"3"):
+            world.send("f", "alice", value)
+            await world.settled(6.0)
+
+        assert await look(world) == b"3"
+
+    run_virtual(main)
+
+
+def test_every_invocation_keeps_a_value_that_expires_after_invoke():
+    async def main():
+        world = World()
+        world.serve("f", remembering("after-invoke", 10_000))
+        world.send("f", "alice", b"v")
+        for _ in range(5):
+            await world.settled(6.0)
+            assert await look(world) == b"v"
+
+        await world.settled(10.1)
+        assert await look(world) is None
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("mode", ["after-write", "after-invoke"])
+def test_time_goes_on_while_the_worker_is_down(mode: str):
+    async def main():
+        world = World()
+        world.serve("f", remembering(mode, 10_000))
+        for function_id in ("alice", "bob"):
+            world.send("f", function_id, b"v")
+        await world.settled(1.0)
+        world.states.settle(world.exchange.functions)
+        clock = world.clock
+
+        world = World(store=world.store)
+        world.clock = clock
+        # The clock of the new world begins anew; only its distance to the stamps matters.
+        world.serve("f", remembering(mode, 10_000))
+        assert await look(world, "alice") == b"v"
+        await world.settled(12.0)
+        assert await look(world, "bob") is None
+
+    run_virtual(main)
+
+
+def test_the_last_invocation_survives_eviction_and_restart():
+    async def main():
+        world = World()
+        world.serve("f", remembering("after-invoke", 10_000))
+        world.send("f", "alice", b"v")
+        await world.settled(8.0)
+        assert await look(world) == b"v"
+        assert world.backlog("f", "alice").has_unsaved_stamp
+
+        world.states.settle(world.exchange.functions)
+        row = next(iter(world.store.rows.values()))
+        invoked_ms = int.from_bytes(row[1:9], "big")
+        assert world.clock.now_ms() - invoked_ms <= 200
+
+    run_virtual(main)
+
+
+def test_states_without_expiration_live_for_ever():
+    async def main():
+        world = World()
+        world.serve("f", remembering())
+        world.send("f", "alice", b"v")
+        await world.settled(10.0**7)
+
+        assert await look(world) == b"v"
+
+    run_virtual(main)
+
+
+def test_a_message_reads_the_store_once_and_never_writes_it():
+    async def main():
+        world = World()
+        world.serve("f", remembering())
+        await look(world, "first")
+        gets = world.store.gets
+        for value in (b"1", b"2", b"3"):
+            world.send("f", "alice", value)
+            await world.settled()
+
+        assert world.store.gets - gets == 1
+        assert world.store.writes == []
+
+    run_virtual(main)
+
+
+def test_idle_addresses_are_dropped_from_memory_and_their_state_is_kept():
+    async def main():
+        world = World(cache_max=1000)
+        world.serve("f", remembering())
+        for number in range(6000):
+            world.send("f", str(number), b"%d" % number)
+            if number % 100 == 99:
+                await world.settled(0.1)
+
+        assert world.states.cached_count == len(world.function("f").backlogs)
+        assert world.states.cached_count < 4000
+        for number in (0, 1, 3000, 5999):
+            assert await look(world, str(number)) == b"%d" % number
+
+    run_virtual(main)
+
+
+def test_a_busy_address_is_never_dropped():
+    async def main():
+        world = World(cache_max=1)
+        world.endpoint("f").is_up = False
+        for number in range(5000):
+            world.send("f", str(number))
+        await world.settled()
+
+        assert len(world.function("f").backlogs) == 5000
+        assert all(b.phase == Phase.READY for b in world.function("f").backlogs.values())
+
+    run_virtual(main)
+
+
+def test_an_evicted_address_keeps_its_last_invocation():
+    async def main():
+        world = World(cache_max=10)
+        world.serve("f", remembering("after-invoke", 10_000))
+        world.send("f", "alice", b"v")
+        await world.settled(8.0)
+        await look(world)
+        for number in range(5000):
+            world.send("f", str(number))
+            if number % 500 == 499:
+                await world.settled(0.1)
+        assert "alice" not in world.function("f").backlogs
+        await world.settled(5.0)
+
+        assert await look(world) == b"v"
+
+    run_virtual(main)
+
+
+def test_full_layers_are_carried_to_the_store_while_work_goes_on():
+    async def main():
+        world = World(overlay_bytes_max=20_000)
+        world.serve("f", remembering())
+        async with asyncio.TaskGroup() as tasks:
+            background = start_background(tasks, world)
+            for number in range(1000):
+                world.send("f", str(number % 300), b"%d" % number)
+                await world.settled(0.01)
+            assert len(world.store.rows) > 100
+            for function_id in range(0, 300, 7):
+                expected = max(n for n in range(1000) if n % 300 == function_id)
+                assert await look(world, str(function_id)) == b"%d" % expected
+            for task in background:
+                task.cancel()
+
+    run_virtual(main)
+
+
+def test_everything_is_in_the_store_when_the_worker_has_settled():
+    async def main():
+        world = World()
+        world.serve("f", remembering())
+        for number in range(1500):
+            world.send("f", str(number), b"%d" % number)
+        await world.settled()
+        world.states.settle(world.exchange.functions)
+
+        again = World(store=world.store)
+        again.serve("f", remembering())
+        assert len(world.store.rows) == 1500
+        assert max(len(rows) for rows in world.store.writes) <= 500
+        assert await look(again, "42") == b"42"
+
+    run_virtual(main)
+
+
+def test_a_scan_sees_layers_and_store_as_one():
+    async def main():
+        world = World()
+        world.store.rows = {b"a1": b"store", b"a2": b"store", b"b": b"store"}
+        world.states.write(b"a2", None)
+        world.states.write(b"a0", b"new")
+        world.states.write(b"a1", b"newer")
+
+        assert list(world.states.scan(b"a")) == [(b"a0", b"new"), (b"a1", b"newer")]
+
+    run_virtual(main)
+
+
+def test_a_damaged_row_is_not_taken_for_state():
+    async def main():
+        world = World()
+        world.serve("f", remembering())
+        await look(world, "alice")
+        backlog = world.backlog("f", "alice")
+        world.states.write(backlog.key, b"\x07damaged")
+
+        with pytest.raises(CorruptionError) as found:
+            world.states.load(backlog)
+
+        assert str(found.value) == (
+            "SF5001: the stored state of t/f/alice cannot be read: row begins with an unknown byte"
+        )
+
+    run_virtual(main)
