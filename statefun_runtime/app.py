@@ -3,29 +3,37 @@
 import asyncio
 import gc
 import logging
+import secrets
 import signal
 import ssl
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, assert_never
 
-from statefun_runtime.adapters.checkpoint_folder import CheckpointFolder, StateFolder
 from statefun_runtime.adapters.clock import MachineClock
+from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.http_client import HttpClient
+from statefun_runtime.adapters.object_folder import ObjectFolder
 from statefun_runtime.adapters.playground_egress import PlaygroundEgress
 from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
 from statefun_runtime.adapters.rocksdb_state import RocksDbStore
+from statefun_runtime.adapters.state_folder import StateFolder
 from statefun_runtime.adapters.telemetry import MetricsPort
 from statefun_runtime.adapters.tls import client_context
 from statefun_runtime.adapters.wire import decode_reply
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.backpressure import Limits, Load
-from statefun_runtime.core.checkpoint import Manifest
+from statefun_runtime.core.checkpoint import Outbox
+from statefun_runtime.core.commits import History
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.overlay import Overlay
+from statefun_runtime.core.retention import Retention
 from statefun_runtime.core.specs import (
     AsyncTransport,
+    DeliverySemantic,
     EgressSpec,
     EndpointSpec,
     IngressSpec,
@@ -37,14 +45,23 @@ from statefun_runtime.core.specs import (
     PlaygroundIngressSpec,
 )
 from statefun_runtime.engine.applier import Applier
+from statefun_runtime.engine.checkpointer import Checkpointer, Identity
 from statefun_runtime.engine.delays import Delays
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
 from statefun_runtime.engine.lane import Lane
+from statefun_runtime.engine.recovery import (
+    StartingPoint,
+    apply_deltas,
+    choose_start,
+    pending_outboxes,
+    place_base,
+)
 from statefun_runtime.engine.samples import engine_samples
+from statefun_runtime.engine.spills import Spills
 from statefun_runtime.engine.states import States
 from statefun_runtime.engine.worker import Parts, Worker
-from statefun_runtime.errors import ConfigError, UnavailableError
+from statefun_runtime.errors import ConfigError, StatefunError
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressSource, Router
 
@@ -55,6 +72,7 @@ _OKHTTP_POOL = 1024
 _OKHTTP_TTL_S = 60.0
 _OKHTTP_REPLY_BYTES_MAX = 32 * 1024 * 1024
 _SUSPECTS_SHARE = 2
+_OWNER = "standalone"
 _INGRESS_BODY_BYTES_MAX = 16 * 1024 * 1024
 _GC_THRESHOLDS = (50_000, 20, 50)
 
@@ -106,8 +124,11 @@ async def _run(settings: Settings, module: ModuleSpec, folder: StateFolder) -> N
             application = _Application(settings, module, folder, tasks, stop)
             _crash_on_bugs(tasks)
             await _live(application)
-    except* (ConfigError, UnavailableError) as group:
-        raise group.exceptions[0] from None
+    except* StatefunError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
@@ -146,69 +167,106 @@ def _crash_on_bugs(tasks: asyncio.TaskGroup) -> None:
 
 
 async def _live(application: _Application) -> None:
+    """One life: from the commit log's entry of its start to its last checkpoint."""
     settings, folder = application.settings, application.folder
-    checkpoints = CheckpointFolder(folder.checkpoints)
-    manifest = checkpoints.latest()
-    _tell_where_it_begins(manifest, folder, settings)
-    live = folder.fresh_live_folder()
-    unpublished = checkpoints.restore(manifest, live) if manifest else ()
-    store = RocksDbStore(live)
-    worker = _build(application, store, checkpoints, manifest)
+    objects = ObjectFolder(folder.folder / "objects")
+    commit_log = CommitLogFolder(folder.folder / "log")
+    history = History(tuple(commit_log.read()))
+    start = choose_start(
+        history,
+        objects,
+        key_group_count=settings.key_group_count,
+        application=str(uuid.uuid4()),
+        nonce=secrets.token_hex(8),
+        lineage=str(uuid.uuid4()),
+    )
+    commit_log.append(start.started)
+    history = History((*history.entries, start.started))
+    _tell_where_it_begins(start)
+    outboxes = pending_outboxes(start.manifest, start.kept, objects)
+    _check_homes(outboxes, application.module)
+    worker = _build(application, start, history, objects, commit_log)
     metrics = await _listen(application, worker)
-    worker.restore(unpublished)
+    worker.restore(outboxes)
     gc.collect()
     gc.freeze()
     try:
         await worker.run(
             application.tasks, application.stop, lambda: _announce(application, worker, metrics)
         )
-        saved = worker.save(manifest)
-        await worker.close(saved)
+        await worker.close()
     finally:
-        store.close()
+        worker.parts.states.store.close()
         if metrics is not None:
             await metrics.close()
-    folder.ended_cleanly()
-    log.info("stopped; the next start goes on from checkpoint %d", saved.number)
+    last = worker.parts.checkpointer.last_complete
+    log.info("stopped; the next start goes on from checkpoint %d", last.epoch if last else 0)
 
 
-def _tell_where_it_begins(
-    manifest: Manifest | None, folder: StateFolder, settings: Settings
-) -> None:
-    start = f"checkpoint {manifest.number}" if manifest else "nothing: no checkpoint is there"
-    if manifest and manifest.key_group_count != settings.key_group_count:
-        raise ConfigError(
-            f"the state in {settings.state_dir} has {manifest.key_group_count} key groups, the worker "
-            f"{settings.key_group_count}",
-            code="SF1025",
-            hint="the number of key groups is fixed for the life of an application",
+def _tell_where_it_begins(start: StartingPoint) -> None:
+    manifest, started = start.manifest, start.started
+    if manifest is not None:
+        when = datetime.fromtimestamp(manifest.created_ms / 1000).isoformat(" ", "seconds")
+        log.info(
+            "continues from checkpoint %d of %s, incarnation %d",
+            manifest.epoch,
+            when,
+            started.incarnation,
         )
-    if folder.has_crashed:
-        log.warning(
-            "the last run did not stop cleanly: what it did since its start is lost, and it starts from %s",
-            start,
+    elif started.incarnation > 1:
+        log.info(
+            "begins anew, incarnation %d: no checkpoint was completed before", started.incarnation
         )
-    elif manifest:
-        log.info("continues from %s", start)
+
+
+def _check_homes(outboxes: list[tuple[Outbox, list[bytes]]], module: ModuleSpec) -> None:
+    """Records that have not left keep their egress in the module."""
+    known = {str(spec.id) for spec in module.egresses}
+    for outbox, _ in outboxes:
+        if outbox.egress not in known:
+            raise ConfigError(
+                f"egress '{outbox.egress}' is not in the module any more, but has records that have not left",
+                code="SF1027",
+                hint="put it back until they have left",
+            )
+
+
+def _open_store(
+    application: _Application, start: StartingPoint, objects: ObjectFolder
+) -> RocksDbStore:
+    live = application.folder.fresh_live_folder()
+    place_base(start.manifest, objects, live)
+    store = RocksDbStore(live)
+    apply_deltas(start.manifest, objects, store)
+    return store
 
 
 def _build(
     application: _Application,
-    store: RocksDbStore,
-    checkpoints: CheckpointFolder,
-    manifest: Manifest | None,
+    start: StartingPoint,
+    history: History,
+    objects: ObjectFolder,
+    commit_log: CommitLogFolder,
 ) -> Worker:
-    settings, module = application.settings, application.module
+    settings, module, manifest = application.settings, application.module, start.manifest
     clock = MachineClock(manifest.created_ms if manifest else 0)
-    limits = Limits(settings.waiting_max_bytes, _EGRESS_BYTES_MAX, settings.async_max_per_task or 0)
-    load = Load(limits)
-    states = States(
-        store, Overlay(settings.overlay_max_bytes), cache_max=settings.cache_max_addresses
+    load = Load(
+        Limits(
+            settings.waiting_max_bytes,
+            settings.spilled_max_bytes,
+            settings.unsaved_max_bytes,
+            _EGRESS_BYTES_MAX,
+            settings.async_max_per_task or 0,
+        )
     )
+    states = States(
+        _open_store(application, start, objects),
+        Overlay(settings.overlay_max_bytes),
+        cache_max=settings.cache_max_addresses,
+    )
+    spills = Spills(states, load)
     delays = Delays(states, clock, key_group_count=settings.key_group_count)
-    egresses: dict[tuple[str, str], EgressSink] = {
-        (spec.id.namespace, spec.id.name): _egress(spec, settings) for spec in module.egresses
-    }
+    egresses = {spec.id: _egress(spec, settings, start, history) for spec in module.egresses}
     applier = Applier(egresses, states, delays, clock)
 
     def make_lane(function: Function) -> Lane:
@@ -219,27 +277,56 @@ def _build(
             decode_reply,
             applier,
             states,
+            spills,
             load,
             clock,
             batch_bytes_max=settings.batch_max_bytes,
             suspects_max=max(1, pool_size // _SUSPECTS_SHARE),
         )
 
-    exchange = Exchange(module, states, load, make_lane, key_group_count=settings.key_group_count)
+    exchange = Exchange(
+        module, states, spills, load, make_lane, key_group_count=settings.key_group_count
+    )
     applier.exchange = exchange
-    gate = Gate(exchange, load, lambda: sum(sink.backlog_bytes() for sink in egresses.values()))
+    gate = Gate(
+        exchange,
+        load,
+        lambda: sum(sink.backlog_bytes() for sink in egresses.values()),
+        lambda: states.unsaved_bytes,
+    )
     positions = manifest.positions if manifest else {}
     ingresses = {
         str(spec.id): _ingress(spec, gate, positions.get(str(spec.id), {}), settings)
         for spec in module.ingresses
     }
-    parts = Parts(
-        store, states, load, delays, exchange, gate, clock, egresses, ingresses, checkpoints
+    sinks = {str(egress_id): sink for egress_id, sink in egresses.items()}
+    checkpointer = Checkpointer(
+        Identity(start.started, settings.key_group_count, settings.partitions),
+        states,
+        spills,
+        clock,
+        ingresses,
+        sinks,
+        objects,
+        commit_log,
+        asyncio.to_thread,
+        interval_s=settings.checkpoint_interval_s,
+        retention=Retention(settings.checkpoints_kept, start.kept, objects.ids()),
+        last=manifest,
+        scratch=application.folder.fresh_live_folder,
     )
+
+    def rebuild() -> RocksDbStore:
+        states.store.close()
+        checkpointer.store_replaced()
+        last = checkpointer.last_complete
+        return _open_store(application, StartingPoint(start.started, last, ()), objects)
+
+    states.rebuild = rebuild
+    parts = Parts(states, load, delays, exchange, gate, clock, sinks, ingresses, checkpointer)
     return Worker(
         parts,
         key_group_count=settings.key_group_count,
-        partition_count=settings.partitions,
         stop_timeout_s=settings.stop_timeout_s,
     )
 
@@ -293,11 +380,17 @@ def _ingress(
             assert_never(spec)
 
 
-def _egress(spec: EgressSpec, settings: Settings) -> EgressSink:
+def _egress(
+    spec: EgressSpec, settings: Settings, start: StartingPoint, history: History
+) -> EgressSink:
     match spec:
         case PlaygroundEgressSpec():
             return PlaygroundEgress(spec, host=settings.host)
         case KafkaEgressSpec():
+            if spec.delivery is DeliverySemantic.EXACTLY_ONCE:
+                from statefun_runtime.adapters.kafka_publisher import KafkaPublisher
+
+                return KafkaPublisher(spec, start.started, history, owner=_OWNER)
             from statefun_runtime.adapters.kafka_egress import KafkaEgress
 
             return KafkaEgress(spec)

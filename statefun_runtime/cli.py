@@ -9,6 +9,7 @@ from pathlib import Path
 from statefun_runtime.config.module import load_module
 from statefun_runtime.config.options import options_help
 from statefun_runtime.config.settings import LOG_LEVELS, Settings, read_settings
+from statefun_runtime.config.units import parse_duration_ns
 from statefun_runtime.errors import ConfigError, StatefunError
 
 _BAD_CONFIG, _FAILED = 2, 1
@@ -49,6 +50,8 @@ def _run(given: Sequence[str]) -> int:
             log_level=flags.log_level,
             stop_timeout_s=flags.stop_timeout,
             strict=flags.strict,
+            checkpoint_interval_s=flags.checkpoint_interval,
+            checkpoints_kept=flags.checkpoints_kept,
         ),
         flags.set,
     )
@@ -66,6 +69,13 @@ def _run(given: Sequence[str]) -> int:
 
     run_application(settings, module)
     return 0
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration_ns(text) / 1e9
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _run_parser() -> argparse.ArgumentParser:
@@ -116,6 +126,20 @@ def _run_parser() -> argparse.ArgumentParser:
         default=30.0,
         metavar="SECONDS",
         help="how long a clean stop may wait for replies and egresses (default: 30)",
+    )
+    parser.add_argument(
+        "--checkpoint-interval",
+        type=_seconds,
+        default=1.0,
+        metavar="DURATION",
+        help="time between checkpoints, such as 100ms or 10s (default: 1s)",
+    )
+    parser.add_argument(
+        "--checkpoints-kept",
+        type=int,
+        default=3,
+        metavar="N",
+        help="how many complete checkpoints are kept (default: 3)",
     )
     parser.add_argument(
         "--strict", action="store_true", help="treat warnings about the module as errors"

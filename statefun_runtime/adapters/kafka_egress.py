@@ -10,7 +10,7 @@ What is not acknowledged stays here, and is handed to the checkpoint at a clean 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,23 +24,21 @@ from aiokafka.errors import (
 
 from statefun_runtime.adapters.kafka_partitioner import Partitioner
 from statefun_runtime.adapters.kafka_properties import producer_arguments
-from statefun_runtime.adapters.wire import decode_kafka_record
-from statefun_runtime.core.messages import field as encode_field
-from statefun_runtime.core.messages import read_varint
+from statefun_runtime.adapters.kafka_records import (
+    RECORD_OVERHEAD_BYTES,
+    Record,
+    decode_record,
+    encode_record,
+    leave,
+    prepare_record,
+)
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
-from statefun_runtime.ports.egress import RecordRefused
 
 log = logging.getLogger("statefun.egress")
 
-RECORD_TYPENAME = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord"
 _RETRY_S = 0.5
 _FAILURES_FOR_NEW_PRODUCER = 3
-_LEAVE_S = 2.0
-_RECORD_OVERHEAD_BYTES = 70
-_TOPIC_NAME_MAX = 249
-
-Record = tuple[str, bytes | None, bytes]
 
 
 @dataclass(slots=True)
@@ -59,7 +57,7 @@ class KafkaEgress:
     def __init__(self, spec: KafkaEgressSpec) -> None:
         self._spec = spec
         self._arguments = producer_arguments(spec)
-        self._record_bytes_max = self._arguments["max_request_size"] - _RECORD_OVERHEAD_BYTES
+        self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
         self._producer: Any = None
         self._partitioner = Partitioner()
         self._queues: dict[tuple[str, int], _Queue] = {}
@@ -69,6 +67,7 @@ class KafkaEgress:
         self._is_wanted = asyncio.Event()
         self._is_empty = asyncio.Event()
         self._failures_in_a_row = 0
+        self._is_changed = False
         self._published = 0
         self._refused = 0
 
@@ -77,25 +76,13 @@ class KafkaEgress:
 
     def prepare(self, typename: str, value: bytes) -> Record:
         """Check a KafkaProducerRecord; raise RecordRefused."""
-        if typename != RECORD_TYPENAME:
-            raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
-        try:
-            topic, key, content = decode_kafka_record(value)
-        except ValueError as error:
-            raise RecordRefused(str(error)) from error
-        if not topic or len(topic) > _TOPIC_NAME_MAX:
-            raise RecordRefused(f"{topic!r} is not the name of a topic")
-        if len(key) + len(content) > self._record_bytes_max:
-            raise RecordRefused(
-                f"a record of {len(key) + len(content)} bytes for topic '{topic}' is larger than "
-                f"max.request.size allows ({self._record_bytes_max})"
-            )
-        return topic, key or None, content
+        return prepare_record(typename, value, record_bytes_max=self._record_bytes_max)
 
     def emit(self, record: Record) -> None:
         """Put a record into the queue of its topic partition."""
         topic, key, content = record
         self._bytes += len(content)
+        self._is_changed = True
         partition = self._partitioner.partition(topic, key)
         if partition is None:
             self._unknown.setdefault(topic, deque()).append(record)
@@ -131,7 +118,7 @@ class KafkaEgress:
                     for queue in ready:
                         tasks.create_task(self._send(queue))
         finally:
-            await _leave(self._producer)
+            await leave(self._producer)
 
     async def _connect(self) -> Any:
         is_said = False
@@ -140,13 +127,13 @@ class KafkaEgress:
             try:
                 await producer.start()
             except (KafkaError, OSError) as error:
-                await _leave(producer)
+                await leave(producer)
                 if not is_said:
                     is_said = True
                     self._warn("waits for its broker", error)
                 await asyncio.sleep(_RETRY_S)
             except asyncio.CancelledError:
-                await _leave(producer)
+                await leave(producer)
                 raise
             else:
                 log.info(
@@ -157,7 +144,7 @@ class KafkaEgress:
     async def _replace_producer(self) -> None:
         """Some errors end a producer for good without saying so; what is not acknowledged is sent by a new one."""
         log.warning("egress %s makes a new producer", self._spec.id)
-        await _leave(self._producer)
+        await leave(self._producer)
         self._producer = await self._connect()
         self._failures_in_a_row = 0
 
@@ -232,6 +219,7 @@ class KafkaEgress:
         waiting = queue.waiting
         for _ in range(count):
             self._bytes -= len(waiting.popleft()[2])
+        self._is_changed = True
         if not self._bytes:
             self._is_empty.set()
 
@@ -261,15 +249,45 @@ class KafkaEgress:
                 self._bytes,
             )
 
-    def unpublished(self) -> list[bytes]:
-        """Return what is not acknowledged, by topic partition, in order."""
-        queues = [*(queue.waiting for queue in self._queues.values()), *self._unknown.values()]
-        return [_encode(record) for waiting in queues for record in waiting]
+    @property
+    def is_transactional(self) -> bool:
+        """Records leave at once."""
+        return False
 
-    def restore(self, records: list[bytes]) -> None:
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything came or was acknowledged since the last cut."""
+        return self._is_changed
+
+    def cut(self, epoch: int) -> Sequence[Record] | None:
+        """Return what is not acknowledged, by topic partition, in order."""
+        if not self._is_changed:
+            return None
+        self._is_changed = False
+        if self._spec.delivery is DeliverySemantic.NONE:
+            return []
+        queues = [*(queue.waiting for queue in self._queues.values()), *self._unknown.values()]
+        return [record for waiting in queues for record in waiting]
+
+    def encode(self, records: Sequence[Record]) -> list[bytes]:
+        """Return records as bytes."""
+        return [encode_record(record) for record in records]
+
+    def completed(self, epoch: int) -> None:
+        """Nothing waits for a checkpoint."""
+
+    def failed(self, epoch: int) -> None:
+        """The next cut has it all again."""
+        self._is_changed = True
+
+    def confirmed_epoch(self) -> int:
+        """Nothing is published by epoch."""
+        return 0
+
+    def restore(self, epoch: int, records: list[bytes]) -> None:
         """Send what an earlier life could not."""
         for record in records:
-            self.emit(_decode(record))
+            self.emit(decode_record(record))
 
     def samples(self) -> Iterator[Sample]:
         """Return what was acknowledged, what the broker refused, and what waits."""
@@ -281,31 +299,3 @@ class KafkaEgress:
 
     async def close(self) -> None:
         """The producer leaves with `run`."""
-
-
-async def _leave(producer: Any) -> None:
-    try:
-        async with asyncio.timeout(_LEAVE_S):
-            await producer.stop()
-    except (KafkaError, OSError, TimeoutError) as error:
-        log.debug("a producer left with an error: %s", error)
-
-
-def _encode(record: Record) -> bytes:
-    topic, key, content = record
-    return b"".join(
-        (
-            encode_field(b"", topic.encode()),
-            b"\x00" if key is None else encode_field(b"\x01", key),
-            content,
-        )
-    )
-
-
-def _decode(data: bytes) -> Record:
-    size, offset = read_varint(data, 0)
-    topic, offset = data[offset : offset + size].decode(), offset + size
-    if not data[offset]:
-        return topic, None, data[offset + 1 :]
-    size, offset = read_varint(data, offset + 1)
-    return topic, data[offset : offset + size], data[offset + size :]

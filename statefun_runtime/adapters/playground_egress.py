@@ -7,7 +7,7 @@ dropped beyond 2^20.
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from statefun_runtime.adapters.http_server import HttpRequest, HttpResponse, HttpServer
 from statefun_runtime.core.samples import Kind, Sample
@@ -28,6 +28,7 @@ class PlaygroundEgress:
         self._server = HttpServer(self._give, host=host, port=spec.port, body_bytes_max=1024 * 1024)
         self._published = 0
         self._dropped = 0
+        self._is_changed = False
 
     @property
     def port(self) -> int:
@@ -68,6 +69,7 @@ class PlaygroundEgress:
             queue.popleft()
             self._dropped += 1
         queue.append(payload)
+        self._is_changed = True
 
     def backlog_bytes(self) -> int:
         """Nothing is held back for readers: what is too much is dropped."""
@@ -76,15 +78,39 @@ class PlaygroundEgress:
     async def flush(self, timeout_s: float) -> None:
         """Nobody can be made to read."""
 
-    def unpublished(self) -> list[bytes]:
-        """Return what nobody has read."""
-        return [
-            json.dumps([topic, payload.decode()]).encode()
-            for topic, queue in self._queues.items()
-            for payload in queue
-        ]
+    @property
+    def is_transactional(self) -> bool:
+        """A record can be read as soon as it is there."""
+        return False
 
-    def restore(self, records: list[bytes]) -> None:
+    @property
+    def is_changed(self) -> bool:
+        """Whether a payload came or went since the last cut."""
+        return self._is_changed
+
+    def cut(self, epoch: int) -> Sequence[Record] | None:
+        """Return what nobody has read."""
+        if not self._is_changed:
+            return None
+        self._is_changed = False
+        return [(topic, payload) for topic, queue in self._queues.items() for payload in queue]
+
+    def encode(self, records: Sequence[Record]) -> list[bytes]:
+        """Return payloads with their topics."""
+        return [json.dumps([topic, payload.decode()]).encode() for topic, payload in records]
+
+    def completed(self, epoch: int) -> None:
+        """Nothing waits for a checkpoint."""
+
+    def failed(self, epoch: int) -> None:
+        """The next cut has it all again."""
+        self._is_changed = True
+
+    def confirmed_epoch(self) -> int:
+        """Nothing is published by epoch."""
+        return 0
+
+    def restore(self, epoch: int, records: list[bytes]) -> None:
         """Take back what nobody had read; topics that are no longer declared are left behind."""
         for record in records:
             topic, payload = json.loads(record)
@@ -113,6 +139,7 @@ class PlaygroundEgress:
         if not queue:
             return _respond(404, b"", said=404)
         self._published += 1
+        self._is_changed = True
         return _respond(200, queue.popleft(), said=200)
 
 

@@ -70,7 +70,10 @@ class PlaygroundIngress:
                 {"reason": reason},
             )
 
-    async def close(self, positions: dict[str, int]) -> None:
+    def completed(self, positions: dict[str, int]) -> None:
+        """There is nobody to tell."""
+
+    async def close(self) -> None:
         """Stop listening."""
         await self._server.close()
 

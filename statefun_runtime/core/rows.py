@@ -1,7 +1,8 @@
 """Where rows lie: keys begin with the key group, so that ranges can be cut out of files anew.
 
     <key group, 2 bytes> s <typename> 00 <id>                 the values of an address
-    <key group, 2 bytes> b <typename> 00 <id>                 its backlog, in snapshots only
+    <key group, 2 bytes> b <typename> 00 <id>                 the head of its backlog, as of the last cut
+    <key group, 2 bytes> c <typename> 00 <id> 00 <sequence>   a chunk of its backlog that is spilled
     <key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
 
 A key group has one home among P partitions: contiguous ranges of nearly equal size.
@@ -9,7 +10,7 @@ A key group has one home among P partitions: contiguous ranges of nearly equal s
 
 from statefun_runtime.core.address import Address, KeyGroup, TypeName, key_group
 
-STATE, BACKLOG, TIMER = b"s", b"b", b"t"
+STATE, BACKLOG, CHUNK, TIMER = b"s", b"b", b"c", b"t"
 
 
 def partition_of(group: KeyGroup, *, key_group_count: int, partition_count: int) -> int:
@@ -28,9 +29,20 @@ def state_key(function_type: TypeName, function_id: str, *, key_group_count: int
     return _address_key(STATE, function_type, function_id, key_group_count)
 
 
-def backlog_key(function_type: TypeName, function_id: str, *, key_group_count: int) -> bytes:
-    """Return the key of what an address had to do when a snapshot was taken."""
-    return _address_key(BACKLOG, function_type, function_id, key_group_count)
+def backlog_key_of(state_key: bytes) -> bytes:
+    """Return the key of the backlog's head of the address whose values lie under `state_key`."""
+    return state_key[:2] + BACKLOG + state_key[3:]
+
+
+def chunk_key_of(state_key: bytes, sequence: int) -> bytes:
+    """Return the key of a spilled chunk of the address whose values lie under `state_key`."""
+    return b"".join((state_key[:2], CHUNK, state_key[3:], b"\0", sequence.to_bytes(8, "big")))
+
+
+def parse_chunk_key(key: bytes) -> tuple[Address, int]:
+    """Return the address and sequence of a chunk's key."""
+    assert key[2:3] == CHUNK
+    return parse_address_key(key[:2] + BACKLOG + key[3:-9]), int.from_bytes(key[-8:], "big")
 
 
 def _address_key(

@@ -18,9 +18,16 @@ _SAY_AFTER_S = 5.0
 class Gate:
     """What ingresses see of the engine: the Router port."""
 
-    def __init__(self, exchange: Exchange, load: Load, egress_bytes: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        load: Load,
+        egress_bytes: Callable[[], int],
+        unsaved_bytes: Callable[[], int],
+    ) -> None:
         self._exchange = exchange
         self._load = load
+        self._unsaved_bytes = unsaved_bytes
         self._egress_bytes = egress_bytes
         self._is_wanted = asyncio.Event()
         self._opened = asyncio.Event()
@@ -69,5 +76,7 @@ class Gate:
 
     def _closed_by(self) -> str | None:
         return self._load.closed_by(
-            busy=self._exchange.busy_count(), egress_bytes=self._egress_bytes()
+            busy=self._exchange.busy_count(),
+            egress_bytes=self._egress_bytes(),
+            unsaved_bytes=self._unsaved_bytes(),
         )

@@ -59,6 +59,10 @@ class IngressSource(Protocol):
         """Return what is counted; whose numbers they are is added by the caller."""
         ...
 
-    async def close(self, positions: dict[str, int]) -> None:
-        """Leave; the positions given are safe and may be told to the outside."""
+    def completed(self, positions: dict[str, int]) -> None:
+        """A checkpoint with these positions is complete: they may be told to the outside."""
+        ...
+
+    async def close(self) -> None:
+        """Leave."""
         ...

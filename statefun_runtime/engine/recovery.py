@@ -1,0 +1,146 @@
+"""The whole way back to work: from the commit log to the live state of the last complete checkpoint."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from statefun_runtime.core.checkpoint import Manifest, ObjectId, Outbox
+from statefun_runtime.core.commits import Completed, History, Started
+from statefun_runtime.core.delta import decode_rows
+from statefun_runtime.core.messages import read_varint
+from statefun_runtime.core.retention import Kept
+from statefun_runtime.errors import ConfigError, CorruptionError
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.state_store import StateStore
+
+_SLICE_ROWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """Where a life begins: its entry for the commit log, the checkpoint, and what is kept besides."""
+
+    started: Started
+    manifest: Manifest | None
+    kept: tuple[Kept, ...]
+
+
+def choose_start(
+    history: History,
+    store: CheckpointStore,
+    *,
+    key_group_count: int,
+    application: str,
+    nonce: str,
+    lineage: str,
+) -> StartingPoint:
+    """Decide where to begin: at the last complete checkpoint of the newest lineage, or at nothing.
+
+    `application`, `nonce` and `lineage` are fresh names, used where none is given by the past.
+    """
+    before = history.last_started
+    completed = history.completed
+    last = completed[-1] if completed else None
+    manifest = read_manifest(store, last.manifest) if last else None
+    if manifest and manifest.key_group_count != key_group_count:
+        raise ConfigError(
+            f"the state has {manifest.key_group_count} key groups, the worker {key_group_count}",
+            code="SF1025",
+            hint="the number of key groups is fixed for the life of an application",
+        )
+    started = Started(
+        application=before.application if before else application,
+        incarnation=before.incarnation + 1 if before else 1,
+        nonce=nonce,
+        lineage=before.lineage if before else lineage,
+        from_epoch=last.epoch if last else 0,
+        from_manifest=last.manifest if last else None,
+        from_lineage=None,
+        key_group_count=key_group_count,
+    )
+    return StartingPoint(started, manifest, tuple(_kept(store, completed)))
+
+
+def read_manifest(store: CheckpointStore, object_id: ObjectId) -> Manifest:
+    """Return a manifest; raise CorruptionError if it cannot be read."""
+    content = store.get(object_id)
+    try:
+        return Manifest.from_json(json.loads(content))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptionError(
+            f"manifest {object_id} cannot be read: {error}", code="SF5003"
+        ) from error
+
+
+def _kept(store: CheckpointStore, completed: Iterable[Completed]) -> list[Kept]:
+    """Return the checkpoints whose manifests are still there, with those that they look back to, oldest first."""
+    there = store.ids()
+    found: dict[ObjectId, Kept] = {}
+    waiting = [entry.manifest for entry in completed if entry.manifest in there]
+    while waiting:
+        object_id = waiting.pop()
+        if object_id in found or object_id not in there:
+            continue
+        try:
+            kept = Kept(object_id, read_manifest(store, object_id))
+        except CorruptionError:
+            # An older checkpoint that is damaged is told by `checkpoints verify`; it does not stop this start.
+            continue
+        found[object_id] = kept
+        if kept.manifest.pending_parent is not None:
+            waiting.append(kept.manifest.pending_parent)
+    return sorted(found.values(), key=lambda kept: kept.manifest.epoch)
+
+
+def place_base(manifest: Manifest | None, store: CheckpointStore, folder: Path) -> None:
+    """Put the files of the base where the live store shall be."""
+    folder.mkdir(parents=True)
+    if manifest is not None and manifest.base is not None:
+        for file in manifest.base.files:
+            store.place_file(file.object, folder / file.name)
+
+
+def apply_deltas(manifest: Manifest | None, store: CheckpointStore, live: StateStore) -> None:
+    """Apply the deltas to the live store, in order."""
+    for delta in manifest.deltas if manifest else ():
+        try:
+            rows = decode_rows(store.get(delta.object.id))
+            while some := list(islice(rows, _SLICE_ROWS)):
+                live.write(some)
+        except ValueError as error:
+            raise CorruptionError(
+                f"delta {delta.object.id} is damaged: {error}", code="SF5002"
+            ) from error
+
+
+def pending_outboxes(
+    manifest: Manifest | None, kept: Iterable[Kept], store: CheckpointStore
+) -> list[tuple[Outbox, list[bytes]]]:
+    """Return what may not have left: by epoch, each with its records."""
+    if manifest is None:
+        return []
+    by_id = {one.id: one.manifest for one in kept}
+    outboxes = list(manifest.outboxes)
+    parent = manifest.pending_parent
+    while parent is not None:
+        older = by_id.get(parent)
+        if older is None:
+            raise CorruptionError(
+                f"manifest {parent} is missing, which may name unpublished records", code="SF5004"
+            )
+        outboxes += [outbox for outbox in older.outboxes if outbox.is_transactional]
+        parent = older.pending_parent
+    outboxes.sort(key=lambda outbox: outbox.epoch)
+    return [(outbox, read_records(store.get(outbox.object.id))) for outbox in outboxes]
+
+
+def read_records(data: bytes) -> list[bytes]:
+    """Return the records of an outbox's object."""
+    records, offset = [], 0
+    while offset < len(data):
+        size, offset = read_varint(data, offset)
+        records.append(data[offset : offset + size])
+        offset += size
+    return records
