@@ -16,6 +16,7 @@ from typing import Any, assert_never
 from statefun_runtime.adapters.clock import MachineClock
 from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.http_client import HttpClient
+from statefun_runtime.adapters.ingress_log import IngressLog
 from statefun_runtime.adapters.object_folder import ObjectFolder
 from statefun_runtime.adapters.playground_egress import PlaygroundEgress
 from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
@@ -50,6 +51,7 @@ from statefun_runtime.engine.delays import Delays
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
 from statefun_runtime.engine.lane import Lane
+from statefun_runtime.engine.once import Once
 from statefun_runtime.engine.recovery import (
     StartingPoint,
     apply_deltas,
@@ -60,10 +62,12 @@ from statefun_runtime.engine.recovery import (
 from statefun_runtime.engine.samples import engine_samples
 from statefun_runtime.engine.spills import Spills
 from statefun_runtime.engine.states import States
+from statefun_runtime.engine.sweep import Sweep
 from statefun_runtime.engine.worker import Parts, Worker
 from statefun_runtime.errors import ConfigError, StatefunError
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.rows import Rows
 
 log = logging.getLogger("statefun.worker")
 
@@ -73,6 +77,7 @@ _OKHTTP_TTL_S = 60.0
 _OKHTTP_REPLY_BYTES_MAX = 32 * 1024 * 1024
 _SUSPECTS_SHARE = 2
 _OWNER = "standalone"
+_SWEEP_ROUND_S = 600.0
 _INGRESS_BODY_BYTES_MAX = 16 * 1024 * 1024
 _GC_THRESHOLDS = (50_000, 20, 50)
 
@@ -265,8 +270,12 @@ def _build(
         cache_max=settings.cache_max_addresses,
     )
     spills = Spills(states, load)
-    delays = Delays(states, clock, key_group_count=settings.key_group_count)
-    egresses = {spec.id: _egress(spec, settings, start, history) for spec in module.egresses}
+    key_groups = settings.key_group_count
+    delays = Delays(states, clock, key_group_count=key_groups)
+    once = Once(states, clock, key_group_count=key_groups, keep_ms=settings.idempotency_keep_ms)
+    egresses = {
+        spec.id: _egress(spec, settings, start, history, states) for spec in module.egresses
+    }
     applier = Applier(egresses, states, delays, clock)
 
     def make_lane(function: Function) -> Lane:
@@ -290,13 +299,14 @@ def _build(
     applier.exchange = exchange
     gate = Gate(
         exchange,
+        once,
         load,
         lambda: sum(sink.backlog_bytes() for sink in egresses.values()),
         lambda: states.unsaved_bytes,
     )
     positions = manifest.positions if manifest else {}
     ingresses = {
-        str(spec.id): _ingress(spec, gate, positions.get(str(spec.id), {}), settings)
+        str(spec.id): _ingress(spec, gate, positions.get(str(spec.id), {}), application)
         for spec in module.ingresses
     }
     sinks = {str(egress_id): sink for egress_id, sink in egresses.items()}
@@ -323,7 +333,13 @@ def _build(
         return _open_store(application, StartingPoint(start.started, last, ()), objects)
 
     states.rebuild = rebuild
-    parts = Parts(states, load, delays, exchange, gate, clock, sinks, ingresses, checkpointer)
+    for sink in egresses.values():
+        if isinstance(sink, PlaygroundEgress):
+            sink.settled = checkpointer.settled
+    sweep = Sweep(states, exchange, once, clock, key_group_count=key_groups, round_s=_SWEEP_ROUND_S)
+    parts = Parts(
+        states, load, delays, exchange, gate, sweep, clock, sinks, ingresses, checkpointer
+    )
     return Worker(
         parts,
         key_group_count=settings.key_group_count,
@@ -364,12 +380,20 @@ def _client(endpoint: EndpointSpec, url: str, tasks: asyncio.TaskGroup) -> tuple
 
 
 def _ingress(
-    spec: IngressSpec, router: Router, restored: dict[str, int], settings: Settings
+    spec: IngressSpec, router: Router, restored: dict[str, int], application: _Application
 ) -> IngressSource:
     match spec:
         case PlaygroundIngressSpec():
+            name = f"{spec.id.namespace}.{spec.id.name}"
             return PlaygroundIngress(
-                spec, router, host=settings.host, body_bytes_max=_INGRESS_BODY_BYTES_MAX
+                spec,
+                router,
+                IngressLog(application.folder.folder / "ingress" / name),
+                asyncio.to_thread,
+                restored,
+                host=application.settings.host,
+                body_bytes_max=_INGRESS_BODY_BYTES_MAX,
+                checkpoints_kept=application.settings.checkpoints_kept,
             )
         case KafkaIngressSpec():
             # The Kafka client takes long to import, and many applications need none.
@@ -381,11 +405,18 @@ def _ingress(
 
 
 def _egress(
-    spec: EgressSpec, settings: Settings, start: StartingPoint, history: History
+    spec: EgressSpec, settings: Settings, start: StartingPoint, history: History, rows: Rows
 ) -> EgressSink:
     match spec:
         case PlaygroundEgressSpec():
-            return PlaygroundEgress(spec, host=settings.host)
+            started = start.started
+            return PlaygroundEgress(
+                spec,
+                rows,
+                host=settings.host,
+                origin=f"{started.application[:8]}-{started.lineage[:8]}",
+                complete_epoch=started.from_epoch,
+            )
         case KafkaEgressSpec():
             if spec.delivery is DeliverySemantic.EXACTLY_ONCE:
                 from statefun_runtime.adapters.kafka_publisher import KafkaPublisher

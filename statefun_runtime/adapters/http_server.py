@@ -1,10 +1,12 @@
 """A small HTTP/1.1 server for the worker's own ports: ingress, egress, metrics and health.
 
-One handler answers all requests of a port, on the loop and at once; bodies have a maximum, heads too, and a request
-that is no proper HTTP gets a 400 and the end of its connection.
+One handler answers all requests of a port, on the loop: at once, or with a `Deferred` that is resolved later; either
+way a connection's answers leave in the order of its requests. Bodies have a maximum, heads too, and a request that is
+no proper HTTP gets a 400 and the end of its connection.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -44,7 +46,28 @@ class HttpResponse:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Handler = Callable[[HttpRequest], HttpResponse]
+class Deferred:
+    """A response that comes later; resolved once, by whoever knows it."""
+
+    __slots__ = ("_then", "response")
+
+    def __init__(self) -> None:
+        self.response: HttpResponse | None = None
+        self._then: Callable[[], None] | None = None
+
+    def resolve(self, response: HttpResponse) -> None:
+        """Answer."""
+        assert self.response is None, "a response was deferred, and came twice"
+        self.response = response
+        if self._then is not None:
+            self._then()
+
+    def then(self, work: Callable[[], None]) -> None:
+        """Have something done when the response is there."""
+        self._then = work
+
+
+Handler = Callable[[HttpRequest], HttpResponse | Deferred]
 
 
 class HttpServer:
@@ -98,6 +121,7 @@ class _Connection(asyncio.Protocol):
         self._body_bytes_max = body_bytes_max
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
+        self._answers: deque[tuple[Deferred, bool]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
         self._reset()
 
@@ -182,11 +206,25 @@ class _Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         keep_alive = bool(self._parser.should_keep_alive())
-        response = self._refused or self._answer()
-        self._respond(response, keep_alive=keep_alive and self._refused is None)
+        answer = self._refused or self._answer()
+        keep_alive = keep_alive and self._refused is None
         self._reset()
+        if isinstance(answer, HttpResponse) and not self._answers:
+            self._respond(answer, keep_alive=keep_alive)
+            return
+        if isinstance(answer, HttpResponse):
+            answer = _resolved(answer)
+        self._answers.append((answer, keep_alive))
+        answer.then(self._flush)
+        self._flush()
 
-    def _answer(self) -> HttpResponse:
+    def _flush(self) -> None:
+        """Send the answers that are known, as long as none before them is missing."""
+        while self._answers and (response := self._answers[0][0].response) is not None:
+            _, keep_alive = self._answers.popleft()
+            self._respond(response, keep_alive=keep_alive)
+
+    def _answer(self) -> HttpResponse | Deferred:
         path, _, query = self._url.decode("latin-1").partition("?")
         if not path.startswith("/"):
             return HttpResponse(400, b"the request's target must be a path\n")
@@ -205,3 +243,9 @@ class _Connection(asyncio.Protocol):
         self._transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + response.body)
         if not keep_alive:
             self._transport.close()
+
+
+def _resolved(response: HttpResponse) -> Deferred:
+    deferred = Deferred()
+    deferred.resolve(response)
+    return deferred

@@ -71,7 +71,11 @@ async def make_topic(topic: str, producer_arguments: Arguments, *, must_exist: b
         brokers = (await admin.describe_cluster())["brokers"]
         replicas = min(_REPLICAS_WANTED, len(brokers))
         response = await admin.create_topics(
-            [NewTopic(topic, num_partitions=1, replication_factor=replicas, topic_configs=_SETTINGS)]
+            [
+                NewTopic(
+                    topic, num_partitions=1, replication_factor=replicas, topic_configs=_SETTINGS
+                )
+            ]
         )
         for _, code, *_ in response.topic_errors:
             if code and not issubclass(for_code(code), TopicAlreadyExistsError):

@@ -157,9 +157,11 @@ class Checkpointer:
 
     async def settled(self) -> None:
         """Return when all that is so now is in a complete checkpoint."""
-        while self._is_taking:
-            await asyncio.shield(self._finished)
-        while self.is_changed():
+        wanted = self._last_epoch + 1
+        while self._is_taking or self.is_changed():
+            last = self.last_complete
+            if last is not None and last.epoch >= wanted:
+                return
             self._wants_early.set()
             await asyncio.shield(self._finished)
 

@@ -8,6 +8,7 @@ from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.backpressure import Load
 from statefun_runtime.core.function import Function
 from statefun_runtime.engine.exchange import Exchange
+from statefun_runtime.engine.once import Once
 
 log = logging.getLogger("statefun.backpressure")
 
@@ -21,6 +22,7 @@ class Gate:
     def __init__(
         self,
         exchange: Exchange,
+        once: Once,
         load: Load,
         egress_bytes: Callable[[], int],
         unsaved_bytes: Callable[[], int],
@@ -32,6 +34,8 @@ class Gate:
         self._is_wanted = asyncio.Event()
         self._opened = asyncio.Event()
         self.deliver = exchange.deliver
+        self.look = once.look
+        self.remember = once.remember
         self.closed_times = 0
 
     def resolve(self, function_type: TypeName) -> Function | None:

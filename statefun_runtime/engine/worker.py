@@ -27,6 +27,7 @@ from statefun_runtime.engine.delays import Delays
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
 from statefun_runtime.engine.states import States
+from statefun_runtime.engine.sweep import Sweep
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressSource
@@ -45,6 +46,7 @@ class Parts:
     delays: Delays
     exchange: Exchange
     gate: Gate
+    sweep: Sweep
     clock: Clock
     egresses: Mapping[str, EgressSink]
     ingresses: Mapping[str, IngressSource]
@@ -110,6 +112,7 @@ class Worker:
         delays = spawn(parts.delays.run(parts.exchange))
         spawn(parts.gate.run())
         checkpoints = spawn(parts.checkpointer.run())
+        sweep = spawn(parts.sweep.run())
         for sink in parts.egresses.values():
             spawn(sink.run())
         ingress_tasks = [tasks.create_task(self._read(one)) for one in parts.ingresses.values()]
@@ -117,7 +120,7 @@ class Worker:
         announce()
         await stop.wait()
         self.is_ready = False
-        await _end([*ingress_tasks, delays])
+        await _end([*ingress_tasks, delays, sweep])
         await self._drain()
         await _end([checkpoints])
         await self._last_checkpoint()
