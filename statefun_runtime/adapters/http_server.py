@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -100,6 +101,12 @@ class HttpServer:
                 hint="choose another port, or end the process that has it",
             ) from error
         self._port = self._server.sockets[0].getsockname()[1]
+
+    async def start_unix(self, path: Path) -> None:
+        """Listen on a Unix socket, for this user alone."""
+        path.unlink(missing_ok=True)
+        self._server = await asyncio.get_running_loop().create_unix_server(self._connect, str(path))
+        path.chmod(0o600)
 
     def _connect(self) -> "_Connection":
         return _Connection(self._handler, self._connections, self._body_bytes_max)

@@ -17,16 +17,16 @@ from statefun_runtime.errors import CorruptionError, UnavailableError
 class ObjectFolder:
     """A CheckpointStore on a local or shared disk."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, sweep: bool = True) -> None:
+        self.folder = folder
         self._numbers = count()
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob("*.tmp"):
+        for leftover in folder.glob("*.tmp") if sweep else ():
             leftover.unlink()
 
     def put(self, pieces: Iterable[bytes]) -> StoredObject:
         """Write an object and sync its content."""
-        writing = self._folder / f"{os.getpid()}-{next(self._numbers)}.tmp"
+        writing = self.folder / f"{os.getpid()}-{next(self._numbers)}.tmp"
         digest, size = hashlib.sha256(), 0
         try:
             with writing.open("wb") as file:
@@ -40,7 +40,7 @@ class ObjectFolder:
             writing.rename(self._path(stored.id))
         except OSError as error:
             writing.unlink(missing_ok=True)
-            raise _unavailable(f"an object cannot be written to {self._folder}", error) from error
+            raise _unavailable(f"an object cannot be written to {self.folder}", error) from error
         return stored
 
     def put_file(self, path: Path) -> StoredObject:
@@ -54,15 +54,15 @@ class ObjectFolder:
             if not target.exists():
                 os.link(path, target)
         except OSError as error:
-            raise _unavailable(f"{path} cannot be taken into {self._folder}", error) from error
+            raise _unavailable(f"{path} cannot be taken into {self.folder}", error) from error
         return stored
 
     def sync(self) -> None:
         """Sync the names of what was put."""
         try:
-            sync_folder(self._folder)
+            sync_folder(self.folder)
         except OSError as error:
-            raise _unavailable(f"{self._folder} cannot be synced", error) from error
+            raise _unavailable(f"{self.folder} cannot be synced", error) from error
 
     def get(self, object_id: ObjectId) -> bytes:
         """Return an object's content."""
@@ -93,7 +93,7 @@ class ObjectFolder:
 
     def ids(self) -> set[ObjectId]:
         """Return which objects there are."""
-        return {ObjectId(path.name) for path in self._folder.iterdir() if len(path.name) == 64}
+        return {ObjectId(path.name) for path in self.folder.iterdir() if len(path.name) == 64}
 
     def delete(self, object_ids: Collection[ObjectId]) -> None:
         """Delete objects; one that is gone already is no error."""
@@ -101,7 +101,7 @@ class ObjectFolder:
             self._path(object_id).unlink(missing_ok=True)
 
     def _path(self, object_id: ObjectId) -> Path:
-        return self._folder / object_id
+        return self.folder / object_id
 
 
 def sync_folder(folder: Path) -> None:

@@ -54,7 +54,8 @@ class RocksDbStore:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows under a prefix, in order of their keys."""
         options = ReadOptions()
-        options.set_iterate_upper_bound(_after(prefix))
+        if prefix:
+            options.set_iterate_upper_bound(_after(prefix))
         cursor = self._db.iter(options)
         cursor.seek(prefix)
         while cursor.valid():
@@ -96,4 +97,4 @@ def _after(prefix: bytes) -> bytes:
     for index in range(len(prefix) - 1, -1, -1):
         if prefix[index] != 0xFF:
             return prefix[:index] + bytes([prefix[index] + 1])
-    raise AssertionError("a prefix begins with a key group")
+    raise AssertionError("no key group is ffff, so no prefix is all ff")

@@ -12,7 +12,9 @@ INGRESS_SHAPE = Shape(
     "playground ingress", ("port",), advice={"id": f"it is always {PLAYGROUND_INGRESS}"}
 )
 EGRESS_SHAPE = Shape(
-    "playground egress", ("port", "topics", "cursorTopics"), advice={"id": f"it is always {PLAYGROUND_EGRESS}"}
+    "playground egress",
+    ("port", "topics", "cursorTopics"),
+    advice={"id": f"it is always {PLAYGROUND_EGRESS}"},
 )
 _PORT_MAX = 65_535
 

@@ -51,6 +51,9 @@ class Settings:
     checkpoint_interval_s: float = 1.0
     checkpoints_kept: int = 3
     idempotency_keep_ms: int = 86_400_000
+    from_savepoint: Path | None = None
+    from_checkpoint: int | None = None
+    savepoint_outbox: str | None = None
     async_max_per_task: int | None = options.ASYNC_MAX_PER_TASK.default_value()
     batch_max_bytes: int = options.BATCH_MAX_BYTES.default_value()
     waiting_max_bytes: int = options.WAITING_MAX_BYTES.default_value()

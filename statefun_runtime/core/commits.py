@@ -50,6 +50,22 @@ class History:
         return next((e for e in reversed(self.entries) if isinstance(e, Started)), None)
 
     @property
+    def last_epoch(self) -> int:
+        """The highest epoch that was ever completed, in any lineage."""
+        return max((e.epoch for e in self.entries if isinstance(e, Completed)), default=0)
+
+    @property
+    def origin(self) -> ObjectId | None:
+        """The manifest from which the newest lineage began."""
+        last = self.last_started
+        if last is None:
+            return None
+        first = next(
+            e for e in self.entries if isinstance(e, Started) and e.lineage == last.lineage
+        )
+        return first.from_manifest
+
+    @property
     def completed(self) -> list[Completed]:
         """The complete checkpoints of the newest lineage, and of those it came from, oldest first."""
         allowed = dict(self.ancestry())

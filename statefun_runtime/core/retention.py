@@ -47,6 +47,14 @@ class Retention:
                 return kept.id
         return None
 
+    def chain(self) -> list[Kept]:
+        """Return the newest checkpoint, after the manifests it looks back to, oldest first."""
+        by_id = {kept.id: kept for kept in self._kept}
+        chain = [self._kept[-1]]
+        while (parent := chain[0].manifest.pending_parent) is not None:
+            chain.insert(0, by_id[parent])
+        return chain
+
     @property
     def oldest_epoch(self) -> int:
         """The oldest epoch whose checkpoint is kept whole."""

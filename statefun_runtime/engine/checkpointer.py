@@ -96,6 +96,7 @@ class Checkpointer:
         interval_s: float,
         retention: Retention,
         last: Manifest | None,
+        first_epoch: int,
         scratch: Callable[[], Path],
     ) -> None:
         self._identity = identity
@@ -119,7 +120,7 @@ class Checkpointer:
             if not outbox.is_transactional
         }
         self._positions: Positions = dict(last.positions) if last else {}
-        self._last_epoch = last.epoch if last else 0
+        self._last_epoch = first_epoch - 1
         self._wants_early = asyncio.Event()
         self._finished: asyncio.Future[bool] = self._loop.create_future()
         self._sst: dict[str, StoredObject] = {}
@@ -141,7 +142,7 @@ class Checkpointer:
                     await self._wants_early.wait()
             except TimeoutError:
                 pass
-            next_s = max(self._loop.time(), next_s + self._interval_s)
+            next_s = self._loop.time() + self._interval_s
             self._wants_early.clear()
             if self.is_changed():
                 await self.take()
@@ -164,6 +165,12 @@ class Checkpointer:
                 return
             self._wants_early.set()
             await asyncio.shield(self._finished)
+
+    async def savepoint(self) -> list[Kept]:
+        """Return a complete checkpoint of what is so now, as the last of the manifests it looks back to."""
+        await self.settled()
+        assert self.last_complete is not None
+        return self._retention.chain()
 
     async def take(self) -> bool:
         """Take one checkpoint; return whether it is complete."""

@@ -20,47 +20,70 @@ _SLICE_ROWS = 2000
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """Where a life begins: its entry for the commit log, the checkpoint, and what is kept besides."""
+    """Where a life begins: its entry for the commit log, the checkpoint, and what is kept besides.
+
+    `first_epoch` is above every epoch that was ever completed here; `is_ours` is False for a savepoint of another
+    application, or with no checkpoint.
+    """
 
     started: Started
     manifest: Manifest | None
     kept: tuple[Kept, ...]
+    first_epoch: int
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Fresh names, used where the past gives none."""
+
+    application: str
+    nonce: str
+    lineage: str
 
 
 def choose_start(
     history: History,
     store: CheckpointStore,
+    names: Names,
     *,
     key_group_count: int,
-    application: str,
-    nonce: str,
-    lineage: str,
+    origin: ObjectId | None = None,
 ) -> StartingPoint:
-    """Decide where to begin: at the last complete checkpoint of the newest lineage, or at nothing.
+    """Decide where to begin.
 
-    `application`, `nonce` and `lineage` are fresh names, used where none is given by the past.
+    At `origin`, the manifest of a savepoint or older checkpoint, if one is given: that begins a new lineage, unless
+    the newest lineage began there already, which is then continued. Else at the last complete checkpoint of the
+    newest lineage, or at nothing.
     """
     before = history.last_started
     completed = history.completed
-    last = completed[-1] if completed else None
-    manifest = read_manifest(store, last.manifest) if last else None
+    last = completed[-1].manifest if completed else None
+    is_new_lineage = origin is not None and history.origin != origin
+    chosen = origin if is_new_lineage else last or origin
+    manifest = read_manifest(store, chosen) if chosen else None
     if manifest and manifest.key_group_count != key_group_count:
         raise ConfigError(
             f"the state has {manifest.key_group_count} key groups, the worker {key_group_count}",
             code="SF1025",
             hint="the number of key groups is fixed for the life of an application",
         )
+    application = before.application if before else names.application
+    is_ours = manifest is not None and manifest.application == application
     started = Started(
-        application=before.application if before else application,
+        application=application,
         incarnation=before.incarnation + 1 if before else 1,
-        nonce=nonce,
-        lineage=before.lineage if before else lineage,
-        from_epoch=last.epoch if last else 0,
-        from_manifest=last.manifest if last else None,
-        from_lineage=None,
+        nonce=names.nonce,
+        lineage=before.lineage if before and not is_new_lineage else names.lineage,
+        from_epoch=manifest.epoch if manifest else 0,
+        from_manifest=chosen,
+        from_lineage=manifest.lineage if manifest and is_new_lineage and is_ours else None,
         key_group_count=key_group_count,
     )
-    return StartingPoint(started, manifest, tuple(_kept(store, completed)))
+    first_epoch = max([history.last_epoch, started.from_epoch]) + 1
+    return StartingPoint(
+        started, manifest, tuple(_kept(store, history, chosen)), first_epoch, is_ours
+    )
 
 
 def read_manifest(store: CheckpointStore, object_id: ObjectId) -> Manifest:
@@ -74,11 +97,13 @@ def read_manifest(store: CheckpointStore, object_id: ObjectId) -> Manifest:
         ) from error
 
 
-def _kept(store: CheckpointStore, completed: Iterable[Completed]) -> list[Kept]:
+def _kept(store: CheckpointStore, history: History, chosen: ObjectId | None) -> list[Kept]:
     """Return the checkpoints whose manifests are still there, with those that they look back to, oldest first."""
     there = store.ids()
     found: dict[ObjectId, Kept] = {}
-    waiting = [entry.manifest for entry in completed if entry.manifest in there]
+    waiting = [entry.manifest for entry in history.entries if isinstance(entry, Completed)]
+    if chosen is not None:
+        waiting.append(chosen)
     while waiting:
         object_id = waiting.pop()
         if object_id in found or object_id not in there:
