@@ -15,13 +15,14 @@ from statefun_runtime.core.function import Function
 from statefun_runtime.core.overlay import Overlay
 from statefun_runtime.core.retention import Retention
 from statefun_runtime.engine.applier import Applier
-from statefun_runtime.engine.checkpointer import Checkpointer, Identity
+from statefun_runtime.engine.checkpointer import Checkpointer
 from statefun_runtime.engine.delays import Delays
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
 from statefun_runtime.engine.lane import Lane
 from statefun_runtime.engine.once import Once
 from statefun_runtime.engine.recovery import apply_deltas, place_base
+from statefun_runtime.engine.snapshots import Identity
 from statefun_runtime.engine.spills import Spills
 from statefun_runtime.engine.states import States
 from statefun_runtime.engine.sweep import Sweep
@@ -65,7 +66,7 @@ def build_worker(
     )
     spills = Spills(states, load)
     key_groups = settings.key_group_count
-    delays = Delays(states, clock, key_group_count=key_groups)
+    delays = Delays(states, load, clock, key_group_count=key_groups)
     once = Once(states, clock, key_group_count=key_groups, keep_ms=settings.idempotency_keep_ms)
     egresses = {spec.id: make_egress(spec, states, application) for spec in module.egresses}
     applier = Applier(egresses, states, delays, clock)
@@ -102,6 +103,7 @@ def build_worker(
         Identity(start.started, settings.key_group_count, settings.partitions),
         states,
         spills,
+        load,
         clock,
         ingresses,
         sinks,
@@ -126,6 +128,7 @@ def build_worker(
         if isinstance(sink, PlaygroundEgress):
             sink.settled = checkpointer.settled
     sweep = Sweep(states, exchange, once, clock, key_group_count=key_groups, round_s=_SWEEP_ROUND_S)
+    checkpointer.on_relief = exchange.wake_all
     parts = Parts(
         states, load, delays, exchange, gate, sweep, clock, sinks, ingresses, checkpointer
     )

@@ -21,14 +21,23 @@ class Limits:
 
 
 class Load:
-    """What is waiting in memory now, over all functions."""
+    """What is waiting in memory now, over all functions.
 
-    __slots__ = ("_limits", "spilled_bytes", "waiting_bytes")
+    `is_stuck` says that changes which are in no checkpoint have reached their limit: then nothing may begin that would
+    make more of them, no request and no delayed message, until a checkpoint is complete.
+    """
+
+    __slots__ = ("_limits", "is_stuck", "spilled_bytes", "waiting_bytes")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.waiting_bytes = 0
         self.spilled_bytes = 0
+        self.is_stuck = False
+
+    def unsaved(self, unsaved_bytes: int) -> None:
+        """So many bytes are in no complete checkpoint now."""
+        self.is_stuck = unsaved_bytes >= self._limits.unsaved_bytes_max
 
     @property
     def is_tight(self) -> bool:

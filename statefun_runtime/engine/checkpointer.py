@@ -8,31 +8,19 @@ cut and is in no complete checkpoint stays in memory, and goes into the next del
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
-from statefun_runtime.core.checkpoint import (
-    Base,
-    BaseFile,
-    Delta,
-    Manifest,
-    ObjectId,
-    Outbox,
-    StoredObject,
-    wants_base,
-)
-from statefun_runtime.core.commits import Completed, Started
-from statefun_runtime.core.delta import MAGIC, encode_rows
-from statefun_runtime.core.messages import field
+from statefun_runtime.core.backpressure import Load
+from statefun_runtime.core.checkpoint import Manifest, ObjectId
+from statefun_runtime.core.commits import Completed
 from statefun_runtime.core.overlay import Layer
 from statefun_runtime.core.retention import Kept, Retention
 from statefun_runtime.core.samples import Histogram
+from statefun_runtime.engine.snapshots import Cut, Identity, OffLoop, Positions, Snapshots
 from statefun_runtime.engine.spills import Spills
-from statefun_runtime.engine.states import Heads, States
+from statefun_runtime.engine.states import States
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.clock import Clock
@@ -42,40 +30,8 @@ from statefun_runtime.ports.ingress import IngressSource
 
 log = logging.getLogger("statefun.checkpoints")
 
-_SLICE_ROWS = 500
 _RETRY_S = 0.5
-_DELTAS_MAX = 256
-_DELTA_BYTES_MIN = 64 * 1024 * 1024
 _COLLECT_EVERY = 20
-
-Positions = dict[str, dict[str, int]]
-
-
-class OffLoop(Protocol):
-    """Runs what blocks somewhere else than on the loop."""
-
-    def __call__(self, work: Callable[[], Any], /) -> Awaitable[Any]:
-        """Return what `work` returns."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which application, and which life of it, takes the checkpoints."""
-
-    started: Started
-    key_group_count: int
-    partition_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    epoch: int
-    created_ms: int
-    layer: Layer
-    heads: Heads
-    positions: Positions
-    records: dict[str, Sequence[Any] | None]
 
 
 class Checkpointer:
@@ -86,6 +42,7 @@ class Checkpointer:
         identity: Identity,
         states: States,
         spills: Spills,
+        load: Load,
         clock: Clock,
         ingresses: dict[str, IngressSource],
         egresses: dict[str, EgressSink],
@@ -102,6 +59,9 @@ class Checkpointer:
         self._identity = identity
         self._states = states
         self._spills = spills
+        self._load = load
+        # Called when changes may be made again after too many were in no checkpoint.
+        self.on_relief: Callable[[], None] = _nothing
         self._clock = clock
         self._ingresses = ingresses
         self._egresses = egresses
@@ -110,28 +70,22 @@ class Checkpointer:
         self._off_loop = off_loop
         self._interval_s = interval_s
         self._retention = retention
-        self._scratch = scratch
         self._loop = asyncio.get_running_loop()
-        self._base = last.base if last else None
-        self._deltas: tuple[Delta, ...] = last.deltas if last else ()
-        self._outboxes: dict[str, Outbox] = {
-            outbox.egress: outbox
-            for outbox in (last.outboxes if last else ())
-            if not outbox.is_transactional
-        }
+        self._snapshots = Snapshots(
+            identity, states, egresses, store, off_loop, last=last, scratch=scratch
+        )
         self._positions: Positions = dict(last.positions) if last else {}
         self._last_epoch = first_epoch - 1
         self._wants_early = asyncio.Event()
         self._finished: asyncio.Future[bool] = self._loop.create_future()
-        self._sst: dict[str, StoredObject] = {}
         self._is_taking = False
         self.last_complete = last
         self.completed_count = 0
         self.aborted_count = 0
         self.pause_ms = Histogram()
         self.duration_ms = Histogram()
-        states.on_full = self._wants_early.set
-        states.on_stored = self._stored
+        states.on_full = self._end_early
+        states.on_stored = self._snapshots.stored
 
     async def run(self) -> None:
         """Take a checkpoint per interval, when anything changed, until cancelled."""
@@ -146,6 +100,11 @@ class Checkpointer:
             self._wants_early.clear()
             if self.is_changed():
                 await self.take()
+
+    def _end_early(self) -> None:
+        """The epoch has grown enough; too much in no checkpoint stops what makes more."""
+        self._wants_early.set()
+        self._load.unsaved(self._states.unsaved_bytes)
 
     def is_changed(self) -> bool:
         """Return whether a checkpoint now would hold anything new."""
@@ -180,7 +139,9 @@ class Checkpointer:
         cut = self._cut()
         self.pause_ms.add((self._clock.now_s() - self._cut_began_s) * 1000)
         try:
-            manifest, object_id, layers = await self._write(cut)
+            manifest, object_id, layers = await self._snapshots.write(
+                cut, self._retention.newest_pending(self._confirmed())
+            )
             await self._commit(manifest, object_id)
         except UnavailableError as error:
             self._aborted(cut, error)
@@ -197,13 +158,13 @@ class Checkpointer:
 
     # ── the cut: one step of the loop ──
 
-    def _cut(self) -> _Cut:
+    def _cut(self) -> Cut:
         self._cut_began_s = self._clock.now_s()
         self._last_epoch += 1
         epoch = self._last_epoch
         self._spills.cut_tails()
         layer, heads = self._states.freeze(epoch)
-        return _Cut(
+        return Cut(
             epoch,
             self._clock.now_ms(),
             layer,
@@ -220,70 +181,6 @@ class Checkpointer:
             if known:
                 positions[ingress_id] = {**positions.get(ingress_id, {}), **known}
         return positions
-
-    # ── the snapshot: in the background ──
-
-    async def _write(self, cut: _Cut) -> tuple[Manifest, ObjectId, list[Layer]]:
-        await self._states.seal(cut.layer, cut.heads)
-        layers = self._states.unsaved()
-        deltas = self._deltas
-        pieces = await self._encode(layers)
-        if pieces:
-            stored = await self._off_loop(lambda: self._store.put([MAGIC, *pieces]))
-            deltas = (*deltas, Delta(cut.epoch, stored))
-        outboxes = [
-            outbox
-            for egress_id, records in cut.records.items()
-            if (outbox := await self._write_outbox(cut.epoch, egress_id, records)) is not None
-        ]
-        base = self._base
-        started = self._identity.started
-        manifest = Manifest(
-            application=started.application,
-            epoch=cut.epoch,
-            incarnation=started.incarnation,
-            lineage=started.lineage,
-            created_ms=cut.created_ms,
-            key_group_count=self._identity.key_group_count,
-            partition_count=self._identity.partition_count,
-            positions=cut.positions,
-            base=base,
-            deltas=tuple(delta for delta in deltas if base is None or delta.epoch > base.epoch),
-            outboxes=tuple(outboxes),
-            pending_parent=self._retention.newest_pending(self._confirmed()),
-        )
-        content = json.dumps(manifest.to_json(), separators=(",", ":")).encode()
-
-        def put_manifest() -> StoredObject:
-            stored = self._store.put([content])
-            self._store.sync()
-            return stored
-
-        return manifest, (await self._off_loop(put_manifest)).id, layers
-
-    async def _encode(self, layers: Iterable[Layer]) -> list[bytes]:
-        pieces = []
-        for layer in layers:
-            for rows in layer.slices(_SLICE_ROWS):
-                pieces.append(encode_rows(rows))
-                await asyncio.sleep(0)
-        return pieces
-
-    async def _write_outbox(
-        self, epoch: int, egress_id: str, records: Sequence[Any] | None
-    ) -> Outbox | None:
-        sink = self._egresses[egress_id]
-        if records is None:
-            return self._outboxes.get(egress_id)
-        if not records:
-            return None
-        pieces = []
-        for start in range(0, len(records), _SLICE_ROWS):
-            some = sink.encode(records[start : start + _SLICE_ROWS])
-            pieces.append(b"".join(field(b"", record) for record in some))
-            await asyncio.sleep(0)
-        stored = await self._off_loop(lambda: self._store.put(pieces))
-        return Outbox(egress_id, epoch, len(records), stored, sink.is_transactional)
 
     # ── the commit, and what follows ──
 
@@ -305,21 +202,24 @@ class Checkpointer:
             raise unclear
 
     def _completed(
-        self, cut: _Cut, manifest: Manifest, object_id: ObjectId, layers: list[Layer]
+        self, cut: Cut, manifest: Manifest, object_id: ObjectId, layers: list[Layer]
     ) -> None:
-        self._deltas = manifest.deltas
+        self._snapshots.completed(manifest)
         self._positions = cut.positions
-        self._outboxes = {o.egress: o for o in manifest.outboxes if not o.is_transactional}
         self._states.saved(layers)
         self._retention.added(Kept(object_id, manifest))
         self.last_complete = manifest
+        was_stuck = self._load.is_stuck
+        self._load.unsaved(self._states.unsaved_bytes)
+        if was_stuck and not self._load.is_stuck:
+            self.on_relief()
         self.completed_count += 1
         for sink in self._egresses.values():
             sink.completed(cut.epoch)
         for ingress_id, ingress in self._ingresses.items():
             ingress.completed(cut.positions.get(ingress_id, {}))
 
-    def _aborted(self, cut: _Cut, error: UnavailableError) -> None:
+    def _aborted(self, cut: Cut, error: UnavailableError) -> None:
         self.aborted_count += 1
         log.error(
             "checkpoint %d failed, the next one holds what it would have held: %s",
@@ -340,42 +240,15 @@ class Checkpointer:
         """Delete what no kept checkpoint needs; between checkpoints only."""
         if self.completed_count % _COLLECT_EVERY:
             return
-        unneeded = self._retention.collect(self._confirmed(), self._base)
+        unneeded = self._retention.collect(self._confirmed(), self._snapshots.base)
         oldest = self._retention.oldest_epoch
         await self._off_loop(lambda: self._store.delete(unneeded))
         await self._off_loop(lambda: self._commit_log.prune(oldest))
 
-    # ── bases ──
-
-    async def _stored(self, epoch: int) -> None:
-        """The store holds exactly the rows up to an epoch: the moment to take a base, if one is wanted."""
-        if not wants_base(
-            self._deltas, self._base, deltas_max=_DELTAS_MAX, bytes_min=_DELTA_BYTES_MIN
-        ):
-            return
-        store, folder = self._states.store, self._scratch()
-        try:
-            await self._off_loop(store.flush)
-            await self._off_loop(lambda: store.snapshot(folder))
-            files = await self._off_loop(lambda: self._take_in(folder))
-        except UnavailableError as error:
-            log.error("no new base could be taken: %s", error.message)
-            return
-        self._base = Base(epoch, files)
-
-    def _take_in(self, folder: Path) -> tuple[BaseFile, ...]:
-        """Make the files of a snapshot objects; table files of the live store never change their content."""
-        files, known = [], {}
-        for path in sorted(folder.iterdir()):
-            stored = self._sst.get(path.name) or self._store.put_file(path)
-            if path.suffix == ".sst":
-                known[path.name] = stored
-            files.append(BaseFile(path.name, stored))
-            path.unlink()
-        folder.rmdir()
-        self._sst = known
-        return tuple(files)
-
     def store_replaced(self) -> None:
         """The live store is another one: its file names mean other files."""
-        self._sst.clear()
+        self._snapshots.store_replaced()
+
+
+def _nothing() -> None:
+    """Nobody waits for relief."""

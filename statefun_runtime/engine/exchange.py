@@ -108,6 +108,11 @@ class Exchange:
             function.is_awake = True
             self._loop.call_soon(function.wake)
 
+    def wake_all(self) -> None:
+        """Requests may be sent again."""
+        for lane in self.lanes:
+            lane.wake()
+
     def blocks(self, function: Function, function_id: str) -> bool:
         """Return whether an address has too much to do, or cannot be reached."""
         backlog = function.backlogs.get(function_id)

@@ -87,7 +87,7 @@ class Lane:
 
     def pump(self) -> None:
         """Send requests as long as there are ready addresses and free connections."""
-        if self._is_stopped:
+        if self._is_stopped or self._load.is_stuck:
             return
         circuit = self.setbacks.circuit
         if not circuit.is_closed:
