@@ -25,7 +25,14 @@ class CommitLogFolder:
         folder.mkdir(parents=True, exist_ok=True)
 
     def read(self) -> list[Entry]:
-        """Return all entries; from now on `append` goes behind the last one read."""
+        """Return all entries; from now on `append` goes behind the last one read.
+
+        The folder is synced first: an entry that is found may have been left by an append that failed at that.
+        """
+        try:
+            sync_folder(self._folder)
+        except OSError as error:
+            raise _unavailable(self._folder, error) from error
         entries = []
         for number in self._numbers():
             path = self._path(number)
@@ -59,9 +66,7 @@ class CommitLogFolder:
             sync_folder(self._folder)
             writing.unlink()
         except OSError as error:
-            raise UnavailableError(
-                f"{self._folder} cannot be written: {error.strerror or error}", code="SF3011"
-            ) from error
+            raise _unavailable(self._folder, error) from error
         self._last = number
 
     def prune(self, oldest_epoch: int) -> None:
@@ -76,3 +81,7 @@ class CommitLogFolder:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:012d}"
+
+
+def _unavailable(folder: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(f"{folder} cannot be written: {error.strerror or error}", code="SF3011")

@@ -16,11 +16,16 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 
 from statefun_runtime.adapters import kafka_progress
 from statefun_runtime.adapters.kafka_partitioner import Partitioner
@@ -52,6 +57,7 @@ _RETRY_S = 0.5
 _COMMIT_LIMIT_S = 60.0
 _TRANSACTION_TIMEOUT_MS_MAX = 60_000
 _CHUNK_BYTES = 8 * 1024 * 1024
+_RECORDS_MAX = 1_000_000
 
 
 @dataclass(slots=True)
@@ -61,6 +67,22 @@ class _Batch:
     epoch: int
     records: list[Record]
     done: int = 0
+    refused: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """The records of one transaction; with them `count` records of the outbox of `epoch` are published."""
+
+    epoch: int = 0
+    count: int = 0
+    records: list[Record] = field(default_factory=list)
+    size_bytes: int = 0
+    newest: tuple[_Batch, int] | None = None
+
+
+class _Refused(Exception):
+    """The broker will never take one of the records of a transaction."""
 
 
 class KafkaPublisher:
@@ -97,6 +119,7 @@ class KafkaPublisher:
         self._refused = 0
         self._recoveries = 0
         self._transaction_ms = Histogram()
+        self._records_max = _RECORDS_MAX
 
     async def start(self) -> None:
         """There is nothing to listen on; the broker is waited for in `run`."""
@@ -172,6 +195,9 @@ class KafkaPublisher:
                         await self._has_work.wait()
                         self._has_work.clear()
                         await self._publish()
+                except _Refused as error:
+                    await self._throw_away()
+                    self._narrow_down(error)
                 except (KafkaError, UnavailableError, OSError) as error:
                     self._recoveries += 1
                     if not is_said:
@@ -186,6 +212,26 @@ class KafkaPublisher:
                     await asyncio.sleep(_RETRY_S)
         finally:
             await self._throw_away()
+
+    def _narrow_down(self, error: _Refused) -> None:
+        """Try smaller transactions until the one record is found, which is given up; the others go on."""
+        chunk = self._chunk()
+        if len(chunk.records) > 1:
+            self._records_max = len(chunk.records) // 2
+            return
+        assert chunk.newest is not None
+        batch, index = chunk.newest
+        batch.refused.add(index)
+        topic, _, content = batch.records[index]
+        self._refused += 1
+        self._records_max = _RECORDS_MAX
+        log.error(
+            "egress %s: a record of %d bytes for topic %s is dropped, the broker refuses it for good: %s",
+            self._spec.id,
+            len(content),
+            topic,
+            error,
+        )
 
     async def _throw_away(self) -> None:
         producer, self._producer = self._producer, None
@@ -235,37 +281,37 @@ class KafkaPublisher:
         loop = asyncio.get_running_loop()
         while self._queue:
             began_s = loop.time()
-            last, count, chunk = self._chunk()
+            chunk = self._chunk()
             await self._producer.begin_transaction()
-            await self._send(chunk)
+            await self._send(chunk.records)
             marker = Marker(
                 self._started.incarnation,
                 self._started.nonce,
                 self._started.lineage,
-                last.epoch,
-                count,
+                chunk.epoch,
+                chunk.count,
             )
             key, value = kafka_progress.encode(marker)
             await self._producer.send_and_wait(self._progress_topic, value, key, partition=0)
             await self._commit()
             self._forget(marker.epoch, marker.count)
-            self._published += len(chunk)
+            self._published += len(chunk.records)
             self._transaction_ms.add((loop.time() - began_s) * 1000)
 
-    def _chunk(self) -> tuple[_Batch, int, list[Record]]:
+    def _chunk(self) -> "_Chunk":
         """Return what goes into the next transaction, and how far that is: several epochs may share one."""
-        chunk: list[Record] = []
-        size = 0
+        chunk = _Chunk()
         for batch in self._queue:
-            count = batch.done
-            for record in batch.records[batch.done :]:
-                if chunk and size >= _CHUNK_BYTES:
-                    return batch, count, chunk
-                chunk.append(record)
-                size += len(record[2]) + RECORD_OVERHEAD_BYTES
-                count += 1
-            last = batch
-        return last, count, chunk
+            chunk.epoch, chunk.count = batch.epoch, batch.done
+            for index, record in enumerate(batch.records[batch.done :], batch.done):
+                if chunk.size_bytes >= _CHUNK_BYTES or len(chunk.records) >= self._records_max:
+                    return chunk
+                chunk.count = index + 1
+                if index not in batch.refused:
+                    chunk.records.append(record)
+                    chunk.size_bytes += len(record[2]) + RECORD_OVERHEAD_BYTES
+                    chunk.newest = (batch, index)
+        return chunk
 
     async def _send(self, chunk: list[Record]) -> None:
         """Write the records of a transaction; all are acknowledged when this returns."""
@@ -286,8 +332,11 @@ class KafkaPublisher:
                 assert start > first, "a record that was checked does not fit into a batch"
                 batch.close()
                 futures.append(await self._producer.send_batch(batch, topic, partition=partition))
-        for future in futures:
-            await future
+        try:
+            for future in futures:
+                await future
+        except (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError) as error:
+            raise _Refused(str(error) or type(error).__name__) from error
 
     async def _partition(self, topic: str, key: bytes | None) -> int:
         partition = self._partitioner.partition(topic, key)
@@ -336,6 +385,7 @@ class KafkaPublisher:
             len(batch.records) - batch.done for batch in (*self._awaiting, *self._queue)
         )
         yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+        yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
         yield Sample(
             "statefun_egress_recoveries", Kind.COUNTER, "producers thrown away", self._recoveries
         )

@@ -5,6 +5,7 @@ import gc
 import logging
 import secrets
 import signal
+import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
@@ -31,6 +32,7 @@ from statefun_runtime.errors import ConfigError, StatefunError
 
 log = logging.getLogger("statefun.worker")
 
+_FAR_AHEAD_S = 3600.0
 _GC_THRESHOLDS = (50_000, 20, 50)
 
 Outboxes = list[tuple[Outbox, list[bytes]]]
@@ -205,6 +207,12 @@ def _tell_where_it_begins(start: StartingPoint, history: History) -> None:
         when,
         started.incarnation,
     )
+    ahead_s = time.time() - manifest.created_ms / 1000
+    if ahead_s > _FAR_AHEAD_S:
+        log.info(
+            "%.1f hours have passed since that checkpoint: what became due or expired meanwhile takes effect now",
+            ahead_s / 3600,
+        )
     if history.last_epoch > manifest.epoch and manifest.lineage != started.lineage:
         log.warning(
             "a new lineage begins: what was published after checkpoint %d may be published again",
