@@ -27,10 +27,9 @@ from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import (
     RECORD_OVERHEAD_BYTES,
     Record,
-    decode_record,
-    encode_record,
     leave,
     prepare_record,
+    read_record,
 )
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
@@ -80,7 +79,7 @@ class KafkaEgress:
 
     def emit(self, record: Record) -> None:
         """Put a record into the queue of its topic partition."""
-        topic, key, content = record
+        topic, key, content, _ = record
         self._bytes += len(content)
         self._is_changed = True
         partition = self._partitioner.partition(topic, key)
@@ -208,7 +207,7 @@ class KafkaEgress:
     def _build(self, queue: _Queue) -> tuple[Any, int]:
         batch = self._producer.create_batch()
         append, count = batch.append, 0
-        for _, key, content in queue.waiting:
+        for _, key, content, _ in queue.waiting:
             if append(timestamp=None, key=key, value=content) is None:
                 break
             count += 1
@@ -271,7 +270,7 @@ class KafkaEgress:
 
     def encode(self, records: Sequence[Record]) -> list[bytes]:
         """Return records as bytes."""
-        return [encode_record(record) for record in records]
+        return [record[3] for record in records]
 
     def completed(self, epoch: int) -> None:
         """Nothing waits for a checkpoint."""
@@ -287,7 +286,7 @@ class KafkaEgress:
     def restore(self, epoch: int, records: list[bytes]) -> None:
         """Send what an earlier life could not."""
         for record in records:
-            self.emit(decode_record(record))
+            self.emit(read_record(record))
 
     def samples(self) -> Iterator[Sample]:
         """Return what was acknowledged, what the broker refused, and what waits."""

@@ -33,10 +33,9 @@ from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import (
     RECORD_OVERHEAD_BYTES,
     Record,
-    decode_record,
-    encode_record,
     leave,
     prepare_record,
+    read_record,
 )
 from statefun_runtime.core.commits import (
     Claim,
@@ -156,7 +155,7 @@ class KafkaPublisher:
 
     def encode(self, records: Sequence[Record]) -> list[bytes]:
         """Return records as bytes."""
-        return [encode_record(record) for record in records]
+        return [record[3] for record in records]
 
     def completed(self, epoch: int) -> None:
         """The outboxes up to an epoch may be published."""
@@ -174,7 +173,7 @@ class KafkaPublisher:
 
     def restore(self, epoch: int, records: list[bytes]) -> None:
         """Take back an outbox that may or may not be published."""
-        batch = _Batch(epoch, [decode_record(record) for record in records])
+        batch = _Batch(epoch, [read_record(record) for record in records])
         self._bytes += sum(len(record[2]) for record in batch.records)
         self._enqueue(batch)
 
@@ -222,7 +221,7 @@ class KafkaPublisher:
         assert chunk.newest is not None
         batch, index = chunk.newest
         batch.refused.add(index)
-        topic, _, content = batch.records[index]
+        topic, _, content, _ = batch.records[index]
         self._refused += 1
         self._records_max = _RECORDS_MAX
         log.error(

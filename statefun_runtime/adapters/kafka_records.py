@@ -7,7 +7,6 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from statefun_runtime.adapters.wire import decode_kafka_record
-from statefun_runtime.core.messages import field, read_varint
 from statefun_runtime.ports.egress import RecordRefused
 
 log = logging.getLogger("statefun.egress")
@@ -17,11 +16,12 @@ RECORD_OVERHEAD_BYTES = 70
 _TOPIC_NAME_MAX = 249
 _LEAVE_S = 2.0
 
-Record = tuple[str, bytes | None, bytes]
+# Topic, key, value, and all of it as the function sent it.
+Record = tuple[str, bytes | None, bytes, bytes]
 
 
 def prepare_record(typename: str, value: bytes, *, record_bytes_max: int) -> Record:
-    """Return topic, key and value of a KafkaProducerRecord; raise RecordRefused if the broker could not take it."""
+    """Return a KafkaProducerRecord in parts; raise RecordRefused if the broker could not take it."""
     if typename != RECORD_TYPENAME:
         raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
     try:
@@ -35,24 +35,13 @@ def prepare_record(typename: str, value: bytes, *, record_bytes_max: int) -> Rec
             f"a record of {len(key) + len(content)} bytes for topic '{topic}' is larger than "
             f"max.request.size allows ({record_bytes_max})"
         )
-    return topic, key or None, content
+    return topic, key or None, content, value
 
 
-def encode_record(record: Record) -> bytes:
-    """Return a record as a checkpoint keeps it."""
-    topic, key, content = record
-    keyed = b"\x00" if key is None else field(b"\x01", key)
-    return b"".join((field(b"", topic.encode()), keyed, content))
-
-
-def decode_record(data: bytes) -> Record:
-    """Read what `encode_record` made."""
-    size, offset = read_varint(data, 0)
-    topic, offset = data[offset : offset + size].decode(), offset + size
-    if not data[offset]:
-        return topic, None, data[offset + 1 :]
-    size, offset = read_varint(data, offset + 1)
-    return topic, data[offset : offset + size], data[offset + size :]
+def read_record(data: bytes) -> Record:
+    """Read a record as a checkpoint keeps it: as the function sent it."""
+    topic, key, content = decode_kafka_record(data)
+    return topic, key or None, content, data
 
 
 async def leave(client: Any) -> None:

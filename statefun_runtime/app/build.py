@@ -21,7 +21,7 @@ from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
 from statefun_runtime.engine.lane import Lane
 from statefun_runtime.engine.once import Once
-from statefun_runtime.engine.recovery import apply_deltas, place_base
+from statefun_runtime.engine.recovery import Heads, apply_deltas, place_base
 from statefun_runtime.engine.snapshots import Identity
 from statefun_runtime.engine.spills import Spills
 from statefun_runtime.engine.states import States
@@ -35,18 +35,20 @@ _SWEEP_ROUND_S = 600.0
 
 def _open_store(
     application: Application, manifest: Manifest | None, objects: ObjectFolder
-) -> RocksDbStore:
+) -> tuple[RocksDbStore, Heads]:
     live = application.folder.fresh_live_folder()
     place_base(manifest, objects, live)
     store = RocksDbStore(live)
-    apply_deltas(manifest, objects, store)
-    return store
+    return store, apply_deltas(manifest, objects, store)
 
 
 def build_worker(
     application: Application, objects: ObjectFolder, commit_log: CommitLogFolder
-) -> Worker:
-    """Build the worker of an application; its state is that of the starting point's checkpoint."""
+) -> tuple[Worker, Heads]:
+    """Build the worker of an application; its state is that of the starting point's checkpoint.
+
+    Returned with it are the heads of the backlogs, which it has yet to be given.
+    """
     start = application.start
     settings, module, manifest = application.settings, application.module, start.manifest
     clock = MachineClock(manifest.created_ms if manifest else 0)
@@ -59,8 +61,9 @@ def build_worker(
             settings.async_max_per_task or 0,
         )
     )
+    store, heads = _open_store(application, manifest, objects)
     states = States(
-        _open_store(application, manifest, objects),
+        store,
         Overlay(settings.overlay_max_bytes),
         cache_max=settings.cache_max_addresses,
     )
@@ -121,7 +124,7 @@ def build_worker(
         states.store.close()
         checkpointer.store_replaced()
         last = checkpointer.last_complete
-        return _open_store(application, last, objects)
+        return _open_store(application, last, objects)[0]
 
     states.rebuild = rebuild
     for sink in egresses.values():
@@ -129,11 +132,13 @@ def build_worker(
             sink.settled = checkpointer.settled
     sweep = Sweep(states, exchange, once, clock, key_group_count=key_groups, round_s=_SWEEP_ROUND_S)
     checkpointer.on_relief = exchange.wake_all
+    checkpointer.touch_busy = exchange.touch_busy
     parts = Parts(
         states, load, delays, exchange, gate, sweep, clock, sinks, ingresses, checkpointer
     )
-    return Worker(
+    worker = Worker(
         parts,
         key_group_count=settings.key_group_count,
         stop_timeout_s=settings.stop_timeout_s,
     )
+    return worker, heads

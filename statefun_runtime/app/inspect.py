@@ -13,14 +13,13 @@ from statefun_runtime.adapters.rocksdb_state import RocksDbStore
 from statefun_runtime.core.checkpoint import Manifest
 from statefun_runtime.core.commits import Completed, History
 from statefun_runtime.core.rows import (
-    BACKLOG,
     CHUNK,
     STATE,
     TIMER,
     parse_address_key,
     parse_chunk_key,
 )
-from statefun_runtime.engine.recovery import apply_deltas, place_base, read_manifest
+from statefun_runtime.engine.recovery import Heads, apply_deltas, place_base, read_manifest
 from statefun_runtime.errors import ConfigError, CorruptionError
 
 
@@ -105,22 +104,22 @@ def show_lines(view: StateFolderView, manifest: Manifest) -> Iterator[str]:
         place_base(manifest, view.objects, live)
         store = RocksDbStore(live)
         try:
-            apply_deltas(manifest, view.objects, store)
-            yield from _content_lines(store)
+            heads = apply_deltas(manifest, view.objects, store)
+            yield from _content_lines(store, heads)
         finally:
             store.close()
 
 
-def _content_lines(store: RocksDbStore) -> Iterator[str]:
+def _content_lines(store: RocksDbStore, heads: Heads) -> Iterator[str]:
     keys: Counter[str] = Counter()
     waiting: Counter[str] = Counter()
+    for key, row in heads.items():
+        waiting[str(parse_address_key(key).type)] += len(row)
     delayed = 0
     for key, row in store.scan(b""):
         kind = key[2:3]
         if kind == STATE:
             keys[str(parse_address_key(key).type)] += 1
-        elif kind == BACKLOG:
-            waiting[str(parse_address_key(key).type)] += len(row)
         elif kind == CHUNK:
             waiting[str(parse_chunk_key(key)[0].type)] += len(row)
         elif kind == TIMER:

@@ -19,24 +19,35 @@ _ROW_OVERHEAD_BYTES = 150
 
 
 class Layer:
-    """The rows of one epoch; a value of None is a deletion. `hidden` rows are never read before a restart."""
+    """The rows of one epoch; a value of None is a deletion.
 
-    __slots__ = ("epoch", "hidden", "is_saved", "is_stored", "rows", "size_bytes")
+    `heads` are rows that nothing reads before a restart: they go into deltas, never into the store.
+    """
+
+    __slots__ = ("epoch", "heads", "is_saved", "is_stored", "rows", "size_bytes")
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes | None] = {}
-        self.hidden: dict[bytes, bytes | None] = {}
+        self.heads: dict[bytes, bytes | None] = {}
         self.size_bytes = 0
         self.epoch = 0
         self.is_stored = False
         self.is_saved = False
 
     def slices(self, rows_max: int) -> Iterator[list[Row]]:
+        """Yield the rows for the store, in slices."""
+        yield from _slices(self.rows, rows_max)
+
+    def delta_slices(self, rows_max: int) -> Iterator[list[Row]]:
         """Yield all rows, in slices."""
-        for rows in (self.rows, self.hidden):
-            items = iter(rows.items())
-            while slice_ := list(islice(items, rows_max)):
-                yield slice_
+        yield from _slices(self.rows, rows_max)
+        yield from _slices(self.heads, rows_max)
+
+
+def _slices(rows: dict[bytes, bytes | None], rows_max: int) -> Iterator[list[Row]]:
+    items = iter(rows.items())
+    while slice_ := list(islice(items, rows_max)):
+        yield slice_
 
 
 class Overlay:
@@ -56,6 +67,10 @@ class Overlay:
         active.size_bytes += size if key in rows else size + len(key) + _ROW_OVERHEAD_BYTES
         rows[key] = value
 
+    def put_head(self, key: bytes, value: bytes | None) -> None:
+        """Write or delete a row that goes into deltas only."""
+        self._active.heads[key] = value
+
     def find(self, key: bytes) -> tuple[bool, bytes | None]:
         """Return whether a layer knows the row, and its value there (None: deleted)."""
         rows = self._active.rows
@@ -74,7 +89,7 @@ class Overlay:
     @property
     def is_changed(self) -> bool:
         """Whether anything was written since the last freeze."""
-        return bool(self._active.rows)
+        return bool(self._active.rows or self._active.heads)
 
     @property
     def unsaved_bytes(self) -> int:

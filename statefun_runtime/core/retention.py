@@ -61,10 +61,10 @@ class Retention:
         whole = self._kept[-self._kept_max :]
         return whole[0].manifest.epoch if whole else 0
 
-    def collect(self, confirmed: dict[str, int], base: Base | None) -> set[ObjectId]:
+    def collect(self, confirmed: dict[str, int], bases: Iterable[Base]) -> set[ObjectId]:
         """Forget what is not needed any more; return the objects that are to be deleted.
 
-        `base` is one that was taken and is in no manifest yet.
+        `bases` are those that may be in no manifest yet.
         """
         whole = self._kept[-self._kept_max :]
         chained = self._chained(whole)
@@ -73,7 +73,7 @@ class Retention:
             for kept in self._kept
             if kept in whole or kept.id in chained or kept.is_pending(confirmed)
         ]
-        needed: set[ObjectId] = {file.object.id for file in base.files} if base else set()
+        needed: set[ObjectId] = {file.object.id for base in bases for file in base.files}
         for kept in self._kept:
             needed.add(kept.id)
             needed.update(outbox.object.id for outbox in kept.manifest.outboxes)

@@ -1,7 +1,7 @@
 """Where rows lie: keys begin with the key group, so that ranges can be cut out of files anew.
 
     <key group, 2 bytes> s <typename> 00 <id>                 the values of an address
-    <key group, 2 bytes> b <typename> 00 <id>                 the head of its backlog, as of the last cut
+    <key group, 2 bytes> b <typename> 00 <id>                 the head of its backlog, in deltas only
     <key group, 2 bytes> c <typename> 00 <id> 00 <sequence>   a chunk of its backlog that is spilled
     <key group, 2 bytes> k <typename> 00 <id> 00 <key>        an idempotency key of the address
     <key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
@@ -33,9 +33,19 @@ def state_key(function_type: TypeName, function_id: str, *, key_group_count: int
     return _address_key(STATE, function_type, function_id, key_group_count)
 
 
+def is_head(key: bytes) -> bool:
+    """Return whether a row is the head of a backlog."""
+    return key[2:3] == BACKLOG
+
+
 def backlog_key_of(state_key: bytes) -> bytes:
     """Return the key of the backlog's head of the address whose values lie under `state_key`."""
     return state_key[:2] + BACKLOG + state_key[3:]
+
+
+def shelved_key_of(head_key: bytes) -> bytes:
+    """Return the key under which a head is kept whose function type has no endpoint: in front of all its chunks."""
+    return chunk_key_of(head_key, 0)
 
 
 def chunk_key_of(state_key: bytes, sequence: int) -> bytes:

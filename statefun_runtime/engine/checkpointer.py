@@ -62,6 +62,8 @@ class Checkpointer:
         self._load = load
         # Called when changes may be made again after too many were in no checkpoint.
         self.on_relief: Callable[[], None] = _nothing
+        # Makes the next cut look at every address that has something to do.
+        self.touch_busy: Callable[[], None] = _nothing
         self._clock = clock
         self._ingresses = ingresses
         self._egresses = egresses
@@ -162,6 +164,8 @@ class Checkpointer:
         self._cut_began_s = self._clock.now_s()
         self._last_epoch += 1
         epoch = self._last_epoch
+        if self._snapshots.adopt_base():
+            self.touch_busy()
         self._spills.cut_tails()
         layer, heads = self._states.freeze(epoch)
         return Cut(
@@ -240,7 +244,7 @@ class Checkpointer:
         """Delete what no kept checkpoint needs; between checkpoints only."""
         if self.completed_count % _COLLECT_EVERY:
             return
-        unneeded = self._retention.collect(self._confirmed(), self._snapshots.base)
+        unneeded = self._retention.collect(self._confirmed(), self._snapshots.bases)
         oldest = self._retention.oldest_epoch
         await self._off_loop(lambda: self._store.delete(unneeded))
         await self._off_loop(lambda: self._commit_log.prune(oldest))
@@ -251,4 +255,4 @@ class Checkpointer:
 
 
 def _nothing() -> None:
-    """Nobody waits for relief."""
+    """Nobody is interested."""

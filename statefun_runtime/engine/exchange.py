@@ -108,6 +108,13 @@ class Exchange:
             function.is_awake = True
             self._loop.call_soon(function.wake)
 
+    def touch_busy(self) -> None:
+        """Have the next cut look at every address that has something to do."""
+        for function in self.functions:
+            for backlog in function.backlogs.values():
+                if backlog.phase != IDLE:
+                    self._states.touch(backlog)
+
     def wake_all(self) -> None:
         """Requests may be sent again."""
         for lane in self.lanes:

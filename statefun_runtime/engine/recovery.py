@@ -11,6 +11,7 @@ from statefun_runtime.core.commits import Completed, History, Started
 from statefun_runtime.core.delta import decode_rows
 from statefun_runtime.core.messages import read_varint
 from statefun_runtime.core.retention import Kept
+from statefun_runtime.core.rows import is_head
 from statefun_runtime.errors import ConfigError, CorruptionError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.state_store import StateStore
@@ -127,17 +128,32 @@ def place_base(manifest: Manifest | None, store: CheckpointStore, folder: Path) 
             store.place_file(file.object, folder / file.name)
 
 
-def apply_deltas(manifest: Manifest | None, store: CheckpointStore, live: StateStore) -> None:
-    """Apply the deltas to the live store, in order."""
+Heads = dict[bytes, bytes]
+
+
+def apply_deltas(manifest: Manifest | None, store: CheckpointStore, live: StateStore) -> Heads:
+    """Apply the deltas to the live store, in order; return the heads of backlogs, which are not kept there."""
+    heads: Heads = {}
     for delta in manifest.deltas if manifest else ():
         try:
             rows = decode_rows(store.get(delta.object.id))
             while some := list(islice(rows, _SLICE_ROWS)):
-                live.write(some)
+                live.write([row for row in some if not is_head(row[0])])
+                for key, value in some:
+                    if is_head(key):
+                        _put(heads, key, value)
         except ValueError as error:
             raise CorruptionError(
                 f"delta {delta.object.id} is damaged: {error}", code="SF5002"
             ) from error
+    return heads
+
+
+def _put(heads: Heads, key: bytes, value: bytes | None) -> None:
+    if value is None:
+        heads.pop(key, None)
+    else:
+        heads[key] = value
 
 
 def pending_outboxes(

@@ -23,7 +23,7 @@ from statefun_runtime.core.checkpoint import (
 )
 from statefun_runtime.core.commits import Started
 from statefun_runtime.core.delta import MAGIC, encode_rows
-from statefun_runtime.core.messages import field
+from statefun_runtime.core.messages import varint
 from statefun_runtime.core.overlay import Layer
 from statefun_runtime.engine.states import Heads, States
 from statefun_runtime.errors import UnavailableError
@@ -91,7 +91,23 @@ class Snapshots:
         self.base = last.base if last else None
         self._deltas: tuple[Delta, ...] = last.deltas if last else ()
         self._outboxes = _unacknowledged(last)
+        self._new_base: Base | None = None
         self._sst: dict[str, StoredObject] = {}
+
+    def adopt_base(self) -> bool:
+        """Take over a base that was made meanwhile; the cut that follows has to hold every backlog's head.
+
+        A base has no heads, and the deltas before it are named no more.
+        """
+        if self._new_base is None:
+            return False
+        self.base, self._new_base = self._new_base, None
+        return True
+
+    @property
+    def bases(self) -> list[Base]:
+        """The bases that are named by the next manifest, or may be soon."""
+        return [base for base in (self.base, self._new_base) if base is not None]
 
     def completed(self, manifest: Manifest) -> None:
         """The next snapshot goes on from this one."""
@@ -142,7 +158,7 @@ class Snapshots:
     async def _encode(self, layers: Iterable[Layer]) -> list[bytes]:
         pieces = []
         for layer in layers:
-            for rows in layer.slices(_SLICE_ROWS):
+            for rows in layer.delta_slices(_SLICE_ROWS):
                 pieces.append(encode_rows(rows))
                 await asyncio.sleep(0)
         return pieces
@@ -158,14 +174,15 @@ class Snapshots:
         pieces = []
         for start in range(0, len(records), _SLICE_ROWS):
             some = sink.encode(records[start : start + _SLICE_ROWS])
-            pieces.append(b"".join(field(b"", record) for record in some))
+            parts = [part for record in some for part in (varint(len(record)), record)]
+            pieces.append(b"".join(parts))
             await asyncio.sleep(0)
         stored = await self._off_loop(lambda: self._store.put(pieces))
         return Outbox(egress_id, epoch, len(records), stored, sink.is_transactional)
 
     async def stored(self, epoch: int) -> None:
         """The store holds exactly the rows up to an epoch: the moment to take a base, if one is wanted."""
-        if not wants_base(
+        if self._new_base is not None or not wants_base(
             self._deltas, self.base, deltas_max=_DELTAS_MAX, bytes_min=_DELTA_BYTES_MIN
         ):
             return
@@ -177,7 +194,7 @@ class Snapshots:
         except UnavailableError as error:
             log.error("no new base could be taken: %s", error.message)
             return
-        self.base = Base(epoch, files)
+        self._new_base = Base(epoch, files)
 
     def _take_in(self, folder: Path) -> tuple[BaseFile, ...]:
         """Make the files of a snapshot objects; table files of the live store never change their content."""

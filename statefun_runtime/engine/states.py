@@ -13,7 +13,7 @@ from itertools import islice
 from statefun_runtime.core.backlog import IDLE, Backlog
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.overlay import Layer, Overlay
-from statefun_runtime.core.rows import backlog_key_of
+from statefun_runtime.core.rows import backlog_key_of, shelved_key_of
 from statefun_runtime.core.state import Values, decode_row, encode_row
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.state_store import StateStore
@@ -99,6 +99,11 @@ class States:
             backlog.is_touched = True
             self._touched.append(backlog)
 
+    def shelve(self, head_key: bytes, row: bytes) -> None:
+        """Keep the head of a backlog that nobody can work on as a chunk, which needs no care."""
+        self.write(shelved_key_of(head_key), row)
+        self._overlay.put_head(head_key, None)
+
     def freeze(self, epoch: int) -> tuple[Layer, Heads]:
         """Take the cut: nothing that happens later changes what is returned."""
         heads: Heads = []
@@ -116,7 +121,7 @@ class States:
     async def seal(self, layer: Layer, heads: Heads) -> None:
         """Turn the frozen heads of backlogs into rows of their layer, in slices; then it may be stored."""
         for index, (backlog, head) in enumerate(heads):
-            layer.hidden[backlog_key_of(backlog.key)] = head and b"".join(
+            layer.heads[backlog_key_of(backlog.key)] = head and b"".join(
                 (*head[0], *islice(head[1], head[2]))
             )
             if index % _SLICE_ROWS == _SLICE_ROWS - 1:

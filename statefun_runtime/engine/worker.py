@@ -15,7 +15,6 @@ from statefun_runtime.core.backpressure import Load
 from statefun_runtime.core.checkpoint import Outbox
 from statefun_runtime.core.messages import split_fields
 from statefun_runtime.core.rows import (
-    BACKLOG,
     CHUNK,
     TIMER,
     group_prefix,
@@ -62,12 +61,13 @@ class Worker:
         self._stop_timeout_s = stop_timeout_s
         self.is_ready = False
 
-    def restore(self, outboxes: Iterable[tuple[Outbox, list[bytes]]]) -> None:
+    def restore(
+        self, heads: Mapping[bytes, bytes], outboxes: Iterable[tuple[Outbox, list[bytes]]]
+    ) -> None:
         """Take back backlogs, delayed messages and egress records of the checkpoint."""
-        left_behind = 0
+        left_behind = self._restore_heads(heads)
         for group in range(self._key_group_count):
             prefix = group_prefix(KeyGroup(group))
-            left_behind += self._restore_heads(prefix + BACKLOG)
             self._restore_chunks(prefix + CHUNK)
             for key, row in self.parts.states.scan(prefix + TIMER):
                 self.parts.delays.restore(key, row)
@@ -79,13 +79,14 @@ class Worker:
         for outbox, records in outboxes:
             self.parts.egresses[outbox.egress].restore(outbox.epoch, records)
 
-    def _restore_heads(self, prefix: bytes) -> int:
+    def _restore_heads(self, heads: Mapping[bytes, bytes]) -> int:
         left_behind = 0
-        for key, row in self.parts.states.scan(prefix):
+        for key, row in heads.items():
             address = parse_address_key(key)
             function = self.parts.exchange.resolve(address.type)
             if function is None:
                 left_behind += 1
+                self.parts.states.shelve(key, row)
             else:
                 self.parts.exchange.restore_head(function, address.id, list(split_fields(row)))
         return left_behind
