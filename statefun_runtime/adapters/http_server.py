@@ -1,14 +1,17 @@
 """A small HTTP/1.1 server for the worker's own ports: ingress, egress, metrics and health.
 
-One handler answers all requests of a port, on the loop and at once; bodies have a maximum, heads too, and a request
-that is no proper HTTP gets a 400 and the end of its connection.
+One handler answers all requests of a port, on the loop: at once, or with a `Deferred` that is resolved later; either
+way a connection's answers leave in the order of its requests. Bodies have a maximum, heads too, and a request that is
+no proper HTTP gets a 400 and the end of its connection.
 """
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -45,7 +48,28 @@ class HttpResponse:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Handler = Callable[[HttpRequest], HttpResponse]
+class Deferred:
+    """A response that comes later; resolved once, by whoever knows it."""
+
+    __slots__ = ("_then", "response")
+
+    def __init__(self) -> None:
+        self.response: HttpResponse | None = None
+        self._then: Callable[[], None] | None = None
+
+    def resolve(self, response: HttpResponse) -> None:
+        """Answer."""
+        assert self.response is None, "a response was deferred, and came twice"
+        self.response = response
+        if self._then is not None:
+            self._then()
+
+    def then(self, work: Callable[[], None]) -> None:
+        """Have something done when the response is there."""
+        self._then = work
+
+
+Handler = Callable[[HttpRequest], HttpResponse | Deferred]
 
 
 class HttpServer:
@@ -81,6 +105,12 @@ class HttpServer:
             ) from error
         self._port = self._server.sockets[0].getsockname()[1]
 
+    async def start_unix(self, path: Path) -> None:
+        """Listen on a Unix socket, for this user alone."""
+        path.unlink(missing_ok=True)
+        self._server = await asyncio.get_running_loop().create_unix_server(self._connect, str(path))
+        path.chmod(0o600)
+
     def _connect(self) -> "_Connection":
         return _Connection(self._handler, self._connections, self.refused, self._body_bytes_max)
 
@@ -97,6 +127,15 @@ def _words(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno).lower()
     return str(error.strerror or error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a request is to be answered with; `is_head_only` leaves only the head of it."""
+
+    deferred: Deferred
+    keep_alive: bool
+    is_head_only: bool
 
 
 class _Connection(asyncio.Protocol):
@@ -116,6 +155,7 @@ class _Connection(asyncio.Protocol):
         self._body_bytes_max = body_bytes_max
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
+        self._answers: deque[_Answer] = deque()
         self._alarm: asyncio.TimerHandle | None = None
         self._reset()
 
@@ -231,12 +271,26 @@ class _Connection(asyncio.Protocol):
             # The body, if there is one, was not read.
             self._refuse(HttpResponse(400, b"upgrades are not supported\n"), "bad-http")
             return
-        keep_alive = bool(self._parser.should_keep_alive())
-        response = self._refused or self._answer()
-        self._respond(response, keep_alive=keep_alive and self._refused is None)
+        keep_alive = bool(self._parser.should_keep_alive()) and self._refused is None
+        answer = self._refused or self._answer()
+        self._answers.append(
+            _Answer(
+                answer if isinstance(answer, Deferred) else _resolved(answer),
+                keep_alive=keep_alive,
+                is_head_only=self._is_head_method,
+            )
+        )
         self._reset()
+        self._answers[-1].deferred.then(self._flush)
+        self._flush()
 
-    def _answer(self) -> HttpResponse:
+    def _flush(self) -> None:
+        """Send the answers that are known, as long as none before them is missing."""
+        while self._answers and (response := self._answers[0].deferred.response) is not None:
+            answer = self._answers.popleft()
+            self._respond(response, keep_alive=answer.keep_alive, has_body=not answer.is_head_only)
+
+    def _answer(self) -> HttpResponse | Deferred:
         path, _, query = self._url.decode("latin-1").partition("?")
         if not path.startswith("/"):
             self._refusals["bad-path"] = self._refusals.get("bad-path", 0) + 1
@@ -249,7 +303,7 @@ class _Connection(asyncio.Protocol):
         self._count(reason)
         self._respond(response, keep_alive=False)
 
-    def _respond(self, response: HttpResponse, *, keep_alive: bool) -> None:
+    def _respond(self, response: HttpResponse, *, keep_alive: bool, has_body: bool = True) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
@@ -258,7 +312,13 @@ class _Connection(asyncio.Protocol):
             lines.append(f"Content-Type: {response.content_type}")
         lines.append(f"Content-Length: {len(response.body)}")
         lines.append(f"Connection: {'keep-alive' if keep_alive else 'close'}")
-        body = b"" if self._is_head_method else response.body
+        body = response.body if has_body else b""
         self._transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         if not keep_alive:
             self._transport.close()
+
+
+def _resolved(response: HttpResponse) -> Deferred:
+    deferred = Deferred()
+    deferred.resolve(response)
+    return deferred

@@ -9,9 +9,8 @@ What is not acknowledged stays here, and is handed to the checkpoint at a clean 
 
 import asyncio
 import logging
-import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,24 +24,20 @@ from aiokafka.errors import (
 
 from statefun_runtime.adapters.kafka_partitioner import Partitioner
 from statefun_runtime.adapters.kafka_properties import producer_arguments
-from statefun_runtime.adapters.wire import decode_kafka_record
-from statefun_runtime.core.messages import field as encode_field
-from statefun_runtime.core.messages import read_varint
+from statefun_runtime.adapters.kafka_records import (
+    RECORD_OVERHEAD_BYTES,
+    Record,
+    leave,
+    prepare_record,
+    read_record,
+)
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
-from statefun_runtime.ports.egress import RecordRefused
 
 log = logging.getLogger("statefun.egress")
 
-RECORD_TYPENAME = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord"
 _RETRY_S = 0.5
 _FAILURES_FOR_NEW_PRODUCER = 3
-_LEAVE_S = 2.0
-_RECORD_OVERHEAD_BYTES = 70
-_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_NAMES_MAX = 1024
-
-Record = tuple[str, bytes | None, bytes]
 
 
 @dataclass(slots=True)
@@ -61,10 +56,9 @@ class KafkaEgress:
     def __init__(self, spec: KafkaEgressSpec) -> None:
         self._spec = spec
         self._arguments = producer_arguments(spec)
-        self._record_bytes_max = self._arguments["max_request_size"] - _RECORD_OVERHEAD_BYTES
+        self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
         self._producer: Any = None
         self._partitioner = Partitioner()
-        self._names: set[str] = set()
         self._queues: dict[tuple[str, int], _Queue] = {}
         self._ready: list[_Queue] = []
         self._unknown: dict[str, deque[Record]] = {}
@@ -72,6 +66,7 @@ class KafkaEgress:
         self._is_wanted = asyncio.Event()
         self._is_empty = asyncio.Event()
         self._failures_in_a_row = 0
+        self._is_changed = False
         self._published = 0
         self._refused = 0
 
@@ -84,32 +79,13 @@ class KafkaEgress:
 
     def prepare(self, typename: str, value: bytes) -> Record:
         """Check a KafkaProducerRecord; raise RecordRefused."""
-        if typename != RECORD_TYPENAME:
-            raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
-        try:
-            topic, key, content = decode_kafka_record(value)
-        except ValueError as error:
-            raise RecordRefused(str(error)) from error
-        if topic not in self._names:
-            self._check_name(topic)
-        if len(key) + len(content) > self._record_bytes_max:
-            raise RecordRefused(
-                f"a record of {len(key) + len(content)} bytes for topic '{topic}' is larger than "
-                f"max.request.size allows ({self._record_bytes_max})"
-            )
-        return topic, key or None, content
-
-    def _check_name(self, topic: str) -> None:
-        """Refuse what the broker would refuse: such a record would wait for its topic for ever."""
-        if not _TOPIC_NAME.fullmatch(topic) or topic in (".", ".."):
-            raise RecordRefused(f"{topic!r} is not the name of a topic")
-        if len(self._names) < _NAMES_MAX:
-            self._names.add(topic)
+        return prepare_record(typename, value, record_bytes_max=self._record_bytes_max)
 
     def emit(self, record: Record) -> None:
         """Put a record into the queue of its topic partition."""
-        topic, key, content = record
-        self._bytes += len(content) + _RECORD_OVERHEAD_BYTES
+        topic, key, content, _ = record
+        self._bytes += len(content) + RECORD_OVERHEAD_BYTES
+        self._is_changed = True
         partition = self._partitioner.partition(topic, key)
         if partition is None:
             self._unknown.setdefault(topic, deque()).append(record)
@@ -145,7 +121,7 @@ class KafkaEgress:
                     for queue in ready:
                         tasks.create_task(self._send(queue))
         finally:
-            await _leave(self._producer)
+            await leave(self._producer)
 
     async def _connect(self) -> Any:
         is_said = False
@@ -154,13 +130,13 @@ class KafkaEgress:
             try:
                 await producer.start()
             except (KafkaError, OSError) as error:
-                await _leave(producer)
+                await leave(producer)
                 if not is_said:
                     is_said = True
                     self._warn("waits for its broker", error)
                 await asyncio.sleep(_RETRY_S)
             except asyncio.CancelledError:
-                await _leave(producer)
+                await leave(producer)
                 raise
             else:
                 log.info(
@@ -171,7 +147,7 @@ class KafkaEgress:
     async def _replace_producer(self) -> None:
         """Some errors end a producer for good without saying so; what is not acknowledged is sent by a new one."""
         log.warning("egress %s makes a new producer", self._spec.id)
-        await _leave(self._producer)
+        await leave(self._producer)
         self._producer = await self._connect()
         self._failures_in_a_row = 0
 
@@ -198,7 +174,7 @@ class KafkaEgress:
                 await asyncio.sleep(_RETRY_S)
         self._partitioner.learn(topic, len(partitions))
         for record in self._unknown.pop(topic):
-            self._bytes -= len(record[2]) + _RECORD_OVERHEAD_BYTES
+            self._bytes -= len(record[2]) + RECORD_OVERHEAD_BYTES
             self.emit(record)
 
     async def _send(self, queue: _Queue) -> None:
@@ -235,7 +211,7 @@ class KafkaEgress:
     def _build(self, queue: _Queue) -> tuple[Any, int]:
         batch = self._producer.create_batch()
         append, count = batch.append, 0
-        for _, key, content in queue.waiting:
+        for _, key, content, _ in queue.waiting:
             if append(timestamp=None, key=key, value=content) is None:
                 break
             count += 1
@@ -245,7 +221,8 @@ class KafkaEgress:
     def _take_off(self, queue: _Queue, count: int) -> None:
         waiting = queue.waiting
         for _ in range(count):
-            self._bytes -= len(waiting.popleft()[2]) + _RECORD_OVERHEAD_BYTES
+            self._bytes -= len(waiting.popleft()[2]) + RECORD_OVERHEAD_BYTES
+        self._is_changed = True
         if not self._bytes:
             self._is_empty.set()
 
@@ -275,15 +252,45 @@ class KafkaEgress:
                 self._bytes,
             )
 
-    def unpublished(self) -> list[bytes]:
-        """Return what is not acknowledged, by topic partition, in order."""
-        queues = [*(queue.waiting for queue in self._queues.values()), *self._unknown.values()]
-        return [_encode(record) for waiting in queues for record in waiting]
+    @property
+    def is_transactional(self) -> bool:
+        """Records leave at once."""
+        return False
 
-    def restore(self, records: list[bytes]) -> None:
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything came or was acknowledged since the last cut."""
+        return self._is_changed
+
+    def cut(self, epoch: int) -> Sequence[Record] | None:
+        """Return what is not acknowledged, by topic partition, in order."""
+        if not self._is_changed:
+            return None
+        self._is_changed = False
+        if self._spec.delivery is DeliverySemantic.NONE:
+            return []
+        queues = [*(queue.waiting for queue in self._queues.values()), *self._unknown.values()]
+        return [record for waiting in queues for record in waiting]
+
+    def encode(self, records: Sequence[Record]) -> list[bytes]:
+        """Return records as bytes."""
+        return [record[3] for record in records]
+
+    def completed(self, epoch: int) -> None:
+        """Nothing waits for a checkpoint."""
+
+    def failed(self, epoch: int) -> None:
+        """The next cut has it all again."""
+        self._is_changed = True
+
+    def confirmed_epoch(self) -> int:
+        """Nothing is published by epoch."""
+        return 0
+
+    def restore(self, epoch: int, records: list[bytes]) -> None:
         """Send what an earlier life could not."""
         for record in records:
-            self.emit(_decode(record))
+            self.emit(read_record(record))
 
     def samples(self) -> Iterator[Sample]:
         """Return what was acknowledged, what the broker refused, and what waits."""
@@ -295,31 +302,3 @@ class KafkaEgress:
 
     async def close(self) -> None:
         """The producer leaves with `run`."""
-
-
-async def _leave(producer: Any) -> None:
-    try:
-        async with asyncio.timeout(_LEAVE_S):
-            await producer.stop()
-    except (KafkaError, OSError, TimeoutError) as error:
-        log.debug("a producer left with an error: %s", error)
-
-
-def _encode(record: Record) -> bytes:
-    topic, key, content = record
-    return b"".join(
-        (
-            encode_field(b"", topic.encode()),
-            b"\x00" if key is None else encode_field(b"\x01", key),
-            content,
-        )
-    )
-
-
-def _decode(data: bytes) -> Record:
-    size, offset = read_varint(data, 0)
-    topic, offset = data[offset : offset + size].decode(), offset + size
-    if not data[offset]:
-        return topic, None, data[offset + 1 :]
-    size, offset = read_varint(data, offset + 1)
-    return topic, data[offset : offset + size], data[offset + size :]

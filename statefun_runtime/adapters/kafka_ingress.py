@@ -31,7 +31,8 @@ log = logging.getLogger("statefun.ingress")
 _POLL_MS = 500
 _RECORDS_PER_POLL = 2000
 _RETRY_S = 1.0
-_COMMIT_S = 2.0
+_TELL_EVERY_S = 5.0
+_TELL_LIMIT_S = 2.0
 _SKIPS_LOGGED_PER_S = 5
 
 
@@ -55,6 +56,8 @@ class KafkaIngress:
         self._positions: dict[TopicPartition, int] = {}
         self._held: set[TopicPartition] = set()
         self._consumer: Any = None
+        self._to_tell: dict[str, int] = {}
+        self._told_s = 0.0
         self._skip_lines = 0
         self._skip_second = 0
         self._received = 0
@@ -118,6 +121,7 @@ class KafkaIngress:
 
     async def run(self) -> None:
         """Route records until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
             if not self._router.is_open():
                 await self._router.opened()
@@ -136,6 +140,8 @@ class KafkaIngress:
                 continue
             for topic_partition, records in polled.items():
                 self._take(topic_partition, records)
+            if self._to_tell and loop.time() - self._told_s > _TELL_EVERY_S:
+                await self._tell_group()
 
     def _take(self, topic_partition: TopicPartition, records: list[Any]) -> None:
         """Route the records of one topic partition, in order."""
@@ -239,24 +245,49 @@ class KafkaIngress:
             len(self._held),
         )
 
-    async def close(self, positions: dict[str, int]) -> None:
-        """Tell the consumer group where reading goes on, for people to see; then leave."""
-        if self._consumer is not None and positions and self._positions:
-            try:
-                async with asyncio.timeout(_COMMIT_S):
-                    await self._consumer.commit(self._positions)
-            except (KafkaError, TimeoutError) as error:
-                log.warning(
-                    "ingress %s could not tell its consumer group: %s",
-                    self._spec.id,
-                    _words(error, self._spec),
-                )
+    def completed(self, positions: dict[str, int]) -> None:
+        """Remember what may be told to the consumer group."""
+        self._to_tell = positions
+
+    async def _tell_group(self) -> None:
+        """Tell the consumer group where reading would go on, for people to see; never needed for recovery."""
+        positions, self._to_tell = self._to_tell, {}
+        offsets = {
+            tp: positions[name]
+            for tp in self._positions
+            if (name := split_name(tp.topic, tp.partition)) in positions
+        }
+        self._told_s = asyncio.get_running_loop().time()
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(_TELL_LIMIT_S):
+                await self._consumer.commit(offsets)
+        except (KafkaError, TimeoutError) as error:
+            log.warning(
+                "ingress %s could not tell its consumer group: %s",
+                self._spec.id,
+                _words(error, self._spec),
+            )
+
+    async def close(self) -> None:
+        """Tell the consumer group for the last time, and leave."""
+        if self._consumer is not None and self._to_tell:
+            await self._tell_group()
         await self._leave()
 
     async def _leave(self) -> None:
         consumer, self._consumer = self._consumer, None
-        if consumer is not None:
+        if consumer is None:
+            return
+        try:
             await consumer.stop()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # The client cancels its own fetches, and lets that escape before it has closed its connections.
+            await consumer._client.close()
 
 
 def _words(error: Exception, spec: KafkaIngressSpec) -> str:

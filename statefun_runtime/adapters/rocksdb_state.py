@@ -5,6 +5,7 @@ takes, hence the small slices the port asks for; `flush` may be called from anot
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rocksdict import (
@@ -19,6 +20,7 @@ from rocksdict import (
 )
 
 from statefun_runtime.core.overlay import Row
+from statefun_runtime.errors import UnavailableError
 
 _MIB = 1024 * 1024
 _BLOCK_CACHE_BYTES = 32 * _MIB
@@ -49,12 +51,14 @@ class RocksDbStore:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        self._db.write(batch)
+        with _translated("the live state cannot be written"):
+            self._db.write(batch)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows under a prefix, in order of their keys."""
         options = ReadOptions()
-        options.set_iterate_upper_bound(_after(prefix))
+        if prefix:
+            options.set_iterate_upper_bound(_after(prefix))
         cursor = self._db.iter(options)
         cursor.seek(prefix)
         while cursor.valid():
@@ -66,15 +70,25 @@ class RocksDbStore:
 
     def flush(self) -> None:
         """Bring all rows into files."""
-        self._db.flush()
+        with _translated("the live state cannot be flushed"):
+            self._db.flush()
 
     def snapshot(self, folder: Path) -> None:
         """Link all files into a folder that does not exist yet."""
-        Checkpoint(self._db).create_checkpoint(str(folder))
+        with _translated(f"no snapshot can be made in {folder}"):
+            Checkpoint(self._db).create_checkpoint(str(folder))
 
     def close(self) -> None:
         """Let go of files and locks."""
         self._db.close()
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # rocksdict raises nothing more special
+        raise UnavailableError(f"{what}: {error}", code="SF3016") from error
 
 
 def _options() -> Options:
@@ -96,4 +110,4 @@ def _after(prefix: bytes) -> bytes:
     for index in range(len(prefix) - 1, -1, -1):
         if prefix[index] != 0xFF:
             return prefix[:index] + bytes([prefix[index] + 1])
-    raise AssertionError("a prefix begins with a key group")
+    raise AssertionError("no key group is ffff, so no prefix is all ff")

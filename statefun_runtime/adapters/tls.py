@@ -23,7 +23,7 @@ def client_context(spec: TlsSpec | None) -> ssl.SSLContext:
             location = spec.client_cert
             context.load_cert_chain(_path(spec.client_cert), _path(spec.client_key), password)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"TLS file {location} cannot be used: {error}", code="SF1026") from error
+        raise ConfigError(f"TLS file {location} cannot be used: {error}", code="SF1046") from error
     return context
 
 

@@ -198,9 +198,9 @@ class Fields:
         self.wrong(name, entry.value, "a list", hint=f"begin each entry of {name!r} with '- '")
         return None
 
-    def texts(self, name: str) -> tuple[Scalar, ...] | None:
-        """Return the readable entries of a required list of texts; None if there is no list or none is."""
-        items = self.items(name, required=True)
+    def texts(self, name: str, *, required: bool = True) -> tuple[Scalar, ...] | None:
+        """Return the readable entries of a list of texts; None if there is no list or none is."""
+        items = self.items(name, required=required)
         if items is None:
             return None
         scalars = []

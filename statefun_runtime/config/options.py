@@ -97,6 +97,20 @@ CACHE_MAX_ADDRESSES = Option(
     "addresses whose state is kept in memory for reading",
     low=0,
 )
+SPILLED_MAX_BYTES = Option(
+    "statefun.runtime.waiting.max-disk-bytes",
+    OptionType.MEMORY,
+    "4gb",
+    "waiting messages on disk before the ingresses are held back",
+    low=1,
+)
+UNSAVED_MAX_BYTES = Option(
+    "statefun.runtime.unsaved.max-bytes",
+    OptionType.MEMORY,
+    "512mb",
+    "changes that are in no complete checkpoint before the ingresses are held back",
+    low=1,
+)
 OVERLAY_MAX_BYTES = Option(
     "statefun.runtime.overlay.max-bytes",
     OptionType.MEMORY,
@@ -119,6 +133,8 @@ OPTIONS: tuple[Option, ...] = (
     ASYNC_MAX_PER_TASK,
     BATCH_MAX_BYTES,
     WAITING_MAX_BYTES,
+    SPILLED_MAX_BYTES,
+    UNSAVED_MAX_BYTES,
     CACHE_MAX_ADDRESSES,
     OVERLAY_MAX_BYTES,
     _ignored(

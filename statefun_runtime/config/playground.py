@@ -12,7 +12,9 @@ INGRESS_SHAPE = Shape(
     "playground ingress", ("port",), advice={"id": f"it is always {PLAYGROUND_INGRESS}"}
 )
 EGRESS_SHAPE = Shape(
-    "playground egress", ("port", "topics"), advice={"id": f"it is always {PLAYGROUND_EGRESS}"}
+    "playground egress",
+    ("port", "topics", "cursorTopics"),
+    advice={"id": f"it is always {PLAYGROUND_EGRESS}"},
 )
 _PORT_MAX = 65_535
 
@@ -27,6 +29,8 @@ def read_playground_egress(fields: Fields) -> PlaygroundEgressSpec | None:
     is_there = fields.find("port", required=True) is not None
     port = fields.integer("port", low=0, high=_PORT_MAX) if is_there else None
     topics = fields.texts("topics")
+    by_cursor = tuple(scalar.text for scalar in fields.texts("cursorTopics", required=False) or ())
     if port is None or topics is None:
         return None
-    return PlaygroundEgressSpec(port, tuple(dict.fromkeys(scalar.text for scalar in topics)))
+    names = dict.fromkeys((*(scalar.text for scalar in topics), *by_cursor))
+    return PlaygroundEgressSpec(port, tuple(names), frozenset(by_cursor))

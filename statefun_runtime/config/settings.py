@@ -20,6 +20,8 @@ _FIELDS = {
     "async_max_per_task": options.ASYNC_MAX_PER_TASK,
     "batch_max_bytes": options.BATCH_MAX_BYTES,
     "waiting_max_bytes": options.WAITING_MAX_BYTES,
+    "spilled_max_bytes": options.SPILLED_MAX_BYTES,
+    "unsaved_max_bytes": options.UNSAVED_MAX_BYTES,
     "cache_max_addresses": options.CACHE_MAX_ADDRESSES,
     "overlay_max_bytes": options.OVERLAY_MAX_BYTES,
 }
@@ -46,9 +48,17 @@ class Settings:
     log_level: str = "info"
     stop_timeout_s: float = 30.0
     strict: bool = False
+    checkpoint_interval_s: float = 1.0
+    checkpoints_kept: int = 3
+    idempotency_keep_ms: int = 86_400_000
+    from_savepoint: Path | None = None
+    from_checkpoint: int | None = None
+    savepoint_outbox: str | None = None
     async_max_per_task: int | None = options.ASYNC_MAX_PER_TASK.default_value()
     batch_max_bytes: int = options.BATCH_MAX_BYTES.default_value()
     waiting_max_bytes: int = options.WAITING_MAX_BYTES.default_value()
+    spilled_max_bytes: int = options.SPILLED_MAX_BYTES.default_value()
+    unsaved_max_bytes: int = options.UNSAVED_MAX_BYTES.default_value()
     cache_max_addresses: int = options.CACHE_MAX_ADDRESSES.default_value()
     overlay_max_bytes: int = options.OVERLAY_MAX_BYTES.default_value()
     ignored: tuple[IgnoredOption, ...] = ()

@@ -11,8 +11,15 @@
 Invariants: an address is in exactly one phase; invocations leave in the order in which they were delivered, and
 leave the backlog only when the reply to them is settled; a failed batch is sent again with the same invocations;
 only the byte cap cuts a batch, and never inside an invocation.
+
+What waits is in memory up to HEAD_BYTES_MAX. Behind that it is spilled: cut into chunks, which are rows of the
+store, read back in order as the head is used up. Nothing overtakes a spilled invocation.
+
+    in flight · waiting (the head, one row in a snapshot) · chunks (a row each) · tail (becomes the next chunk)
 """
 
+from collections import deque
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -45,6 +52,55 @@ LEGAL_MOVES: dict[Phase, tuple[Phase, ...]] = {
 IDLE, READY, IN_FLIGHT, BACKING_OFF, PARKED = (phase.value for phase in Phase)
 
 
+HEAD_BYTES_MAX = 2 * 1024 * 1024
+CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A row of spilled invocations."""
+
+    sequence: int
+    count: int
+    size_bytes: int
+
+
+class Spill:
+    """What of a backlog is not in its head."""
+
+    __slots__ = ("chunks", "last_sequence", "tail", "tail_bytes")
+
+    def __init__(self) -> None:
+        self.chunks: deque[Chunk] = deque()
+        self.tail: list[bytes] = []
+        self.tail_bytes = 0
+        self.last_sequence = 0
+
+    def add(self, invocation: bytes) -> None:
+        """Take an invocation behind all others."""
+        self.tail.append(invocation)
+        self.tail_bytes += len(invocation)
+
+    def cut_tail(self) -> tuple[Chunk, bytes]:
+        """Make the tail a chunk; return it with the row that is to be written."""
+        self.last_sequence += 1
+        chunk = Chunk(self.last_sequence, len(self.tail), self.tail_bytes)
+        row = b"".join(self.tail)
+        self.chunks.append(chunk)
+        self.tail, self.tail_bytes = [], 0
+        return chunk, row
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is spilled any more."""
+        return not self.chunks and not self.tail
+
+    @property
+    def count(self) -> int:
+        """How many invocations are spilled."""
+        return sum(chunk.count for chunk in self.chunks) + len(self.tail)
+
+
 class Trouble:
     """What is remembered about an address whose batch failed, until a request of it succeeds.
 
@@ -75,12 +131,14 @@ class Backlog:
 
     `values` is None as long as the address was not read from the store; `is_recent` is the mark of the cache's
     second chance; `is_slow` that its last request ran long, `is_suspect` that the
-    request in flight counts as one that may hold others up; `has_unsaved_stamp` says that the last invocation is later than the stored row knows; `sent_states`
+    request in flight counts as one that may hold others up; `is_touched` that the next cut has to look at it, and
+    `has_row` that the last one left a row of its head; `has_unsaved_stamp` says that the last invocation is later than the stored row knows; `sent_states`
     is how many states the function type had when the request in flight was made.
     """
 
     __slots__ = (
         "function",
+        "has_row",
         "has_unsaved_stamp",
         "id",
         "in_flight",
@@ -88,9 +146,11 @@ class Backlog:
         "is_recent",
         "is_slow",
         "is_suspect",
+        "is_touched",
         "key",
         "phase",
         "sent_states",
+        "spill",
         "started_s",
         "trouble",
         "values",
@@ -114,6 +174,9 @@ class Backlog:
         self.is_suspect = False
         self.has_unsaved_stamp = False
         self.sent_states = 0
+        self.spill: Spill | None = None
+        self.is_touched = False
+        self.has_row = False
         self.trouble: Trouble | None = None
 
     @property
@@ -123,6 +186,10 @@ class Backlog:
 
     def deliver(self, invocation: bytes) -> bool:
         """Take an invocation; return whether the address was idle and is ready now."""
+        if self.spill is not None or self.waiting_bytes >= HEAD_BYTES_MAX:
+            self.spill = self.spill or Spill()
+            self.spill.add(invocation)
+            return False
         self.waiting.append(invocation)
         self.waiting_bytes += len(invocation)
         if self.phase != IDLE:
@@ -160,7 +227,7 @@ class Backlog:
         self.in_flight = []
         self.in_flight_bytes = 0
         self.trouble = None
-        if self.waiting:
+        if self.waiting or self.spill is not None:
             self.phase = READY
             return True
         self.phase = IDLE
@@ -187,15 +254,31 @@ class Backlog:
         )
         self.phase = READY
 
-    def unfinished(self) -> list[bytes]:
-        """Return what a snapshot must hold, in order: a batch still out belongs to it."""
-        return [*self.in_flight, *self.waiting]
-
     def restore(self, invocations: list[bytes]) -> None:
-        """Take what a snapshot held; only a fresh backlog may."""
+        """Take back what a head's row held, all of it: chunks come behind it, however large it is."""
         assert self.phase == IDLE
         assert not self.waiting
         self.waiting = invocations
         self.waiting_bytes = sum(map(len, invocations))
-        if invocations:
-            self.phase = READY
+        self.phase = READY
+
+    def head(self) -> tuple[list[bytes], list[bytes], int]:
+        """Return what a snapshot's row holds, without copying: a batch still out belongs to it.
+
+        The lists are only ever appended to or replaced, so the first and the given number of the second stay.
+        """
+        return self.in_flight, self.waiting, len(self.waiting)
+
+    def refill(self, invocations: list[bytes]) -> None:
+        """Put the invocations of the oldest chunk, or of the tail, back into the head."""
+        spill = self.spill
+        assert spill is not None
+        self.waiting.extend(invocations)
+        self.waiting_bytes += sum(map(len, invocations))
+        if spill.is_empty:
+            self.spill = None
+
+    @property
+    def waiting_count(self) -> int:
+        """How many invocations wait, wherever they are."""
+        return len(self.waiting) + (self.spill.count if self.spill is not None else 0)

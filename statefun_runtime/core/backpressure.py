@@ -14,32 +14,54 @@ class Limits:
     """From settings: 0 or less for `busy_max` means no limit."""
 
     waiting_bytes_max: int
+    spilled_bytes_max: int
+    unsaved_bytes_max: int
     egress_bytes_max: int
     busy_max: int
 
 
 class Load:
-    """What is waiting in memory now, over all functions."""
+    """What is waiting in memory now, over all functions.
 
-    __slots__ = ("_limits", "waiting_bytes")
+    `is_stuck` says that changes which are in no checkpoint have reached their limit: then nothing may begin that would
+    make more of them, no request and no delayed message, until a checkpoint is complete.
+    """
+
+    __slots__ = ("_limits", "is_stuck", "spilled_bytes", "waiting_bytes")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.waiting_bytes = 0
+        self.spilled_bytes = 0
+        self.is_stuck = False
+
+    def unsaved(self, unsaved_bytes: int) -> None:
+        """So many bytes are in no complete checkpoint now."""
+        self.is_stuck = unsaved_bytes >= self._limits.unsaved_bytes_max
 
     @property
     def is_tight(self) -> bool:
         """Whether addresses with too much to do shall not be fed."""
-        return self.waiting_bytes * 2 >= self._limits.waiting_bytes_max
+        limits = self._limits
+        return (
+            self.waiting_bytes * 2 >= limits.waiting_bytes_max
+            or self.spilled_bytes * 2 >= limits.spilled_bytes_max
+        )
 
-    def closed_by(self, *, busy: int, egress_bytes: int) -> str | None:
+    def closed_by(self, *, busy: int, egress_bytes: int, unsaved_bytes: int) -> str | None:
         """Return which limit is reached, in words, or None if new records are welcome.
 
         `busy` counts addresses with work, without those that are parked or whose endpoint is down.
         """
         limits = self._limits
         if self.waiting_bytes >= limits.waiting_bytes_max:
-            return f"{self.waiting_bytes} bytes of messages wait (limit {limits.waiting_bytes_max})"
+            return f"{self.waiting_bytes} bytes of messages wait in memory (limit {limits.waiting_bytes_max})"
+        if self.spilled_bytes >= limits.spilled_bytes_max:
+            return f"{self.spilled_bytes} bytes of messages wait on disk (limit {limits.spilled_bytes_max})"
+        if unsaved_bytes >= limits.unsaved_bytes_max:
+            return (
+                f"{unsaved_bytes} bytes are in no checkpoint yet (limit {limits.unsaved_bytes_max})"
+            )
         if egress_bytes >= limits.egress_bytes_max:
             return f"{egress_bytes} bytes wait for egresses (limit {limits.egress_bytes_max})"
         if 0 < limits.busy_max <= busy:

@@ -1,29 +1,146 @@
-"""What a checkpoint says about itself: the manifest, which is written last and names everything else."""
+"""Checkpoints: what a manifest names, and which manifests and objects are still needed.
 
-from dataclasses import dataclass
+    triggered ─▶ aligned (the cut) ─▶ acknowledged (all its objects are durable) ─▶ complete (in the commit log)
+        └──────────────┴─────────────────────┴──▶ aborted: its content is merged under the next one's
+
+A snapshot is a base (the store's files) plus deltas after it; an epoch's egress records are its outbox. Every object
+is immutable, named by its content's hash, written once and named by any number of manifests.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any, NewType
+
+Epoch = NewType("Epoch", int)
+ObjectId = NewType("ObjectId", str)
+
+FORMAT = 2
+
+
+class Station(Enum):
+    """The stations of a checkpoint."""
+
+    TRIGGERED = "triggered"
+    ALIGNED = "aligned"
+    ACKNOWLEDGED = "acknowledged"
+    COMPLETE = "complete"
+    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file of a checkpoint, by its path inside it."""
+class StoredObject:
+    """An object by its hash, with its size."""
+
+    id: ObjectId
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BaseFile:
+    """A file of the store, under its name there."""
 
     name: str
-    size_bytes: int
-    sha256: str
+    object: StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """All rows up to and including an epoch, as the store's files."""
+
+    epoch: int
+    files: tuple[BaseFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The rows that changed up to an epoch, after the delta or base before it."""
+
+    epoch: int
+    object: StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """Egress records of one egress, as one object.
+
+    Of an exactly-once egress they are those of the epoch, to be published under its marker. Of an at-least-once one
+    they are all that was not acknowledged at the cut, and the next manifest's take their place.
+    """
+
+    egress: str
+    epoch: int
+    count: int
+    object: StoredObject
+    is_transactional: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """One consistent cut of the application.
 
-    `positions` holds, per ingress id, the next position of each split; `unpublished_count` is how many egress
-    records of it have not left.
+    `positions` holds, per ingress id, the next position of each split. `outboxes` are those of this epoch;
+    `pending_parent` is the newest manifest before this one that may have an outbox which is not confirmed published.
     """
 
-    number: int
+    application: str
+    epoch: int
+    incarnation: int
+    lineage: str
     created_ms: int
     key_group_count: int
     partition_count: int
     positions: dict[str, dict[str, int]]
-    unpublished_count: int
-    files: tuple[StoredFile, ...] = ()
+    base: Base | None
+    deltas: tuple[Delta, ...]
+    outboxes: tuple[Outbox, ...]
+    pending_parent: ObjectId | None = None
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield every object that this manifest names itself."""
+        if self.base is not None:
+            for file in self.base.files:
+                yield file.object
+        for delta in self.deltas:
+            yield delta.object
+        for outbox in self.outboxes:
+            yield outbox.object
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest in the form in which it is stored."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Manifest":
+        """Read what `to_json` made; raise ValueError, KeyError or TypeError if it is something else."""
+        if content.pop("format") != FORMAT:
+            raise ValueError("it is of another format")
+        base = content.pop("base")
+        return cls(
+            base=None
+            if base is None
+            else Base(
+                base["epoch"],
+                tuple(
+                    BaseFile(file["name"], StoredObject(**file["object"])) for file in base["files"]
+                ),
+            ),
+            deltas=tuple(
+                Delta(delta["epoch"], StoredObject(**delta["object"]))
+                for delta in content.pop("deltas")
+            ),
+            outboxes=tuple(
+                Outbox(**{**outbox, "object": StoredObject(**outbox["object"])})
+                for outbox in content.pop("outboxes")
+            ),
+            **content,
+        )
+
+
+def wants_base(
+    deltas: Iterable[Delta], base: Base | None, *, deltas_max: int, bytes_min: int
+) -> bool:
+    """Return whether the deltas have grown so much that a new base is worth taking."""
+    sizes = [delta.object.size_bytes for delta in deltas]
+    base_bytes = sum(file.object.size_bytes for file in base.files) if base else 0
+    return len(sizes) >= deltas_max or sum(sizes) >= max(bytes_min, base_bytes // 2)

@@ -1,10 +1,11 @@
 """Rows written since the last cut, in memory, in layers above the store.
 
     writes ─▶ active ──freeze──▶ frozen … frozen ──slices──▶ store
+                                     └──────────────────────▶ delta of a checkpoint
     reads  ─▶ active, then frozen newest first, then the store
 
-A message therefore never waits for the store. Freezing is O(1); a frozen layer never changes and is dropped, oldest
-first, when all its rows are in the store.
+A message therefore never waits for the store. Freezing is O(1). A frozen layer never changes; it is dropped, oldest
+first, when all its rows are in the store *and* a complete checkpoint holds them.
 """
 
 from collections import deque
@@ -17,63 +18,117 @@ Row = tuple[bytes, bytes | None]
 _ROW_OVERHEAD_BYTES = 150
 
 
+class Layer:
+    """The rows of one epoch; a value of None is a deletion.
+
+    `heads` are rows that nothing reads before a restart: they go into deltas, never into the store.
+    """
+
+    __slots__ = ("epoch", "heads", "is_saved", "is_stored", "rows", "size_bytes")
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes | None] = {}
+        self.heads: dict[bytes, bytes | None] = {}
+        self.size_bytes = 0
+        self.epoch = 0
+        self.is_stored = False
+        self.is_saved = False
+
+    def slices(self, rows_max: int) -> Iterator[list[Row]]:
+        """Yield the rows for the store, in slices."""
+        yield from _slices(self.rows, rows_max)
+
+    def delta_slices(self, rows_max: int) -> Iterator[list[Row]]:
+        """Yield all rows, in slices."""
+        yield from _slices(self.rows, rows_max)
+        yield from _slices(self.heads, rows_max)
+
+
+def _slices(rows: dict[bytes, bytes | None], rows_max: int) -> Iterator[list[Row]]:
+    items = iter(rows.items())
+    while slice_ := list(islice(items, rows_max)):
+        yield slice_
+
+
 class Overlay:
     """The layers; a value of None is a deletion."""
 
     def __init__(self, active_bytes_max: int) -> None:
-        self._active: dict[bytes, bytes | None] = {}
-        self._active_bytes = 0
+        self._active = Layer()
         self._active_bytes_max = active_bytes_max
-        self._frozen: deque[dict[bytes, bytes | None]] = deque()
+        self._frozen: deque[Layer] = deque()
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """Write a row, or with None delete it."""
-        self._active_bytes += (len(value) if value else 0) + (
-            0 if key in self._active else len(key) + _ROW_OVERHEAD_BYTES
-        )
-        self._active[key] = value
+        active = self._active
+        rows = active.rows
+        size = len(value) if value else 0
+        # Overwritten values count again, so a hot row ends an epoch early rather than late.
+        active.size_bytes += size if key in rows else size + len(key) + _ROW_OVERHEAD_BYTES
+        rows[key] = value
+
+    def put_head(self, key: bytes, value: bytes | None) -> None:
+        """Write or delete a row that goes into deltas only."""
+        self._active.heads[key] = value
 
     def find(self, key: bytes) -> tuple[bool, bytes | None]:
         """Return whether a layer knows the row, and its value there (None: deleted)."""
-        if key in self._active:
-            return True, self._active[key]
+        rows = self._active.rows
+        if key in rows:
+            return True, rows[key]
         for layer in reversed(self._frozen):
-            if key in layer:
-                return True, layer[key]
+            if key in layer.rows:
+                return True, layer.rows[key]
         return False, None
 
     @property
     def is_full(self) -> bool:
-        """Whether the active layer has reached its size and wants to be frozen.
-
-        Overwritten values count again, so a hot row freezes a layer early rather than late.
-        """
-        return self._active_bytes >= self._active_bytes_max
+        """Whether the active layer has reached its size, so that the epoch is to be ended early."""
+        return self._active.size_bytes >= self._active_bytes_max
 
     @property
-    def frozen_count(self) -> int:
-        """How many layers wait for the store."""
-        return len(self._frozen)
+    def is_changed(self) -> bool:
+        """Whether anything was written since the last freeze."""
+        return bool(self._active.rows or self._active.heads)
 
-    def freeze(self) -> None:
-        """End the active layer; later writes do not touch it."""
-        if self._active:
-            self._frozen.append(self._active)
-        self._active, self._active_bytes = {}, 0
+    @property
+    def unsaved_bytes(self) -> int:
+        """The size of what no complete checkpoint holds."""
+        return self._active.size_bytes + sum(
+            layer.size_bytes for layer in self._frozen if not layer.is_saved
+        )
 
-    def oldest_slices(self, rows_max: int) -> Iterator[list[Row]]:
-        """Yield the rows of the oldest frozen layer in slices for the store."""
-        rows = iter(self._frozen[0].items())
-        while slice_ := list(islice(rows, rows_max)):
-            yield slice_
+    def freeze(self, epoch: int) -> Layer:
+        """End the active layer and return it; later writes do not touch it."""
+        layer = self._active
+        layer.epoch = epoch
+        self._frozen.append(layer)
+        self._active = Layer()
+        return layer
 
-    def drop_oldest(self) -> None:
-        """Forget the oldest frozen layer: the store has all of it."""
-        self._frozen.popleft()
+    def unstored(self) -> Layer | None:
+        """Return the oldest layer whose rows are not all in the store."""
+        return next((layer for layer in self._frozen if not layer.is_stored), None)
+
+    def unsaved(self) -> list[Layer]:
+        """Return the layers that no complete checkpoint holds, oldest first."""
+        return [layer for layer in self._frozen if not layer.is_saved]
+
+    def drop_done(self) -> None:
+        """Forget the oldest layers that are stored and saved."""
+        while self._frozen and self._frozen[0].is_stored and self._frozen[0].is_saved:
+            self._frozen.popleft()
+
+    def store_lost(self) -> None:
+        """The store went back to the last complete checkpoint: what it does not hold is to be stored again."""
+        for layer in self._frozen:
+            layer.is_stored = layer.is_saved
 
     def scan(self, prefix: bytes) -> dict[bytes, bytes | None]:
         """Return the rows under a prefix as the layers know them."""
         found: dict[bytes, bytes | None] = {}
         for layer in (*self._frozen, self._active):
-            found.update((key, value) for key, value in layer.items() if key.startswith(prefix))
+            found.update(
+                (key, value) for key, value in layer.rows.items() if key.startswith(prefix)
+            )
         return found

@@ -164,10 +164,11 @@ class PlaygroundIngressSpec:
 
 @dataclass(frozen=True, slots=True)
 class PlaygroundEgressSpec:
-    """`GET /topic` on `port` pops one payload."""
+    """Topics that are read over HTTP on `port`: destructively, but by cursor if they are in `cursor_topics`."""
 
     port: int
     topics: tuple[str, ...]
+    cursor_topics: frozenset[str] = frozenset()
     id: TypeName = PLAYGROUND_EGRESS
 
 

@@ -28,16 +28,16 @@ from statefun_runtime.ports.egress import EgressSink, RecordRefused
 
 
 class Applier:
-    """Carries out results; `egresses` is keyed by namespace and name."""
+    """Carries out results; egresses are known by their namespace and name."""
 
     def __init__(
         self,
-        egresses: Mapping[tuple[str, str], EgressSink],
+        egresses: Mapping[TypeName, EgressSink],
         states: States,
         delays: Delays,
         clock: Clock,
     ) -> None:
-        self._egresses = egresses
+        self._egresses = {(id.namespace, id.name): sink for id, sink in egresses.items()}
         self._states = states
         self._delays = delays
         self._clock = clock

@@ -4,8 +4,9 @@ import asyncio
 import logging
 
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.backpressure import Load
 from statefun_runtime.core.messages import field, read_varint
-from statefun_runtime.core.rows import timer_key
+from statefun_runtime.core.rows import chunk_key_of, state_key, timer_key
 from statefun_runtime.core.timers import Delayed, Timers
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.states import States
@@ -14,12 +15,14 @@ from statefun_runtime.ports.clock import Clock
 log = logging.getLogger("statefun.timers")
 
 _FIRED_PER_STEP = 500
+_STUCK_LOOK_S = 0.1
 
 
 class Delays:
     """Schedules, cancels and fires delayed messages."""
 
-    def __init__(self, states: States, clock: Clock, *, key_group_count: int) -> None:
+    def __init__(self, states: States, load: Load, clock: Clock, *, key_group_count: int) -> None:
+        self._load = load
         self._timers = Timers()
         self._states = states
         self._clock = clock
@@ -63,12 +66,13 @@ class Delays:
             next_due_ms = self._timers.next_due_ms()
             self._is_changed.clear()
             now_ms = self._clock.now_ms()
-            if next_due_ms is not None and next_due_ms <= now_ms:
+            if next_due_ms is not None and next_due_ms <= now_ms and not self._load.is_stuck:
                 self._fire(exchange, now_ms)
                 await asyncio.sleep(0)
                 continue
             # A clock that was set is noticed within a minute.
             wait_s = 60.0 if next_due_ms is None else min(60.0, (next_due_ms - now_ms) / 1000)
+            wait_s = max(wait_s, _STUCK_LOOK_S) if self._load.is_stuck else wait_s
             try:
                 async with asyncio.timeout(wait_s):
                     await self._is_changed.wait()
@@ -83,13 +87,22 @@ class Delays:
             delayed = _decode(row)
             function = exchange.resolve(delayed.target_type)
             if function is None:
-                log.error(
-                    "a delayed message to %s/%s is dropped: no endpoint serves it",
-                    delayed.target_type,
-                    delayed.target_id,
-                )
+                self._shelve(key, delayed)
                 continue
             exchange.deliver(function, delayed.target_id, delayed.invocation)
+
+    def _shelve(self, key: bytes, delayed: Delayed) -> None:
+        """Keep a message that is due and has no home as a chunk of its target's backlog, for a start that has one."""
+        log.warning(
+            "a delayed message to %s/%s is kept but waits: no endpoint serves it",
+            delayed.target_type,
+            delayed.target_id,
+        )
+        target = state_key(
+            delayed.target_type, delayed.target_id, key_group_count=self._key_group_count
+        )
+        sequence = int.from_bytes(key[11:19], "big")
+        self._states.write(chunk_key_of(target, sequence), delayed.invocation)
 
 
 def _encode(delayed: Delayed) -> bytes:

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-from statefun_runtime.core.address import Address, TypeName
-from statefun_runtime.core.backlog import Backlog
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.backlog import IDLE, READY, Backlog
 from statefun_runtime.core.backpressure import Load
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.rows import state_key
 from statefun_runtime.core.specs import ModuleSpec
 from statefun_runtime.engine.lane import Lane
+from statefun_runtime.engine.spills import Spills
 from statefun_runtime.engine.states import States
 
 LaneFactory = Callable[[Function], Lane]
@@ -22,6 +23,7 @@ class Exchange:
         self,
         module: ModuleSpec,
         states: States,
+        spills: Spills,
         load: Load,
         make_lane: LaneFactory,
         *,
@@ -29,6 +31,7 @@ class Exchange:
     ) -> None:
         self._module = module
         self._states = states
+        self._spills = spills
         self._load = load
         self._make_lane = make_lane
         self._key_group_count = key_group_count
@@ -72,18 +75,56 @@ class Exchange:
         counts.received += 1
         counts.waiting += 1
         self._load.waiting_bytes += len(invocation)
+        if not backlog.is_touched:
+            self._states.touch(backlog)
         if backlog.deliver(invocation):
-            backlog.is_recent = True
-            counts.busy += 1
-            function.ready.append(backlog)
-            if not function.is_awake:
-                function.is_awake = True
-                self._loop.call_soon(function.wake)
+            self._is_ready(function, backlog)
+        elif backlog.spill is not None:
+            self._spills.added(backlog)
 
-    def restore(self, function: Function, function_id: str, invocations: list[bytes]) -> None:
-        """Take back what an address had to do when the snapshot was taken."""
-        for invocation in invocations:
-            self.deliver(function, function_id, invocation)
+    def restore_chunk(
+        self, function: Function, function_id: str, sequence: int, row: bytes
+    ) -> None:
+        """Take back a spilled chunk; its address's head must have been restored before, its chunks come in order."""
+        backlog = function.backlogs.get(function_id) or self._admit(function, function_id)
+        function.counts.waiting += self._spills.restore(backlog, sequence, row)
+        if backlog.phase == IDLE:
+            # The cut came between two batches, when the head was empty.
+            backlog.phase = READY
+            self._is_ready(function, backlog)
+
+    def restore_head(self, function: Function, function_id: str, invocations: list[bytes]) -> None:
+        """Take back the head of an address's backlog as the last cut's row has it."""
+        backlog = self._admit(function, function_id)
+        backlog.has_row = True
+        if not invocations:
+            # The cut came between two batches; chunks follow.
+            return
+        backlog.restore(invocations)
+        self._states.touch(backlog)
+        function.counts.waiting += len(invocations)
+        self._load.waiting_bytes += backlog.waiting_bytes
+        self._is_ready(function, backlog)
+
+    def _is_ready(self, function: Function, backlog: Backlog) -> None:
+        backlog.is_recent = True
+        function.counts.busy += 1
+        function.ready.append(backlog)
+        if not function.is_awake:
+            function.is_awake = True
+            self._loop.call_soon(function.wake)
+
+    def touch_busy(self) -> None:
+        """Have the next cut look at every address that has something to do."""
+        for function in self.functions:
+            for backlog in function.backlogs.values():
+                if backlog.phase != IDLE:
+                    self._states.touch(backlog)
+
+    def wake_all(self) -> None:
+        """Requests may be sent again."""
+        for lane in self.lanes:
+            lane.wake()
 
     def blocks(self, function: Function, function_id: str) -> bool:
         """Return whether an address has too much to do, or cannot be reached."""
@@ -91,20 +132,11 @@ class Exchange:
         if backlog is None:
             return function.is_down
         threshold = function.endpoint.batch_threshold
-        return function.is_down or 0 < threshold <= len(backlog.waiting)
+        return function.is_down or 0 < threshold <= backlog.waiting_count
 
     def busy_count(self) -> int:
         """Return how many addresses have work and are not set aside."""
         return sum(function.counts.busy for function in self.functions if not function.is_down)
-
-    def unfinished(self) -> list[tuple[Address, list[bytes]]]:
-        """Return what every busy address has to do, in order."""
-        return [
-            (backlog.address, work)
-            for function in self.functions
-            for backlog in function.backlogs.values()
-            if (work := backlog.unfinished())
-        ]
 
     def _admit(self, function: Function, function_id: str) -> Backlog:
         key = state_key(function.type, function_id, key_group_count=self._key_group_count)

@@ -8,6 +8,7 @@ from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.backpressure import Load
 from statefun_runtime.core.function import Function
 from statefun_runtime.engine.exchange import Exchange
+from statefun_runtime.engine.once import Once
 
 log = logging.getLogger("statefun.backpressure")
 
@@ -18,13 +19,23 @@ _SAY_AFTER_S = 5.0
 class Gate:
     """What ingresses see of the engine: the Router port."""
 
-    def __init__(self, exchange: Exchange, load: Load, egress_bytes: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        once: Once,
+        load: Load,
+        egress_bytes: Callable[[], int],
+        unsaved_bytes: Callable[[], int],
+    ) -> None:
         self._exchange = exchange
         self._load = load
+        self._unsaved_bytes = unsaved_bytes
         self._egress_bytes = egress_bytes
         self._is_wanted = asyncio.Event()
         self._opened = asyncio.Event()
         self.deliver = exchange.deliver
+        self.look = once.look
+        self.remember = once.remember
         self.closed_times = 0
 
     def resolve(self, function_type: TypeName) -> Function | None:
@@ -69,5 +80,7 @@ class Gate:
 
     def _closed_by(self) -> str | None:
         return self._load.closed_by(
-            busy=self._exchange.busy_count(), egress_bytes=self._egress_bytes()
+            busy=self._exchange.busy_count(),
+            egress_bytes=self._egress_bytes(),
+            unsaved_bytes=self._unsaved_bytes(),
         )

@@ -23,6 +23,7 @@ from statefun_runtime.core.reply import Incomplete, Reply, ReplyRefused, Result
 from statefun_runtime.core.retry import Cause, Failure
 from statefun_runtime.core.state import StateError
 from statefun_runtime.engine.setbacks import Setbacks
+from statefun_runtime.engine.spills import Spills
 from statefun_runtime.engine.states import States
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.function_client import FunctionClient
@@ -49,6 +50,7 @@ class Lane:
         decode: Callable[[bytes], Reply],
         applier: ReplyApplier,
         states: States,
+        spills: Spills,
         load: Load,
         clock: Clock,
         *,
@@ -60,6 +62,7 @@ class Lane:
         self._decode = decode
         self._applier = applier
         self._states = states
+        self._spills = spills
         self._load = load
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -85,7 +88,7 @@ class Lane:
 
     def pump(self) -> None:
         """Send requests as long as there are ready addresses and free connections."""
-        if self._is_stopped:
+        if self._is_stopped or self._load.is_stuck:
             return
         circuit = self.setbacks.circuit
         if not circuit.is_closed:
@@ -121,6 +124,9 @@ class Lane:
     def _send(self, backlog: Backlog) -> None:
         function, now_s = self.function, self._loop.time()
         schema = function.schema
+        if backlog.spill is not None and not backlog.in_flight:
+            self._states.touch(backlog)
+            self._spills.refill(backlog, self._batch_bytes_max)
         invocations = backlog.begin(now_s, self._batch_bytes_max)
         function.counts.requests += 1
         if backlog.is_slow or backlog.trouble is not None:
@@ -171,6 +177,8 @@ class Lane:
         elapsed_s = self._loop.time() - backlog.started_s
         counts.latency_ms.add(elapsed_s * 1000)
         backlog.is_slow = elapsed_s > _SLOW_S
+        if not backlog.is_touched:
+            self._states.touch(backlog)
         if backlog.settle():
             function.ready.append(backlog)
         else:

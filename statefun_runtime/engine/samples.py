@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.samples import Kind, Sample
+from statefun_runtime.engine.checkpointer import Checkpointer
 from statefun_runtime.engine.lane import Lane
+from statefun_runtime.engine.states import States
 from statefun_runtime.engine.worker import Parts
 
 _FUNCTIONS = "statefun_functions_"
@@ -33,9 +35,32 @@ def engine_samples(parts: Parts) -> Iterator[Sample]:
     for ingress_id, ingress in parts.ingresses.items():
         for sample in ingress.samples():
             yield _labelled(sample, ingress=ingress_id)
-    for key, sink in parts.egresses.items():
+    for egress_id, sink in parts.egresses.items():
         for sample in sink.samples():
-            yield _labelled(sample, egress="/".join(key))
+            yield _labelled(sample, egress=egress_id)
+    yield from _checkpoint_samples(parts.checkpointer, parts.states)
+
+
+def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[Sample]:
+    for name, doc, count in (
+        ("completed", "complete checkpoints", checkpointer.completed_count),
+        ("aborted", "checkpoints that failed and were merged", checkpointer.aborted_count),
+    ):
+        yield Sample(f"statefun_checkpoints_{name}", Kind.COUNTER, doc, count)
+    last = checkpointer.last_complete
+    yield _gauge(
+        "statefun_checkpoint_epoch",
+        "epoch of the last complete checkpoint",
+        last.epoch if last else 0,
+    )
+    yield _gauge(
+        "statefun_unsaved_bytes", "bytes that are in no complete checkpoint", states.unsaved_bytes
+    )
+    for name, doc, histogram in (
+        ("pause_ms", "milliseconds the loop stood still for a cut", checkpointer.pause_ms),
+        ("duration_ms", "milliseconds from trigger to complete", checkpointer.duration_ms),
+    ):
+        yield Sample(f"statefun_checkpoint_{name}", Kind.HISTOGRAM, doc, histogram)
 
 
 def _function_samples(function: Function, lane: Lane) -> Iterator[Sample]:

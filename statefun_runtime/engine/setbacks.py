@@ -40,6 +40,8 @@ class Setbacks:
         self._loop = asyncio.get_running_loop()
         self._pauses: list[tuple[float, int, Backlog]] = []
         self._sequence = 0
+        # Whoever failed while others were answered fails alone.
+        self._succeeded_s = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._probe_alarm: asyncio.TimerHandle | None = None
         self._lines = _LineLimit()
@@ -57,6 +59,7 @@ class Setbacks:
 
     def succeeded(self) -> None:
         """A reply was applied."""
+        self._succeeded_s = self._now_s()
         if self.circuit.succeeded():
             self._closed()
 
@@ -70,7 +73,8 @@ class Setbacks:
             trouble = backlog.trouble = self._trouble(backlog)
         trouble.attempts += 1
         trouble.reason = failure.detail
-        if self.circuit.failed(backlog.id, failure):
+        is_alone = self._succeeded_s > backlog.started_s
+        if not is_alone and self.circuit.failed(backlog.id, failure):
             # Its budget begins anew with the next attempt, whenever that is.
             trouble.circuit_times = _RENEWED_WHEN_SENT
             backlog.unsettle(Phase.READY)

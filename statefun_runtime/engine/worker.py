@@ -1,29 +1,35 @@
-"""The life of a worker: restore, run, stop with a checkpoint.
+"""The life of a worker: restore, run, stop with a last checkpoint.
 
-restore ─▶ start egresses and ingresses ─▶ run ─▶ stop: ingress first, then requests that are out, then
-                                                  egresses, then the checkpoint that the next start goes on from
+restore ─▶ start ingresses ─▶ checkpoint of where they begin ─▶ run ─▶ stop: ingress first, then requests that
+           are out, then the last checkpoint, then egresses publish what it completed
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from statefun_runtime.core.address import KeyGroup
 from statefun_runtime.core.backpressure import Load
-from statefun_runtime.core.checkpoint import Manifest
+from statefun_runtime.core.checkpoint import Outbox
 from statefun_runtime.core.messages import split_fields
-from statefun_runtime.core.rows import BACKLOG, TIMER, backlog_key, group_prefix, parse_address_key
+from statefun_runtime.core.rows import (
+    CHUNK,
+    TIMER,
+    group_prefix,
+    parse_address_key,
+    parse_chunk_key,
+)
+from statefun_runtime.engine.checkpointer import Checkpointer
 from statefun_runtime.engine.delays import Delays
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
 from statefun_runtime.engine.states import States
-from statefun_runtime.ports.checkpoint_store import CheckpointStore, Unpublished
+from statefun_runtime.engine.sweep import Sweep
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressSource
-from statefun_runtime.ports.state_store import StateStore
 
 log = logging.getLogger("statefun.worker")
 
@@ -32,38 +38,37 @@ _DRAIN_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a worker is made of; egresses by namespace and name, ingresses by id."""
+    """What a worker is made of; ingresses and egresses by id."""
 
-    store: StateStore
     states: States
     load: Load
     delays: Delays
     exchange: Exchange
     gate: Gate
+    sweep: Sweep
     clock: Clock
-    egresses: Mapping[tuple[str, str], EgressSink]
+    egresses: Mapping[str, EgressSink]
     ingresses: Mapping[str, IngressSource]
-    checkpoints: CheckpointStore
+    checkpointer: Checkpointer
 
 
 class Worker:
     """Runs one application."""
 
-    def __init__(
-        self, parts: Parts, *, key_group_count: int, partition_count: int, stop_timeout_s: float
-    ) -> None:
+    def __init__(self, parts: Parts, *, key_group_count: int, stop_timeout_s: float) -> None:
         self.parts = parts
         self._key_group_count = key_group_count
-        self._partition_count = partition_count
         self._stop_timeout_s = stop_timeout_s
         self.is_ready = False
 
-    def restore(self, unpublished: Unpublished) -> None:
-        """Take back backlogs, delayed messages and egress records of an earlier life."""
-        left_behind = 0
+    def restore(
+        self, heads: Mapping[bytes, bytes], outboxes: Iterable[tuple[Outbox, list[bytes]]]
+    ) -> None:
+        """Take back backlogs, delayed messages and egress records of the checkpoint."""
+        left_behind = self._restore_heads(heads)
         for group in range(self._key_group_count):
             prefix = group_prefix(KeyGroup(group))
-            left_behind += self._restore_backlogs(prefix + BACKLOG)
+            self._restore_chunks(prefix + CHUNK)
             for key, row in self.parts.states.scan(prefix + TIMER):
                 self.parts.delays.restore(key, row)
         if left_behind:
@@ -71,27 +76,27 @@ class Worker:
                 "the backlogs of %d addresses are kept but wait: no endpoint serves their function type",
                 left_behind,
             )
-        for egress_id, sink in self._egresses():
-            records = [record for owner, record in unpublished if owner == egress_id]
-            if records:
-                sink.restore(records)
-        known = {egress_id for egress_id, _ in self._egresses()}
-        lost = sum(1 for owner, _ in unpublished if owner not in known)
-        if lost:
-            log.error("%d egress records have no egress any more and are dropped", lost)
+        for outbox, records in outboxes:
+            self.parts.egresses[outbox.egress].restore(outbox.epoch, records)
 
-    def _restore_backlogs(self, prefix: bytes) -> int:
+    def _restore_heads(self, heads: Mapping[bytes, bytes]) -> int:
         left_behind = 0
-        for key, row in list(self.parts.states.scan(prefix)):
+        for key, row in heads.items():
             address = parse_address_key(key)
             function = self.parts.exchange.resolve(address.type)
             if function is None:
                 left_behind += 1
-                continue
-            for invocation in split_fields(row):
-                self.parts.exchange.deliver(function, address.id, invocation)
-            self.parts.states.write(key, None)
+                self.parts.states.shelve(key, row)
+            else:
+                self.parts.exchange.restore_head(function, address.id, list(split_fields(row)))
         return left_behind
+
+    def _restore_chunks(self, prefix: bytes) -> None:
+        for key, row in self.parts.states.scan(prefix):
+            address, sequence = parse_chunk_key(key)
+            function = self.parts.exchange.resolve(address.type)
+            if function is not None:
+                self.parts.exchange.restore_chunk(function, address.id, sequence, row)
 
     async def run(
         self, tasks: asyncio.TaskGroup, stop: asyncio.Event, announce: Callable[[], None]
@@ -100,95 +105,75 @@ class Worker:
         parts = self.parts
         running: list[asyncio.Task[None]] = []
 
-        def spawn(work: Coroutine[Any, Any, None]) -> None:
+        def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
             running.append(tasks.create_task(work))
+            return running[-1]
 
         spawn(parts.states.run())
-        spawn(parts.delays.run(parts.exchange))
+        delays = spawn(parts.delays.run(parts.exchange))
         spawn(parts.gate.run())
-        for _, sink in self._egresses():
+        checkpoints = spawn(parts.checkpointer.run())
+        sweep = spawn(parts.sweep.run())
+        for sink in parts.egresses.values():
             spawn(sink.run())
-        ingress_tasks = [
-            tasks.create_task(_start_and_run(ingress)) for ingress in parts.ingresses.values()
-        ]
+        ingress_tasks = [tasks.create_task(self._read(one)) for one in parts.ingresses.values()]
         self.is_ready = True
         announce()
         await stop.wait()
         self.is_ready = False
-        for task in ingress_tasks:
-            task.cancel()
-        await _ended(ingress_tasks)
+        await _end([*ingress_tasks, delays, sweep])
         await self._drain()
-        for task in running:
-            task.cancel()
-        await _ended(running)
+        await _end([checkpoints])
+        await self._last_checkpoint()
+        await _end(running)
+
+    async def _read(self, ingress: IngressSource) -> None:
+        """Where reading begins is in a checkpoint before the first record is routed: `latest` means one thing once."""
+        await ingress.start()
+        await self.parts.checkpointer.settled()
+        await ingress.run()
 
     async def _drain(self) -> None:
-        """Let replies that are on their way come in, and egress records leave; both within the stop timeout."""
+        """Let replies that are on their way come in, within half of the stop timeout."""
         loop = asyncio.get_running_loop()
-        ends_s = loop.time() + self._stop_timeout_s
         lanes = self.parts.exchange.lanes
         for lane in lanes:
             lane.stop()
-        drained_s = loop.time() + self._stop_timeout_s * _DRAIN_SHARE
-        while (out := sum(lane.in_flight for lane in lanes)) and loop.time() < drained_s:
+        ends_s = loop.time() + self._stop_timeout_s * _DRAIN_SHARE
+        while (out := sum(lane.in_flight for lane in lanes)) and loop.time() < ends_s:
             await asyncio.sleep(0.01)
         if out:
             log.warning(
-                "%d requests got no reply in time; they will be sent again at the next start", out
+                "%d requests got no reply in time; they are sent again at the next start", out
             )
         for lane in lanes:
             lane.close()
-        for _, sink in self._egresses():
-            await sink.flush(max(0.1, ends_s - loop.time()))
 
-    def save(self, previous: Manifest | None) -> Manifest:
-        """Write the checkpoint from which the next start goes on; nothing else may run."""
-        parts = self.parts
-        for address, invocations in parts.exchange.unfinished():
-            key = backlog_key(address.type, address.id, key_group_count=self._key_group_count)
-            parts.states.write(key, b"".join(invocations))
-        parts.states.settle(parts.exchange.functions)
-        parts.store.flush()
-        unpublished = [
-            (egress_id, record)
-            for egress_id, sink in self._egresses()
-            for record in sink.unpublished()
-        ]
-        manifest = Manifest(
-            number=previous.number + 1 if previous else 1,
-            created_ms=parts.clock.now_ms(),
-            key_group_count=self._key_group_count,
-            partition_count=self._partition_count,
-            positions=self._positions(previous),
-            unpublished_count=len(unpublished),
-        )
-        parts.checkpoints.save(manifest, parts.store.snapshot, unpublished)
-        return manifest
+    async def _last_checkpoint(self) -> None:
+        """Take the checkpoint from which the next start goes on, and let what it completes leave."""
+        loop, parts = asyncio.get_running_loop(), self.parts
+        ends_s = loop.time() + self._stop_timeout_s * (1 - _DRAIN_SHARE)
+        parts.states.save_stamps(parts.exchange.functions)
+        await self._flush(ends_s, transactional=False)
+        if parts.checkpointer.is_changed():
+            await parts.checkpointer.take()
+        await self._flush(ends_s, transactional=True)
 
-    async def close(self, manifest: Manifest) -> None:
-        """Leave ingresses and egresses; the positions of the checkpoint may be told to the outside now."""
-        for ingress_id, ingress in self.parts.ingresses.items():
-            await ingress.close(manifest.positions.get(ingress_id, {}))
-        for _, sink in self._egresses():
+    async def _flush(self, ends_s: float, *, transactional: bool) -> None:
+        for sink in self.parts.egresses.values():
+            if sink.is_transactional == transactional:
+                await sink.flush(max(0.1, ends_s - asyncio.get_running_loop().time()))
+
+    async def close(self) -> None:
+        """Leave ingresses and egresses."""
+        for ingress in self.parts.ingresses.values():
+            await ingress.close()
+        for sink in self.parts.egresses.values():
             await sink.close()
 
-    def _positions(self, previous: Manifest | None) -> dict[str, dict[str, int]]:
-        """An ingress that has gone, or was never reached, keeps the positions it had."""
-        positions = dict(previous.positions) if previous else {}
-        for ingress_id, ingress in self.parts.ingresses.items():
-            positions[ingress_id] = {**positions.get(ingress_id, {}), **ingress.positions()}
-        return positions
 
-    def _egresses(self) -> list[tuple[str, EgressSink]]:
-        return [("/".join(key), sink) for key, sink in self.parts.egresses.items()]
-
-
-async def _start_and_run(ingress: IngressSource) -> None:
-    await ingress.start()
-    await ingress.run()
-
-
-async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
     if tasks:
         await asyncio.wait(tasks)

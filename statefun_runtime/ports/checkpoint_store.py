@@ -1,37 +1,44 @@
-"""Where checkpoints are kept."""
+"""Where checkpoints are kept: immutable objects, named by the hash of their content."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from statefun_runtime.core.checkpoint import Manifest
-
-Unpublished = Sequence[tuple[str, bytes]]
+from statefun_runtime.core.checkpoint import ObjectId, StoredObject
 
 
 class CheckpointStore(Protocol):
-    """Keeps whole checkpoints.
+    """Keeps objects.
 
-    Guarantees: a checkpoint is there whole or not at all, whatever dies while it is written; what was written does
-    not change; numbers only grow.
+    Guarantees: an object is there whole or not at all, whatever dies while it is written, and never changes. After
+    `sync` every object that was put before survives the loss of power. A read returns what was written, or raises
+    CorruptionError. Everything may block, and is called off the loop.
     """
 
-    def latest(self) -> Manifest | None:
-        """Return the newest whole checkpoint, or None before the first."""
+    def put(self, pieces: Iterable[bytes]) -> StoredObject:
+        """Write an object; the same content twice is one object. Raise UnavailableError if it cannot be written."""
         ...
 
-    def save(
-        self, manifest: Manifest, snapshot: Callable[[Path], None], unpublished: Unpublished
-    ) -> None:
-        """Write a checkpoint: `snapshot` is called with a folder to be made, which holds the state's files after it.
-
-        `unpublished` are egress records by egress id. Older checkpoints may be deleted afterwards.
-        """
+    def put_file(self, path: Path) -> StoredObject:
+        """Take a file that will never change in as an object, without copying where that can be done."""
         ...
 
-    def restore(self, manifest: Manifest, folder: Path) -> Unpublished:
-        """Put the state's files into a folder that does not exist yet; return the unpublished egress records.
+    def sync(self) -> None:
+        """Make what was put survive; raise UnavailableError if that cannot be done."""
+        ...
 
-        Raise CorruptionError if a file is not what was written.
-        """
+    def get(self, object_id: ObjectId) -> bytes:
+        """Return an object's content, verified."""
+        ...
+
+    def place_file(self, stored: StoredObject, path: Path) -> None:
+        """Make an object a file, verified; it is linked if its name ends with .sst, else copied."""
+        ...
+
+    def ids(self) -> set[ObjectId]:
+        """Return which objects there are."""
+        ...
+
+    def delete(self, object_ids: Collection[ObjectId]) -> None:
+        """Delete objects that nobody names any more."""
         ...

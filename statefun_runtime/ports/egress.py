@@ -1,6 +1,6 @@
 """Where results leave."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from statefun_runtime.core.samples import Sample
@@ -14,7 +14,8 @@ class EgressSink(Protocol):
     """Takes records out.
 
     Guarantees: `prepare` refuses whatever the sink could not take for good; a prepared record that was handed to
-    `emit` leaves, or is among `unpublished`; order per key is kept.
+    `emit` leaves, or is among what `cut` returns; order per key
+    is kept. A fenced sink cannot publish.
     """
 
     def prepare(self, typename: str, value: bytes) -> Any:
@@ -37,16 +38,46 @@ class EgressSink(Protocol):
         """Carry records out until cancelled."""
         ...
 
+    @property
+    def is_transactional(self) -> bool:
+        """Whether records wait for their epoch to be complete, and leave once."""
+        ...
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether `cut` would return something else than the last time."""
+        ...
+
+    def cut(self, epoch: int) -> Sequence[Any] | None:
+        """An epoch ends. Return what a checkpoint must hold, which never changes afterwards; O(1) where it can be.
+
+        Transactional: the records of the epoch. Otherwise: all that is not acknowledged; None if that is what it
+        was at the last cut.
+        """
+        ...
+
+    def encode(self, records: Sequence[Any]) -> list[bytes]:
+        """Return some records of a cut as bytes."""
+        ...
+
+    def completed(self, epoch: int) -> None:
+        """The checkpoint of an epoch is complete: its records may leave."""
+        ...
+
+    def failed(self, epoch: int) -> None:
+        """There is no checkpoint of an epoch: its records belong to the one that goes on now."""
+        ...
+
+    def confirmed_epoch(self) -> int:
+        """Return the last epoch up to which everything is known to have left; transactional only."""
+        ...
+
+    def restore(self, epoch: int, records: list[bytes]) -> None:
+        """Take back the records of a checkpoint, in order of epochs, before `run`."""
+        ...
+
     async def flush(self, timeout_s: float) -> None:
         """Try for so long to let everything leave."""
-        ...
-
-    def unpublished(self) -> list[bytes]:
-        """Return what has not left, encoded, in order."""
-        ...
-
-    def restore(self, records: list[bytes]) -> None:
-        """Take back what `unpublished` returned in an earlier life."""
         ...
 
     def samples(self) -> Iterable[Sample]:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.function import Function
+from statefun_runtime.core.repeat import Repeat
 from statefun_runtime.core.samples import Sample
 
 
@@ -17,6 +18,14 @@ class Router(Protocol):
 
     def deliver(self, function: Function, function_id: str, invocation: bytes) -> None:
         """Take an encoded invocation for one address."""
+        ...
+
+    def look(self, function: Function, function_id: str, key: str, digest: bytes) -> Repeat:
+        """Return what an idempotency key of an address says about a record with this digest."""
+        ...
+
+    def remember(self, function: Function, function_id: str, key: str, digest: bytes) -> None:
+        """The record with this key is delivered in this step of the loop."""
         ...
 
     def is_open(self) -> bool:
@@ -59,6 +68,10 @@ class IngressSource(Protocol):
         """Return what is counted; whose numbers they are is added by the caller."""
         ...
 
-    async def close(self, positions: dict[str, int]) -> None:
-        """Leave; the positions given are safe and may be told to the outside."""
+    def completed(self, positions: dict[str, int]) -> None:
+        """A checkpoint with these positions is complete: they may be told to the outside."""
+        ...
+
+    async def close(self) -> None:
+        """Leave."""
         ...

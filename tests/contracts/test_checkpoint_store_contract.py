@@ -1,114 +1,79 @@
 """The CheckpointStore port: a folder, and the memory of the tests."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from statefun_runtime.adapters.checkpoint_folder import CheckpointFolder
-from statefun_runtime.core.checkpoint import Manifest
+from statefun_runtime.adapters.object_folder import ObjectFolder
+from statefun_runtime.core.checkpoint import ObjectId
+from statefun_runtime.errors import CorruptionError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
-from tests.fakes.checkpoint_store import MemoryCheckpoints
+from tests.fakes.checkpoint_store import MemoryObjects
 
 
 @pytest.fixture(params=["memory", "folder"])
-def checkpoints(request: pytest.FixtureRequest, tmp_path: Path) -> CheckpointStore:
-    return MemoryCheckpoints() if request.param == "memory" else CheckpointFolder(tmp_path / "c")
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> CheckpointStore:
+    return MemoryObjects() if request.param == "memory" else ObjectFolder(tmp_path / "objects")
 
 
-def manifest(number: int) -> Manifest:
-    return Manifest(
-        number=number,
-        created_ms=1_700_000_000_000 + number,
-        key_group_count=128,
-        partition_count=8,
-        positions={"t/in": {"topic/0": 41 + number}, "t/none": {}},
-        unpublished_count=0,
-    )
+def test_an_object_is_read_as_it_was_written(store: CheckpointStore):
+    stored = store.put([b"first ", b"", b"second"])
+    store.sync()
+
+    assert stored.size_bytes == 12
+    assert store.get(stored.id) == b"first second"
+    assert store.ids() == {stored.id}
 
 
-def snapshot(content: bytes) -> Callable[[Path], None]:
-    def write(folder: Path) -> None:
-        assert not folder.exists()
-        folder.mkdir()
-        (folder / "000001.sst").write_bytes(content)
-        (folder / "CURRENT").write_bytes(b"current")
-
-    return write
+def test_the_same_content_is_one_object(store: CheckpointStore):
+    assert store.put([b"ab", b"c"]) == store.put([b"abc"])
+    assert len(store.ids()) == 1
 
 
-def test_before_the_first_checkpoint_there_is_none(checkpoints: CheckpointStore):
-    assert checkpoints.latest() is None
+def test_an_empty_object_is_an_object(store: CheckpointStore):
+    assert store.get(store.put([]).id) == b""
 
 
-def test_a_checkpoint_is_found_and_restored_as_it_was_saved(
-    checkpoints: CheckpointStore, tmp_path: Path
-):
-    unpublished = [("t/out", b"first"), ("t/other", b""), ("t/out", b"\x00" * 300)]
-    checkpoints.save(manifest(1), snapshot(b"state"), unpublished)
+def test_a_file_becomes_an_object_and_a_file_again(store: CheckpointStore, tmp_path: Path):
+    (tmp_path / "1.sst").write_bytes(b"table")
+    (tmp_path / "CURRENT").write_bytes(b"current")
 
-    found = checkpoints.latest()
-    assert found is not None
-    assert replace(found, files=()) == manifest(1)
-    assert list(checkpoints.restore(found, tmp_path / "live")) == unpublished
-    assert (tmp_path / "live" / "000001.sst").read_bytes() == b"state"
-    assert (tmp_path / "live" / "CURRENT").read_bytes() == b"current"
+    table = store.put_file(tmp_path / "1.sst")
+    current = store.put_file(tmp_path / "CURRENT")
+    live = tmp_path / "live"
+    live.mkdir()
+    store.place_file(table, live / "2.sst")
+    store.place_file(current, live / "CURRENT")
 
-
-def test_the_newest_is_the_latest_also_past_ten(checkpoints: CheckpointStore, tmp_path: Path):
-    for number in range(1, 13):
-        checkpoints.save(manifest(number), snapshot(b"%d" % number), [])
-
-    latest = checkpoints.latest()
-    assert latest is not None
-    assert latest.number == 12
-    checkpoints.restore(latest, tmp_path / "live")
-    assert (tmp_path / "live" / "000001.sst").read_bytes() == b"12"
+    assert (live / "2.sst").read_bytes() == b"table"
+    # A store writes into such files: the object must not change with them.
+    (live / "CURRENT").write_bytes(b"changed")
+    assert store.get(current.id) == b"current"
 
 
-def test_a_number_is_not_written_twice(checkpoints: CheckpointStore):
-    checkpoints.save(manifest(1), snapshot(b"state"), [])
+def test_an_object_outlives_the_file_it_was_made_of(store: CheckpointStore, tmp_path: Path):
+    path = tmp_path / "1.sst"
+    path.write_bytes(b"table")
+    stored = store.put_file(path)
+    path.unlink()
 
-    with pytest.raises(AssertionError):
-        checkpoints.save(manifest(1), snapshot(b"other"), [])
-
-
-def test_a_checkpoint_whose_snapshot_fails_is_not_there(
-    checkpoints: CheckpointStore, tmp_path: Path
-):
-    checkpoints.save(manifest(1), snapshot(b"state"), [])
-
-    def fails(folder: Path) -> None:
-        folder.mkdir()
-        (folder / "half").write_bytes(b"half")
-        raise OSError("no space left on device")
-
-    with pytest.raises(OSError, match="no space"):
-        checkpoints.save(manifest(2), fails, [])
-
-    latest = checkpoints.latest()
-    assert latest is not None
-    assert latest.number == 1
-    checkpoints.save(manifest(2), snapshot(b"second"), [])
-    again = checkpoints.latest()
-    assert again is not None
-    checkpoints.restore(again, tmp_path / "live")
-    assert not (tmp_path / "live" / "half").exists()
+    assert store.get(stored.id) == b"table"
 
 
-def test_what_was_restored_can_be_changed_without_touching_the_checkpoint(
-    checkpoints: CheckpointStore, tmp_path: Path
-):
-    checkpoints.save(manifest(1), snapshot(b"state"), [])
-    latest = checkpoints.latest()
-    assert latest is not None
-    checkpoints.restore(latest, tmp_path / "live")
-    # A store replaces its .sst files, and writes into the others.
-    (tmp_path / "live" / "000001.sst").unlink()
-    (tmp_path / "live" / "CURRENT").write_bytes(b"changed")
+def test_what_is_missing_is_told_and_not_made_up(store: CheckpointStore, tmp_path: Path):
+    missing = ObjectId("0" * 64)
 
-    checkpoints.restore(latest, tmp_path / "again")
+    with pytest.raises(CorruptionError):
+        store.get(missing)
 
-    assert (tmp_path / "again" / "CURRENT").read_bytes() == b"current"
-    assert (tmp_path / "again" / "000001.sst").read_bytes() == b"state"
+
+def test_deleted_objects_are_gone_and_deleting_again_is_no_error(store: CheckpointStore):
+    kept, deleted = store.put([b"kept"]), store.put([b"deleted"])
+    store.sync()
+
+    store.delete([deleted.id])
+    store.delete([deleted.id])
+
+    assert store.ids() == {kept.id}
+    with pytest.raises(CorruptionError):
+        store.get(deleted.id)

@@ -83,7 +83,7 @@ async def reading(ingress: IngressSource) -> AsyncIterator[IngressSource]:
             task = tasks.create_task(ingress.run())
             yield ingress
             task.cancel()
-        await ingress.close(ingress.positions())
+        await ingress.close()
 
 
 def records(split: int, count: int, *, first: int = 0) -> list[Record]:

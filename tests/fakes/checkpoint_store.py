@@ -1,41 +1,87 @@
-"""The CheckpointStore port in memory."""
+"""The CheckpointStore and CommitLog ports in memory: what was not synced is gone after `crash`."""
 
-import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+import hashlib
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from statefun_runtime.core.checkpoint import Manifest, StoredFile
-from statefun_runtime.ports.checkpoint_store import Unpublished
+from statefun_runtime.core.checkpoint import ObjectId, StoredObject
+from statefun_runtime.core.commits import Completed, Entry
+from statefun_runtime.errors import CorruptionError, FencedError, UnavailableError
 
 
-class MemoryCheckpoints:
-    """A CheckpointStore; `kept` like the real one."""
+class MemoryObjects:
+    """A CheckpointStore; while `is_full` nothing can be written."""
 
-    def __init__(self, *, kept: int = 3) -> None:
-        self._kept = kept
-        self._saved: dict[int, tuple[Manifest, dict[str, bytes], Unpublished]] = {}
+    def __init__(self) -> None:
+        self._durable: dict[ObjectId, bytes] = {}
+        self._written: dict[ObjectId, bytes] = {}
+        self.is_full = False
 
-    def latest(self) -> Manifest | None:
-        return self._saved[max(self._saved)][0] if self._saved else None
+    def put(self, pieces: Iterable[bytes]) -> StoredObject:
+        content = b"".join(pieces)
+        if self.is_full:
+            raise UnavailableError("no space left", code="SF3010")
+        object_id = ObjectId(hashlib.sha256(content).hexdigest())
+        self._written[object_id] = content
+        return StoredObject(object_id, len(content))
 
-    def save(
-        self, manifest: Manifest, snapshot: Callable[[Path], None], unpublished: Unpublished
-    ) -> None:
-        assert manifest.number not in self._saved
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name) / "state"
-            snapshot(folder)
-            files = {path.name: path.read_bytes() for path in folder.iterdir()}
-        described = tuple(StoredFile(name, len(data), "") for name, data in files.items())
-        whole = replace(manifest, files=described)
-        self._saved[manifest.number] = (whole, files, tuple(unpublished))
-        for number in sorted(self._saved)[: -self._kept]:
-            del self._saved[number]
+    def put_file(self, path: Path) -> StoredObject:
+        return self.put([path.read_bytes()])
 
-    def restore(self, manifest: Manifest, folder: Path) -> Unpublished:
-        _, files, unpublished = self._saved[manifest.number]
-        folder.mkdir(parents=True)
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        return unpublished
+    def sync(self) -> None:
+        if self.is_full:
+            raise UnavailableError("no space left", code="SF3010")
+        self._durable.update(self._written)
+        self._written.clear()
+
+    def crash(self) -> None:
+        self._written.clear()
+
+    def get(self, object_id: ObjectId) -> bytes:
+        for objects in (self._written, self._durable):
+            if object_id in objects:
+                content = objects[object_id]
+                if hashlib.sha256(content).hexdigest() == object_id:
+                    return content
+        raise CorruptionError(f"object {object_id} is missing or damaged", code="SF5002")
+
+    def damage(self, object_id: ObjectId) -> None:
+        self._durable[object_id] = b"damaged"
+
+    def place_file(self, stored: StoredObject, path: Path) -> None:
+        path.write_bytes(self.get(stored.id))
+
+    def ids(self) -> set[ObjectId]:
+        return {*self._durable, *self._written}
+
+    def delete(self, object_ids: Collection[ObjectId]) -> None:
+        for object_id in object_ids:
+            self._durable.pop(object_id, None)
+            self._written.pop(object_id, None)
+
+
+class MemoryLog:
+    """A CommitLog over a list that several of them may share."""
+
+    def __init__(self, entries: list[Entry] | None = None) -> None:
+        self.entries = entries if entries is not None else []
+        self._known = 0
+
+    def read(self) -> list[Entry]:
+        self._known = len(self.entries)
+        return list(self.entries)
+
+    def append(self, entry: Entry) -> None:
+        if len(self.entries) > self._known:
+            raise FencedError("another worker has written", code="SF4001")
+        self.entries.append(entry)
+        self._known = len(self.entries)
+
+    def prune(self, oldest_epoch: int) -> None:
+        newest = self.entries[-1:]
+        self.entries[:] = [
+            entry
+            for entry in self.entries
+            if entry in newest or not isinstance(entry, Completed) or entry.epoch >= oldest_epoch
+        ]
+        self._known = len(self.entries)

@@ -1,6 +1,6 @@
 """The EgressSink port as a list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.ports.egress import RecordRefused
@@ -17,6 +17,7 @@ class RecordingEgress:
         self._waiting: list[Record] = []
         self.left: list[bytes] = []
         self.is_away = False
+        self._is_changed = False
 
     def prepare(self, typename: str, value: bytes) -> Record:
         if typename != self._typename:
@@ -27,6 +28,7 @@ class RecordingEgress:
 
     def emit(self, record: Record) -> None:
         self._waiting.append(record)
+        self._is_changed = True
         self.publish()
 
     def publish(self) -> None:
@@ -34,6 +36,7 @@ class RecordingEgress:
         if not self.is_away:
             self.left += [value for _, value in self._waiting]
             self._waiting.clear()
+            self._is_changed = True
 
     def backlog_bytes(self) -> int:
         return sum(len(value) for _, value in self._waiting)
@@ -47,10 +50,33 @@ class RecordingEgress:
     async def flush(self, timeout_s: float) -> None:
         self.publish()
 
-    def unpublished(self) -> list[bytes]:
-        return [value for _, value in self._waiting]
+    @property
+    def is_transactional(self) -> bool:
+        return False
 
-    def restore(self, records: list[bytes]) -> None:
+    @property
+    def is_changed(self) -> bool:
+        return self._is_changed
+
+    def cut(self, epoch: int) -> Sequence[Record] | None:
+        if not self._is_changed:
+            return None
+        self._is_changed = False
+        return list(self._waiting)
+
+    def encode(self, records: Sequence[Record]) -> list[bytes]:
+        return [value for _, value in records]
+
+    def completed(self, epoch: int) -> None:
+        pass
+
+    def failed(self, epoch: int) -> None:
+        self._is_changed = True
+
+    def confirmed_epoch(self) -> int:
+        return 0
+
+    def restore(self, epoch: int, records: list[bytes]) -> None:
         for value in records:
             self.emit((self._typename, value))
 

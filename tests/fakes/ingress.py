@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.messages import IngressEncoder
+from statefun_runtime.core.repeat import Repeat
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.core.specs import ModuleSpec
 from statefun_runtime.ports.ingress import Router
@@ -78,7 +79,10 @@ class FakeIngress:
         yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._routed)
         yield Sample("statefun_ingress_skipped", Kind.COUNTER, "records skipped", self._skipped)
 
-    async def close(self, positions: dict[str, int]) -> None:
+    def completed(self, positions: dict[str, int]) -> None:
+        pass
+
+    async def close(self) -> None:
         pass
 
 
@@ -91,6 +95,7 @@ class RecordingRouter:
         self._gate = asyncio.Event()
         self._gate.set()
         self._is_changed = asyncio.Event()
+        self._keys: dict[tuple[str, str, str], bytes] = {}
         self.tight_for: set[str] = set()
         self.delivered: list[tuple[str, str, bytes]] = []
 
@@ -103,6 +108,15 @@ class RecordingRouter:
     def deliver(self, function: Function, function_id: str, invocation: bytes) -> None:
         self.delivered.append((str(function.type), function_id, invocation))
         self._is_changed.set()
+
+    def look(self, function: Function, function_id: str, key: str, digest: bytes) -> Repeat:
+        known = self._keys.get((str(function.type), function_id, key))
+        if known is None:
+            return Repeat.NEW
+        return Repeat.SAME if known == digest else Repeat.CONFLICT
+
+    def remember(self, function: Function, function_id: str, key: str, digest: bytes) -> None:
+        self._keys[str(function.type), function_id, key] = digest
 
     def is_open(self) -> bool:
         return self._gate.is_set()

@@ -190,7 +190,8 @@ def test_the_topic_of_a_slow_function_is_held_back_and_others_flow(
             kafka_ingress(broker.bootstrap, "lines", topics),
             kafka_egress(broker.bootstrap),
         ),
-        arguments=_limit("16mb"),
+        # Most of it waits on disk; half of that quota is what makes the worker choose.
+        arguments=["--set", "statefun.runtime.waiting.max-disk-bytes=24mb"],
     )
     padding = "p" * 2000
     broker.produce(slow_topic, [("k", f"{out}|{n}{padding}") for n in range(10_000)])

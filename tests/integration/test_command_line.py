@@ -322,7 +322,13 @@ def test_help_teaches() -> None:
     assert (run.returncode, validate.returncode) == (0, 0)
     flags = ["--module FILE", "--state-dir DIR", "--set KEY=VALUE", "--partitions N", "--host"]
     flags += ["--metrics-port PORT", "--log-level", "--stop-timeout SECONDS", "--strict"]
-    for text in [*flags, "validate module.yaml", "statefun.async.max-per-task=VALUE"]:
+    for text in [
+        *flags,
+        "validate FILE",
+        "checkpoints list|show|verify",
+        "--from-savepoint DIR",
+        "statefun.async.max-per-task=VALUE",
+    ]:
         assert text in run.stdout
     assert "Read and check module files" in validate.stdout
 
@@ -346,7 +352,7 @@ def test_ctrl_c_stops_cleanly_within_two_seconds(application: Applications) -> N
     assert app.worker.process.sigint() == 0
 
     assert time.monotonic() - since_s < 2.0
-    assert "stopped; the next start goes on from checkpoint 1" in app.worker.output()
+    assert "stopped; the next start goes on from checkpoint" in app.worker.output()
     assert "Traceback" not in app.worker.output()
 
 

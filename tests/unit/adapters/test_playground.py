@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from statefun._wire import ToFunction, TypedValue
 
+from statefun_runtime.adapters.ingress_log import IngressLog
 from statefun_runtime.adapters.playground_egress import RECORD_TYPENAME, PlaygroundEgress
 from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
 from statefun_runtime.core.samples import Sample
@@ -17,8 +20,10 @@ from statefun_runtime.core.specs import (
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
 )
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.egress import RecordRefused
 from tests.fakes.ingress import RecordingRouter
+from tests.fakes.rows import DictRows
 
 MODULE = ModuleSpec((EndpointSpec(FunctionPattern("t", None), "http://x/"),), (), ())
 
@@ -55,18 +60,32 @@ def with_ingress(
 ) -> None:
     async def main() -> None:
         router = RecordingRouter(MODULE)
-        ingress = PlaygroundIngress(
-            PlaygroundIngressSpec(), router, host="127.0.0.1", body_bytes_max=1000
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            await serve(router, new_ingress(router, Path(folder)))
+
+    async def serve(router: RecordingRouter, ingress: PlaygroundIngress) -> None:
         await ingress.start()
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(ingress.run() if is_running else asyncio.sleep(0))
             await asyncio.sleep(0)
             await body(Client(ingress.port), router, ingress)
             task.cancel()
-        await ingress.close({})
+        await ingress.close()
 
     asyncio.run(main())
+
+
+def new_ingress(router: RecordingRouter, folder: Path, position: int = 0) -> PlaygroundIngress:
+    return PlaygroundIngress(
+        PlaygroundIngressSpec(),
+        router,
+        IngressLog(folder),
+        asyncio.to_thread,
+        {"log": position},
+        host="127.0.0.1",
+        body_bytes_max=1000,
+        checkpoints_kept=3,
+    )
 
 
 def argument(invocation: bytes) -> TypedValue:
@@ -187,12 +206,26 @@ def test_a_worker_that_has_too_much_to_do_says_when_to_come_again():
     with_ingress(body)
 
 
-def test_before_and_after_it_runs_it_takes_nothing():
-    async def body(client: Client, router: RecordingRouter, _: PlaygroundIngress) -> None:
-        assert (await client.ask("PUT", "/t/f/a"))[0] == 503
-        assert router.delivered == []
+def test_before_it_runs_a_request_waits_and_afterwards_it_is_turned_away():
+    async def main(folder: Path) -> None:
+        router = RecordingRouter(MODULE)
+        ingress = new_ingress(router, folder)
+        await ingress.start()
+        client = Client(ingress.port)
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            asked = tasks.create_task(client.ask("PUT", "/t/f/a", b"x"))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert router.delivered == []
+            running = tasks.create_task(ingress.run())
+            assert (await asked)[0] == 200
+            running.cancel()
+        assert (await client.ask("PUT", "/t/f/a", b"x"))[0] == 503
+        assert len(router.delivered) == 1
+        await ingress.close()
 
-    with_ingress(body, is_running=False)
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(main(Path(folder)))
 
 
 def test_a_body_that_is_too_large_is_refused():
@@ -207,8 +240,17 @@ def test_a_body_that_is_too_large_is_refused():
 # ── egress ──
 
 
-def egress() -> PlaygroundEgress:
-    return PlaygroundEgress(PlaygroundEgressSpec(0, ("out", "other")), host="127.0.0.1")
+def egress(
+    rows: DictRows | None = None, *, complete_epoch: int = 0, lineage: str = "line"
+) -> PlaygroundEgress:
+    spec = PlaygroundEgressSpec(0, ("out", "other", "kept"), frozenset({"kept"}))
+    return PlaygroundEgress(
+        spec,
+        rows or DictRows(),
+        host="127.0.0.1",
+        origin=f"app-{lineage}",
+        complete_epoch=complete_epoch,
+    )
 
 
 def record(topic: object = "out", payload: object = "hello", **more: object) -> bytes:
@@ -241,7 +283,7 @@ def test_an_unknown_topic_is_told_from_an_empty_one():
         for path in ("/nothing", "/", "/out/more"):
             status, text, headers = await client.ask("GET", path)
             assert (status, headers["Status"]) == (404, "405")
-            assert text == f"no such topic: {path} (there are: /out, /other)\n"
+            assert text == f"no such topic: {path} (there are: /out, /other, /kept)\n"
         await sink.close()
 
     asyncio.run(main())
@@ -257,7 +299,7 @@ def test_an_unknown_topic_is_told_from_an_empty_one():
         (record(more=1), "a record must be a JSON object with 'topic' and 'payload' only"),
         (b'{"topic": "out"}', "'topic' and 'payload' of a record must be text"),
         (record(payload=5), "'topic' and 'payload' of a record must be text"),
-        (record(topic="nothing"), "topic 'nothing' is not declared (declared: out, other)"),
+        (record(topic="nothing"), "topic 'nothing' is not declared (declared: out, other, kept)"),
     ],
 )
 def test_a_record_that_cannot_leave_is_refused(value: bytes, words: str):
@@ -268,28 +310,197 @@ def test_a_record_that_cannot_leave_is_refused(value: bytes, words: str):
 
 
 def test_text_that_utf_8_has_no_bytes_for_is_replaced():
-    sink = egress()
+    rows = DictRows()
+    sink = egress(rows)
     sink.emit(sink.prepare(RECORD_TYPENAME, b'{"topic": "out", "payload": "a\\ud800"}'))
 
-    assert sink.unpublished() == [b'["out", "a?"]']
-
-
-def test_topics_that_are_no_longer_declared_are_left_behind():
-    sink = egress()
-    sink.restore([b'["out", "1"]', b'["gone", "2"]'])
-
-    assert sink.unpublished() == [b'["out", "1"]']
+    assert list(rows.rows.values()) == [b"a?"]
 
 
 def test_the_oldest_payloads_are_dropped_when_nobody_reads(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("statefun_runtime.adapters.playground_egress._QUEUE_MAX", 3)
-    sink = egress()
+    rows = DictRows()
+    sink = egress(rows)
     for number in range(5):
         sink.emit(("out", b"%d" % number))
 
-    assert sink.unpublished() == [b'["out", "2"]', b'["out", "3"]', b'["out", "4"]']
+    assert list(rows.rows.values()) == [b"2", b"3", b"4"]
     assert {sample.name: sample.value for sample in sink.samples()} == {
         "statefun_egress_records": 0,
         "statefun_egress_dropped": 2,
         "statefun_egress_waiting": 3,
     }
+
+
+def with_egress(
+    sink: PlaygroundEgress, body: Callable[[Client, PlaygroundEgress], Awaitable[None]]
+) -> None:
+    async def main() -> None:
+        await sink.start()
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(sink.run())
+            await body(Client(sink.port), sink)
+            task.cancel()
+        await sink.close()
+
+    asyncio.run(main())
+
+
+async def read(client: Client, cursor: str) -> tuple[list[str], str]:
+    status, text, _ = await client.ask("GET", f"/kept?after={cursor}")
+    assert status == 200, text
+    content = json.loads(text)
+    return content["records"], content["next"]
+
+
+def test_a_reader_by_cursor_sees_only_what_a_complete_checkpoint_holds():
+    async def body(client: Client, sink: PlaygroundEgress) -> None:
+        sink.emit(("kept", b"1"))
+        sink.cut(1)
+        sink.emit(("kept", b"2"))
+        assert await read(client, "") == ([], "")
+
+        sink.completed(1)
+        assert (await read(client, ""))[0] == ["1"]
+        sink.cut(2)
+        sink.completed(2)
+        _, cursor = await read(client, "")
+        assert (await read(client, ""))[0] == ["1", "2"]
+        assert await read(client, cursor) == ([], cursor)
+
+    with_egress(egress(), body)
+
+
+def test_a_reader_that_comes_back_after_a_restart_goes_on_at_its_cursor():
+    rows = DictRows()
+    cursors: list[str] = []
+
+    async def before(client: Client, sink: PlaygroundEgress) -> None:
+        for epoch, value in enumerate((b"1", b"2"), 1):
+            sink.emit(("kept", value))
+            sink.cut(epoch)
+            sink.completed(epoch)
+            cursors.append((await read(client, ""))[1])
+
+    async def after(client: Client, sink: PlaygroundEgress) -> None:
+        assert (await read(client, cursors[0]))[0] == ["2"]
+        assert (await read(client, cursors[1]))[0] == []
+
+    with_egress(egress(rows), before)
+    with_egress(egress(rows, complete_epoch=2), after)
+
+
+def test_an_acknowledgement_is_answered_when_it_is_safe_and_deletes_what_was_read():
+    rows = DictRows()
+    sink = egress(rows)
+    asked: list[int] = []
+
+    async def settled() -> None:
+        asked.append(len(rows.rows))
+
+    sink.settled = settled
+
+    async def body(client: Client, sink: PlaygroundEgress) -> None:
+        for value in (b"1", b"2", b"3"):
+            sink.emit(("kept", value))
+        sink.cut(1)
+        sink.completed(1)
+        _, cursor = await read(client, "")
+        sink.emit(("kept", b"4"))
+
+        status, _, _ = await client.ask("DELETE", f"/kept?upto={cursor}")
+
+        assert status == 200
+        assert asked == [1]
+        assert list(rows.rows.values()) == [b"4"]
+
+    with_egress(sink, body)
+
+
+def test_a_cursor_of_another_lineage_is_told_so():
+    async def body(client: Client, _: PlaygroundEgress) -> None:
+        for method, query in (("GET", "after"), ("DELETE", "upto")):
+            status, text, _ = await client.ask(method, f"/kept?{query}=app-line-1-0")
+            assert status == 410
+            assert text == (
+                "cursor 'app-line-1-0' is of another application or lineage; begin anew with an empty one\n"
+            )
+
+    with_egress(egress(lineage="other"), body)
+
+
+def test_a_topic_is_read_one_way_or_the_other():
+    async def body(client: Client, sink: PlaygroundEgress) -> None:
+        sink.emit(("kept", b"1"))
+        status, text, _ = await client.ask("GET", "/kept")
+        assert status == 400
+        assert text == (
+            "topic 'kept' is read with GET ?after=CURSOR (empty at first), "
+            "acknowledged with DELETE ?upto=CURSOR\n"
+        )
+
+    with_egress(egress(), body)
+
+
+def test_a_message_is_on_disk_before_it_is_routed_and_answered(tmp_path: Path):
+    async def main() -> None:
+        router = RecordingRouter(MODULE)
+        ingress = new_ingress(router, tmp_path)
+        await ingress.start()
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(ingress.run())
+            await asyncio.sleep(0)
+            client = Client(ingress.port)
+            for number in range(3):
+                status, _, _ = await client.ask("PUT", f"/t/f/{number}", b"x")
+                assert status == 200
+                assert IngressLog(tmp_path).end == number + 1 == ingress.positions()["log"]
+            task.cancel()
+        await ingress.close()
+
+        again = RecordingRouter(MODULE)
+        ingress = new_ingress(again, tmp_path, position=1)
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(ingress.run())
+            await again.arrived(2)
+            task.cancel()
+        assert again.delivered == router.delivered[1:]
+        assert ingress.positions() == {"log": 3}
+
+    asyncio.run(main())
+
+
+def test_a_repeated_idempotency_key_takes_effect_once():
+    async def body(client: Client, router: RecordingRouter, ingress: PlaygroundIngress) -> None:
+        async def put(path: str, value: bytes, key: str) -> tuple[int, str | None]:
+            status, _, headers = await client.ask("PUT", path, value, f"Idempotency-Key: {key}")
+            return status, headers.get("Idempotent-Replay")
+
+        assert await put("/t/f/a", b"1", "k") == (200, None)
+        assert await put("/t/f/a", b"1", "k") == (200, "true")
+        assert await put("/t/f/a", b"2", "k") == (422, None)
+        # A key belongs to its address.
+        assert await put("/t/f/b", b"1", "k") == (200, None)
+        assert await put("/t/f/a", b"1", "other") == (200, None)
+        assert [function_id for _, function_id, _ in router.delivered] == ["a", "b", "a"]
+        assert counts(list(ingress.samples()))["repeated"] == 1
+        assert counts(list(ingress.samples()))["key-conflict"] == 1
+
+    with_ingress(body)
+
+
+def test_what_cannot_be_written_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def body(client: Client, router: RecordingRouter, ingress: PlaygroundIngress) -> None:
+        def fails(_: IngressLog, records: object) -> None:
+            raise UnavailableError("no space left", code="SF3012")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(IngressLog, "append", fails)
+            status, text, headers = await client.ask("PUT", "/t/f/a", b"1")
+        assert (status, text, headers["Retry-After"]) == (503, "no space left\n", "5")
+        assert router.delivered == []
+
+        assert (await client.ask("PUT", "/t/f/a", b"2"))[0] == 200
+        assert len(router.delivered) == 1
+
+    with_ingress(body)

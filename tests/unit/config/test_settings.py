@@ -120,7 +120,8 @@ def test_an_unknown_key_far_from_all_is_refused_with_the_list():
     assert refusal(FLAGS, "colour=red") == (
         "SF1031: unknown option 'colour'\n"
         "hint: the options are statefun.async.max-per-task, statefun.runtime.batch.max-bytes, "
-        "statefun.runtime.waiting.max-bytes, statefun.runtime.cache.max-addresses, "
+        "statefun.runtime.waiting.max-bytes, statefun.runtime.waiting.max-disk-bytes, "
+        "statefun.runtime.unsaved.max-bytes, statefun.runtime.cache.max-addresses, "
         "statefun.runtime.overlay.max-bytes"
     )
 

@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from statefun_runtime.core.overlay import Overlay
+from statefun_runtime.core.overlay import Layer, Overlay
 
 KEYS = st.sampled_from([b"a", b"ab", b"b", b"ba", b"c"])
 
@@ -11,33 +11,67 @@ KEYS = st.sampled_from([b"a", b"ab", b"b", b"ba", b"c"])
 def test_a_deletion_hides_what_lies_below():
     overlay = Overlay(1000)
     overlay.put(b"k", b"old")
-    overlay.freeze()
+    overlay.freeze(1)
     overlay.put(b"k", None)
 
     assert overlay.find(b"k") == (True, None)
     assert overlay.find(b"other") == (False, None)
 
 
-def test_freezing_nothing_makes_no_layer():
-    overlay = Overlay(1000)
-
-    overlay.freeze()
-
-    assert overlay.frozen_count == 0
-
-
-def test_slices_hold_all_rows_of_the_oldest_layer_once():
+def test_slices_hold_all_rows_of_a_layer_once():
     overlay = Overlay(1 << 20)
     rows = [(str(number).encode(), b"v") for number in range(10)]
     for key, value in rows:
         overlay.put(key, value)
-    overlay.freeze()
+    layer = overlay.freeze(1)
     overlay.put(b"later", b"v")
 
-    slices = list(overlay.oldest_slices(4))
+    slices = list(layer.slices(4))
 
     assert [len(part) for part in slices] == [4, 4, 2]
     assert [row for part in slices for row in part] == rows
+
+
+def test_heads_go_into_deltas_only():
+    overlay = Overlay(1 << 20)
+    overlay.put_head(b"head", b"h")
+    overlay.put(b"row", b"r")
+    layer = overlay.freeze(1)
+
+    assert list(layer.slices(10)) == [[(b"row", b"r")]]
+    assert [row for part in layer.delta_slices(10) for row in part] == [
+        (b"row", b"r"),
+        (b"head", b"h"),
+    ]
+
+
+def test_a_layer_is_kept_until_it_is_stored_and_saved():
+    overlay = Overlay(1 << 20)
+    overlay.put(b"k", b"v")
+    layer = overlay.freeze(1)
+    layer.is_stored = True
+    overlay.drop_done()
+    assert overlay.find(b"k") == (True, b"v")
+    assert overlay.unsaved() == [layer]
+
+    layer.is_saved = True
+    overlay.drop_done()
+    assert overlay.find(b"k") == (False, None)
+    assert overlay.unsaved() == []
+
+
+def test_what_a_lost_store_held_of_unsaved_layers_is_stored_again():
+    overlay = Overlay(1 << 20)
+    overlay.put(b"1", b"v")
+    saved = overlay.freeze(1)
+    overlay.put(b"2", b"v")
+    unsaved = overlay.freeze(2)
+    unsaved.is_stored = saved.is_saved = True
+
+    overlay.store_lost()
+
+    assert saved.is_stored
+    assert overlay.unstored() is unsaved
 
 
 def test_it_is_full_when_its_bytes_are_many():
@@ -48,7 +82,7 @@ def test_it_is_full_when_its_bytes_are_many():
     overlay.put(b"k", b"x" * 800)
     assert overlay.is_full
 
-    overlay.freeze()
+    overlay.freeze(1)
     assert not overlay.is_full
 
 
@@ -60,7 +94,7 @@ class AgainstDict(RuleBasedStateMachine):
         self.overlay = Overlay(1 << 20)
         self.store: dict[bytes, bytes] = {}
         self.model: dict[bytes, bytes] = {}
-        self.frozen: list[dict[bytes, Any]] = []
+        self.frozen: list[tuple[Layer, dict[bytes, Any]]] = []
         self.active: dict[bytes, Any] = {}
 
     @rule(key=KEYS, value=st.none() | st.binary(max_size=3))
@@ -74,22 +108,22 @@ class AgainstDict(RuleBasedStateMachine):
 
     @rule()
     def freeze(self) -> None:
-        self.overlay.freeze()
-        if self.active:
-            self.frozen.append(self.active)
+        self.frozen.append((self.overlay.freeze(1), self.active))
         self.active = {}
 
     @precondition(lambda self: self.frozen)
     @rule()
     def carry_down(self) -> None:
-        for rows in self.overlay.oldest_slices(2):
+        layer, _ = self.frozen.pop(0)
+        assert self.overlay.unstored() is layer
+        for rows in layer.slices(2):
             for key, value in rows:
                 if value is None:
                     self.store.pop(key, None)
                 else:
                     self.store[key] = value
-        self.overlay.drop_oldest()
-        self.frozen.pop(0)
+        layer.is_stored = layer.is_saved = True
+        self.overlay.drop_done()
 
     @invariant()
     def reads_are_those_of_one_dict(self) -> None:
@@ -106,10 +140,8 @@ class AgainstDict(RuleBasedStateMachine):
 
     @invariant()
     def a_frozen_layer_does_not_change(self) -> None:
-        assert self.overlay.frozen_count == len(self.frozen)
-        if self.frozen:
-            rows = [row for part in self.overlay.oldest_slices(100) for row in part]
-            assert dict(rows) == self.frozen[0]
+        for layer, rows in self.frozen:
+            assert layer.rows == rows
 
 
 TestAgainstDict = AgainstDict.TestCase

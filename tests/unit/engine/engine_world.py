@@ -5,12 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 from statefun_runtime.adapters.wire import decode_reply
-from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.address import KeyGroup, TypeName
 from statefun_runtime.core.backlog import Backlog
 from statefun_runtime.core.backpressure import Limits, Load
 from statefun_runtime.core.function import Function
-from statefun_runtime.core.messages import IngressEncoder
+from statefun_runtime.core.messages import IngressEncoder, split_fields
 from statefun_runtime.core.overlay import Overlay
+from statefun_runtime.core.rows import (
+    CHUNK,
+    TIMER,
+    group_prefix,
+    is_head,
+    parse_address_key,
+    parse_chunk_key,
+)
 from statefun_runtime.core.specs import (
     AsyncTransport,
     EndpointSpec,
@@ -23,6 +31,8 @@ from statefun_runtime.engine.delays import Delays
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
 from statefun_runtime.engine.lane import Lane
+from statefun_runtime.engine.once import Once
+from statefun_runtime.engine.spills import Spills
 from statefun_runtime.engine.states import States
 from tests.fakes.egress import RecordingEgress
 from tests.fakes.endpoint import Answer, Endpoint
@@ -51,17 +61,30 @@ class World:
         busy_max: int = 0,
         cache_max: int = 100_000,
         overlay_bytes_max: int = 1 << 30,
+        unsaved_bytes_max: int = 1 << 40,
         store: DictStore | None = None,
     ) -> None:
         self._options = {"batch_bytes_max": batch_bytes_max, "suspects_max": suspects_max}
         self._pool_size = pool_size
         self.clock = VirtualClock()
         self.store = store if store is not None else DictStore()
-        self.load = Load(Limits(waiting_bytes_max, 1 << 20, busy_max))
+        self.load = Load(
+            Limits(
+                waiting_bytes_max=waiting_bytes_max,
+                spilled_bytes_max=1 << 40,
+                unsaved_bytes_max=unsaved_bytes_max,
+                egress_bytes_max=1 << 20,
+                busy_max=busy_max,
+            )
+        )
         self.states = States(self.store, Overlay(overlay_bytes_max), cache_max=cache_max)
-        self.delays = Delays(self.states, self.clock, key_group_count=KEY_GROUPS)
+        self.spills = Spills(self.states, self.load)
+        self.delays = Delays(self.states, self.load, self.clock, key_group_count=KEY_GROUPS)
+        once = Once(self.states, self.clock, key_group_count=KEY_GROUPS, keep_ms=60_000)
         self.egress = RecordingEgress()
-        self._applier = Applier({("t", "out"): self.egress}, self.states, self.delays, self.clock)
+        self._applier = Applier(
+            {TypeName("t", "out"): self.egress}, self.states, self.delays, self.clock
+        )
         endpoint = EndpointSpec(
             FunctionPattern("t", None),
             "http://functions/{function.name}",
@@ -71,12 +94,21 @@ class World:
         self.exchange = Exchange(
             ModuleSpec((endpoint,), (), ()),
             self.states,
+            self.spills,
             self.load,
             self._make_lane,
             key_group_count=KEY_GROUPS,
         )
         self._applier.exchange = self.exchange
-        self.gate = Gate(self.exchange, self.load, self.egress.backlog_bytes)
+        self.gate = Gate(
+            self.exchange,
+            once,
+            self.load,
+            self.egress.backlog_bytes,
+            lambda: self.states.unsaved_bytes,
+        )
+        self.heads: dict[bytes, bytes] = {}
+        self._epoch = 0
         self.endpoints: dict[str, Endpoint] = {}
         self.clients: dict[str, FakeFunctionClient] = {}
 
@@ -91,10 +123,58 @@ class World:
             decode_reply,
             self._applier,
             self.states,
+            self.spills,
             self.load,
             self.clock,
             **self._options,
         )
+
+    async def cut(self) -> None:
+        """Take a cut as the checkpointer does; `heads` is what a restart finds of backlogs."""
+        self._epoch += 1
+        self.spills.cut_tails()
+        layer, heads = self.states.freeze(self._epoch)
+        await self.states.seal(layer, heads)
+        for rows in layer.delta_slices(500):
+            for key, value in rows:
+                if is_head(key):
+                    self.heads.pop(key, None)
+                    if value is not None:
+                        self.heads[key] = value
+        self.states.saved([layer])
+
+    async def run_cuts(self) -> None:
+        """Take a cut every 50 ms until cancelled."""
+        while True:
+            await asyncio.sleep(0.05)
+            await self.cut()
+
+    async def stopped(self) -> None:
+        """Bring everything to where a restart finds it."""
+        self.states.save_stamps(self.exchange.functions)
+        await self.cut()
+        async with asyncio.TaskGroup() as tasks:
+            carrying = tasks.create_task(self.states.run())
+            while self.states.stored_epoch < self._epoch:
+                await asyncio.sleep(0.001)
+            carrying.cancel()
+
+    def take_over(self, old: "World") -> None:
+        """Go on where another world has stopped; both have the same store."""
+        self.clock._began_s = old.clock._began_s
+        for key, row in old.heads.items():
+            address = parse_address_key(key)
+            self.exchange.restore_head(
+                self.function(address.type.name), address.id, list(split_fields(row))
+            )
+        for group in range(KEY_GROUPS):
+            prefix = group_prefix(KeyGroup(group))
+            for key, row in self.states.scan(prefix + CHUNK):
+                address, sequence = parse_chunk_key(key)
+                function = self.function(address.type.name)
+                self.exchange.restore_chunk(function, address.id, sequence, row)
+            for key, row in self.states.scan(prefix + TIMER):
+                self.delays.restore(key, row)
 
     def endpoint(self, name: str) -> Endpoint:
         return self.endpoints.setdefault(name, Endpoint())
@@ -142,6 +222,7 @@ def start_background(tasks: asyncio.TaskGroup, world: World) -> list[asyncio.Tas
         tasks.create_task(work)
         for work in (
             world.states.run(),
+            world.run_cuts(),
             world.delays.run(world.exchange),
             world.gate.run(),
         )

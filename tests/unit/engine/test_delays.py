@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from engine_world import KEY_GROUPS, World, start_background
+from engine_world import World, start_background
 
-from statefun_runtime.core.rows import TIMER
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, result
 
@@ -174,14 +173,11 @@ def test_delayed_messages_survive_a_restart_and_overdue_ones_come_at_once():
         )
         world.send("f", "alice")
         await world.settled(0.5)
-        world.states.settle(world.exchange.functions)
+        await world.stopped()
         await world.settled(5.0)
 
         again = World(store=world.store)
-        again.clock._began_s = world.clock._began_s
-        for group in range(KEY_GROUPS):
-            for key, row in again.states.scan(group.to_bytes(2, "big") + TIMER):
-                again.delays.restore(key, row)
+        again.take_over(world)
         assert again.delays.holds("alice", "a")
         async with asyncio.TaskGroup() as tasks:
             background = start_background(tasks, again)

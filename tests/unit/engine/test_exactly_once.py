@@ -4,12 +4,16 @@ import asyncio
 import json
 import random
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from engine_world import KEY_GROUPS, World, start_background
+from statefun._wire import ToFunction
 
-from statefun_runtime.core.rows import TIMER
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.rows import state_key
 from statefun_runtime.core.specs import AsyncTransport, OkHttpTransport, Transport
+from statefun_runtime.core.state import decode_row
 from tests.fakes.endpoint import Answer, Fate
 from tests.fakes.state_store import DictStore
 from tests.fakes.virtual_time import run_virtual
@@ -131,7 +135,7 @@ async def until_done(world: World, names: tuple[str, ...] = NAMES) -> None:
         waiting = sum(world.function(name).counts.waiting for name in names)
         if not waiting and not len(world.delays):
             return
-    raise AssertionError(f"{world.exchange.unfinished()} and {len(world.delays)} are never done")
+    raise AssertionError(f"{len(world.delays)} delayed messages, or others, are never done")
 
 
 def check(world: World, ledger: Ledger, left: list[bytes], fed: Counter[str]) -> None:
@@ -146,15 +150,7 @@ def check(world: World, ledger: Ledger, left: list[bytes], fed: Counter[str]) ->
         counts = function.counts
         assert (counts.waiting, counts.busy, counts.parked) == (0, 0, 0)
     assert world.load.waiting_bytes == 0
-    books = {}
-    for function in world.exchange.functions:
-        for function_id, backlog in function.backlogs.items():
-            values = backlog.values or world.states.load(backlog)
-            if values.fields:
-                request = Request(b"\xa2\x06" + _sized(values.fields["ledger"]))
-                books[f"{function.type.name}/{function_id}"] = json.loads(
-                    request.state["ledger"] or b""
-                )
+    books = dict(_books(world))
     sent = Counter[str]()
     for address, book in books.items():
         assert book["done"] == len(per_address[address])
@@ -171,10 +167,16 @@ def check(world: World, ledger: Ledger, left: list[bytes], fed: Counter[str]) ->
         assert book["done"] == sent[address] + fed[address]
 
 
-def _sized(content: bytes) -> bytes:
-    from statefun_runtime.core.messages import varint
-
-    return varint(len(content)) + content
+def _books(world: World) -> Iterator[tuple[str, dict]]:
+    """Yield what each address has written, also those that are not in memory."""
+    for name in NAMES:
+        for function_id in IDS:
+            key = state_key(TypeName("t", name), function_id, key_group_count=KEY_GROUPS)
+            row = world.states.read(key)
+            if row is not None:
+                (stored,) = decode_row(row).fields.values()
+                batch = ToFunction.InvocationBatchRequest.FromString(stored)
+                yield f"{name}/{function_id}", json.loads(batch.state[0].state_value.value)
 
 
 @pytest.mark.parametrize("transport", [AsyncTransport(call_s=2.0), OkHttpTransport(2.0, 1, 1, 1)])
@@ -202,7 +204,14 @@ def test_every_message_has_its_effects_once_and_in_order_whatever_fails(
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_clean_stop_in_the_middle_loses_nothing_and_repeats_no_effect(seed: int):
+def test_a_clean_stop_in_the_middle_loses_nothing_and_repeats_no_effect(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+):
+    if seed % 2:
+        # So little that backlogs are spilled all the time.
+        monkeypatch.setattr("statefun_runtime.core.backlog.HEAD_BYTES_MAX", 150)
+        monkeypatch.setattr("statefun_runtime.engine.spills.CHUNK_BYTES", 100)
+
     async def main():
         rng = random.Random(seed)
         ledger = Ledger()
@@ -222,7 +231,10 @@ def test_a_clean_stop_in_the_middle_loses_nothing_and_repeats_no_effect(seed: in
                 for task in background:
                     task.cancel()
             left += world.egress.left
-            world = restarted(world, rng, transport)
+            await world.stopped()
+            again = make_world(rng, world.store, transport)
+            again.take_over(world)
+            world = again
         for name in NAMES:
             world.serve(name, faulty(rng, ledger, rate=0.2))
         async with asyncio.TaskGroup() as tasks:
@@ -233,16 +245,3 @@ def test_a_clean_stop_in_the_middle_loses_nothing_and_repeats_no_effect(seed: in
         check(world, ledger, left + world.egress.left, counts)
 
     run_virtual(main)
-
-
-def restarted(world: World, rng: random.Random, transport: Transport) -> World:
-    """Return a new life that goes on where the old one stopped."""
-    world.states.settle(world.exchange.functions)
-    again = make_world(rng, world.store, transport)
-    again.clock._began_s = world.clock._began_s
-    for address, invocations in world.exchange.unfinished():
-        again.exchange.restore(again.function(address.type.name), address.id, invocations)
-    for group in range(KEY_GROUPS):
-        for key, row in again.states.scan(group.to_bytes(2, "big") + TIMER):
-            again.delays.restore(key, row)
-    return again

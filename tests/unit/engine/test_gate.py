@@ -153,7 +153,7 @@ def test_a_long_wait_is_told(caplog: pytest.LogCaptureFixture):
 
     said = [record.getMessage() for record in caplog.records]
     assert said[0].startswith("ingress is held back: ")
-    assert said[0].endswith(" bytes of messages wait (limit 10)")
+    assert said[0].endswith(" bytes of messages wait in memory (limit 10)")
     assert said[1].startswith("ingress goes on after 8.0 s")
 
 

@@ -5,6 +5,7 @@ import logging
 import pytest
 from engine_world import World
 
+from statefun_runtime.core.rows import parse_address_key
 from statefun_runtime.core.specs import AsyncTransport
 from tests.fakes.endpoint import Answer
 from tests.fakes.virtual_time import run_virtual
@@ -186,7 +187,7 @@ def test_a_stored_value_of_another_type_fails_its_address_alone():
         world.serve("f", counting)
         world.send("f", "alice")
         await world.settled()
-        world.states.settle(world.exchange.functions)
+        await world.stopped()
         store = world.store
 
         world = World(transport=SHORT, store=store)
@@ -346,7 +347,7 @@ def test_an_address_whose_values_are_all_deleted_has_no_row():
         for _ in range(2):
             world.send("f", "alice")
             await world.settled()
-        world.states.settle(world.exchange.functions)
+        await world.stopped()
 
         assert world.store.rows == {}
 
@@ -499,8 +500,8 @@ def test_a_stopped_lane_sends_nothing_and_still_applies_what_comes():
         assert world.egress.left == [b"alice"]
         assert len(world.requests("f")) == 1
         assert world.lane("f").in_flight == 0
-        unfinished = {str(address): len(work) for address, work in world.exchange.unfinished()}
-        assert unfinished == {"t/f/alice": 1, "t/f/bob": 1}
+        await world.cut()
+        assert {str(parse_address_key(key)) for key in world.heads} == {"t/f/alice", "t/f/bob"}
 
     run_virtual(main)
 
@@ -515,7 +516,8 @@ def test_a_closed_lane_forgets_what_is_out_and_its_backlog_holds_it():
         await world.settled(5.0)
 
         assert world.egress.left == []
-        assert [str(address) for address, _ in world.exchange.unfinished()] == ["t/f/alice"]
+        await world.cut()
+        assert [str(parse_address_key(key)) for key in world.heads] == ["t/f/alice"]
 
     run_virtual(main)
 

@@ -175,12 +175,14 @@ def test_connections_that_are_stale_again_and_again_are_a_failure():
         for number in range(8):
             world.send("f", str(number))
         await world.settled(0.5)
+        world.endpoint("f").requests.clear()
         world.serve("f", lambda _: Answer(fate=Fate.STALE))
         world.send("f", "alice")
         await world.settled(0.003)
 
         # All eight connections were used before; only the first one is given for nothing.
         assert world.failures("f") == {"disconnect": 1}
+        assert len(world.requests("f")) == 2
         await world.settled(1.5)
         assert set(world.failures("f")) == {"disconnect"}
         assert world.function("f").counts.parked == 1
@@ -258,7 +260,8 @@ def test_one_poisoned_address_does_not_stop_others():
         trouble = world.backlog("f", "bad").trouble
         assert trouble is not None
         assert trouble.parked_times
-        assert len(world.backlog("f", "bad").unfinished()) == 20
+        bad = world.backlog("f", "bad")
+        assert len(bad.in_flight) + bad.waiting_count == 20
 
     run_virtual(main)
 

@@ -80,11 +80,11 @@ def test_time_goes_on_while_the_worker_is_down(mode: str):
         for function_id in ("alice", "bob"):
             world.send("f", function_id, b"v")
         await world.settled(1.0)
-        world.states.settle(world.exchange.functions)
-        clock = world.clock
+        await world.stopped()
+        before = world.clock._began_s
 
         world = World(store=world.store)
-        world.clock = clock
+        world.clock._began_s = before
         # The clock of the new world begins anew; only its distance to the stamps matters.
         world.serve("f", remembering(mode, 10_000))
         assert await look(world, "alice") == b"v"
@@ -103,7 +103,7 @@ def test_the_last_invocation_survives_eviction_and_restart():
         assert await look(world) == b"v"
         assert world.backlog("f", "alice").has_unsaved_stamp
 
-        world.states.settle(world.exchange.functions)
+        await world.stopped()
         row = next(iter(world.store.rows.values()))
         invoked_ms = int.from_bytes(row[1:9], "big")
         assert world.clock.now_ms() - invoked_ms <= 200
@@ -147,6 +147,7 @@ def test_idle_addresses_are_dropped_from_memory_and_their_state_is_kept():
             world.send("f", str(number), b"%d" % number)
             if number % 100 == 99:
                 await world.settled(0.1)
+                await world.cut()
 
         assert world.states.cached_count == len(world.function("f").backlogs)
         assert world.states.cached_count < 4000
@@ -181,6 +182,7 @@ def test_an_evicted_address_keeps_its_last_invocation():
             world.send("f", str(number))
             if number % 500 == 499:
                 await world.settled(0.1)
+                await world.cut()
         assert "alice" not in world.function("f").backlogs
         await world.settled(5.0)
 
@@ -215,7 +217,7 @@ def test_everything_is_in_the_store_when_the_worker_has_settled():
         for number in range(1500):
             world.send("f", str(number), b"%d" % number)
         await world.settled()
-        world.states.settle(world.exchange.functions)
+        await world.stopped()
 
         again = World(store=world.store)
         again.serve("f", remembering())

@@ -1,0 +1,119 @@
+"""The progress topic of an egress: who publishes, and how far.
+
+One compacted topic per application and egress, on the egress's own cluster, with one record per kind: the last claim
+and the last marker. Only the egress's own transactional id writes to it, so initialising that id ends whatever could
+hide a marker from `read_committed`.
+"""
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from statefun_runtime.adapters.kafka_properties import Arguments
+from statefun_runtime.core.commits import Claim, Marker
+from statefun_runtime.errors import CorruptionError, UnavailableError
+
+_KINDS: dict[str, type[Claim] | type[Marker]] = {"claim": Claim, "marker": Marker}
+_SETTINGS = {
+    "cleanup.policy": "compact",
+    "segment.bytes": "1048576",
+    "min.cleanable.dirty.ratio": "0.1",
+}
+_READ_LIMIT_S = 30.0
+_REPLICAS_WANTED = 3
+_ADMIN_ARGUMENTS = frozenset(
+    {
+        "bootstrap_servers",
+        "security_protocol",
+        "ssl_context",
+        "sasl_mechanism",
+        "sasl_plain_username",
+    }
+    | {"sasl_plain_password"}
+)
+
+
+def encode(one: Claim | Marker) -> tuple[bytes, bytes]:
+    """Return key and value of a claim's or marker's record."""
+    kind = "claim" if isinstance(one, Claim) else "marker"
+    return kind.encode(), json.dumps(asdict(one)).encode()
+
+
+def decode(key: bytes, value: bytes) -> Claim | Marker:
+    """Read a record of a progress topic."""
+    try:
+        return _KINDS[key.decode()](**json.loads(value))
+    except (KeyError, ValueError, TypeError) as error:
+        raise CorruptionError(
+            f"a record of the progress topic cannot be read: {error}", code="SF5005"
+        ) from error
+
+
+async def make_topic(topic: str, producer_arguments: Arguments, *, must_exist: bool) -> None:
+    """Make the progress topic if it is not there; raise CorruptionError if it has vanished."""
+    arguments = {k: v for k, v in producer_arguments.items() if k in _ADMIN_ARGUMENTS}
+    admin = AIOKafkaAdminClient(**arguments)
+    try:
+        await admin.start()
+        if topic in await admin.list_topics():
+            return
+        if must_exist:
+            raise CorruptionError(
+                f"the progress topic {topic} has vanished, and with it what was published",
+                code="SF5006",
+                hint="restore the topic; or start from a savepoint, which may publish records again",
+            )
+        brokers = (await admin.describe_cluster())["brokers"]
+        replicas = min(_REPLICAS_WANTED, len(brokers))
+        response = await admin.create_topics(
+            [
+                NewTopic(
+                    topic, num_partitions=1, replication_factor=replicas, topic_configs=_SETTINGS
+                )
+            ]
+        )
+        for _, code, *_ in response.topic_errors:
+            if code and not issubclass(for_code(code), TopicAlreadyExistsError):
+                raise UnavailableError(
+                    f"the progress topic {topic} cannot be made: {for_code(code).__name__}",
+                    code="SF3004",
+                )
+    finally:
+        await admin.close()
+
+
+async def read_until(topic: str, own: Claim, producer_arguments: Arguments) -> list[Claim | Marker]:
+    """Read committed records of the progress topic until one's own newest claim has come back."""
+    arguments = {k: v for k, v in producer_arguments.items() if k in _ADMIN_ARGUMENTS}
+    consumer = AIOKafkaConsumer(
+        **arguments,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    place = TopicPartition(topic, 0)
+    seen: list[Claim | Marker] = []
+    try:
+        await consumer.start()
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        async with asyncio.timeout(_READ_LIMIT_S):
+            while True:
+                polled: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=200)
+                for record in polled.get(place, ()):
+                    one = decode(record.key, record.value)
+                    seen.append(one)
+                    # The client's end offset may be too early; one's own claim is not.
+                    if one == own:
+                        return seen
+    except TimeoutError:
+        raise UnavailableError(
+            f"the progress topic {topic} does not show what was written to it", code="SF3005"
+        ) from None
+    finally:
+        await consumer.stop()

@@ -1,0 +1,399 @@
+"""`io.statefun.kafka.v1/egress` with exactly-once: outbox and marker.
+
+    epoch runs ─▶ collected ─cut▶ awaiting its checkpoint ─complete▶ queued ─▶ begin · records · marker · commit
+                      ▲               │ failed
+                      └───────────────┘
+
+    recovery, and after any error of the producer: a new producer initialises the transactional id (that fences whoever
+    had it and ends what was open), writes a claim, reads the progress topic until the claim has come back, and goes on
+    behind the last marker of this worker's ancestry.
+
+Invariants: a record leaves only after the checkpoint of its epoch is complete; a transaction is open no longer than
+it takes to write its records; the outcome of a commit is never guessed, but read from the marker.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+
+from statefun_runtime.adapters import kafka_progress
+from statefun_runtime.adapters.kafka_partitioner import Partitioner
+from statefun_runtime.adapters.kafka_properties import producer_arguments
+from statefun_runtime.adapters.kafka_records import (
+    RECORD_OVERHEAD_BYTES,
+    Record,
+    leave,
+    prepare_record,
+    read_record,
+)
+from statefun_runtime.core.commits import (
+    Claim,
+    Covered,
+    History,
+    Marker,
+    Started,
+    Superseded,
+    decide_published,
+)
+from statefun_runtime.core.samples import Histogram, Kind, Sample
+from statefun_runtime.core.specs import KafkaEgressSpec
+from statefun_runtime.errors import FencedError, UnavailableError
+
+log = logging.getLogger("statefun.egress")
+
+_RETRY_S = 0.5
+_COMMIT_LIMIT_S = 60.0
+_TRANSACTION_TIMEOUT_MS_MAX = 60_000
+_CHUNK_BYTES = 8 * 1024 * 1024
+_RECORDS_MAX = 1_000_000
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The outbox of an epoch, or what of it is not published yet; `done` counts what is."""
+
+    epoch: int
+    records: list[Record]
+    done: int = 0
+    refused: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """The records of one transaction; with them `count` records of the outbox of `epoch` are published."""
+
+    epoch: int = 0
+    count: int = 0
+    records: list[Record] = field(default_factory=list)
+    size_bytes: int = 0
+    newest: tuple[_Batch, int] | None = None
+
+
+class _Refused(Exception):
+    """The broker will never take one of the records of a transaction."""
+
+
+class KafkaPublisher:
+    """An EgressSink that publishes each epoch's outbox once; `owner` is who of the application's workers this is."""
+
+    def __init__(
+        self, spec: KafkaEgressSpec, started: Started, history: History, *, owner: str
+    ) -> None:
+        name = f"{started.application}-{owner}-{spec.id.namespace}.{spec.id.name}"
+        self._spec = spec
+        self._started = started
+        self._history = history
+        self._attempts = 0
+        self._progress_topic = f"statefun-progress-{name}"
+        self._arguments = producer_arguments(spec) | {
+            "transactional_id": f"statefun-{name}",
+            "transaction_timeout_ms": min(
+                spec.transaction_timeout_ms or _TRANSACTION_TIMEOUT_MS_MAX,
+                _TRANSACTION_TIMEOUT_MS_MAX,
+            ),
+        }
+        self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
+        self._partitioner = Partitioner()
+        self._collected: list[Record] = []
+        self._awaiting: list[_Batch] = []
+        self._queue: deque[_Batch] = deque()
+        self._has_work = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._producer: Any = None
+        self._confirmed_epoch = 0
+        self._bytes = 0
+        self._published = 0
+        self._refused = 0
+        self._recoveries = 0
+        self._transaction_ms = Histogram()
+        self._records_max = _RECORDS_MAX
+
+    async def start(self) -> None:
+        """There is nothing to listen on; the broker is waited for in `run`."""
+
+    def prepare(self, typename: str, value: bytes) -> Record:
+        """Check a KafkaProducerRecord; raise RecordRefused."""
+        return prepare_record(typename, value, record_bytes_max=self._record_bytes_max)
+
+    def emit(self, record: Record) -> None:
+        """Put a record into the outbox of the epoch that runs."""
+        self._collected.append(record)
+        self._bytes += len(record[2])
+
+    def backlog_bytes(self) -> int:
+        """Return the size of the values that are not confirmed published."""
+        return self._bytes
+
+    @property
+    def is_transactional(self) -> bool:
+        """Records wait for their epoch to be complete."""
+        return True
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the epoch that runs has records."""
+        return bool(self._collected)
+
+    def cut(self, epoch: int) -> Sequence[Record]:
+        """Return the outbox of the epoch that ends."""
+        records, self._collected = self._collected, []
+        if records:
+            self._awaiting.append(_Batch(epoch, records))
+        return records
+
+    def encode(self, records: Sequence[Record]) -> list[bytes]:
+        """Return records as bytes."""
+        return [record[3] for record in records]
+
+    def completed(self, epoch: int) -> None:
+        """The outboxes up to an epoch may be published."""
+        while self._awaiting and self._awaiting[0].epoch <= epoch:
+            self._enqueue(self._awaiting.pop(0))
+
+    def failed(self, epoch: int) -> None:
+        """An epoch's records belong to the one that goes on now, in front of its own."""
+        if self._awaiting and self._awaiting[-1].epoch == epoch:
+            self._collected = self._awaiting.pop().records + self._collected
+
+    def confirmed_epoch(self) -> int:
+        """Return the last epoch whose outbox is known to be published, with all before it."""
+        return self._confirmed_epoch
+
+    def restore(self, epoch: int, records: list[bytes]) -> None:
+        """Take back an outbox that may or may not be published."""
+        batch = _Batch(epoch, [read_record(record) for record in records])
+        self._bytes += sum(len(record[2]) for record in batch.records)
+        self._enqueue(batch)
+
+    def _enqueue(self, batch: _Batch) -> None:
+        self._queue.append(batch)
+        self._is_idle.clear()
+        self._has_work.set()
+
+    async def run(self) -> None:
+        """Publish complete outboxes until cancelled; raise FencedError if somebody newer does."""
+        is_said = False
+        try:
+            while True:
+                try:
+                    await self._recover()
+                    is_said = False
+                    while True:
+                        await self._has_work.wait()
+                        self._has_work.clear()
+                        await self._publish()
+                except _Refused as error:
+                    await self._throw_away()
+                    self._narrow_down(error)
+                except (KafkaError, UnavailableError, OSError) as error:
+                    self._recoveries += 1
+                    if not is_said:
+                        is_said = True
+                        log.warning(
+                            "egress %s (%s) waits, records are kept: %s",
+                            self._spec.id,
+                            self._spec.bootstrap_servers,
+                            error or type(error).__name__,
+                        )
+                    await self._throw_away()
+                    await asyncio.sleep(_RETRY_S)
+        finally:
+            await self._throw_away()
+
+    def _narrow_down(self, error: _Refused) -> None:
+        """Try smaller transactions until the one record is found, which is given up; the others go on."""
+        chunk = self._chunk()
+        if len(chunk.records) > 1:
+            self._records_max = len(chunk.records) // 2
+            return
+        assert chunk.newest is not None
+        batch, index = chunk.newest
+        batch.refused.add(index)
+        topic, _, content, _ = batch.records[index]
+        self._refused += 1
+        self._records_max = _RECORDS_MAX
+        log.error(
+            "egress %s: a record of %d bytes for topic %s is dropped, the broker refuses it for good: %s",
+            self._spec.id,
+            len(content),
+            topic,
+            error,
+        )
+
+    async def _throw_away(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await leave(producer)
+
+    # ── recovery ──
+
+    async def _recover(self) -> None:
+        """Become the one publisher, and forget what is published already."""
+        await kafka_progress.make_topic(
+            self._progress_topic, self._arguments, must_exist=bool(self._confirmed_epoch)
+        )
+        producer = self._producer = AIOKafkaProducer(**self._arguments)
+        await producer.start()
+        await producer.begin_transaction()
+        self._attempts += 1
+        own = Claim(self._started.incarnation, self._started.nonce, self._attempts)
+        key, value = kafka_progress.encode(own)
+        await producer.send_and_wait(self._progress_topic, value, key, partition=0)
+        await self._commit()
+        seen = await kafka_progress.read_until(self._progress_topic, own, self._arguments)
+        match decide_published(seen, self._history, own):
+            case Superseded(claim):
+                raise FencedError(
+                    f"egress '{self._spec.id}': incarnation {claim.incarnation} publishes in place of this worker",
+                    code="SF4002",
+                )
+            case Covered(epoch, count):
+                self._forget(epoch, count)
+        self._has_work.set()
+        log.info("egress %s publishes to %s", self._spec.id, self._spec.bootstrap_servers)
+
+    def _forget(self, epoch: int, count: int) -> None:
+        """Drop what a marker covers."""
+        while self._queue and self._queue[0].epoch < epoch:
+            self._settled(self._queue.popleft())
+        if self._queue and self._queue[0].epoch == epoch:
+            self._advance(self._queue[0], count)
+        if not self._queue:
+            self._is_idle.set()
+
+    # ── publishing ──
+
+    async def _publish(self) -> None:
+        """Publish everything that is queued, a chunk at a time."""
+        loop = asyncio.get_running_loop()
+        while self._queue:
+            began_s = loop.time()
+            chunk = self._chunk()
+            await self._producer.begin_transaction()
+            await self._send(chunk.records)
+            marker = Marker(
+                self._started.incarnation,
+                self._started.nonce,
+                self._started.lineage,
+                chunk.epoch,
+                chunk.count,
+            )
+            key, value = kafka_progress.encode(marker)
+            await self._producer.send_and_wait(self._progress_topic, value, key, partition=0)
+            await self._commit()
+            self._forget(marker.epoch, marker.count)
+            self._published += len(chunk.records)
+            self._transaction_ms.add((loop.time() - began_s) * 1000)
+
+    def _chunk(self) -> "_Chunk":
+        """Return what goes into the next transaction, and how far that is: several epochs may share one."""
+        chunk = _Chunk()
+        for batch in self._queue:
+            chunk.epoch, chunk.count = batch.epoch, batch.done
+            for index, record in enumerate(batch.records[batch.done :], batch.done):
+                if chunk.size_bytes >= _CHUNK_BYTES or len(chunk.records) >= self._records_max:
+                    return chunk
+                chunk.count = index + 1
+                if index not in batch.refused:
+                    chunk.records.append(record)
+                    chunk.size_bytes += len(record[2]) + RECORD_OVERHEAD_BYTES
+                    chunk.newest = (batch, index)
+        return chunk
+
+    async def _send(self, chunk: list[Record]) -> None:
+        """Write the records of a transaction; all are acknowledged when this returns."""
+        by_place: dict[tuple[str, int], list[Record]] = {}
+        for record in chunk:
+            place = (record[0], await self._partition(record[0], record[1]))
+            by_place.setdefault(place, []).append(record)
+        futures = []
+        for (topic, partition), records in by_place.items():
+            start = 0
+            while start < len(records):
+                batch = self._producer.create_batch()
+                first = start
+                while start < len(records) and batch.append(
+                    timestamp=None, key=records[start][1], value=records[start][2]
+                ):
+                    start += 1
+                assert start > first, "a record that was checked does not fit into a batch"
+                batch.close()
+                futures.append(await self._producer.send_batch(batch, topic, partition=partition))
+        try:
+            for future in futures:
+                await future
+        except (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError) as error:
+            raise _Refused(str(error) or type(error).__name__) from error
+
+    async def _partition(self, topic: str, key: bytes | None) -> int:
+        partition = self._partitioner.partition(topic, key)
+        if partition is None:
+            self._partitioner.learn(topic, len(await self._producer.partitions_for(topic)))
+            partition = self._partitioner.partition(topic, key)
+            assert partition is not None
+        return partition
+
+    async def _commit(self) -> None:
+        """Commit, or raise with the outcome unclear; the producer is thrown away then, and the marker read."""
+        try:
+            async with asyncio.timeout(_COMMIT_LIMIT_S):
+                await self._producer.commit_transaction()
+        except TimeoutError:
+            raise UnavailableError("a commit got no answer", code="SF3006") from None
+
+    def _advance(self, batch: _Batch, count: int) -> None:
+        newly = batch.records[batch.done : count]
+        self._bytes -= sum(len(record[2]) for record in newly)
+        batch.done = max(batch.done, count)
+        if batch.done >= len(batch.records):
+            self._queue.popleft()
+            self._confirmed_epoch = batch.epoch
+
+    def _settled(self, batch: _Batch) -> None:
+        self._bytes -= sum(len(record[2]) for record in batch.records[batch.done :])
+        self._confirmed_epoch = batch.epoch
+
+    async def flush(self, timeout_s: float) -> None:
+        """Wait until all complete outboxes are published, at most so long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._is_idle.wait()
+        except TimeoutError:
+            log.warning(
+                "egress %s: the records of %d epochs are not published yet; the next start does",
+                self._spec.id,
+                len(self._queue),
+            )
+
+    def samples(self) -> Iterator[Sample]:
+        """Return what is published, what waits, and how transactions went."""
+        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
+        waiting = len(self._collected) + sum(
+            len(batch.records) - batch.done for batch in (*self._awaiting, *self._queue)
+        )
+        yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+        yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
+        yield Sample(
+            "statefun_egress_recoveries", Kind.COUNTER, "producers thrown away", self._recoveries
+        )
+        yield Sample(
+            "statefun_egress_transaction_ms",
+            Kind.HISTOGRAM,
+            "milliseconds per transaction",
+            self._transaction_ms,
+        )
+
+    async def close(self) -> None:
+        """The producer leaves with `run`."""

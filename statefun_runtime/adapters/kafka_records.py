@@ -1,0 +1,61 @@
+"""Records for Kafka, as functions send them and as checkpoints keep them."""
+
+import asyncio
+import logging
+import re
+from functools import lru_cache
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from statefun_runtime.adapters.wire import decode_kafka_record
+from statefun_runtime.ports.egress import RecordRefused
+
+log = logging.getLogger("statefun.egress")
+
+RECORD_TYPENAME = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord"
+RECORD_OVERHEAD_BYTES = 70
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_LEAVE_S = 2.0
+
+# Topic, key, value, and all of it as the function sent it.
+Record = tuple[str, bytes | None, bytes, bytes]
+
+
+def prepare_record(typename: str, value: bytes, *, record_bytes_max: int) -> Record:
+    """Return a KafkaProducerRecord in parts; raise RecordRefused if the broker could not take it."""
+    if typename != RECORD_TYPENAME:
+        raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
+    try:
+        topic, key, content = decode_kafka_record(value)
+    except ValueError as error:
+        raise RecordRefused(str(error)) from error
+    _check_name(topic)
+    if len(key) + len(content) > record_bytes_max:
+        raise RecordRefused(
+            f"a record of {len(key) + len(content)} bytes for topic '{topic}' is larger than "
+            f"max.request.size allows ({record_bytes_max})"
+        )
+    return topic, key or None, content, value
+
+
+@lru_cache(1024)
+def _check_name(topic: str) -> None:
+    """Refuse what the broker would refuse: such a record would wait for its topic for ever."""
+    if not _TOPIC_NAME.fullmatch(topic) or topic in (".", ".."):
+        raise RecordRefused(f"{topic!r} is not the name of a topic")
+
+
+def read_record(data: bytes) -> Record:
+    """Read a record as a checkpoint keeps it: as the function sent it."""
+    topic, key, content = decode_kafka_record(data)
+    return topic, key or None, content, data
+
+
+async def leave(client: Any) -> None:
+    """Stop a producer or consumer, within a moment; what it could not do any more is not needed."""
+    try:
+        async with asyncio.timeout(_LEAVE_S):
+            await client.stop()
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.debug("a client left with an error: %s", error)

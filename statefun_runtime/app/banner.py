@@ -1,0 +1,47 @@
+"""What a worker prints when it starts: what runs, and where."""
+
+import sys
+from collections.abc import Iterator
+
+from statefun_runtime.adapters.telemetry import MetricsPort
+from statefun_runtime.app.connectors import Application
+from statefun_runtime.config.settings import Settings
+from statefun_runtime.core.specs import (
+    EgressSpec,
+    IngressSpec,
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
+)
+
+
+def announce(application: Application, metrics: MetricsPort | None) -> None:
+    """Print ingresses, functions, egresses, ports and the state folder."""
+    for line in _lines(application, metrics):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _lines(application: Application, metrics: MetricsPort | None) -> Iterator[str]:
+    settings, module = application.settings, application.module
+    yield f"statefun-worker runs {settings.module}"
+    for ingress in module.ingresses:
+        yield f"  ingress   {ingress.id}  {_ingress_place(ingress, settings)}"
+    for endpoint in module.endpoints:
+        yield f"  functions {endpoint.pattern}  {endpoint.url_template}"
+    for egress in module.egresses:
+        yield f"  egress    {egress.id}  {_egress_place(egress, settings)}"
+    if metrics is not None:
+        yield f"  metrics   http://{settings.host}:{metrics.port}/metrics"
+    yield f"  state     {settings.state_dir}  ({settings.partitions} partitions)"
+
+
+def _ingress_place(spec: IngressSpec, settings: Settings) -> str:
+    if isinstance(spec, PlaygroundIngressSpec):
+        return f"PUT http://{settings.host}:{spec.port}/namespace/name/id"
+    topics = ", ".join(route.topic for route in spec.routes)
+    return f"Kafka {spec.bootstrap_servers}, topics {topics}"
+
+
+def _egress_place(spec: EgressSpec, settings: Settings) -> str:
+    if isinstance(spec, PlaygroundEgressSpec):
+        return " ".join(f"GET http://{settings.host}:{spec.port}/{topic}" for topic in spec.topics)
+    return f"Kafka {spec.bootstrap_servers}, {spec.delivery.value}"

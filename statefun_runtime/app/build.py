@@ -1,0 +1,168 @@
+"""Builds the worker: engine and adapters, tied together."""
+
+import asyncio
+from collections.abc import Callable
+
+from statefun_runtime.adapters.clock import MachineClock
+from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.object_folder import ObjectFolder
+from statefun_runtime.adapters.playground_egress import PlaygroundEgress
+from statefun_runtime.adapters.rocksdb_state import RocksDbStore
+from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.app.connectors import Application, make_client, make_egress, make_ingress
+from statefun_runtime.config.settings import Settings
+from statefun_runtime.core.backpressure import Limits, Load
+from statefun_runtime.core.checkpoint import Manifest
+from statefun_runtime.core.function import Function
+from statefun_runtime.core.overlay import Overlay
+from statefun_runtime.core.retention import Retention
+from statefun_runtime.engine.applier import Applier
+from statefun_runtime.engine.checkpointer import Checkpointer
+from statefun_runtime.engine.delays import Delays
+from statefun_runtime.engine.exchange import Exchange
+from statefun_runtime.engine.gate import Gate
+from statefun_runtime.engine.lane import Lane
+from statefun_runtime.engine.once import Once
+from statefun_runtime.engine.recovery import Heads, apply_deltas, place_base
+from statefun_runtime.engine.snapshots import Identity
+from statefun_runtime.engine.spills import Spills
+from statefun_runtime.engine.states import States
+from statefun_runtime.engine.sweep import Sweep
+from statefun_runtime.engine.worker import Parts, Worker
+from statefun_runtime.ports.egress import EgressSink
+
+_EGRESS_BYTES_MAX = 64 * 1024 * 1024
+_SUSPECTS_SHARE = 2
+_SWEEP_ROUND_S = 600.0
+
+
+def _open_store(
+    application: Application, manifest: Manifest | None, objects: ObjectFolder
+) -> tuple[RocksDbStore, Heads]:
+    live = application.folder.fresh_live_folder()
+    place_base(manifest, objects, live)
+    store = RocksDbStore(live)
+    return store, apply_deltas(manifest, objects, store)
+
+
+def build_worker(
+    application: Application, objects: ObjectFolder, commit_log: CommitLogFolder
+) -> tuple[Worker, Heads]:
+    """Build the worker of an application; its state is that of the starting point's checkpoint.
+
+    Returned with it are the heads of the backlogs, which it has yet to be given.
+    """
+    settings, module, manifest = (
+        application.settings,
+        application.module,
+        application.start.manifest,
+    )
+    key_groups = settings.key_group_count
+    clock = MachineClock(manifest.created_ms if manifest else 0)
+    load = _make_load(settings)
+    store, heads = _open_store(application, manifest, objects)
+    states = States(
+        store, Overlay(settings.overlay_max_bytes), cache_max=settings.cache_max_addresses
+    )
+    spills = Spills(states, load)
+    delays = Delays(states, load, clock, key_group_count=key_groups)
+    once = Once(states, clock, key_group_count=key_groups, keep_ms=settings.idempotency_keep_ms)
+    egresses = {spec.id: make_egress(spec, states, application) for spec in module.egresses}
+    applier = Applier(egresses, states, delays, clock)
+    make_lane = _lane_maker(application, applier, states, spills, load, clock)
+    exchange = Exchange(module, states, spills, load, make_lane, key_group_count=key_groups)
+    applier.exchange = exchange
+    gate = Gate(
+        exchange,
+        once,
+        load,
+        lambda: sum(sink.backlog_bytes() for sink in egresses.values()),
+        lambda: states.unsaved_bytes,
+    )
+    sinks = {str(egress_id): sink for egress_id, sink in egresses.items()}
+    ingresses = {str(spec.id): make_ingress(spec, gate, application) for spec in module.ingresses}
+    checkpointer = Checkpointer(
+        Identity(application.start.started, key_groups, settings.partitions),
+        states,
+        spills,
+        load,
+        clock,
+        ingresses,
+        sinks,
+        objects,
+        commit_log,
+        asyncio.to_thread,
+        interval_s=settings.checkpoint_interval_s,
+        retention=Retention(settings.checkpoints_kept, application.start.kept, objects.ids()),
+        last=manifest,
+        first_epoch=application.start.first_epoch,
+        scratch=application.folder.fresh_live_folder,
+    )
+    _tie(application, checkpointer, exchange, states, objects, sinks)
+    sweep = Sweep(states, exchange, once, clock, key_group_count=key_groups, round_s=_SWEEP_ROUND_S)
+    parts = Parts(
+        states, load, delays, exchange, gate, sweep, clock, sinks, ingresses, checkpointer
+    )
+    worker = Worker(parts, key_group_count=key_groups, stop_timeout_s=settings.stop_timeout_s)
+    return worker, heads
+
+
+def _make_load(settings: Settings) -> Load:
+    return Load(
+        Limits(
+            waiting_bytes_max=settings.waiting_max_bytes,
+            spilled_bytes_max=settings.spilled_max_bytes,
+            unsaved_bytes_max=settings.unsaved_max_bytes,
+            egress_bytes_max=_EGRESS_BYTES_MAX,
+            busy_max=settings.async_max_per_task or 0,
+        )
+    )
+
+
+def _lane_maker(
+    application: Application,
+    applier: Applier,
+    states: States,
+    spills: Spills,
+    load: Load,
+    clock: MachineClock,
+) -> Callable[[Function], Lane]:
+    def make_lane(function: Function) -> Lane:
+        client, pool_size = make_client(function.endpoint, function.url, application.tasks)
+        return Lane(
+            function,
+            client,
+            decode_reply,
+            applier,
+            states,
+            spills,
+            load,
+            clock,
+            batch_bytes_max=application.settings.batch_max_bytes,
+            suspects_max=max(1, pool_size // _SUSPECTS_SHARE),
+        )
+
+    return make_lane
+
+
+def _tie(
+    application: Application,
+    checkpointer: Checkpointer,
+    exchange: Exchange,
+    states: States,
+    objects: ObjectFolder,
+    sinks: dict[str, EgressSink],
+) -> None:
+    """Tell those who were built first of those who were built last."""
+
+    def rebuild() -> RocksDbStore:
+        states.store.close()
+        checkpointer.store_replaced()
+        return _open_store(application, checkpointer.last_complete, objects)[0]
+
+    states.rebuild = rebuild
+    checkpointer.on_relief = exchange.wake_all
+    checkpointer.touch_busy = exchange.touch_busy
+    for sink in sinks.values():
+        if isinstance(sink, PlaygroundEgress):
+            sink.settled = checkpointer.settled

@@ -1,0 +1,138 @@
+"""Clients, ingresses and egresses, as a module's specs ask for them."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from typing import assert_never
+
+from statefun_runtime.adapters.http_client import HttpClient
+from statefun_runtime.adapters.ingress_log import IngressLog
+from statefun_runtime.adapters.playground_egress import PlaygroundEgress
+from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
+from statefun_runtime.adapters.state_folder import StateFolder
+from statefun_runtime.adapters.tls import client_context
+from statefun_runtime.config.settings import Settings
+from statefun_runtime.core.commits import History
+from statefun_runtime.core.specs import (
+    AsyncTransport,
+    DeliverySemantic,
+    EgressSpec,
+    EndpointSpec,
+    IngressSpec,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    ModuleSpec,
+    OkHttpTransport,
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
+)
+from statefun_runtime.engine.recovery import StartingPoint
+from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.rows import Rows
+
+_OKHTTP_POOL = 1024
+_OKHTTP_TTL_S = 60.0
+_OKHTTP_REPLY_BYTES_MAX = 32 * 1024 * 1024
+_INGRESS_BODY_BYTES_MAX = 16 * 1024 * 1024
+_OWNER = "standalone"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What everything is built from; `tasks` is the parent of all tasks."""
+
+    settings: Settings
+    module: ModuleSpec
+    folder: StateFolder
+    tasks: asyncio.TaskGroup
+    start: StartingPoint
+    history: History
+
+
+def make_client(
+    endpoint: EndpointSpec, url: str, tasks: asyncio.TaskGroup
+) -> tuple[HttpClient, int]:
+    """Return the client for one function type, and how many connections it may have."""
+    transport = endpoint.transport
+    tls: ssl.SSLContext | None = None
+    if url.startswith("https:"):
+        tls = client_context(transport.tls if isinstance(transport, AsyncTransport) else None)
+    match transport:
+        case AsyncTransport():
+            client = HttpClient(
+                url,
+                tasks.create_task,
+                connect_s=transport.connect_s,
+                pool_size=transport.pool_size,
+                pool_ttl_s=transport.pool_ttl_s,
+                payload_bytes_max=transport.payload_max_bytes,
+                tls=tls,
+            )
+            return client, transport.pool_size
+        case OkHttpTransport():
+            client = HttpClient(
+                url,
+                tasks.create_task,
+                connect_s=transport.connect_s,
+                pool_size=_OKHTTP_POOL,
+                pool_ttl_s=_OKHTTP_TTL_S,
+                payload_bytes_max=_OKHTTP_REPLY_BYTES_MAX,
+                tls=tls,
+            )
+            return client, _OKHTTP_POOL
+        case _:
+            assert_never(transport)
+
+
+def make_ingress(spec: IngressSpec, router: Router, application: Application) -> IngressSource:
+    """Return an ingress that begins where the checkpoint says."""
+    manifest = application.start.manifest
+    restored = manifest.positions.get(str(spec.id), {}) if manifest else {}
+    match spec:
+        case PlaygroundIngressSpec():
+            name = f"{spec.id.namespace}.{spec.id.name}"
+            return PlaygroundIngress(
+                spec,
+                router,
+                IngressLog(application.folder.folder / "ingress" / name),
+                asyncio.to_thread,
+                # The log of another application is in another folder.
+                restored if application.start.is_ours else {},
+                host=application.settings.host,
+                body_bytes_max=_INGRESS_BODY_BYTES_MAX,
+                checkpoints_kept=application.settings.checkpoints_kept,
+            )
+        case KafkaIngressSpec():
+            # The Kafka client takes long to import, and many applications need none.
+            from statefun_runtime.adapters.kafka_ingress import KafkaIngress
+
+            return KafkaIngress(spec, router, restored)
+        case _:
+            assert_never(spec)
+
+
+def make_egress(spec: EgressSpec, rows: Rows, application: Application) -> EgressSink:
+    """Return an egress; `rows` is where it may keep records."""
+    match spec:
+        case PlaygroundEgressSpec():
+            started = application.start.started
+            return PlaygroundEgress(
+                spec,
+                rows,
+                host=application.settings.host,
+                origin=f"{started.application[:8]}-{started.lineage[:8]}",
+                complete_epoch=started.from_epoch,
+            )
+        case KafkaEgressSpec():
+            if spec.delivery is DeliverySemantic.EXACTLY_ONCE:
+                from statefun_runtime.adapters.kafka_publisher import KafkaPublisher
+
+                return KafkaPublisher(
+                    spec, application.start.started, application.history, owner=_OWNER
+                )
+            from statefun_runtime.adapters.kafka_egress import KafkaEgress
+
+            return KafkaEgress(spec)
+        case _:
+            assert_never(spec)

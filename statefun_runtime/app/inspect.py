@@ -1,0 +1,158 @@
+"""What is in a state folder, for `statefun-worker checkpoints`: read only, also while a worker runs."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.object_folder import ObjectFolder
+from statefun_runtime.adapters.rocksdb_state import RocksDbStore
+from statefun_runtime.core.checkpoint import Manifest
+from statefun_runtime.core.commits import Completed, History
+from statefun_runtime.core.rows import (
+    CHUNK,
+    STATE,
+    TIMER,
+    parse_address_key,
+    parse_chunk_key,
+)
+from statefun_runtime.engine.recovery import Heads, apply_deltas, place_base, read_manifest
+from statefun_runtime.errors import ConfigError, CorruptionError
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A complete checkpoint and whether its manifest can be read."""
+
+    entry: Completed
+    manifest: Manifest | None
+    is_current_lineage: bool
+
+
+class StateFolderView:
+    """The commit log and objects of a state folder; raises ConfigError if there is none."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "log").is_dir():
+            raise ConfigError(
+                f"{folder} is not a worker's state folder: it has no commit log",
+                code="SF1051",
+                hint="name the folder that the worker was started with: --state-dir DIR",
+            )
+        self._history = History(tuple(CommitLogFolder(folder / "log").read()))
+        self.objects = ObjectFolder(folder / "objects", sweep=False)
+
+    def found(self) -> list[Found]:
+        """Return the complete checkpoints whose objects are kept, oldest first."""
+        there = self.objects.ids()
+        current = self._history.completed
+        entries = [
+            e for e in self._history.entries if isinstance(e, Completed) and e.manifest in there
+        ]
+        return [Found(entry, self._manifest(entry), entry in current) for entry in entries]
+
+    def one(self, epoch: int | None) -> Manifest:
+        """Return the manifest of an epoch, or of the last; raise ConfigError or CorruptionError."""
+        found = [one for one in self.found() if epoch is None or one.entry.epoch == epoch]
+        if not found:
+            which = "complete checkpoint" if epoch is None else f"complete checkpoint {epoch}"
+            raise ConfigError(f"there is no {which} in this folder", code="SF1052")
+        return read_manifest(self.objects, found[-1].entry.manifest)
+
+    def _manifest(self, entry: Completed) -> Manifest | None:
+        try:
+            return read_manifest(self.objects, entry.manifest)
+        except CorruptionError:
+            return None
+
+
+def list_lines(view: StateFolderView) -> Iterator[str]:
+    """Yield a table of the checkpoints that are kept."""
+    yield f"{'epoch':>8}  {'time':19}  {'size':>10}  {'deltas':>6}  {'unpublished':>11}  note"
+    for one in view.found():
+        manifest = one.manifest
+        note = "" if one.is_current_lineage else "of an older lineage"
+        if manifest is None:
+            yield f"{one.entry.epoch:8}  damaged: see `statefun-worker checkpoints verify`"
+            continue
+        size = sum(stored.size_bytes for stored in manifest.objects())
+        unpublished = sum(outbox.count for outbox in manifest.outboxes)
+        yield (
+            f"{manifest.epoch:8}  {_time(manifest)}  {_size(size):>10}  {len(manifest.deltas):6}"
+            f"  {unpublished:11}  {note}".rstrip()
+        )
+
+
+def show_lines(view: StateFolderView, manifest: Manifest) -> Iterator[str]:
+    """Yield what is in a checkpoint: positions, keys per function type, backlogs, unpublished records."""
+    yield f"checkpoint   {manifest.epoch} of {_time(manifest)}"
+    yield f"application  {manifest.application}, lineage {manifest.lineage}, incarnation {manifest.incarnation}"
+    base = sum(file.object.size_bytes for file in manifest.base.files) if manifest.base else 0
+    deltas = sum(delta.object.size_bytes for delta in manifest.deltas)
+    yield f"size         base {_size(base)}, {len(manifest.deltas)} deltas {_size(deltas)}"
+    for ingress, positions in sorted(manifest.positions.items()):
+        for split, position in sorted(positions.items()):
+            yield f"position     {ingress}  {split}  {position}"
+    for outbox in manifest.outboxes:
+        kind = "outbox of this epoch" if outbox.is_transactional else "not acknowledged"
+        yield f"egress       {outbox.egress}  {outbox.count} records, {kind}"
+    with TemporaryDirectory(prefix="statefun-show-") as folder:
+        live = Path(folder) / "live"
+        place_base(manifest, view.objects, live)
+        store = RocksDbStore(live)
+        try:
+            heads = apply_deltas(manifest, view.objects, store)
+            yield from _content_lines(store, heads)
+        finally:
+            store.close()
+
+
+def _content_lines(store: RocksDbStore, heads: Heads) -> Iterator[str]:
+    keys: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
+    for key, row in heads.items():
+        waiting[str(parse_address_key(key).type)] += len(row)
+    delayed = 0
+    for key, row in store.scan(b""):
+        kind = key[2:3]
+        if kind == STATE:
+            keys[str(parse_address_key(key).type)] += 1
+        elif kind == CHUNK:
+            waiting[str(parse_chunk_key(key)[0].type)] += len(row)
+        elif kind == TIMER:
+            delayed += 1
+    for function_type, count in sorted(keys.items()):
+        yield f"state        {function_type}  {count} ids with state"
+    for function_type, size in sorted(waiting.items()):
+        yield f"backlog      {function_type}  {_size(size)} waiting"
+    yield f"delayed      {delayed} messages"
+
+
+def verify_lines(view: StateFolderView) -> Iterator[tuple[bool, str]]:
+    """Yield, per kept checkpoint, whether every object is there and is what was written."""
+    for one in view.found():
+        problems = []
+        try:
+            manifest = read_manifest(view.objects, one.entry.manifest)
+            for stored in manifest.objects():
+                view.objects.get(stored.id)
+        except CorruptionError as error:
+            problems.append(error.message)
+        verdict = problems[0] if problems else "good"
+        yield not problems, f"checkpoint {one.entry.epoch}: {verdict}"
+
+
+def _time(manifest: Manifest) -> str:
+    return datetime.fromtimestamp(manifest.created_ms / 1000).isoformat(" ", "seconds")
+
+
+def _size(size_bytes: int) -> str:
+    size, unit = float(size_bytes), "B"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

@@ -1,0 +1,262 @@
+"""One life of a worker process: loop, signals, recovery, run, stop."""
+
+import asyncio
+import gc
+import logging
+import secrets
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from statefun_runtime.adapters.admin import AdminSocket, admin_socket
+from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.object_folder import ObjectFolder
+from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
+from statefun_runtime.adapters.savepoint_folder import take_in_savepoint, write_savepoint
+from statefun_runtime.adapters.state_folder import StateFolder
+from statefun_runtime.adapters.telemetry import MetricsPort
+from statefun_runtime.app.banner import announce
+from statefun_runtime.app.build import build_worker
+from statefun_runtime.app.connectors import Application
+from statefun_runtime.config.settings import Settings
+from statefun_runtime.core.checkpoint import ObjectId, Outbox
+from statefun_runtime.core.commits import Completed, History
+from statefun_runtime.core.specs import ModuleSpec
+from statefun_runtime.engine.recovery import Names, StartingPoint, choose_start, pending_outboxes
+from statefun_runtime.engine.samples import engine_samples
+from statefun_runtime.engine.worker import Worker
+from statefun_runtime.errors import ConfigError, StatefunError
+
+log = logging.getLogger("statefun.worker")
+
+_FAR_AHEAD_S = 3600.0
+_GC_THRESHOLDS = (50_000, 20, 50)
+
+Outboxes = list[tuple[Outbox, list[bytes]]]
+
+
+def run_application(settings: Settings, module: ModuleSpec) -> None:
+    """Run a worker until it is told to stop; raise StatefunError if it cannot run, or not go on."""
+    if not __debug__:
+        raise ConfigError(
+            "the worker does not run under python -O: its assertions guard your data", code="SF1044"
+        )
+    folder = StateFolder(settings.state_dir)
+    try:
+        gc.set_threshold(*_GC_THRESHOLDS)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_run(settings, module, folder))
+    finally:
+        folder.close()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _run(settings: Settings, module: ModuleSpec, folder: StateFolder) -> None:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            _crash_on_bugs(tasks)
+            await _live(settings, module, folder, tasks, stop)
+    except* StatefunError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    """The first signal asks for a clean stop, the second ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def stopped(number: int) -> None:
+        if stop.is_set():
+            log.error("stopped at once; the next start goes on from the last clean stop")
+            logging.shutdown()
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        log.info("stopping; once more to stop at once")
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped, number)
+
+
+def _crash_on_bugs(tasks: asyncio.TaskGroup) -> None:
+    """An exception in a callback is a bug of ours: the worker ends rather than go on half."""
+
+    async def crash(error: BaseException) -> None:
+        raise error
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if (isinstance(error, Exception) and "handle" in context) or isinstance(
+            error, AssertionError
+        ):
+            tasks.create_task(crash(error))
+        elif "never retrieved" in context["message"]:
+            # All our tasks have a parent: a library gave this one up, and what it was for has failed already.
+            log.debug("a task that nobody waits for failed: %r", error)
+        else:
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(handle)
+
+
+async def _live(
+    settings: Settings,
+    module: ModuleSpec,
+    folder: StateFolder,
+    tasks: asyncio.TaskGroup,
+    stop: asyncio.Event,
+) -> None:
+    objects = ObjectFolder(folder.folder / "objects")
+    commit_log = CommitLogFolder(folder.folder / "log")
+    history = History(tuple(commit_log.read()))
+    names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()))
+    origin = _origin(settings, history, objects)
+    start = choose_start(
+        history, objects, names, key_group_count=settings.key_group_count, origin=origin
+    )
+    outboxes = _outboxes(start, objects, settings, module)
+    commit_log.append(start.started)
+    history = History((*history.entries, start.started))
+    _tell_where_it_begins(start, history)
+    application = Application(settings, module, folder, tasks, start, history)
+    worker, heads = build_worker(application, objects, commit_log)
+    metrics, admin = await _listen(application, worker, objects.folder)
+    worker.restore(heads, outboxes)
+    gc.collect()
+    gc.freeze()
+    serving = tasks.create_task(admin.run())
+    try:
+        await worker.run(tasks, stop, lambda: announce(application, metrics))
+        await worker.close()
+    finally:
+        serving.cancel()
+        worker.parts.states.store.close()
+        await admin.close()
+        if metrics is not None:
+            await metrics.close()
+    last = worker.parts.checkpointer.last_complete
+    log.info("stopped; the next start goes on from checkpoint %d", last.epoch if last else 0)
+
+
+def _origin(settings: Settings, history: History, objects: ObjectFolder) -> ObjectId | None:
+    """Return the manifest that a flag names: of a savepoint, or of an older checkpoint."""
+    if settings.from_savepoint is not None:
+        return take_in_savepoint(settings.from_savepoint, objects)
+    if settings.from_checkpoint is None:
+        return None
+    for entry in history.entries:
+        if isinstance(entry, Completed) and entry.epoch == settings.from_checkpoint:
+            return entry.manifest
+    raise ConfigError(
+        f"there is no complete checkpoint {settings.from_checkpoint} in {settings.state_dir}",
+        code="SF1049",
+        hint="`statefun-worker checkpoints list` shows which there are",
+    )
+
+
+def _outboxes(
+    start: StartingPoint, objects: ObjectFolder, settings: Settings, module: ModuleSpec
+) -> Outboxes:
+    """Return the egress records that may not have left, and have a home."""
+    outboxes = pending_outboxes(start.manifest, start.kept, objects)
+    if outboxes and not start.is_ours:
+        if settings.savepoint_outbox is None:
+            raise ConfigError(
+                f"the savepoint holds {len(outboxes)} outboxes which its own application may have published",
+                code="SF1050",
+                hint="say --savepoint-outbox drop, or --savepoint-outbox publish to send them once more",
+            )
+        if settings.savepoint_outbox == "drop":
+            return []
+    known = {str(spec.id) for spec in module.egresses}
+    for outbox, _ in outboxes:
+        if outbox.egress not in known:
+            raise ConfigError(
+                f"egress '{outbox.egress}' is not in the module any more, but has records that have not left",
+                code="SF1047",
+                hint="put it back until they have left",
+            )
+    return outboxes
+
+
+def _tell_where_it_begins(start: StartingPoint, history: History) -> None:
+    manifest, started = start.manifest, start.started
+    if manifest is None:
+        if started.incarnation > 1:
+            log.info(
+                "begins anew, incarnation %d: no checkpoint was completed before",
+                started.incarnation,
+            )
+        return
+    when = datetime.fromtimestamp(manifest.created_ms / 1000).isoformat(" ", "seconds")
+    log.info(
+        "continues from checkpoint %d of %s, incarnation %d",
+        manifest.epoch,
+        when,
+        started.incarnation,
+    )
+    ahead_s = time.time() - manifest.created_ms / 1000
+    if ahead_s > _FAR_AHEAD_S:
+        log.info(
+            "%.1f hours have passed since that checkpoint: what became due or expired meanwhile takes effect now",
+            ahead_s / 3600,
+        )
+    if history.last_epoch > manifest.epoch and manifest.lineage != started.lineage:
+        log.warning(
+            "a new lineage begins: what was published after checkpoint %d may be published again",
+            manifest.epoch,
+        )
+
+
+async def _listen(
+    application: Application, worker: Worker, objects: Path
+) -> tuple[MetricsPort | None, AdminSocket]:
+    settings = application.settings
+    for sink in worker.parts.egresses.values():
+        await sink.start()
+    for ingress in worker.parts.ingresses.values():
+        # A port that cannot be had must be known before anything runs.
+        if isinstance(ingress, PlaygroundIngress):
+            await ingress.listen()
+
+    async def savepoint(arguments: dict[str, str]) -> dict[str, Any]:
+        chain = await worker.parts.checkpointer.savepoint()
+        folder = Path(
+            arguments.get("folder") or _savepoint_folder(application, chain[-1].manifest.epoch)
+        )
+        await asyncio.to_thread(write_savepoint, folder, chain, objects)
+        return {"folder": str(folder.absolute()), "epoch": chain[-1].manifest.epoch}
+
+    admin = AdminSocket(admin_socket(settings.state_dir), {"savepoint": savepoint})
+    await admin.start()
+    if settings.metrics_port is None:
+        return None, admin
+    metrics = MetricsPort(
+        lambda: engine_samples(worker.parts),
+        lambda: worker.is_ready,
+        host=settings.host,
+        port=settings.metrics_port,
+    )
+    await metrics.start()
+    return metrics, admin
+
+
+def _savepoint_folder(application: Application, epoch: int) -> Path:
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return application.settings.state_dir / "savepoints" / f"{stamp}-epoch-{epoch}"

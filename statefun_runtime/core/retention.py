@@ -1,0 +1,95 @@
+"""Which checkpoints and objects are still needed.
+
+Kept are the newest complete checkpoints, savepoints, and of every manifest that a kept one may have to look back to
+for unpublished records, the manifest and its outboxes. Everything else is collected, between checkpoints only.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from statefun_runtime.core.checkpoint import Base, Manifest, ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A complete checkpoint: its manifest's object, and what that says."""
+
+    id: ObjectId
+    manifest: Manifest
+
+    def is_pending(self, confirmed: dict[str, int]) -> bool:
+        """Return whether it has an outbox that is not confirmed published; an unknown egress confirms nothing."""
+        return any(
+            outbox.is_transactional and outbox.epoch > confirmed.get(outbox.egress, 0)
+            for outbox in self.manifest.outboxes
+        )
+
+
+class Retention:
+    """The complete checkpoints that are kept, oldest first."""
+
+    def __init__(self, kept_max: int, kept: Iterable[Kept], ids: set[ObjectId]) -> None:
+        assert kept_max > 0
+        self._kept_max = kept_max
+        self._kept = list(kept)
+        self._ids = ids
+
+    def added(self, kept: Kept) -> None:
+        """One more checkpoint is complete."""
+        self._kept.append(kept)
+        self._ids.add(kept.id)
+        self._ids.update(stored.id for stored in kept.manifest.objects())
+
+    def newest_pending(self, confirmed: dict[str, int]) -> ObjectId | None:
+        """Return the newest manifest that may have unpublished records."""
+        for kept in reversed(self._kept):
+            if kept.is_pending(confirmed):
+                return kept.id
+        return None
+
+    def chain(self) -> list[Kept]:
+        """Return the newest checkpoint, after the manifests it looks back to, oldest first."""
+        by_id = {kept.id: kept for kept in self._kept}
+        chain = [self._kept[-1]]
+        while (parent := chain[0].manifest.pending_parent) is not None:
+            chain.insert(0, by_id[parent])
+        return chain
+
+    @property
+    def oldest_epoch(self) -> int:
+        """The oldest epoch whose checkpoint is kept whole."""
+        whole = self._kept[-self._kept_max :]
+        return whole[0].manifest.epoch if whole else 0
+
+    def collect(self, confirmed: dict[str, int], bases: Iterable[Base]) -> set[ObjectId]:
+        """Forget what is not needed any more; return the objects that are to be deleted.
+
+        `bases` are those that may be in no manifest yet.
+        """
+        whole = self._kept[-self._kept_max :]
+        chained = self._chained(whole)
+        self._kept = [
+            kept
+            for kept in self._kept
+            if kept in whole or kept.id in chained or kept.is_pending(confirmed)
+        ]
+        needed: set[ObjectId] = {file.object.id for base in bases for file in base.files}
+        for kept in self._kept:
+            needed.add(kept.id)
+            needed.update(outbox.object.id for outbox in kept.manifest.outboxes)
+            if kept in whole:
+                needed.update(stored.id for stored in kept.manifest.objects())
+        unneeded = self._ids - needed
+        self._ids &= needed
+        return unneeded
+
+    def _chained(self, whole: list[Kept]) -> set[ObjectId]:
+        """Return the manifests that kept ones look back to, over any number of steps."""
+        parents = {kept.id: kept.manifest.pending_parent for kept in self._kept}
+        chained: set[ObjectId] = set()
+        for kept in whole:
+            parent = kept.manifest.pending_parent
+            while parent is not None and parent not in chained:
+                chained.add(parent)
+                parent = parents.get(parent)
+        return chained
