@@ -30,6 +30,7 @@ from statefun_runtime.ports.function_client import FunctionClient
 
 _INTRODUCTIONS_MAX = 8
 _SLOW_S = 1.0
+_PROBE_PATIENCE_S = 1.0
 
 
 class ReplyApplier(Protocol):
@@ -112,14 +113,23 @@ class Lane:
             self._send(backlog)
 
     def _send_probe(self, state: CircuitState) -> None:
-        probe = self._probe
-        if state is CircuitState.OPEN or (probe is not None and probe.phase == Phase.IN_FLIGHT):
+        if state is CircuitState.OPEN or self._is_probing():
             return
         # Addresses that never failed first: if the endpoint is well, they show it.
         queue = self.function.ready or self._suspects
         if queue and self._client.can_send(1):
             self._probe = queue.popleft()
             self._send(self._probe)
+            self._loop.call_later(_PROBE_PATIENCE_S, self.pump)
+
+    def _is_probing(self) -> bool:
+        """Whether a probe is out that may still be answered soon; one that hangs does not keep others back."""
+        probe = self._probe
+        return (
+            probe is not None
+            and probe.phase == Phase.IN_FLIGHT
+            and self._loop.time() - probe.started_s < _PROBE_PATIENCE_S
+        )
 
     def _send(self, backlog: Backlog) -> None:
         function, now_s = self.function, self._loop.time()
