@@ -30,7 +30,7 @@ from statefun_runtime.ports.function_client import FunctionClient
 
 _INTRODUCTIONS_MAX = 8
 _SLOW_S = 1.0
-_PROBE_PATIENCE_S = 1.0
+_PROBE_PATIENCE_S = 0.5
 
 
 class ReplyApplier(Protocol):
@@ -71,7 +71,9 @@ class Lane:
         self._suspects: deque[Backlog] = deque()
         self._suspects_max = suspects_max
         self._suspects_out = 0
-        self._probe: Backlog | None = None
+        self._probes: list[Backlog] = []
+        self._probes_max = 1
+        self._patience: asyncio.TimerHandle | None = None
         self._is_introduced = False
         self._is_stopped = False
         self.setbacks = Setbacks(function, self._loop.time, self._resumed, self.pump)
@@ -95,7 +97,7 @@ class Lane:
         if not circuit.is_closed:
             self._send_probe(circuit.state)
             return
-        self._probe = None
+        self._probes_max = 1
         client, ready = self._client, self.function.ready
         while self._suspects and self._suspects_out < self._suspects_max:
             if not client.can_send(len(self._suspects)):
@@ -113,23 +115,26 @@ class Lane:
             self._send(backlog)
 
     def _send_probe(self, state: CircuitState) -> None:
-        if state is CircuitState.OPEN or self._is_probing():
+        """Send a probe, or a few: with each that hangs, twice as many may go out, so that hanging ones end up few."""
+        if state is CircuitState.OPEN:
             return
-        # Addresses that never failed first: if the endpoint is well, they show it.
-        queue = self.function.ready or self._suspects
-        if queue and self._client.can_send(1):
-            self._probe = queue.popleft()
-            self._send(self._probe)
-            self._loop.call_later(_PROBE_PATIENCE_S, self.pump)
+        self._probes = [probe for probe in self._probes if probe.phase == Phase.IN_FLIGHT]
+        while len(self._probes) < self._probes_max:
+            # Addresses that never failed first: if the endpoint is well, they show it.
+            queue = self.function.ready or self._suspects
+            if not queue or not self._client.can_send(1):
+                break
+            probe = queue.popleft()
+            self._probes.append(probe)
+            self._send(probe)
+        if self._probes and self._patience is None:
+            self._patience = self._loop.call_later(_PROBE_PATIENCE_S, self._lose_patience)
 
-    def _is_probing(self) -> bool:
-        """Whether a probe is out that may still be answered soon; one that hangs does not keep others back."""
-        probe = self._probe
-        return (
-            probe is not None
-            and probe.phase == Phase.IN_FLIGHT
-            and self._loop.time() - probe.started_s < _PROBE_PATIENCE_S
-        )
+    def _lose_patience(self) -> None:
+        self._patience = None
+        if any(probe.phase == Phase.IN_FLIGHT for probe in self._probes):
+            self._probes_max = min(2 * self._probes_max, self._suspects_max)
+        self.pump()
 
     def _send(self, backlog: Backlog) -> None:
         function, now_s = self.function, self._loop.time()
