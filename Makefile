@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo demo-kafka test check format bench clean
+.PHONY: help setup demo demo-kafka test check format bench chaos clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ format: setup ## format the code
 
 bench: setup ## measure CPU per message, Kafka to Kafka (needs Java and Maven, and a C compiler)
 	@$(BIN)/python -m tests.bench.bench
+
+chaos: setup ## the long tests with kill -9, frozen processes and brokers that go away (about ten minutes)
+	@STATEFUN_CHAOS=full $(BIN)/python -m pytest tests/chaos
 
 clean: ## remove what was installed and built here
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -32,7 +32,8 @@ from statefun_runtime.ports.egress import EgressSink
 
 log = logging.getLogger("statefun.checkpoints")
 
-_SLICE_ROWS = 500
+# A turn of a busy loop takes tens of milliseconds: smaller slices would make a checkpoint wait for many of them.
+_SLICE_ROWS = 4000
 _DELTAS_MAX = 256
 _DELTA_BYTES_MIN = 64 * 1024 * 1024
 

@@ -20,7 +20,7 @@ from statefun_runtime.ports.state_store import StateStore
 
 log = logging.getLogger("statefun.state")
 
-_SLICE_ROWS = 500
+_SLICE_ROWS = 2000
 _SWEEP_ADDRESSES = 4096
 
 Heads = list[tuple[Backlog, tuple[list[bytes], list[bytes], int] | None]]

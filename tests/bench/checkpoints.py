@@ -109,7 +109,7 @@ def _restart(bench: Bench, worker: Worker) -> None:
     worker.start(is_ready_awaited=False)
     wait_until(lambda: bench.out_count() > before, "new output", timeout_s=120)
     _tell("kill -9, restart", {"first_output_s": round(time.perf_counter() - begin_s, 2)})
-    bench.resynchronise()
+    bench.run([], timeout_s=60)
 
 
 def _waiting(bench: Bench, worker: Worker, functions: int, count: int) -> None:

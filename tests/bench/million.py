@@ -46,14 +46,8 @@ class Bench:
     def run(self, keys: Iterable[int], *, timeout_s: float) -> dict[str, float]:
         """Send a message to each key and wait until all results are out; return time and memory."""
         begin_s = time.perf_counter()
-        peak_mb = 0.0
-        for key in keys:
-            self._produce(b"%08d" % key)
-            self._sent += 1
-            if not self._sent & 8191:
-                peak_mb = max(peak_mb, self.rss_mb())
-        assert not self._producer.flush(120)
-        while (out := sum(self._broker.end_offsets(self._out).values())) < self._sent:
+        peak_mb = self.send(keys)
+        while (out := self.out_count()) < self._sent:
             assert time.perf_counter() - begin_s < timeout_s, f"{out} of {self._sent} came out"
             peak_mb = max(peak_mb, self.rss_mb())
             time.sleep(_SAMPLE_S)
@@ -61,6 +55,21 @@ class Bench:
         seconds = time.perf_counter() - begin_s
         rss_mb = self.rss_mb()
         return {"seconds": round(seconds, 1), "rss_mb": rss_mb, "peak_mb": max(peak_mb, rss_mb)}
+
+    def send(self, keys: Iterable[int]) -> float:
+        """Send a message to each key; return the most memory seen meanwhile."""
+        peak_mb = 0.0
+        for key in keys:
+            self._produce(b"%08d" % key)
+            self._sent += 1
+            if not self._sent & 8191:
+                peak_mb = max(peak_mb, self.rss_mb())
+        assert not self._producer.flush(120)
+        return peak_mb
+
+    def out_count(self) -> int:
+        """Return how many results have come out."""
+        return sum(self._broker.end_offsets(self._out).values())
 
     def idle(self, seconds: float) -> dict[str, float]:
         meter = Meter({"worker": self._worker.pid})
