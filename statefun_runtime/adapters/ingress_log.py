@@ -43,6 +43,19 @@ class IngressLog:
         folder.mkdir(parents=True, exist_ok=True)
         paths = sorted(folder.glob("*.log"))
         self._segments = [_measure(path, is_last=path == paths[-1]) for path in paths]
+        if self._segments:
+            self._settle(self._segments[-1])
+
+    def _settle(self, segment: _Segment) -> None:
+        """What an earlier life wrote and did not sync is synced before it is read; the rest of a cut write goes."""
+        try:
+            with segment.path.open("r+b") as file:
+                file.truncate(segment.size_bytes)
+                file.flush()
+                os.fdatasync(file.fileno())
+            sync_folder(self._folder)
+        except OSError as error:
+            raise _unavailable(segment.path, error) from error
 
     @property
     def begin(self) -> int:
@@ -68,9 +81,7 @@ class IngressLog:
                 file.flush()
                 os.fdatasync(file.fileno())
         except OSError as error:
-            raise UnavailableError(
-                f"{segment.path} cannot be written: {error.strerror or error}", code="SF3012"
-            ) from error
+            raise _unavailable(segment.path, error) from error
         segment.count += len(records)
         segment.size_bytes += len(data)
 
@@ -108,6 +119,10 @@ class IngressLog:
                 ) from error
             self._segments.append(_Segment(path, first, 0, 0))
         return self._segments[-1]
+
+
+def _unavailable(path: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(f"{path} cannot be written: {error.strerror or error}", code="SF3012")
 
 
 def _measure(path: Path, *, is_last: bool) -> _Segment:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidTopicError,
     KafkaError,
@@ -22,6 +21,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
+from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
 from statefun_runtime.adapters.kafka_partitioner import Partitioner
 from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import (
@@ -53,8 +53,9 @@ class _Queue:
 class KafkaEgress:
     """An EgressSink with semantic `none` or `at-least-once`."""
 
-    def __init__(self, spec: KafkaEgressSpec) -> None:
+    def __init__(self, spec: KafkaEgressSpec, *, clients: KafkaClients = AIOKAFKA) -> None:
         self._spec = spec
+        self._clients = clients
         self._arguments = producer_arguments(spec)
         self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
         self._producer: Any = None
@@ -126,7 +127,7 @@ class KafkaEgress:
     async def _connect(self) -> Any:
         is_said = False
         while True:
-            producer = AIOKafkaProducer(**self._arguments)
+            producer = self._clients.make_producer(**self._arguments)
             try:
                 await producer.start()
             except (KafkaError, OSError) as error:

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     KafkaError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
 )
 
+from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
 from statefun_runtime.adapters.kafka_properties import consumer_arguments
 from statefun_runtime.adapters.kafka_start import PositionVanished, resolve_start, split_name
 from statefun_runtime.core.function import Function
@@ -48,8 +49,16 @@ class _Route:
 class KafkaIngress:
     """An IngressSource whose splits are topic partitions."""
 
-    def __init__(self, spec: KafkaIngressSpec, router: Router, restored: dict[str, int]) -> None:
+    def __init__(
+        self,
+        spec: KafkaIngressSpec,
+        router: Router,
+        restored: dict[str, int],
+        *,
+        clients: KafkaClients = AIOKAFKA,
+    ) -> None:
         self._spec = spec
+        self._clients = clients
         self._router = router
         self._restored = restored
         self._routes = {route.topic: self._route(route) for route in spec.routes}
@@ -89,7 +98,7 @@ class KafkaIngress:
                 await asyncio.sleep(_RETRY_S)
 
     async def _connect(self) -> None:
-        self._consumer = AIOKafkaConsumer(**consumer_arguments(self._spec))
+        self._consumer = self._clients.make_consumer(**consumer_arguments(self._spec))
         await self._consumer.start()
         topic_partitions = await self._topic_partitions()
         positions = await resolve_start(

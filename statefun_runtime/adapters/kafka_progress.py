@@ -10,10 +10,11 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import TopicPartition
+from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from statefun_runtime.adapters.kafka_clients import KafkaClients
 from statefun_runtime.adapters.kafka_properties import Arguments
 from statefun_runtime.core.commits import Claim, Marker
 from statefun_runtime.errors import CorruptionError, UnavailableError
@@ -54,10 +55,12 @@ def decode(key: bytes, value: bytes) -> Claim | Marker:
         ) from error
 
 
-async def make_topic(topic: str, producer_arguments: Arguments, *, must_exist: bool) -> None:
+async def make_topic(
+    clients: KafkaClients, topic: str, producer_arguments: Arguments, *, must_exist: bool
+) -> None:
     """Make the progress topic if it is not there; raise CorruptionError if it has vanished."""
     arguments = {k: v for k, v in producer_arguments.items() if k in _ADMIN_ARGUMENTS}
-    admin = AIOKafkaAdminClient(**arguments)
+    admin = clients.make_admin(**arguments)
     try:
         await admin.start()
         if topic in await admin.list_topics():
@@ -87,10 +90,12 @@ async def make_topic(topic: str, producer_arguments: Arguments, *, must_exist: b
         await admin.close()
 
 
-async def read_until(topic: str, own: Claim, producer_arguments: Arguments) -> list[Claim | Marker]:
+async def read_until(
+    clients: KafkaClients, topic: str, own: Claim, producer_arguments: Arguments
+) -> list[Claim | Marker]:
     """Read committed records of the progress topic until one's own newest claim has come back."""
     arguments = {k: v for k, v in producer_arguments.items() if k in _ADMIN_ARGUMENTS}
-    consumer = AIOKafkaConsumer(
+    consumer = clients.make_consumer(
         **arguments,
         isolation_level="read_committed",
         enable_auto_commit=False,

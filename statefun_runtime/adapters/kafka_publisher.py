@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidTopicError,
     KafkaError,
@@ -28,6 +27,7 @@ from aiokafka.errors import (
 )
 
 from statefun_runtime.adapters import kafka_progress
+from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
 from statefun_runtime.adapters.kafka_partitioner import Partitioner
 from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import (
@@ -88,10 +88,17 @@ class KafkaPublisher:
     """An EgressSink that publishes each epoch's outbox once; `owner` is who of the application's workers this is."""
 
     def __init__(
-        self, spec: KafkaEgressSpec, started: Started, history: History, *, owner: str
+        self,
+        spec: KafkaEgressSpec,
+        started: Started,
+        history: History,
+        *,
+        owner: str,
+        clients: KafkaClients = AIOKAFKA,
     ) -> None:
         name = f"{started.application}-{owner}-{spec.id.namespace}.{spec.id.name}"
         self._spec = spec
+        self._clients = clients
         self._started = started
         self._history = history
         self._attempts = 0
@@ -242,9 +249,12 @@ class KafkaPublisher:
     async def _recover(self) -> None:
         """Become the one publisher, and forget what is published already."""
         await kafka_progress.make_topic(
-            self._progress_topic, self._arguments, must_exist=bool(self._confirmed_epoch)
+            self._clients,
+            self._progress_topic,
+            self._arguments,
+            must_exist=bool(self._confirmed_epoch),
         )
-        producer = self._producer = AIOKafkaProducer(**self._arguments)
+        producer = self._producer = self._clients.make_producer(**self._arguments)
         await producer.start()
         await producer.begin_transaction()
         self._attempts += 1
@@ -252,7 +262,9 @@ class KafkaPublisher:
         key, value = kafka_progress.encode(own)
         await producer.send_and_wait(self._progress_topic, value, key, partition=0)
         await self._commit()
-        seen = await kafka_progress.read_until(self._progress_topic, own, self._arguments)
+        seen = await kafka_progress.read_until(
+            self._clients, self._progress_topic, own, self._arguments
+        )
         match decide_published(seen, self._history, own):
             case Superseded(claim):
                 raise FencedError(

@@ -127,6 +127,11 @@ class Checkpointer:
             self._wants_early.set()
             await asyncio.shield(self._finished)
 
+    async def idle(self) -> None:
+        """Return when no checkpoint is in progress: one that was cut must be complete or aborted before the next."""
+        while self._is_taking:
+            await asyncio.shield(self._finished)
+
     async def savepoint(self) -> list[Kept]:
         """Return a complete checkpoint of what is so now, as the last of the manifests it looks back to."""
         await self.settled()

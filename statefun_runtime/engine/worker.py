@@ -123,6 +123,7 @@ class Worker:
         self.is_ready = False
         await _end([*ingress_tasks, delays, sweep])
         await self._drain()
+        await parts.checkpointer.idle()
         await _end([checkpoints])
         await self._last_checkpoint()
         await _end(running)
