@@ -1,8 +1,6 @@
 """`io.statefun.kafka.v1/egress` with exactly-once: outbox and marker.
 
-    epoch runs ─▶ collected ─cut▶ awaiting its checkpoint ─complete▶ queued ─▶ begin · records · marker · commit
-                      ▲               │ failed
-                      └───────────────┘
+    complete epochs (core/outbox.py) ─▶ begin · records · marker · commit ─▶ forgotten
 
     recovery, and after any error of the producer: a new producer initialises the transactional id (that fences whoever
     had it and ends what was open), writes a claim, reads the progress topic until the claim has come back, and goes on
@@ -14,9 +12,7 @@ it takes to write its records; the outcome of a commit is never guessed, but rea
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.errors import (
@@ -46,6 +42,7 @@ from statefun_runtime.core.commits import (
     Superseded,
     decide_published,
 )
+from statefun_runtime.core.outbox import Outboxes
 from statefun_runtime.core.samples import Histogram, Kind, Sample
 from statefun_runtime.core.specs import KafkaEgressSpec
 from statefun_runtime.errors import FencedError, UnavailableError
@@ -57,27 +54,6 @@ _COMMIT_LIMIT_S = 60.0
 _TRANSACTION_TIMEOUT_MS_MAX = 60_000
 _CHUNK_BYTES = 8 * 1024 * 1024
 _RECORDS_MAX = 1_000_000
-
-
-@dataclass(slots=True)
-class _Batch:
-    """The outbox of an epoch, or what of it is not published yet; `done` counts what is."""
-
-    epoch: int
-    records: list[Record]
-    done: int = 0
-    refused: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Chunk:
-    """The records of one transaction; with them `count` records of the outbox of `epoch` are published."""
-
-    epoch: int = 0
-    count: int = 0
-    records: list[Record] = field(default_factory=list)
-    size_bytes: int = 0
-    newest: tuple[_Batch, int] | None = None
 
 
 class _Refused(Exception):
@@ -112,20 +88,15 @@ class KafkaPublisher:
         }
         self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
         self._partitioner = Partitioner()
-        self._collected: list[Record] = []
-        self._awaiting: list[_Batch] = []
-        self._queue: deque[_Batch] = deque()
+        self._outboxes: Outboxes[Record] = Outboxes(_size_of, records_max=_RECORDS_MAX)
         self._has_work = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._producer: Any = None
-        self._confirmed_epoch = 0
-        self._bytes = 0
         self._published = 0
         self._refused = 0
         self._recoveries = 0
         self._transaction_ms = Histogram()
-        self._records_max = _RECORDS_MAX
 
     async def start(self) -> None:
         """There is nothing to listen on; the broker is waited for in `run`."""
@@ -136,12 +107,11 @@ class KafkaPublisher:
 
     def emit(self, record: Record) -> None:
         """Put a record into the outbox of the epoch that runs."""
-        self._collected.append(record)
-        self._bytes += len(record[2])
+        self._outboxes.collect(record)
 
     def backlog_bytes(self) -> int:
-        """Return the size of the values that are not confirmed published."""
-        return self._bytes
+        """Return the size of what is not confirmed published."""
+        return self._outboxes.bytes
 
     @property
     def is_transactional(self) -> bool:
@@ -151,14 +121,11 @@ class KafkaPublisher:
     @property
     def is_changed(self) -> bool:
         """Whether the epoch that runs has records."""
-        return bool(self._collected)
+        return self._outboxes.has_collected
 
     def cut(self, epoch: int) -> Sequence[Record]:
         """Return the outbox of the epoch that ends."""
-        records, self._collected = self._collected, []
-        if records:
-            self._awaiting.append(_Batch(epoch, records))
-        return records
+        return self._outboxes.cut(epoch)
 
     def encode(self, records: Sequence[Record]) -> list[bytes]:
         """Return records as bytes."""
@@ -166,28 +133,26 @@ class KafkaPublisher:
 
     def completed(self, epoch: int) -> None:
         """The outboxes up to an epoch may be published."""
-        while self._awaiting and self._awaiting[0].epoch <= epoch:
-            self._enqueue(self._awaiting.pop(0))
+        self._outboxes.completed(epoch)
+        self._wake()
 
     def failed(self, epoch: int) -> None:
         """An epoch's records belong to the one that goes on now, in front of its own."""
-        if self._awaiting and self._awaiting[-1].epoch == epoch:
-            self._collected = self._awaiting.pop().records + self._collected
+        self._outboxes.failed(epoch)
 
     def confirmed_epoch(self) -> int:
         """Return the last epoch whose outbox is known to be published, with all before it."""
-        return self._confirmed_epoch
+        return self._outboxes.confirmed_epoch
 
     def restore(self, epoch: int, records: list[bytes]) -> None:
         """Take back an outbox that may or may not be published."""
-        batch = _Batch(epoch, [read_record(record) for record in records])
-        self._bytes += sum(len(record[2]) for record in batch.records)
-        self._enqueue(batch)
+        self._outboxes.restore(epoch, [read_record(record) for record in records])
+        self._wake()
 
-    def _enqueue(self, batch: _Batch) -> None:
-        self._queue.append(batch)
-        self._is_idle.clear()
-        self._has_work.set()
+    def _wake(self) -> None:
+        if self._outboxes.has_queued:
+            self._is_idle.clear()
+            self._has_work.set()
 
     async def run(self) -> None:
         """Publish complete outboxes until cancelled; raise FencedError if somebody newer does."""
@@ -220,22 +185,16 @@ class KafkaPublisher:
             await self._throw_away()
 
     def _narrow_down(self, error: _Refused) -> None:
-        """Try smaller transactions until the one record is found, which is given up; the others go on."""
-        chunk = self._chunk()
-        if len(chunk.records) > 1:
-            self._records_max = len(chunk.records) // 2
+        """Try smaller transactions until the one record is found that is to be given up."""
+        record = self._outboxes.narrow_down(self._outboxes.chunk(_CHUNK_BYTES))
+        if record is None:
             return
-        assert chunk.newest is not None
-        batch, index = chunk.newest
-        batch.refused.add(index)
-        topic, _, content, _ = batch.records[index]
         self._refused += 1
-        self._records_max = _RECORDS_MAX
         log.error(
             "egress %s: a record of %d bytes for topic %s is dropped, the broker refuses it for good: %s",
             self._spec.id,
-            len(content),
-            topic,
+            len(record[2]),
+            record[0],
             error,
         )
 
@@ -252,7 +211,7 @@ class KafkaPublisher:
             self._clients,
             self._progress_topic,
             self._arguments,
-            must_exist=bool(self._confirmed_epoch),
+            must_exist=bool(self._outboxes.confirmed_epoch),
         )
         producer = self._producer = self._clients.make_producer(**self._arguments)
         await producer.start()
@@ -278,11 +237,8 @@ class KafkaPublisher:
 
     def _forget(self, epoch: int, count: int) -> None:
         """Drop what a marker covers."""
-        while self._queue and self._queue[0].epoch < epoch:
-            self._settled(self._queue.popleft())
-        if self._queue and self._queue[0].epoch == epoch:
-            self._advance(self._queue[0], count)
-        if not self._queue:
+        self._outboxes.published(epoch, count)
+        if not self._outboxes.has_queued:
             self._is_idle.set()
 
     # ── publishing ──
@@ -290,9 +246,9 @@ class KafkaPublisher:
     async def _publish(self) -> None:
         """Publish everything that is queued, a chunk at a time."""
         loop = asyncio.get_running_loop()
-        while self._queue:
+        while self._outboxes.has_queued:
             began_s = loop.time()
-            chunk = self._chunk()
+            chunk = self._outboxes.chunk(_CHUNK_BYTES)
             await self._producer.begin_transaction()
             await self._send(chunk.records)
             marker = Marker(
@@ -308,21 +264,6 @@ class KafkaPublisher:
             self._forget(marker.epoch, marker.count)
             self._published += len(chunk.records)
             self._transaction_ms.add((loop.time() - began_s) * 1000)
-
-    def _chunk(self) -> "_Chunk":
-        """Return what goes into the next transaction, and how far that is: several epochs may share one."""
-        chunk = _Chunk()
-        for batch in self._queue:
-            chunk.epoch, chunk.count = batch.epoch, batch.done
-            for index, record in enumerate(batch.records[batch.done :], batch.done):
-                if chunk.size_bytes >= _CHUNK_BYTES or len(chunk.records) >= self._records_max:
-                    return chunk
-                chunk.count = index + 1
-                if index not in batch.refused:
-                    chunk.records.append(record)
-                    chunk.size_bytes += len(record[2]) + RECORD_OVERHEAD_BYTES
-                    chunk.newest = (batch, index)
-        return chunk
 
     async def _send(self, chunk: list[Record]) -> None:
         """Write the records of a transaction; all are acknowledged when this returns."""
@@ -365,18 +306,6 @@ class KafkaPublisher:
         except TimeoutError:
             raise UnavailableError("a commit got no answer", code="SF3006") from None
 
-    def _advance(self, batch: _Batch, count: int) -> None:
-        newly = batch.records[batch.done : count]
-        self._bytes -= sum(len(record[2]) for record in newly)
-        batch.done = max(batch.done, count)
-        if batch.done >= len(batch.records):
-            self._queue.popleft()
-            self._confirmed_epoch = batch.epoch
-
-    def _settled(self, batch: _Batch) -> None:
-        self._bytes -= sum(len(record[2]) for record in batch.records[batch.done :])
-        self._confirmed_epoch = batch.epoch
-
     async def flush(self, timeout_s: float) -> None:
         """Wait until all complete outboxes are published, at most so long."""
         try:
@@ -384,17 +313,15 @@ class KafkaPublisher:
                 await self._is_idle.wait()
         except TimeoutError:
             log.warning(
-                "egress %s: the records of %d epochs are not published yet; the next start does",
+                "egress %s: %d records are not published yet; the next start does",
                 self._spec.id,
-                len(self._queue),
+                self._outboxes.count,
             )
 
     def samples(self) -> Iterator[Sample]:
         """Return what is published, what waits, and how transactions went."""
         yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
-        waiting = len(self._collected) + sum(
-            len(batch.records) - batch.done for batch in (*self._awaiting, *self._queue)
-        )
+        waiting = self._outboxes.count
         yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
         yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
         yield Sample(
@@ -409,3 +336,7 @@ class KafkaPublisher:
 
     async def close(self) -> None:
         """The producer leaves with `run`."""
+
+
+def _size_of(record: Record) -> int:
+    return len(record[2]) + RECORD_OVERHEAD_BYTES
