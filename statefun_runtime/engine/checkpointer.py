@@ -100,8 +100,9 @@ class Checkpointer:
                 pass
             next_s = self._loop.time() + self._interval_s
             self._wants_early.clear()
-            if self.is_changed():
-                await self.take()
+            if self.is_changed() and not await self.take():
+                # Whoever wants one early would have it tried again at once, and for ever.
+                await asyncio.sleep(_RETRY_S)
 
     def _end_early(self) -> None:
         """The epoch has grown enough; too much in no checkpoint stops what makes more."""
