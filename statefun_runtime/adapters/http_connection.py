@@ -248,7 +248,7 @@ def _is_octets(content_type: str) -> bool:
 
 def _refusal(head: _Head, body: bytes) -> Failure:
     if not 200 <= head.status < 300:
-        said = body[:_DETAIL_BYTES].decode(errors="replace").strip()
+        said = " ".join(body[:_DETAIL_BYTES].decode(errors="replace").split())
         detail = f"the endpoint answered with status {head.status}"
         return Failure(Cause.STATUS, f"{detail}: {said}" if said else detail, head.status)
     found = f"'{head.content_type}'" if head.content_type else "none"
