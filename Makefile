@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SEEDS ?= 0:10000
+JOBS ?= 2
 
-.PHONY: help setup demo demo-kafka test check format bench chaos clean
+.PHONY: help setup demo demo-kafka test check format bench chaos simulate mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +42,12 @@ format: setup ## format the code
 
 bench: setup ## measure CPU per message, Kafka to Kafka (needs Java and Maven, and a C compiler)
 	@$(BIN)/python -m tests.bench.bench
+
+simulate: setup ## play simulated histories with faults: make simulate SEEDS=0:10000 JOBS=2
+	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS)
+
+mutants: setup ## show that the simulation can fail: planted bugs, each of which must be caught
+	@$(BIN)/python -m tests.simulation.mutants --jobs $(JOBS)
 
 chaos: setup ## the long tests with kill -9, frozen processes and brokers that go away (about ten minutes)
 	@STATEFUN_CHAOS=full $(BIN)/python -m pytest tests/chaos

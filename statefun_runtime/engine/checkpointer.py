@@ -247,13 +247,18 @@ class Checkpointer:
         }
 
     async def _collect(self) -> None:
-        """Delete what no kept checkpoint needs; between checkpoints only."""
-        if self.completed_count % _COLLECT_EVERY:
+        """Delete what no kept checkpoint needs; between checkpoints only, and never beside a base in the making.
+
+        Such a base may hold an object of the same content as one that is unneeded, and then has it no more.
+        """
+        collecting = self._snapshots.collecting
+        if self.completed_count % _COLLECT_EVERY or collecting.locked():
             return
-        unneeded = self._retention.collect(self._confirmed(), self._snapshots.bases)
-        oldest = self._retention.oldest_epoch
-        await self._off_loop(lambda: self._store.delete(unneeded))
-        await self._off_loop(lambda: self._commit_log.prune(oldest))
+        async with collecting:
+            unneeded = self._retention.collect(self._confirmed(), self._snapshots.bases)
+            oldest = self._retention.oldest_epoch
+            await self._off_loop(lambda: self._store.delete(unneeded))
+            await self._off_loop(lambda: self._commit_log.prune(oldest))
 
     def store_replaced(self) -> None:
         """The live store is another one: its file names mean other files."""

@@ -94,6 +94,8 @@ class Snapshots:
         self._outboxes = _unacknowledged(last)
         self._new_base: Base | None = None
         self._sst: dict[str, StoredObject] = {}
+        # Held while objects are taken in that no manifest names yet, and while unneeded ones are deleted.
+        self.collecting = asyncio.Lock()
 
     def adopt_base(self) -> bool:
         """Take over a base that was made meanwhile; the cut that follows has to hold every backlog's head.
@@ -187,6 +189,10 @@ class Snapshots:
             self._deltas, self.base, deltas_max=_DELTAS_MAX, bytes_min=_DELTA_BYTES_MIN
         ):
             return
+        async with self.collecting:
+            await self._take_base(epoch)
+
+    async def _take_base(self, epoch: int) -> None:
         store, folder = self._states.store, self._scratch()
         try:
             await self._off_loop(store.flush)

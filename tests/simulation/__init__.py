@@ -1,0 +1,1 @@
+"""Whole workers in virtual time, with faults: design.md §7. `python -m tests.simulation.run --help`."""

@@ -1,0 +1,163 @@
+"""Compares a history with its model: each effect once, per key in order, and nothing else."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.object_folder import ObjectFolder
+from statefun_runtime.core.commits import History
+from statefun_runtime.core.rows import CHUNK, STATE, TIMER, parse_address_key
+from statefun_runtime.core.state import decode_row
+from statefun_runtime.engine.recovery import apply_deltas, place_base, read_manifest
+from tests.simulation.fake_disk import FakePath
+from tests.simulation.programs import Expected, expect
+from tests.simulation.state_store import DictStore
+from tests.simulation.wire import fields
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+Told = tuple[str, int, str, str, str]
+
+
+def missing(world: "World") -> list[tuple[str, str, str]]:
+    """Return which effects are not visible yet: (egress, address, text)."""
+    expected = _expected(world)
+    told = {
+        "out": {(address, text) for address, _, _, _, text in _told(world, "out")},
+        "alo": {(address, text) for address, _, _, _, text in _told(world, "alo")},
+        "web": {(one[0], one[4]) for one in map(_parse, world.traffic.web)},
+    }
+    return [
+        (egress, address, text)
+        for address, text in expected.required
+        for egress in world.program.told_to(address, text)
+        if (address, text) not in told[egress]
+    ]
+
+
+def has_optional(world: "World") -> bool:
+    """Return whether something may still happen that need not."""
+    return bool(_expected(world).optional)
+
+
+def check_rest(world: "World") -> list[str]:
+    """Return what is wrong at the end, beside what is missing."""
+    expected = _expected(world)
+    allowed = {**expected.required, **expected.optional}
+    out = _told(world, "out")
+    problems = [*_check_once(out, allowed, "out"), *_check_counts(out), *_check_order(out)]
+    web = [_parse(payload) for payload in world.traffic.web]
+    problems += _check_once(web, allowed, "web")
+    problems += _check_ascending(web)
+    problems += [
+        f"alo has {text} at {address}, which never was"
+        for address, _, _, _, text in _told(world, "alo")
+        if (address, text) not in allowed
+    ]
+    if not problems and not world.failures:
+        problems += _check_state(world, out)
+    return problems
+
+
+def _expected(world: "World") -> Expected:
+    required, optional = [], []
+    for split, offset, key, text in world.sent.kafka:
+        roots = [(f"{name}/{key}", text) for name in "ab"]
+        if world.is_latest and offset < world.first_seen.get(split, 1 << 60):
+            continue
+        required += roots
+    required += world.sent.taken
+    optional += world.sent.unclear
+    return expect(world.program, required, optional)
+
+
+def _told(world: "World", topic: str) -> list[Told]:
+    told = []
+    for records in world.cluster.committed(topic):
+        for record in records:
+            assert record.value is not None
+            told.append(_parse(record.value.decode()))
+    return told
+
+
+def _parse(value: str) -> Told:
+    address, count, caller, sequence, text = value.split("|")
+    return address, int(count), caller, sequence, text
+
+
+def _check_once(
+    told: Iterable[Told], allowed: dict[tuple[str, str], None], egress: str
+) -> Iterator[str]:
+    seen: dict[tuple[str, str], None] = {}
+    for address, _, _, _, text in told:
+        if (address, text) in seen:
+            yield f"{egress} has {text} at {address} twice"
+        elif (address, text) not in allowed:
+            yield f"{egress} has {text} at {address}, which must not be"
+        seen[address, text] = None
+
+
+def _check_counts(told: Iterable[Told]) -> Iterator[str]:
+    """The records of a key lie in one topic partition, with counts 1, 2, 3 and so on."""
+    last: dict[str, int] = {}
+    for address, count, _, _, text in told:
+        if count != last.get(address, 0) + 1:
+            yield f"out has count {count} ({text}) at {address} after {last.get(address, 0)}"
+        last[address] = count
+
+
+def _check_order(told: Iterable[Told]) -> Iterator[str]:
+    """Messages of one caller to one target, and records of one split to one target, come in order."""
+    last: dict[tuple[str, str], int] = {}
+    for address, _, caller, sequence, text in told:
+        if sequence == "-":
+            continue
+        split, _, number = sequence.rpartition(":")
+        place = (address, caller or split)
+        before = last.get(place, -1 if split else 0)
+        if int(number) <= before or (not split and int(number) != before + 1):
+            yield f"{address} got {text} with {sequence} from {caller or 'ingress'} after {before}"
+        last[place] = int(number)
+
+
+def _check_ascending(told: Iterable[Told]) -> Iterator[str]:
+    """What a reader by cursor sees of one address is in order of its counts."""
+    last: dict[str, int] = {}
+    for address, count, _, _, text in told:
+        if count <= last.get(address, 0):
+            yield f"web has count {count} ({text}) at {address} after {last[address]}"
+        last[address] = count
+
+
+def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
+    """The last checkpoint holds the counts that were told, and nothing that is still to be done."""
+    counts: dict[str, int] = {}
+    for address, count, _, _, _ in out:
+        counts[address] = count
+    root = FakePath(world.disk, "state")
+    objects = ObjectFolder(root / "objects", sweep=False)
+    history = History(tuple(CommitLogFolder(root / "log").read()))
+    for entry in history.completed[-world.checkpoints_kept :]:
+        named = {stored.id for stored in read_manifest(objects, entry.manifest).objects()}
+        if named - objects.ids():
+            yield f"checkpoint {entry.epoch} is kept, and not whole"
+    manifest = read_manifest(objects, history.completed[-1].manifest)
+    place_base(manifest, objects, root / "check")
+    store = DictStore(root / "check")
+    heads = apply_deltas(manifest, objects, store)
+    if heads:
+        yield f"{len(heads)} backlogs are left"
+    stored: dict[str, int] = {}
+    for key, row in store.scan(b""):
+        kind = key[2:3]
+        if kind in (CHUNK, TIMER) and key[:2] != b"\xff\xff":
+            yield f"a row is left: {key!r}"
+        if kind == STATE and key[:2] != b"\xff\xff":
+            address = parse_address_key(key)
+            content = dict(fields(decode_row(row).fields["s"]))
+            state = json.loads(dict(fields(dict(fields(content[2]))[2]))[3])
+            stored[f"{address.type.name}/{address.id}"] = state["n"]
+    if stored != counts:
+        yield f"the state counts {stored}, told was {counts}"

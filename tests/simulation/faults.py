@@ -1,0 +1,128 @@
+"""Seeded faults: what goes wrong, when, and for how long."""
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_WEIGHTS = {
+    "kill": 5,
+    "power": 3,
+    "kill at a write": 8,
+    "power at a write": 8,
+    "kill, then power": 5,
+    "stop": 3,
+    "freeze": 5,
+    "usurp": 3,
+    "disk full": 3,
+    "sync fails": 2,
+    "store fails": 2,
+    "broker away": 4,
+    "network": 5,
+    "functions": 5,
+    "http": 3,
+    "clock": 3,
+}
+
+
+_WORST_IN_TRANSACTIONS = ("kill", "power", "freeze", "usurp", "broker away")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault."""
+
+    kind: str
+    at_s: float
+    seconds: float
+
+
+def draw_faults(
+    rng: Random, *, window_s: float, kinds_left_out: tuple[str, ...] = ()
+) -> list[Fault]:
+    """Return the faults of a history, in order of time; a few kinds each, so that they meet."""
+    kinds = [kind for kind in _WEIGHTS if kind not in kinds_left_out]
+    some = rng.choices(kinds, [_WEIGHTS[kind] for kind in kinds], k=rng.randint(2, 4))
+    faults = []
+    for _ in range(rng.randint(1, 9)):
+        long = rng.random() < 0.25
+        seconds = rng.uniform(0.5, 9.0) if long else rng.uniform(0.02, 0.8)
+        faults.append(Fault(rng.choice(some), rng.uniform(0.0, window_s), seconds))
+    return sorted(faults, key=lambda fault: fault.at_s)
+
+
+async def inject(world: "World", faults: list[Fault]) -> None:
+    """Let everything go wrong as planned; returns when the last fault is over."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    async with asyncio.TaskGroup() as tasks:
+        for fault in faults:
+            await asyncio.sleep(max(0.0, began_s + fault.at_s - loop.time()))
+            world.say(f"fault: {fault.kind} for {fault.seconds:.2f} s")
+            tasks.create_task(_do(world, fault))
+
+
+async def _do(world: "World", fault: Fault) -> None:
+    if fault.kind in _WORST_IN_TRANSACTIONS and world.rng.random() < 0.5:
+        await _transaction(world)
+    match fault.kind:
+        case "kill":
+            world.kill(with_power=False)
+        case "power":
+            world.kill(with_power=True)
+        case "kill at a write" | "power at a write":
+            world.arm(writes=world.rng.randint(1, 25), with_power=fault.kind.startswith("power"))
+        case "kill, then power":
+            # What the first left in the page cache, the second takes from whoever relied on it.
+            world.arm(writes=world.rng.randint(1, 12), with_power=False)
+            await asyncio.sleep(0.3 + fault.seconds)
+            world.kill(with_power=True)
+        case "stop":
+            world.stop()
+        case "freeze":
+            await _freeze(world, fault.seconds)
+        case "usurp":
+            await world.usurp(fault.seconds)
+        case "store fails":
+            world.store_failures += 1
+        case "clock":
+            world.time.offset_s += world.rng.choice((-86_400, -60, -2, 3, 60, 7_200))
+        case _:
+            await _trouble(world, fault)
+
+
+async def _transaction(world: "World") -> None:
+    """Wait until a transaction is open, but not for ever."""
+    for _ in range(2_000):
+        if any(producer.is_writing for producer in world.cluster.producers.values()):
+            return
+        await asyncio.sleep(0.0011)
+
+
+async def _freeze(world: "World", seconds: float) -> None:
+    process = world.process
+    if process is None or process.is_frozen:
+        return
+    world.loop.freeze(process)
+    await asyncio.sleep(seconds)
+    world.loop.thaw(process)
+
+
+async def _trouble(world: "World", fault: Fault) -> None:
+    """Something is bad for a while, and then is not; of two at a time the first that ends, ends it."""
+    owner, name = {
+        "disk full": (world.disk, "is_full"),
+        "sync fails": (world.disk, "sync_fails"),
+        "broker away": (world.cluster, "is_away"),
+        "network": (world, "network_trouble"),
+        "functions": (world.endpoint, "trouble"),
+        "http": (world.ports, "trouble"),
+    }[fault.kind]
+    well = getattr(owner, name)
+    bad = True if isinstance(well, bool) else world.rng.choice((0.05, 0.3, 0.7))
+    setattr(owner, name, bad)
+    await asyncio.sleep(fault.seconds)
+    setattr(owner, name, False if isinstance(bad, bool) else 0.0)

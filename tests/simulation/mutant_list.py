@@ -1,0 +1,323 @@
+"""The planted bugs: for each a name, and what is replaced by what in which file."""
+
+from dataclasses import dataclass
+
+Edit = tuple[str, str, str]
+_PUBLISHER, _PROGRESS = "adapters/kafka_publisher.py", "adapters/kafka_progress.py"
+_SNAPSHOTS, _WORKER = "engine/snapshots.py", "engine/worker.py"
+_HTTP_IN = "adapters/playground_ingress.py"
+_OUTBOX = "core/outbox.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug; `test` is a unit test that catches it where a whole worker cannot be harmed."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    test: str | None = None
+
+
+def _one(name: str, file: str, before: str, after: str) -> Mutant:
+    return Mutant(name, ((file, before, after),))
+
+
+MUTANTS = (
+    _one(
+        "skip the marker",
+        _PUBLISHER,
+        "            await self._producer.send_and_wait(self._progress_topic, value, key, partition=0)\n"
+        "            await self._commit()\n",
+        "            await self._commit()\n",
+    ),
+    Mutant(
+        "read markers before initialising",
+        (
+            (
+                _PUBLISHER,
+                "        producer = self._producer = self._clients",
+                "        seen = await kafka_progress.read_until(\n"
+                "            self._clients, self._progress_topic, None, self._arguments\n        )\n"
+                "        producer = self._producer = self._clients",
+            ),
+            (
+                _PUBLISHER,
+                "        seen = await kafka_progress.read_until(\n"
+                "            self._clients, self._progress_topic, own, self._arguments\n        )\n",
+                "",
+            ),
+            (
+                _PROGRESS,
+                "            while True:\n",
+                "            end = consumer._partition(place).stable if own is None else 1 << 60\n"
+                "            while True:\n"
+                "                if await consumer.position(place) >= end - 1:\n"
+                "                    return seen\n",
+            ),
+        ),
+    ),
+    _one(
+        "read markers up to the reported end",
+        _PROGRESS,
+        "            while True:\n",
+        "            end = (await consumer.end_offsets([place]))[place]\n"
+        "            while True:\n"
+        "                if await consumer.position(place) >= end - 1:\n"
+        "                    return seen\n",
+    ),
+    _one(
+        "take a timed-out transaction for a successor",
+        _PUBLISHER,
+        "                    self._recoveries += 1\n",
+        "                    self._recoveries += 1\n"
+        "                    if type(error).__name__ == 'ProducerFenced':\n"
+        "                        raise FencedError('fenced') from None\n",
+    ),
+    Mutant(
+        # The commit log stops a zombie as well; a copy of the folder has another log, and is not simulated.
+        "take a successor for a timed-out transaction",
+        (
+            (
+                "core/commits.py",
+                "        if not is_known or one.incarnation > own.incarnation:\n            return",
+                "        if False:\n            return",
+            ),
+        ),
+        test="tests/unit/core/test_commits.py",
+    ),
+    _one(
+        "resolve `latest` twice",
+        _WORKER,
+        "        await self.parts.checkpointer.settled()\n",
+        "",
+    ),
+    Mutant(
+        "route an HTTP record before its sync",
+        (
+            (
+                _HTTP_IN,
+                "        try:\n            await asyncio.shield(",
+                "        answers = [self._answer(self._route(record)) for record, _ in waiting]\n"
+                "        try:\n            await asyncio.shield(",
+            ),
+            (
+                _HTTP_IN,
+                "        for record, answer in waiting:\n"
+                "            answer.resolve(self._answer(self._route(record)))\n",
+                "        for (_, answer), said in zip(waiting, answers):\n"
+                "            answer.resolve(said)\n",
+            ),
+        ),
+    ),
+    _one(
+        "answer HTTP before the sync",
+        "adapters/ingress_log.py",
+        "                file.flush()\n                os.fdatasync(file.fileno())\n        except OSError as error:\n"
+        "            raise _unavailable(segment.path, error) from error\n        segment.count",
+        "                file.flush()\n        except OSError as error:\n"
+        "            raise _unavailable(segment.path, error) from error\n        segment.count",
+    ),
+    _one(
+        "read an unsynced tail of the HTTP log",
+        "adapters/ingress_log.py",
+        "            self._settle(self._segments[-1])\n",
+        "            pass\n",
+    ),
+    _one("commit before durable: names", _SNAPSHOTS, "            self._store.sync()\n", ""),
+    _one(
+        "commit before durable: content",
+        "adapters/object_folder.py",
+        "                file.flush()\n                os.fsync(file.fileno())\n",
+        "                file.flush()\n",
+    ),
+    _one(
+        "publish before the log entry is synced",
+        "adapters/commit_log_folder.py",
+        "            sync_folder(self._folder)\n            writing.unlink()\n",
+        "            writing.unlink()\n",
+    ),
+    _one(
+        "publish before the epoch is complete",
+        _OUTBOX,
+        "            self._awaiting.append(Batch(epoch, records))\n",
+        "            self._queue.append(Batch(epoch, records))\n",
+    ),
+    _one(
+        "drop the outbox of an aborted epoch",
+        _OUTBOX,
+        "            self._collected = self._awaiting.pop().records + self._collected\n",
+        "            self._awaiting.pop()\n",
+    ),
+    _one(
+        "put an aborted outbox behind the next",
+        _OUTBOX,
+        "            self._collected = self._awaiting.pop().records + self._collected\n",
+        "            self._collected = self._collected + self._awaiting.pop().records\n",
+    ),
+    _one(
+        "an aborted epoch's rows are not merged",
+        _SNAPSHOTS,
+        "        layers = self._states.unsaved()\n",
+        "        layers = [cut.layer]\n",
+    ),
+    _one(
+        "ignore how far a marker counts",
+        _PUBLISHER,
+        "                self._forget(epoch, count)\n",
+        "                self._forget(epoch, 0)\n",
+    ),
+    _one(
+        "look back to no earlier outbox",
+        "engine/recovery.py",
+        "    parent = manifest.pending_parent\n",
+        "    parent = None\n",
+    ),
+    _one(
+        "collect unpublished outboxes",
+        "core/retention.py",
+        "            if kept in whole or kept.id in chained or kept.is_pending(confirmed)\n",
+        "            if kept in whole\n",
+    ),
+    _one(
+        "collect a base too early",
+        "core/retention.py",
+        "                needed.update(stored.id for stored in kept.manifest.objects())\n",
+        "                needed.update(one.object.id for one in kept.manifest.deltas)\n",
+    ),
+    _one(
+        "a base has no heads after it",
+        "engine/checkpointer.py",
+        "            self.touch_busy()\n",
+        "            pass\n",
+    ),
+    _one(
+        "a delta after a base is left out",
+        _SNAPSHOTS,
+        "if base is None or delta.epoch > base.epoch)",
+        "if base is None or delta.epoch > base.epoch + 1)",
+    ),
+    _one(
+        "overtake a spilled backlog",
+        "core/backlog.py",
+        "        if self.spill is not None or self.waiting_bytes >= HEAD_BYTES_MAX:\n",
+        "        if self.waiting_bytes >= HEAD_BYTES_MAX:\n",
+    ),
+    _one(
+        "a tail is not in the snapshot",
+        "engine/checkpointer.py",
+        "        self._spills.cut_tails()\n",
+        "",
+    ),
+    _one(
+        "spill a head that is restored",
+        "engine/exchange.py",
+        "        backlog.restore(invocations)\n",
+        "        for one in invocations:\n"
+        "            backlog.deliver(one)\n"
+        "            if backlog.spill is not None:\n"
+        "                self._spills.added(backlog)\n",
+    ),
+    _one(
+        "in-flight is not in the snapshot",
+        "core/backlog.py",
+        "        return self.in_flight, self.waiting, len(self.waiting)\n",
+        "        return [], self.waiting, len(self.waiting)\n",
+    ),
+    _one(
+        "what came after the cut is in the snapshot",
+        "core/backlog.py",
+        "        return self.in_flight, self.waiting, len(self.waiting)\n",
+        "        return self.in_flight, self.waiting, 1 << 60\n",
+    ),
+    Mutant(
+        "reuse an incarnation",
+        (
+            (
+                "engine/recovery.py",
+                "incarnation=before.incarnation + 1 if before else 1",
+                "incarnation=before.incarnation if before else 1",
+            ),
+            ("engine/recovery.py", "        nonce=names.nonce,\n", "        nonce='n',\n"),
+        ),
+    ),
+    _one(
+        "forget a timer",
+        _WORKER,
+        "                self.parts.delays.restore(key, row)\n",
+        "                pass\n",
+    ),
+    _one(
+        "a timer fires again",
+        "engine/delays.py",
+        "            self._states.write(key, None)\n            delayed = _decode(row)\n",
+        "            delayed = _decode(row)\n",
+    ),
+    _one(
+        "lose the clock",
+        "app/build.py",
+        "MachineClock(manifest.created_ms if manifest else 0)",
+        "MachineClock(0)",
+    ),
+    _one(
+        "forget an idempotency key",
+        "engine/once.py",
+        "        self._states.write(self._row_key(function, function_id, key), stamp + digest)\n",
+        "        pass\n",
+    ),
+    _one(
+        "show what is in no checkpoint by cursor",
+        "adapters/playground_egress.py",
+        "                place[0] > self._complete_epoch\n                or len(records)",
+        "                len(records)",
+    ),
+    _one(
+        "stop cuts into a checkpoint",
+        _WORKER,
+        "        await parts.checkpointer.idle()\n",
+        "",
+    ),
+    _one(
+        "collect beside a base in the making",
+        _SNAPSHOTS,
+        "        async with self.collecting:\n            await self._take_base(epoch)\n",
+        "        await self._take_base(epoch)\n",
+    ),
+    _one(
+        "a rebuilt store lacks what it had",
+        "core/overlay.py",
+        "            layer.is_stored = layer.is_saved\n",
+        "            pass\n",
+    ),
+    _one(
+        "a rebuilt store's files are taken for the old",
+        _SNAPSHOTS,
+        "        self._sst.clear()\n",
+        "        pass\n",
+    ),
+    _one(
+        "forget what was not acknowledged",
+        "adapters/kafka_egress.py",
+        "        if self._spec.delivery is DeliverySemantic.NONE:\n            return []\n",
+        "        if True:\n            return []\n",
+    ),
+    _one(
+        "drop the HTTP log up to where it is read",
+        _HTTP_IN,
+        "self._log.drop_before(self._safe_positions[0])",
+        "self._log.drop_before(self._position)",
+    ),
+    _one(
+        "begin behind the checkpoint's position",
+        "adapters/kafka_start.py",
+        "            positions[topic_partition] = offset\n",
+        "            positions[topic_partition] = ends[topic_partition]\n",
+    ),
+    _one(
+        "apply a reply twice",
+        "engine/lane.py",
+        "            self._applier.apply(backlog, reply)\n",
+        "            self._applier.apply(backlog, reply)\n"
+        "            if backlog.trouble is not None:\n"
+        "                self._applier.apply(backlog, reply)\n",
+    ),
+)

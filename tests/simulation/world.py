@@ -1,0 +1,379 @@
+"""A whole application in a simulation: worker, machine, cluster, functions and clients, with one seed for everything.
+
+lives, one after the other, while faults are injected ─▶ all faults are over ─▶ everything that must happen does
+─▶ nothing more happens ─▶ clean stop ─▶ the last checkpoint holds what the model says
+"""
+
+import asyncio
+import contextvars
+import hashlib
+import logging
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from statefun_runtime.config.settings import Settings
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.specs import (
+    AsyncTransport,
+    DeliverySemantic,
+    Earliest,
+    EndpointSpec,
+    FunctionPattern,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    Latest,
+    ModuleSpec,
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
+    TopicRoute,
+)
+from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
+from tests.simulation import checker
+from tests.simulation.fake_disk import Disk, FakePath
+from tests.simulation.fake_functions import Endpoint
+from tests.simulation.fake_http import Ports
+from tests.simulation.fake_kafka import Cluster
+from tests.simulation.fake_kafka_clients import FakeClients, Network
+from tests.simulation.faults import draw_faults, inject
+from tests.simulation.life import Outside, live, make_connectors
+from tests.simulation.loop import RANDOM, Killed, Process, SimLoop
+from tests.simulation.programs import IDS, Program
+from tests.simulation.seams import Time, machine
+from tests.simulation.state_store import DictStore
+from tests.simulation.traffic import INGRESS_PORT, WEB_PORT, Sent, Traffic
+
+_CONVERGE_S = 1500.0
+# Longer than the longest delay that a message which is cancelled may have.
+_QUIET_S = 5.0
+_OUTBOX = TypeName("sim", "out")
+
+
+class World:
+    """One history."""
+
+    def __init__(self, seed: int, *, verbose: bool = False) -> None:
+        self.seed = seed
+        self.rng = Random(seed)
+        self.loop = SimLoop()
+        self.verbose = verbose
+        self.trace: list[str] = []
+        self.failures: list[str] = []
+        self.process: Process | None = None
+        self.lives = 0
+        self.network_trouble = 0.0
+        self.store_failures = 0
+        self.is_over = False
+        self._has_died = False
+        self._armed: tuple[int, bool, bool] | None = None
+        self._stop: asyncio.Event | None = None
+        self._zombies: dict[Process, None] = {}
+
+    # ── what happens is told ──
+
+    def say(self, text: str) -> None:
+        line = f"{self.loop.time() - 1000:9.4f} {self.lives:2d} {text}"
+        self.trace.append(line)
+        if self.verbose:
+            print(line)
+
+    def fail(self, text: str) -> None:
+        self.failures.append(text)
+        self.say(f"FAILURE: {text}")
+
+    @property
+    def trace_hash(self) -> str:
+        return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
+
+    # ── building ──
+
+    def run(self) -> list[str]:
+        """Play the history; return what was wrong."""
+        try:
+            contextvars.copy_context().run(self.loop.run, self._play())
+        except Exception as error:
+            if self.verbose:
+                logging.exception("the history ended")
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
+            self.fail(f"{type(error).__name__}: {error}")
+        for error in self.loop.errors:
+            self.fail(f"in a callback: {type(error).__name__}: {error}")
+        return self.failures
+
+    def _build(self) -> None:
+        rng = self.rng
+        self.disk = Disk(Random(rng.getrandbits(32)))
+        self.disk.before_write = lambda: self._at_write(is_before=True)
+        self.disk.after_write = lambda: self._at_write(is_before=False)
+        self.cluster = Cluster(Random(rng.getrandbits(32)), self.say)
+        self.ports = Ports(Random(rng.getrandbits(32)), contextvars.copy_context())
+        self.time = Time(self.loop)
+        ids = IDS[: rng.choice((1, 2, 4))]
+        self.program = Program(rng.getrandbits(32), ids)
+        self.endpoint = Endpoint(self.program, Random(rng.getrandbits(32)), self._saw)
+        self.endpoint.slowness_s = rng.choice((0.002, 0.02, 0.2))
+        self.has_http = rng.random() < 0.6
+        self.is_latest = rng.random() < 0.3
+        self.first_seen: dict[int, int] = {}
+        self.sent = Sent()
+        self.traffic = Traffic(
+            Random(rng.getrandbits(32)), self.cluster, self.ports, self.sent, ids
+        )
+        self._clients: dict[Process, FakeClients] = {}
+        self._module = self._make_module()
+        self.checkpoints_kept = rng.choice((1, 2, 3))
+        self._settings: Any = Settings(
+            module="module.yaml",
+            key_group_count=4,
+            checkpoint_interval_s=rng.choice((0.1, 0.3, 0.3, 1.0)),
+            checkpoints_kept=self.checkpoints_kept,
+            stop_timeout_s=2.0,
+            batch_max_bytes=rng.choice((100, 400, 1_000_000)),
+            overlay_max_bytes=rng.choice((3_000, 1_000_000)),
+            unsaved_max_bytes=rng.choice((20_000, 1_000_000)),
+        )
+        for topic, partitions in (("in", rng.randint(1, 3)), ("out", 2), ("alo", 1)):
+            self.cluster.make_topic(topic, partitions)
+        self._limits = {
+            "head_bytes": rng.choice((60, 150, 1_000_000)),
+            "chunk_bytes": rng.choice((60, 200)),
+            "deltas": rng.choice((3, 8)),
+            "slice_rows": rng.choice((2, 500)),
+            "collect_every": rng.choice((1, 3)),
+            "segment_bytes": rng.choice((200, 100_000)),
+            "transaction_bytes": rng.choice((200, 1_000_000)),
+        }
+
+    def _make_module(self) -> ModuleSpec:
+        route = TopicRoute("in", "sim/text", (TypeName("sim", "a"), TypeName("sim", "b")))
+        ingresses: list[Any] = [
+            KafkaIngressSpec(
+                TypeName("sim", "in"),
+                "kafka",
+                "group",
+                (route,),
+                startup=Latest() if self.is_latest else Earliest(),
+            )
+        ]
+        egresses: list[Any] = [
+            KafkaEgressSpec(_OUTBOX, "kafka", DeliverySemantic.EXACTLY_ONCE, 1_500),
+            KafkaEgressSpec(TypeName("sim", "alo"), "kafka", DeliverySemantic.AT_LEAST_ONCE),
+            PlaygroundEgressSpec(WEB_PORT, ("web",), frozenset({"web"}), TypeName("sim", "web")),
+        ]
+        if self.has_http:
+            ingresses.append(PlaygroundIngressSpec(INGRESS_PORT))
+        endpoint = EndpointSpec(
+            FunctionPattern("sim", None),
+            "http://sim/{function.name}",
+            transport=AsyncTransport(call_s=2.0),
+        )
+        return ModuleSpec((endpoint,), tuple(ingresses), tuple(egresses))
+
+    # ── playing ──
+
+    async def _play(self) -> None:
+        self._build()
+        DictStore.fails = staticmethod(self._store_fails)
+        connectors = make_connectors(
+            self.endpoint, self._clients, pool_size=self.rng.choice((2, 8, 64))
+        )
+        with machine(self.disk, self.ports, self.time, connectors, self._limits):
+            async with asyncio.TaskGroup() as tasks:
+                supervisor = tasks.create_task(self._supervise())
+                reader = tasks.create_task(self.traffic.read_web())
+                await self._go_wrong()
+                self._heal()
+                await self._converge()
+                reader.cancel()
+                await self._end(supervisor)
+            self.failures += checker.check_rest(self)
+
+    async def _go_wrong(self) -> None:
+        rng = self.rng
+        window_s = rng.uniform(1.0, 4.0)
+        records = rng.randint(2, 10) if rng.random() < 0.8 else rng.randint(10, 30)
+        left_out = ("usurp",) if self.has_http else ()
+        faults = draw_faults(rng, window_s=window_s, kinds_left_out=left_out)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(inject(self, faults))
+            tasks.create_task(self.traffic.produce_some(records, window_s))
+            if self.has_http:
+                for name in "pq"[: rng.randint(1, 2)]:
+                    tasks.create_task(self.traffic.put_some(rng.randint(1, 5), window_s, name))
+
+    def _heal(self) -> None:
+        self._armed = None
+        self.store_failures = 0
+        self.say("all faults are over")
+        self.endpoint.slowness_s = 0.005
+
+    async def _converge(self) -> None:
+        """Wait for all that must happen, then whether more happens that must not."""
+        ends_s = self.loop.time() + _CONVERGE_S
+        if self.is_latest:
+            await self._produce_last()
+        wait_s = 0.5
+        while missing := checker.missing(self):
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 1.3, 20.0)
+            if self.failures or self.loop.time() > ends_s:
+                self.fail(f"{len(missing)} effects are missing: {missing[:5]}")
+                return
+        await asyncio.sleep(_QUIET_S if checker.has_optional(self) else 1.5)
+
+    async def _produce_last(self) -> None:
+        """A reader that begins at the end shows where that was when it meets a record."""
+        while len(self.first_seen) < len(self.cluster.topics["in"]):
+            self.traffic.produce()
+            await asyncio.sleep(0.5)
+            if self.failures:
+                return
+
+    async def _end(self, supervisor: "asyncio.Task[None]") -> None:
+        self.is_over = True
+        self.stop()
+        try:
+            async with asyncio.timeout(60):
+                await supervisor
+        except TimeoutError:
+            self.fail("the worker does not stop")
+            self.kill(with_power=False)
+
+    # ── lives ──
+
+    async def _supervise(self) -> None:
+        while True:
+            await self._one_life()
+            if self.is_over or self.failures:
+                return
+            await asyncio.sleep(self.rng.choice((0.02, 0.2, 1.5)))
+
+    async def _one_life(self) -> None:
+        process, ended = self._start()
+        result = await ended
+        if process is self.process:
+            self.process = None
+        if result is not None:
+            self._judge(result, process)
+
+    def _start(self) -> tuple[Process, "asyncio.Future[BaseException | None]"]:
+        self.lives += 1
+        process = Process(self.lives)
+        rng = Random(self.rng.getrandbits(32))
+        process.context.run(RANDOM.set, rng)
+        network = Network(self.cluster, process, rng, lambda: self.network_trouble)
+        self._clients[process] = FakeClients(network, self.say)
+        ended: asyncio.Future[BaseException | None] = self.loop.create_future()
+        process.ended = ended  # type: ignore[attr-defined]
+        stop, started = asyncio.Event(), asyncio.Event()
+        settings = replace(self._settings, partitions=rng.choice((1, 2, 4)))
+        outside = Outside(settings, self._module, FakePath(self.disk, "state"), rng)
+        self.process, self._stop = process, stop
+        self.say("a worker starts")
+        task = self.loop.create_task(live(outside, stop, started), context=process.context)
+        task.add_done_callback(lambda task: self._finished(process, task))
+        return process, ended
+
+    def _finished(self, process: Process, task: "asyncio.Task[None]") -> None:
+        ended = process.ended  # type: ignore[attr-defined]
+        if ended.done():
+            return
+        process.is_dead = True
+        self.loop.bury(process)
+        error = task.exception() if not task.cancelled() else None
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        self.say(f"the worker ended: {type(error).__name__ if error else 'clean'}")
+        ended.set_result(error)
+
+    def _judge(self, error: BaseException, process: Process) -> None:
+        """Decide whether a worker had a reason to end."""
+        if isinstance(error, FencedError) and process in self._zombies:
+            return
+        is_disk_bad = self.disk.is_full or self.disk.sync_fails
+        if isinstance(error, UnavailableError | OSError) and is_disk_bad:
+            return
+        if isinstance(error, UnavailableError) and error.code == "SF3016":
+            return
+        text = error.message if isinstance(error, StatefunError) else str(error)
+        self.fail(f"a worker ended with {type(error).__name__}: {text}{_where(error)}")
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        if self._stop is not None and self.process is not None:
+            self.loop.call_soon(self._stop.set, context=self.process.context)
+
+    def kill(self, *, with_power: bool, process: Process | None = None) -> None:
+        """End a worker at once; nothing of it runs any more."""
+        process = process or self.process
+        if with_power:
+            self.disk.lose_power()
+        if process is None or process.is_dead:
+            return
+        self.say("power is lost" if with_power else "killed")
+        process.is_dead = True
+        self.loop.bury(process)
+        ended = process.ended  # type: ignore[attr-defined]
+        if not ended.done():
+            ended.set_result(None)
+
+    def arm(self, *, writes: int, with_power: bool) -> None:
+        """Kill the worker at one of its next writes, just before or just after."""
+        self._armed = writes, self.rng.random() < 0.5, with_power
+
+    def _at_write(self, *, is_before: bool) -> None:
+        if self._armed is None or self.process is None:
+            return
+        writes, before, with_power = self._armed
+        if before != is_before:
+            return
+        self._armed = (writes - 1, before, with_power)
+        if writes <= 1:
+            self._armed = None
+            self.kill(with_power=with_power)
+            raise Killed
+
+    async def usurp(self, seconds: float) -> None:
+        """Freeze the worker, let another take its folder, and thaw the first: it must not be noticed."""
+        zombie = self.process
+        if zombie is None or zombie.is_frozen or zombie.is_dead:
+            return
+        self.loop.freeze(zombie)
+        ended = zombie.ended  # type: ignore[attr-defined]
+        self._zombies[zombie] = None
+        if not ended.done():
+            ended.set_result(None)
+        await asyncio.sleep(2.0 + seconds)
+        self.say("a zombie goes on")
+        zombie.ended = self.loop.create_future()  # type: ignore[attr-defined]
+        self.loop.thaw(zombie)
+        await asyncio.sleep(20.0)
+        if not zombie.is_dead:
+            self.say("the zombie is ended")
+            zombie.is_dead = True
+            self.loop.bury(zombie)
+
+    def _store_fails(self) -> bool:
+        if self.store_failures:
+            self.store_failures -= 1
+            return True
+        return False
+
+    def _saw(self, address: str, payloads: list[str]) -> None:
+        self.say(f"{address} <- {' '.join(payload.rstrip('.') for payload in payloads)}")
+        for payload in payloads:
+            text, _, place = payload.rstrip(".").partition("|")
+            if ":" in place and "/" not in text:
+                split, offset = map(int, place.split(":"))
+                self.first_seen[split] = min(offset, self.first_seen.get(split, offset))
+
+
+def _where(error: BaseException) -> str:
+    traceback = error.__traceback__
+    lines = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        lines.append(f"{code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}")
+        traceback = traceback.tb_next
+    return " at " + " ".join(lines[-5:])
