@@ -66,7 +66,6 @@ class KafkaIngress:
         self._held: set[TopicPartition] = set()
         self._consumer: Any = None
         self._to_tell: dict[str, int] = {}
-        self._told_s = 0.0
         self._skip_lines = 0
         self._skip_second = 0
         self._received = 0
@@ -130,7 +129,12 @@ class KafkaIngress:
 
     async def run(self) -> None:
         """Route records until cancelled."""
-        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            # A coordinator that does not answer must not hold up reading.
+            tasks.create_task(self._tell_regularly())
+            await self._read()
+
+    async def _read(self) -> None:
         while True:
             if not self._router.is_open():
                 await self._router.opened()
@@ -149,8 +153,6 @@ class KafkaIngress:
                 continue
             for topic_partition, records in polled.items():
                 self._take(topic_partition, records)
-            if self._to_tell and loop.time() - self._told_s > _TELL_EVERY_S:
-                await self._tell_group()
 
     def _take(self, topic_partition: TopicPartition, records: list[Any]) -> None:
         """Route the records of one topic partition, in order."""
@@ -258,6 +260,12 @@ class KafkaIngress:
         """Remember what may be told to the consumer group."""
         self._to_tell = positions
 
+    async def _tell_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_TELL_EVERY_S)
+            if self._to_tell:
+                await self._tell_group()
+
     async def _tell_group(self) -> None:
         """Tell the consumer group where reading would go on, for people to see; never needed for recovery."""
         positions, self._to_tell = self._to_tell, {}
@@ -266,7 +274,6 @@ class KafkaIngress:
             for tp in self._positions
             if (name := split_name(tp.topic, tp.partition)) in positions
         }
-        self._told_s = asyncio.get_running_loop().time()
         if not offsets:
             return
         try:
