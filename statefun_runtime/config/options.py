@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from statefun_runtime.config.problems import Code, did_you_mean
-from statefun_runtime.config.units import MEMORY_FORM, parse_memory_bytes
+from statefun_runtime.config.units import MEMORY_FORM, parse_duration_ns, parse_memory_bytes
 from statefun_runtime.errors import ConfigError
 
 _INT_LIMIT = 2**31
@@ -16,6 +16,7 @@ class OptionType(Enum):
 
     INTEGER = "whole number"
     MEMORY = "memory size"
+    DURATION = "duration"
     TEXT = "text"
 
 
@@ -47,6 +48,8 @@ class Option:
                 value = self._integer(text)
             case OptionType.MEMORY:
                 value = self._memory_bytes(text)
+            case OptionType.DURATION:
+                value = self._duration_ms(text)
         if self.low is not None and value < self.low:
             raise self._bad(f"{self.key} must be at least {self.low}, found {text!r}")
         return value
@@ -64,6 +67,12 @@ class Option:
             return parse_memory_bytes(text)
         except ValueError as error:
             raise self._bad(f"{self.key}: {error}", MEMORY_FORM) from None
+
+    def _duration_ms(self, text: str) -> int:
+        try:
+            return parse_duration_ns(text) // 1_000_000
+        except ValueError as error:
+            raise self._bad(f"{self.key}: {error}") from None
 
     @staticmethod
     def _bad(message: str, hint: str | None = None) -> ConfigError:
@@ -119,7 +128,29 @@ OVERLAY_MAX_BYTES = Option(
     low=1,
 )
 
-_NO_CHECKPOINTS = "the worker writes a checkpoint when it stops, and none while it runs yet"
+CHECKPOINT_INTERVAL = Option(
+    "execution.checkpointing.interval",
+    OptionType.DURATION,
+    "1s",
+    "time between checkpoints, as --checkpoint-interval; this wins",
+    low=1,
+)
+CHECKPOINTS_KEPT = Option(
+    "state.checkpoints.num-retained",
+    OptionType.INTEGER,
+    "3",
+    "how many complete checkpoints are kept, as --checkpoints-kept; this wins",
+    low=1,
+)
+IDEMPOTENCY_KEEP = Option(
+    "statefun.runtime.idempotency.keep",
+    OptionType.DURATION,
+    "1d",
+    "how long an Idempotency-Key of the HTTP ingress is remembered",
+    low=1,
+)
+
+_OWN_CHECKPOINTS = "checkpoints are always aligned and exactly-once, one at a time"
 _OWN_STATE = "state is always kept in RocksDB below --state-dir"
 _NO_FLINK = "there is no Flink here"
 _OWN_RESTART = "requests are retried and the worker goes on; a supervisor restarts the process"
@@ -137,6 +168,9 @@ OPTIONS: tuple[Option, ...] = (
     UNSAVED_MAX_BYTES,
     CACHE_MAX_ADDRESSES,
     OVERLAY_MAX_BYTES,
+    IDEMPOTENCY_KEEP,
+    CHECKPOINT_INTERVAL,
+    CHECKPOINTS_KEPT,
     _ignored(
         "statefun.feedback.memory.size",
         "32 mb",
@@ -151,7 +185,7 @@ OPTIONS: tuple[Option, ...] = (
     _ignored("statefun.message.serializer", "WITH_PROTOBUF_PAYLOADS", "values are always bytes"),
     _ignored("statefun.message.custom-payload-serializer-class", "", "values are always bytes"),
     _ignored("statefun.embedded", "false", _NO_FLINK),
-    _ignored("execution.checkpointing.", "", _NO_CHECKPOINTS),
+    _ignored("execution.checkpointing.", "", _OWN_CHECKPOINTS),
     _ignored("state.backend", "", _OWN_STATE),
     _ignored("state.backend.", "", _OWN_STATE),
     _ignored("state.checkpoints.dir", "", _OWN_STATE),

@@ -24,6 +24,8 @@ _FIELDS = {
     "unsaved_max_bytes": options.UNSAVED_MAX_BYTES,
     "cache_max_addresses": options.CACHE_MAX_ADDRESSES,
     "overlay_max_bytes": options.OVERLAY_MAX_BYTES,
+    "idempotency_keep_ms": options.IDEMPOTENCY_KEEP,
+    "checkpoints_kept": options.CHECKPOINTS_KEPT,
 }
 
 
@@ -50,7 +52,7 @@ class Settings:
     strict: bool = False
     checkpoint_interval_s: float = 1.0
     checkpoints_kept: int = 3
-    idempotency_keep_ms: int = 86_400_000
+    idempotency_keep_ms: int = options.IDEMPOTENCY_KEEP.default_value()
     from_savepoint: Path | None = None
     from_checkpoint: int | None = None
     savepoint_outbox: str | None = None
@@ -103,6 +105,9 @@ def _fields_of(values: dict[str, int | str]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         name: values[option.key] for name, option in _FIELDS.items() if option.key in values
     }
+    interval_ms = values.get(options.CHECKPOINT_INTERVAL.key)
+    if isinstance(interval_ms, int):
+        fields["checkpoint_interval_s"] = interval_ms / 1000
     if fields.get("async_max_per_task", 1) <= 0:
         fields["async_max_per_task"] = None
     return fields
@@ -125,6 +130,10 @@ def _wrong_flags(flags: Settings) -> Iterator[ConfigError]:
         yield _bad(f"--log-level {flags.log_level!r} is not one of {', '.join(LOG_LEVELS)}", hint)
     if not (isfinite(flags.stop_timeout_s) and flags.stop_timeout_s >= 0):
         yield _bad(f"--stop-timeout {flags.stop_timeout_s:g} is not a number of seconds from 0")
+    if not (isfinite(flags.checkpoint_interval_s) and flags.checkpoint_interval_s > 0):
+        yield _bad("--checkpoint-interval must be more than 0")
+    if flags.checkpoints_kept < 1:
+        yield _bad(f"--checkpoints-kept {flags.checkpoints_kept} is not at least 1")
     if not flags.host:
         yield _bad("--host is empty", "127.0.0.1 is this machine alone, 0.0.0.0 every network")
 

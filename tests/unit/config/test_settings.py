@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_options_of_a_statefun_deployment_are_accepted_and_listed_as_ignored():
             "statefun.feedback.memory.size=32 mb",
             "statefun.module.global-config.region=eu=west",
             "statefun.flink-job-name=shop",
-            "execution.checkpointing.interval=10s",
+            "execution.checkpointing.mode=EXACTLY_ONCE",
         ],
     )
     assert settings.ignored == (
@@ -95,8 +96,8 @@ def test_options_of_a_statefun_deployment_are_accepted_and_listed_as_ignored():
         ),
         IgnoredOption("statefun.flink-job-name", "there is no Flink here"),
         IgnoredOption(
-            "execution.checkpointing.interval",
-            "the worker writes a checkpoint when it stops, and none while it runs yet",
+            "execution.checkpointing.mode",
+            "checkpoints are always aligned and exactly-once, one at a time",
         ),
     )
 
@@ -122,8 +123,35 @@ def test_an_unknown_key_far_from_all_is_refused_with_the_list():
         "hint: the options are statefun.async.max-per-task, statefun.runtime.batch.max-bytes, "
         "statefun.runtime.waiting.max-bytes, statefun.runtime.waiting.max-disk-bytes, "
         "statefun.runtime.unsaved.max-bytes, statefun.runtime.cache.max-addresses, "
-        "statefun.runtime.overlay.max-bytes"
+        "statefun.runtime.overlay.max-bytes, statefun.runtime.idempotency.keep, "
+        "execution.checkpointing.interval, state.checkpoints.num-retained"
     )
+
+
+def test_flinks_options_for_checkpoints_have_their_effect():
+    settings = read_settings(
+        FLAGS,
+        [
+            "execution.checkpointing.interval=250ms",
+            "state.checkpoints.num-retained=7",
+            "statefun.runtime.idempotency.keep=2h",
+        ],
+    )
+
+    assert settings.checkpoint_interval_s == 0.25
+    assert settings.checkpoints_kept == 7
+    assert settings.idempotency_keep_ms == 7_200_000
+    assert settings.ignored == ()
+
+
+def test_checkpoint_flags_must_make_sense():
+    with pytest.raises(SettingsError) as refused:
+        read_settings(replace(FLAGS, checkpoint_interval_s=0.0, checkpoints_kept=0))
+
+    assert [error.message for error in refused.value.errors] == [
+        "--checkpoint-interval must be more than 0",
+        "--checkpoints-kept 0 is not at least 1",
+    ]
 
 
 @pytest.mark.parametrize(
