@@ -97,7 +97,7 @@ class ObjectFolder:
 
     def delete(self, object_ids: Collection[ObjectId]) -> None:
         """Delete objects; one that is gone already is no error."""
-        for object_id in object_ids:
+        for object_id in sorted(object_ids):
             self._path(object_id).unlink(missing_ok=True)
 
     def _path(self, object_id: ObjectId) -> Path:

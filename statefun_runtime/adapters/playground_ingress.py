@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from statefun_runtime.adapters.http_server import Deferred, HttpRequest, HttpResponse, HttpServer
@@ -51,12 +51,20 @@ class PlaygroundIngress:
         host: str,
         body_bytes_max: int,
         checkpoints_kept: int,
+        earlier: Sequence[dict[str, int]] = (),
     ) -> None:
         self._router = router
         self._log = ingress_log
         self._off_loop = off_loop
         self._position = restored.get(_SPLIT, ingress_log.begin)
-        self._safe_positions: deque[int] = deque([self._position], maxlen=checkpoints_kept)
+        # Of the checkpoints that are kept, oldest first; the log is kept from the oldest on.
+        self._safe_positions: deque[int] = deque(
+            [
+                *(positions.get(_SPLIT, ingress_log.begin) for positions in earlier),
+                self._position,
+            ],
+            maxlen=checkpoints_kept,
+        )
         self._encoders: dict[str, IngressEncoder] = {}
         self._server = HttpServer(
             self._take, host=host, port=spec.port, body_bytes_max=body_bytes_max

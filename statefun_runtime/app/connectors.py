@@ -102,6 +102,10 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
                 host=application.settings.host,
                 body_bytes_max=_INGRESS_BODY_BYTES_MAX,
                 checkpoints_kept=application.settings.checkpoints_kept,
+                earlier=[
+                    kept.manifest.positions.get(str(spec.id), {})
+                    for kept in application.start.kept[:-1]
+                ],
             )
         case KafkaIngressSpec():
             # The Kafka client takes long to import, and many applications need none.

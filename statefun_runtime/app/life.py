@@ -236,12 +236,11 @@ async def _listen(
             await ingress.listen()
 
     async def savepoint(arguments: dict[str, str]) -> dict[str, Any]:
-        chain = await worker.parts.checkpointer.savepoint()
-        folder = Path(
-            arguments.get("folder") or _savepoint_folder(application, chain[-1].manifest.epoch)
+        folder = _savepoint_folder(application, arguments.get("folder"))
+        kept = await worker.parts.checkpointer.savepoint(
+            lambda chain: write_savepoint(folder, chain, objects)
         )
-        await asyncio.to_thread(write_savepoint, folder, chain, objects)
-        return {"folder": str(folder.absolute()), "epoch": chain[-1].manifest.epoch}
+        return {"folder": str(folder.absolute()), "epoch": kept.manifest.epoch}
 
     admin = AdminSocket(admin_socket(settings.state_dir), {"savepoint": savepoint})
     await admin.start()
@@ -257,6 +256,8 @@ async def _listen(
     return metrics, admin
 
 
-def _savepoint_folder(application: Application, epoch: int) -> Path:
+def _savepoint_folder(application: Application, asked: str | None) -> Path:
+    if asked:
+        return Path(asked)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return application.settings.state_dir / "savepoints" / f"{stamp}-epoch-{epoch}"
+    return application.settings.state_dir / "savepoints" / stamp

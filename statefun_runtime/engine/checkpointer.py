@@ -133,11 +133,17 @@ class Checkpointer:
         while self._is_taking:
             await asyncio.shield(self._finished)
 
-    async def savepoint(self) -> list[Kept]:
-        """Return a complete checkpoint of what is so now, as the last of the manifests it looks back to."""
+    async def savepoint(self, write: Callable[[list[Kept]], object]) -> Kept:
+        """Have a complete checkpoint of what is so now written, as the last of the manifests it looks back to.
+
+        Nothing is collected meanwhile. Raise UnavailableError if it cannot be written.
+        """
         await self.settled()
         assert self.last_complete is not None
-        return self._retention.chain()
+        async with self._snapshots.collecting:
+            chain = self._retention.chain()
+            await self._off_loop(lambda: write(chain))
+        return chain[-1]
 
     async def take(self) -> bool:
         """Take one checkpoint; return whether it is complete."""

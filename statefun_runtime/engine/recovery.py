@@ -1,7 +1,7 @@
 """The whole way back to work: from the commit log to the live state of the last complete checkpoint."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -117,7 +117,24 @@ def _kept(store: CheckpointStore, history: History, chosen: ObjectId | None) -> 
         found[object_id] = kept
         if kept.manifest.pending_parent is not None:
             waiting.append(kept.manifest.pending_parent)
-    return sorted(found.values(), key=lambda kept: kept.manifest.epoch)
+    whole = [kept for kept in found.values() if _is_whole(kept, found, there)]
+    return sorted(whole, key=lambda kept: kept.manifest.epoch)
+
+
+def _is_whole(kept: Kept, found: Mapping[ObjectId, Kept], there: Collection[ObjectId]) -> bool:
+    """Return whether all outboxes are there that a manifest, and those it looks back to, may need.
+
+    One that is not was being collected when a life ended: nothing of it is pending, and nothing may look back to it.
+    """
+    link: Kept | None = kept
+    while link is not None:
+        manifest = link.manifest
+        if any(outbox.object.id not in there for outbox in manifest.outboxes):
+            return False
+        if manifest.pending_parent is None:
+            return True
+        link = found.get(manifest.pending_parent)
+    return False
 
 
 def place_base(manifest: Manifest | None, store: CheckpointStore, folder: Path) -> None:

@@ -4,7 +4,8 @@
 
 A higher epoch fences all lower ones of a transactional id. An open transaction hides what follows in its partitions
 from `read_committed`; one that is open too long is aborted by the coordinator, which fences its producer. Produce
-requests are checked with the coordinator (KIP-890) and repeated ones are told by their sequence.
+requests are checked with the coordinator and repeated ones are told by their sequence; a late request of one
+transaction cannot meet the next of the same producer (KIP-890, both parts). Older brokers can tear a transaction so.
 """
 
 import asyncio
@@ -41,6 +42,7 @@ class Transaction:
     """A transaction of one epoch of a transactional id; `places` are partitions without a marker yet."""
 
     epoch: int
+    number: int
     fate: Fate = Fate.OPEN
     places: dict[Place, int] = field(default_factory=dict)
 
@@ -160,11 +162,18 @@ class Cluster:
         return producer.epoch
 
     def produce(
-        self, who: str, epoch: int | None, place: Place, sequence: int, pairs: list[Pair]
+        self,
+        who: str,
+        epoch: int | None,
+        place: Place,
+        sequence: int,
+        pairs: list[Pair],
+        *,
+        number: int,
     ) -> None:
         """Append a batch; `epoch` is None for one without transactions."""
         partition = self.partition(place)
-        transaction = None if epoch is None else self._begun(who, epoch, place)
+        transaction = None if epoch is None else self._begun(who, epoch, number, place)
         last = partition.sequences.get((who, epoch or 0), -1)
         if sequence <= last:
             return
@@ -174,13 +183,15 @@ class Cluster:
         for key, value in pairs:
             partition.append(Record(key, value, transaction))
 
-    def _begun(self, who: str, epoch: int, place: Place) -> Transaction:
+    def _begun(self, who: str, epoch: int, number: int, place: Place) -> Transaction:
         producer = self._current(who, epoch)
         transaction = producer.transaction
+        if transaction is not None and transaction.is_over and number <= transaction.number:
+            raise InvalidTxnState
         if transaction is None or transaction.is_over:
-            transaction = producer.transaction = Transaction(epoch)
+            transaction = producer.transaction = Transaction(epoch, number)
             self._loop.call_later(producer.timeout_s, self._time_out, who, transaction)
-        if transaction.fate is not Fate.OPEN:
+        if transaction.fate is not Fate.OPEN or number != transaction.number:
             raise ConcurrentTransactions
         transaction.places.setdefault(place, 0)
         return transaction
@@ -191,10 +202,12 @@ class Cluster:
             raise ProducerFenced
         return producer
 
-    def commit(self, who: str, epoch: int) -> None:
+    def commit(self, who: str, epoch: int, number: int) -> None:
         """Decide that the open transaction is committed; a repeated request is answered like the first."""
         producer = self._current(who, epoch)
         transaction = producer.transaction
+        if transaction is not None and number < transaction.number:
+            return
         if transaction is None or transaction.fate in (Fate.ABORTED, Fate.ABORTING):
             raise InvalidTxnState
         if transaction.fate is Fate.OPEN:

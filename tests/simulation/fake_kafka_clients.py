@@ -151,6 +151,7 @@ class FakeProducer:
         self._error: KafkaError | None = None
         self._is_stopped = False
         self._sent = 0
+        self._number = 0
 
     async def start(self) -> None:
         cluster = self._network.cluster
@@ -176,6 +177,7 @@ class FakeProducer:
     async def begin_transaction(self) -> None:
         self._check()
         self._sent = 0
+        self._number += 1
 
     def create_batch(self) -> _Batch:
         return _Batch(self._batch_bytes)
@@ -203,11 +205,14 @@ class FakeProducer:
     async def _produce(self, place: Place, pairs: list[Pair]) -> None:
         self._check()
         cluster, sequence = self._network.cluster, self._sequences.get(place, -1) + 1
+        number = self._number
         self._sequences[place] = sequence
         self._sent += 1
         try:
             await self._network.ask(
-                lambda: cluster.produce(self._who, self._epoch, place, sequence, pairs)
+                lambda: cluster.produce(
+                    self._who, self._epoch, place, sequence, pairs, number=number
+                )
             )
         except KafkaError as error:
             self._error = error if self._id is not None else None
@@ -219,10 +224,11 @@ class FakeProducer:
         network, cluster, epoch = self._network, self._network.cluster, self._epoch
         if not self._sent:
             return
+        number = self._number
         assert epoch is not None
 
         def commit() -> None:
-            cluster.commit(self._who, epoch)
+            cluster.commit(self._who, epoch, number)
 
         if network.rng.random() < network.trouble():
             await network._once(commit)

@@ -33,6 +33,7 @@ class Process:
         self.number = number
         self.is_dead = False
         self.is_frozen = False
+        self.is_zombie = False
         self.deferred: list[asyncio.Handle] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.context = contextvars.copy_context()

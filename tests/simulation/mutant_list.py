@@ -283,6 +283,12 @@ MUTANTS = (
         "        await self._take_base(epoch)\n",
     ),
     _one(
+        "look back to what was half collected",
+        "engine/recovery.py",
+        "if _is_whole(kept, found, there)",
+        "",
+    ),
+    _one(
         "a rebuilt store lacks what it had",
         "core/overlay.py",
         "            layer.is_stored = layer.is_saved\n",

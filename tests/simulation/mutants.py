@@ -52,12 +52,12 @@ def hunt(mutant: Mutant, seeds: int) -> Outcome:
     """Play histories with the mutant until one goes wrong."""
     with tempfile.TemporaryDirectory() as folder:
         plant(mutant, Path(folder))
+        if mutant.test is not None and (_ROOT / mutant.test).exists():
+            return _ask_unit_test(mutant, folder)
         program = _PROGRAM.format(folder=folder, seeds=seeds)
         done = subprocess.run(
             [sys.executable, "-c", program], cwd=_ROOT, capture_output=True, text=True, check=False
         )
-        if done.returncode == 0 and not done.stdout.strip() and mutant.test is not None:
-            return _ask_unit_test(mutant, folder)
     if done.returncode:
         return Outcome(mutant, "a crash", done.stderr.strip().splitlines()[-1])
     found = re.match(r"(\d+) (.*)", done.stdout.strip())

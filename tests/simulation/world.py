@@ -129,6 +129,7 @@ class World:
             checkpoint_interval_s=rng.choice((0.1, 0.3, 0.3, 1.0)),
             checkpoints_kept=self.checkpoints_kept,
             stop_timeout_s=2.0,
+            waiting_max_bytes=rng.choice((1_500, 1_000_000)),
             batch_max_bytes=rng.choice((100, 400, 1_000_000)),
             overlay_max_bytes=rng.choice((3_000, 1_000_000)),
             unsaved_max_bytes=rng.choice((20_000, 1_000_000)),
@@ -342,6 +343,7 @@ class World:
         self.loop.freeze(zombie)
         ended = zombie.ended  # type: ignore[attr-defined]
         self._zombies[zombie] = None
+        zombie.is_zombie = True
         if not ended.done():
             ended.set_result(None)
         await asyncio.sleep(2.0 + seconds)
