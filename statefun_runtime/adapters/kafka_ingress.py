@@ -19,6 +19,7 @@ from aiokafka.errors import (
 
 from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
 from statefun_runtime.adapters.kafka_properties import consumer_arguments
+from statefun_runtime.adapters.kafka_records import leave
 from statefun_runtime.adapters.kafka_start import PositionVanished, resolve_start, split_name
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.messages import IngressEncoder
@@ -294,16 +295,8 @@ class KafkaIngress:
 
     async def _leave(self) -> None:
         consumer, self._consumer = self._consumer, None
-        if consumer is None:
-            return
-        try:
-            await consumer.stop()
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # The client cancels its own fetches, and lets that escape before it has closed its connections.
-            await consumer._client.close()
+        if consumer is not None:
+            await leave(consumer)
 
 
 def _words(error: Exception, spec: KafkaIngressSpec) -> str:

@@ -16,6 +16,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from statefun_runtime.adapters.kafka_clients import KafkaClients
 from statefun_runtime.adapters.kafka_properties import Arguments
+from statefun_runtime.adapters.kafka_records import leave
 from statefun_runtime.core.commits import Claim, Marker
 from statefun_runtime.errors import CorruptionError, UnavailableError
 
@@ -121,4 +122,4 @@ async def read_until(
             f"the progress topic {topic} does not show what was written to it", code="SF3005"
         ) from None
     finally:
-        await consumer.stop()
+        await leave(consumer)
