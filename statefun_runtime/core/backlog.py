@@ -24,6 +24,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from statefun_runtime.core.address import Address
+from statefun_runtime.core.messages import total_size
 from statefun_runtime.core.state import Values
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class Backlog:
         assert self.phase == IDLE
         assert not self.waiting
         self.waiting = invocations
-        self.waiting_bytes = sum(map(len, invocations))
+        self.waiting_bytes = total_size(invocations)
         self.phase = READY
 
     def head(self) -> tuple[list[bytes], list[bytes], int]:
@@ -274,7 +275,7 @@ class Backlog:
         spill = self.spill
         assert spill is not None
         self.waiting.extend(invocations)
-        self.waiting_bytes += sum(map(len, invocations))
+        self.waiting_bytes += total_size(invocations)
         if spill.is_empty:
             self.spill = None
 

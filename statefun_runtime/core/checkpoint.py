@@ -9,23 +9,11 @@ is immutable, named by its content's hash, written once and named by any number 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from enum import Enum
 from typing import Any, NewType
 
-Epoch = NewType("Epoch", int)
 ObjectId = NewType("ObjectId", str)
 
 FORMAT = 2
-
-
-class Station(Enum):
-    """The stations of a checkpoint."""
-
-    TRIGGERED = "triggered"
-    ALIGNED = "aligned"
-    ACKNOWLEDGED = "acknowledged"
-    COMPLETE = "complete"
-    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)

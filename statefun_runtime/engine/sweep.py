@@ -35,7 +35,6 @@ class Sweep:
         self._clock = clock
         self._key_group_count = key_group_count
         self._pause_s = round_s / key_group_count
-        self.deleted_count = 0
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -59,7 +58,6 @@ class Sweep:
     def _sweep_key(self, key: bytes, row: bytes) -> None:
         if self._once.is_expired(row):
             self._states.write(key, None)
-            self.deleted_count += 1
 
     def _sweep_values(self, key: bytes, row: bytes) -> None:
         address = parse_address_key(key)
@@ -70,4 +68,3 @@ class Sweep:
         values = decode_row(row)
         if function.schema.drop_expired(values, self._clock.now_ms()):
             self._states.write(key, encode_row(values) if values.fields else None)
-            self.deleted_count += 1
