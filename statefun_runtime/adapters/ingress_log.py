@@ -4,7 +4,8 @@
     record = <length, 4 bytes> <CRC-32, 4 bytes> content
 
 A record is readable only after its sync. What a failed or cut write left behind the last synced length is cut off
-before the next append. Segments are deleted when no kept checkpoint needs them.
+before the next append. That may be zeros, where the file had grown and its content was not written yet: no record is
+empty, so zeros are none. Segments are deleted when no kept checkpoint needs them.
 """
 
 import os
@@ -69,6 +70,7 @@ class IngressLog:
 
     def append(self, records: Sequence[bytes]) -> None:
         """Add records and sync them; raise UnavailableError, with none of them added, if that fails."""
+        assert all(records), "an empty record looks like what a cut write leaves"
         segment = self._segment()
         data = b"".join(
             part for record in records for part in (_HEAD.pack(len(record), crc32(record)), record)
@@ -145,6 +147,6 @@ def _records(path: Path, size_bytes: int) -> Iterator[bytes]:
                 return
             size, checksum = _HEAD.unpack(head)
             record = file.read(size)
-            if len(record) < size or crc32(record) != checksum:
+            if not size or len(record) < size or crc32(record) != checksum:
                 return
             yield record
