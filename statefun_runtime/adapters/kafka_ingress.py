@@ -17,10 +17,13 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from statefun_runtime.adapters.invalid_records import InvalidRecordDesk
 from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
 from statefun_runtime.adapters.kafka_properties import consumer_arguments
 from statefun_runtime.adapters.kafka_records import leave
 from statefun_runtime.adapters.kafka_start import PositionVanished, resolve_start, split_name
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.dead_letter import Origin
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.messages import IngressEncoder
 from statefun_runtime.core.samples import Kind, Sample
@@ -35,7 +38,6 @@ _RECORDS_PER_POLL = 2000
 _RETRY_S = 1.0
 _TELL_EVERY_S = 5.0
 _TELL_LIMIT_S = 2.0
-_SKIPS_LOGGED_PER_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class _Route:
 
     encoder: IngressEncoder
     targets: tuple[Function, ...]
-    missing: tuple[str, ...]
+    missing: tuple[TypeName, ...]
 
 
 class KafkaIngress:
@@ -67,17 +69,15 @@ class KafkaIngress:
         self._held: set[TopicPartition] = set()
         self._consumer: Any = None
         self._to_tell: dict[str, int] = {}
-        self._skip_lines = 0
-        self._skip_second = 0
         self._received = 0
-        self._skipped: dict[str, int] = {}
+        self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, router)
 
     def _route(self, route: TopicRoute) -> _Route:
         found = [(target, self._router.resolve(target)) for target in route.targets]
         return _Route(
             IngressEncoder(route.value_type),
             tuple(function for _, function in found if function is not None),
-            tuple(str(target) for target, function in found if function is None),
+            tuple(target for target, function in found if function is None),
         )
 
     async def start(self) -> None:
@@ -158,20 +158,14 @@ class KafkaIngress:
     def _take(self, topic_partition: TopicPartition, records: list[Any]) -> None:
         """Route the records of one topic partition, in order."""
         route = self._routes[topic_partition.topic]
-        if route.missing:
-            self._skip(
-                records, "unknown function type " + ", ".join(route.missing), "unknown-function"
-            )
         deliver, encode, targets = self._router.deliver, route.encoder.encode, route.targets
         function_id = ""
         for record in records:
             key, value = record.key, record.value
-            if key is None:
-                self._skip([record], "it has no key", "no-key")
-                continue
-            if value is None:
-                self._skip([record], "it has no value", "no-value")
-                continue
+            if key is None or value is None or route.missing:
+                self._refuse(topic_partition, record, route)
+                if key is None or value is None:
+                    continue
             function_id = key.decode("utf-8", "replace")
             invocation = encode(value)
             for target in targets:
@@ -192,23 +186,19 @@ class KafkaIngress:
                 self._held.add(topic_partition)
                 return
 
-    def _skip(self, records: list[Any], defect: str, reason: str) -> None:
-        self._skipped[reason] = self._skipped.get(reason, 0) + len(records)
-        for record in records:
-            second = int(asyncio.get_running_loop().time())
-            if second != self._skip_second:
-                self._skip_second, self._skip_lines = second, 0
-            self._skip_lines += 1
-            if self._skip_lines > _SKIPS_LOGGED_PER_S:
+    def _refuse(self, topic_partition: TopicPartition, record: Any, route: _Route) -> None:
+        """Hand in a record that cannot be routed, or not to everyone; may raise, and then it is the next to be read."""
+        self._positions[topic_partition] = record.offset
+        where = f"topic {record.topic}, partition {record.partition}, offset {record.offset}"
+        split = split_name(record.topic, record.partition)
+        origin = Origin(str(self._spec.id), split, str(record.offset), record.key, record.value)
+        for name, content in (("key", record.key), ("value", record.value)):
+            if content is None:
+                defect = f"it has no {name}"
+                self._invalid.unroutable(origin, where, reason=f"no-{name}", defect=defect)
                 return
-            log.warning(
-                "ingress %s skipped a record: topic %s, partition %d, offset %d: %s",
-                self._spec.id,
-                record.topic,
-                record.partition,
-                record.offset,
-                defect,
-            )
+        invocation = route.encoder.encode(record.value)
+        self._invalid.unknown_targets(origin, where, route.missing, invocation)
 
     def _vanished(self, error: OffsetOutOfRangeError) -> PositionVanished:
         places = ", ".join(
@@ -231,14 +221,7 @@ class KafkaIngress:
     def samples(self) -> Iterator[Sample]:
         """Return what was routed and skipped, and per split how many records are known and not routed."""
         yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
-        for reason, count in self._skipped.items():
-            yield Sample(
-                "statefun_ingress_skipped",
-                Kind.COUNTER,
-                "records refused or skipped",
-                count,
-                {"reason": reason},
-            )
+        yield from self._invalid.samples()
         for topic_partition, offset in self._positions.items():
             end = self._consumer.highwater(topic_partition) if self._consumer else None
             lag = max(0, (end or 0) - offset)

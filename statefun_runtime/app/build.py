@@ -10,6 +10,7 @@ from statefun_runtime.adapters.playground_egress import PlaygroundEgress
 from statefun_runtime.adapters.rocksdb_state import RocksDbStore
 from statefun_runtime.adapters.wire import decode_reply
 from statefun_runtime.app.connectors import Application, make_client, make_egress, make_ingress
+from statefun_runtime.app.dead_letters import make_outcomes
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.backpressure import Limits, Load
 from statefun_runtime.core.checkpoint import Manifest
@@ -23,6 +24,7 @@ from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
 from statefun_runtime.engine.lane import Lane
 from statefun_runtime.engine.once import Once
+from statefun_runtime.engine.outcomes import Outcomes
 from statefun_runtime.engine.recovery import Heads, apply_deltas, place_base
 from statefun_runtime.engine.snapshots import Identity
 from statefun_runtime.engine.spills import Spills
@@ -68,18 +70,13 @@ def build_worker(
     delays = Delays(states, load, clock, key_group_count=key_groups)
     once = Once(states, clock, key_group_count=key_groups, keep_ms=settings.idempotency_keep_ms)
     egresses = {spec.id: make_egress(spec, states, application) for spec in module.egresses}
+    outcomes = make_outcomes(application, egresses, states, clock)
     applier = Applier(egresses, states, delays, clock)
-    make_lane = _lane_maker(application, applier, states, spills, load, clock)
+    make_lane = _lane_maker(application, applier, outcomes, states, spills, load, clock)
     exchange = Exchange(module, states, spills, load, make_lane, key_group_count=key_groups)
     applier.exchange = exchange
-    gate = Gate(
-        exchange,
-        once,
-        load,
-        lambda: sum(sink.backlog_bytes() for sink in egresses.values()),
-        lambda: states.unsaved_bytes,
-    )
     sinks = {str(egress_id): sink for egress_id, sink in egresses.items()}
+    gate = _make_gate(exchange, once, outcomes, load, states, sinks)
     ingresses = {str(spec.id): make_ingress(spec, gate, application) for spec in module.ingresses}
     checkpointer = Checkpointer(
         Identity(application.start.started, key_groups, settings.partitions),
@@ -101,10 +98,28 @@ def build_worker(
     _tie(application, checkpointer, exchange, states, objects, sinks)
     sweep = Sweep(states, exchange, once, clock, key_group_count=key_groups, round_s=_SWEEP_ROUND_S)
     parts = Parts(
-        states, load, delays, exchange, gate, sweep, clock, sinks, ingresses, checkpointer
+        states, load, delays, exchange, outcomes, gate, sweep, clock, sinks, ingresses, checkpointer
     )
     worker = Worker(parts, key_group_count=key_groups, stop_timeout_s=settings.stop_timeout_s)
     return worker, heads
+
+
+def _make_gate(
+    exchange: Exchange,
+    once: Once,
+    outcomes: Outcomes,
+    load: Load,
+    states: States,
+    sinks: dict[str, EgressSink],
+) -> Gate:
+    return Gate(
+        exchange,
+        once,
+        outcomes,
+        load,
+        lambda: sum(sink.backlog_bytes() for sink in sinks.values()),
+        lambda: states.unsaved_bytes,
+    )
 
 
 def _make_load(settings: Settings) -> Load:
@@ -122,6 +137,7 @@ def _make_load(settings: Settings) -> Load:
 def _lane_maker(
     application: Application,
     applier: Applier,
+    outcomes: Outcomes,
     states: States,
     spills: Spills,
     load: Load,
@@ -134,6 +150,7 @@ def _lane_maker(
             client,
             decode_reply,
             applier,
+            outcomes,
             states,
             spills,
             load,

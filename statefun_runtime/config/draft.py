@@ -56,6 +56,7 @@ class ModuleDraft:
     _defined: dict[tuple[str, str], Place] = field(default_factory=dict)
     _patterns: list[FunctionPattern] = field(default_factory=list)
     _targets: list[tuple[TypeName, Place]] = field(default_factory=list)
+    _dead_letters: list[tuple[TypeName, Place]] = field(default_factory=list)
     _is_every_pattern_known: bool = True
 
     def error(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
@@ -94,6 +95,10 @@ class ModuleDraft:
         """Note that an ingress sends messages to a function type."""
         self._targets.append((target, place))
 
+    def send_dead_letters(self, egress: TypeName, place: Place) -> None:
+        """Note that dead letters go to an egress."""
+        self._dead_letters.append((egress, place))
+
     def check_whole(self) -> None:
         """Report what can only be seen when every component has been read."""
         for role, example in _NEEDED:
@@ -101,9 +106,19 @@ class ModuleDraft:
                 message = f"no {role.value} is defined"
                 hint = f"add a component of a kind such as {example}"
                 self.error(Place(1, 1), Code.NOTHING_TO_RUN, message, hint)
+        for egress, place in self._dead_letters:
+            self._check_egress(egress, place)
         if self._patterns and self._is_every_pattern_known:
             for target, place in self._targets:
                 self._check_served(target, place)
+
+    def _check_egress(self, egress: TypeName, place: Place) -> None:
+        known = [name for noun, name in self._defined if noun == "egress id"]
+        if str(egress) not in known:
+            message = f"dead letters go to egress {str(egress)!r}, which is not declared"
+            near = did_you_mean(str(egress), known)
+            hint = near or f"the egresses are {', '.join(known) or 'none'}"
+            self.error(place, Code.UNDECLARED_EGRESS, message, hint)
 
     def _check_served(self, target: TypeName, place: Place) -> None:
         namespaces = {p.namespace for p in self._patterns if p.name is None}

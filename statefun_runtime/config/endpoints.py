@@ -3,6 +3,7 @@
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from statefun_runtime.config.failures import read_on_failure
 from statefun_runtime.config.fields import Fields, Shape
 from statefun_runtime.config.positions import Scalar
 from statefun_runtime.config.problems import Code
@@ -10,7 +11,7 @@ from statefun_runtime.config.transports import TIMEOUTS, read_okhttp, read_trans
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.specs import EndpointSpec, FunctionPattern
 
-_COMMON = ("functions", "urlPathTemplate", "maxNumBatchRequests")
+_COMMON = ("functions", "urlPathTemplate", "maxNumBatchRequests", "onFailure", "deadLetters")
 _BATCH_THRESHOLD = 1000
 _INT_MIN = -(2**31)
 
@@ -40,10 +41,11 @@ def read_endpoint_v2(fields: Fields) -> EndpointSpec | None:
     url_template = _read_url_template(fields)
     threshold = fields.integer("maxNumBatchRequests", low=_INT_MIN)
     transport = read_transport(fields)
+    on_failure, dead_letters = read_on_failure(fields)
     if pattern is None or url_template is None or transport is None:
         return None
     threshold = _BATCH_THRESHOLD if threshold is None else threshold
-    return EndpointSpec(pattern, url_template, threshold, transport)
+    return EndpointSpec(pattern, url_template, threshold, transport, on_failure, dead_letters)
 
 
 def read_endpoint_v1(fields: Fields) -> EndpointSpec | None:
@@ -51,10 +53,11 @@ def read_endpoint_v1(fields: Fields) -> EndpointSpec | None:
     url_template = _read_url_template(fields)
     threshold = fields.integer("maxNumBatchRequests", low=_INT_MIN, allow_quotes=False)
     transport = read_okhttp(fields)
+    on_failure, dead_letters = read_on_failure(fields)
     if pattern is None or url_template is None:
         return None
     threshold = _BATCH_THRESHOLD if threshold is None else threshold
-    return EndpointSpec(pattern, url_template, threshold, transport)
+    return EndpointSpec(pattern, url_template, threshold, transport, on_failure, dead_letters)
 
 
 def _read_pattern(fields: Fields) -> FunctionPattern | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from statefun_runtime.config.failures import read_invalid_records
 from statefun_runtime.config.fields import Fields, Shape
 from statefun_runtime.config.problems import Code, Place
 from statefun_runtime.config.startup import read_startup_position
@@ -26,6 +27,8 @@ KAFKA_INGRESS = Shape(
         "autoOffsetResetPosition",
         "startupPosition",
         "properties",
+        "invalidRecordHandling",
+        "deadLetters",
     ),
     advice={"deliverySemantic": "only an egress has it"},
 )
@@ -72,6 +75,7 @@ def read_kafka_ingress(fields: Fields) -> KafkaIngressSpec | None:
     choices = [reset.value for reset in OffsetReset]
     reset = fields.choice("autoOffsetResetPosition", choices, ignore_case=True)
     startup = read_startup_position(fields, {route.topic for route in routes})
+    invalid_records = read_invalid_records(fields)
     if ingress_id is None or servers is None or group_id is None or startup is None:
         return None
     return KafkaIngressSpec(
@@ -82,6 +86,7 @@ def read_kafka_ingress(fields: Fields) -> KafkaIngressSpec | None:
         offset_reset=OffsetReset.LATEST if reset is None else OffsetReset(reset),
         startup=startup,
         properties=_as_pairs(properties),
+        invalid_records=invalid_records,
     )
 
 

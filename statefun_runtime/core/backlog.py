@@ -4,13 +4,15 @@
     ▼                                      │
   IDLE ──deliver──▶ READY ──begin──▶ IN_FLIGHT ──settle, more waits──▶ READY
                      ▲  ▲  ▲            │
-                     │  │  └──────── unsettle, at once ───────────────┤
+                     │  │  └─── unsettle, at once · narrow, its half ─┤
                      │  └──resume── BACKING_OFF ◀──unsettle, pause ───┤
                      └─────resume──── PARKED ◀── unsettle, too often ─┘
+                                        └──abandon──▶ READY or IDLE
 
 Invariants: an address is in exactly one phase; invocations leave in the order in which they were delivered, and
-leave the backlog only when the reply to them is settled; a failed batch is sent again with the same invocations;
-only the byte cap cuts a batch, and never inside an invocation.
+leave the backlog only when the reply to them is settled or they are given up; a failed batch is sent again with the
+same invocations, or with the first half of them; only that and the byte cap cut a batch, and never inside an
+invocation.
 
 What waits is in memory up to HEAD_BYTES_MAX. Behind that it is spilled: cut into chunks, which are rows of the
 store, read back in order as the head is used up. Nothing overtakes a spilled invocation.
@@ -43,10 +45,10 @@ class Phase(IntEnum):
 
 LEGAL_MOVES: dict[Phase, tuple[Phase, ...]] = {
     Phase.IDLE: (Phase.READY,),
-    Phase.READY: (Phase.IN_FLIGHT,),
+    Phase.READY: (Phase.IN_FLIGHT, Phase.PARKED),
     Phase.IN_FLIGHT: (Phase.IDLE, Phase.READY, Phase.BACKING_OFF, Phase.PARKED),
     Phase.BACKING_OFF: (Phase.READY,),
-    Phase.PARKED: (Phase.READY,),
+    Phase.PARKED: (Phase.READY, Phase.IDLE),
 }
 
 # Plain numbers for the hot path: an attribute of an enum class costs as much as the move itself.
@@ -55,6 +57,8 @@ IDLE, READY, IN_FLIGHT, BACKING_OFF, PARKED = (phase.value for phase in Phase)
 
 HEAD_BYTES_MAX = 2 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024
+RENEWED_WHEN_SENT = -1
+_WIDTH_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,9 @@ class Trouble:
     """What is remembered about an address whose batch failed, until a request of it succeeds.
 
     `circuit_times` is how often the endpoint's circuit had opened when the budget began: time behind an open circuit
-    is not the address's own.
+    is not the address's own; RENEWED_WHEN_SENT begins it anew with the next attempt. `width` is how many invocations
+    a batch may have while the failing one is looked for, 0 if it is not. `pause` names the pause that is being made.
+    `is_unwanted` says that an operator gives the batch up if it fails once more.
     """
 
     __slots__ = (
@@ -114,8 +120,12 @@ class Trouble:
         "budget_ends_s",
         "circuit_times",
         "has_gone_stale",
+        "is_unwanted",
+        "parked_ms",
         "parked_times",
+        "pause",
         "reason",
+        "width",
     )
 
     def __init__(self, *, budget_ends_s: float, circuit_times: int) -> None:
@@ -123,8 +133,20 @@ class Trouble:
         self.circuit_times = circuit_times
         self.attempts = 0
         self.parked_times = 0
+        self.parked_ms = 0
         self.has_gone_stale = False
+        self.is_unwanted = False
         self.reason = ""
+        self.width = 0
+        self.pause = 0
+
+    def settled(self) -> "Trouble | None":
+        """Return what is left of it when a batch is done: who failed may be in the next one, which may be wider."""
+        if not 0 < self.width < _WIDTH_MAX:
+            return None
+        left = Trouble(budget_ends_s=0.0, circuit_times=RENEWED_WHEN_SENT)
+        left.width = 2 * self.width
+        return left
 
 
 class Backlog:
@@ -208,13 +230,14 @@ class Backlog:
         return self.in_flight
 
     def _take(self, batch_bytes_max: int) -> None:
-        if self.waiting_bytes <= batch_bytes_max:
+        width = 0 if self.trouble is None else self.trouble.width
+        if self.waiting_bytes <= batch_bytes_max and not width:
             self.in_flight, self.waiting = self.waiting, []
             self.in_flight_bytes, self.waiting_bytes = self.waiting_bytes, 0
             return
         count = size = 0
         for invocation in self.waiting:
-            if count and size + len(invocation) > batch_bytes_max:
+            if count and (count == width or size + len(invocation) > batch_bytes_max):
                 break
             count += 1
             size += len(invocation)
@@ -227,7 +250,8 @@ class Backlog:
         assert self.phase == IN_FLIGHT, f"{self.address} settled in phase {Phase(self.phase).name}"
         self.in_flight = []
         self.in_flight_bytes = 0
-        self.trouble = None
+        if self.trouble is not None:
+            self.trouble = self.trouble.settled()
         if self.waiting or self.spill is not None:
             self.phase = READY
             return True
@@ -247,6 +271,43 @@ class Backlog:
         assert to in LEGAL_MOVES[Phase.IN_FLIGHT]
         assert self.in_flight
         self.phase = to.value
+
+    def narrow(self) -> None:
+        """The batch in flight fails as a whole: its first half is to be sent alone, the rest waits in front of all."""
+        assert self.phase == IN_FLIGHT, f"{self.address} failed in phase {Phase(self.phase).name}"
+        assert self.trouble is not None
+        width = len(self.in_flight) // 2
+        assert width, f"{self.address} has nothing to narrow down"
+        rest = self.in_flight[width:]
+        rest_bytes = total_size(rest)
+        self.in_flight, self.waiting = self.in_flight[:width], rest + self.waiting
+        self.in_flight_bytes -= rest_bytes
+        self.waiting_bytes += rest_bytes
+        self.trouble.width = width
+        self.trouble.circuit_times = RENEWED_WHEN_SENT
+        self.phase = READY
+
+    def set_aside(self, trouble: Trouble) -> None:
+        """The address was parked when the last life ended, and still is."""
+        assert self.phase == READY, f"{self.address} set aside in phase {Phase(self.phase).name}"
+        assert not self.in_flight
+        self.trouble = trouble
+        self.phase = PARKED
+
+    def single_out(self) -> None:
+        """Have the first invocation of a parked address be its batch, if it has none since a restart."""
+        assert self.phase == PARKED, f"{self.address} singled out in phase {Phase(self.phase).name}"
+        assert self.trouble is not None
+        self.trouble.width = 1
+        if not self.in_flight:
+            self._take(HEAD_BYTES_MAX)
+        assert len(self.in_flight) == 1, f"{self.address} is parked with a wide batch"
+
+    def abandon(self) -> bool:
+        """Give up the batch of a parked address; return whether more waits, so that the address is ready."""
+        assert self.phase == PARKED, f"{self.address} abandoned in phase {Phase(self.phase).name}"
+        self.phase = IN_FLIGHT
+        return self.settle()
 
     def resume(self) -> None:
         """The pause is over."""

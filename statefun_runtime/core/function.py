@@ -25,6 +25,8 @@ class Counts:
     requests: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     parked: int = 0
+    skipped: int = 0
+    dead_letters: int = 0
     waiting: int = 0
     busy: int = 0
     latency_ms: Histogram = field(default_factory=Histogram)

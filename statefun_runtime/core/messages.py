@@ -14,6 +14,7 @@ from statefun_runtime.core.address import TypeName
 
 TO_FUNCTION_INVOCATION = b"\xa2\x06"
 _ENCODERS_MAX = 4096
+_FIXED_SIZES = {1: 8, 5: 4}
 
 
 def _encode_varint(number: int) -> bytes:
@@ -97,6 +98,14 @@ def invocation(caller: bytes, argument: bytes) -> bytes:
     return field(b"\x1a", caller + b"\x12" + varint(len(argument)) + argument)
 
 
+def is_invocation(data: bytes) -> bool:
+    """Return whether these bytes are exactly one invocation, as far as a backlog depends on it."""
+    try:
+        return data[:1] == b"\x1a" and list(split_fields(data)) == [data]
+    except ValueError:
+        return False
+
+
 def typed_value(typename: str, value: bytes) -> bytes:
     """Encode a TypedValue that has a value."""
     return _text(b"\x0a", typename) + b"\x10\x01" + (field(b"\x1a", value) if value else b"")
@@ -126,6 +135,27 @@ def split_fields(data: bytes) -> Iterator[bytes]:
             raise ValueError("field is cut off")
         yield data[offset:end]
         offset = end
+
+
+def read_fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of every length-delimited field of a message; raise ValueError if it is damaged."""
+    offset = 0
+    while offset < len(data):
+        tag, offset = read_varint(data, offset)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == 0:
+            _, offset = read_varint(data, offset)
+            continue
+        size = _FIXED_SIZES.get(wire_type)
+        if size is None:
+            if wire_type != 2:
+                raise ValueError(f"field {number} has the unknown wire type {wire_type}")
+            size, offset = read_varint(data, offset)
+        if offset + size > len(data):
+            raise ValueError("field is cut off")
+        if wire_type == 2:
+            yield number, data[offset : offset + size]
+        offset += size
 
 
 def total_size(parts: Iterable[bytes]) -> int:

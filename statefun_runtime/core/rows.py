@@ -4,6 +4,7 @@
     <key group, 2 bytes> b <typename> 00 <id>                 the head of its backlog, in deltas only
     <key group, 2 bytes> c <typename> 00 <id> 00 <sequence>   a chunk of its backlog that is spilled
     <key group, 2 bytes> k <typename> 00 <id> 00 <key>        an idempotency key of the address
+    <key group, 2 bytes> p <typename> 00 <id>                 that the address is parked, since when and why
     <key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
 
     ff ff                e <topic> 00 <epoch, 8> <index, 8>    a record of the HTTP egress; of no key group
@@ -13,7 +14,7 @@ A key group has one home among P partitions: contiguous ranges of nearly equal s
 
 from statefun_runtime.core.address import Address, KeyGroup, TypeName, key_group
 
-STATE, BACKLOG, CHUNK, TIMER, ONCE = b"s", b"b", b"c", b"t", b"k"
+STATE, BACKLOG, CHUNK, TIMER, ONCE, PARKED = b"s", b"b", b"c", b"t", b"k", b"p"
 HTTP_EGRESS = b"\xff\xffe"
 
 
@@ -41,6 +42,11 @@ def is_head(key: bytes) -> bool:
 def backlog_key_of(state_key: bytes) -> bytes:
     """Return the key of the backlog's head of the address whose values lie under `state_key`."""
     return state_key[:2] + BACKLOG + state_key[3:]
+
+
+def parked_key_of(state_key: bytes) -> bytes:
+    """Return the key of the row that says that the address whose values lie under `state_key` is parked."""
+    return state_key[:2] + PARKED + state_key[3:]
 
 
 def shelved_key_of(head_key: bytes) -> bytes:
@@ -84,8 +90,8 @@ def _address_key(
 
 
 def parse_address_key(key: bytes) -> Address:
-    """Return the address of a state or backlog key."""
-    assert key[2:3] in (STATE, BACKLOG)
+    """Return the address of a state, backlog or parked key."""
+    assert key[2:3] in (STATE, BACKLOG, PARKED)
     typename, _, function_id = key[3:].partition(b"\0")
     namespace, _, name = typename.decode().rpartition("/")
     return Address(TypeName(namespace, name), function_id.decode())

@@ -56,18 +56,46 @@ class OkHttpTransport:
 Transport = AsyncTransport | OkHttpTransport
 
 
+class OnFailure(Enum):
+    """What becomes of an invocation that its address cannot get past."""
+
+    PARK = "park"
+    DEAD_LETTER = "dead-letter"
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+class OnInvalidRecord(Enum):
+    """What becomes of an ingress record that cannot be routed."""
+
+    SKIP = "skip"
+    FAIL = "fail"
+    FORWARD = "forward"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRoute:
+    """Where dead letters go: an egress of the module, and a topic (a stream) of it."""
+
+    egress: TypeName
+    topic: str
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
     """Where the functions of a pattern are served, and how they are called.
 
     `batch_threshold` is maxNumBatchRequests: from so many waiting messages on an address counts as blocked;
-    0 or less means never.
+    0 or less means never. `dead_letters` is there with OnFailure.DEAD_LETTER; with the others it may be, for
+    what an operator skips.
     """
 
     pattern: FunctionPattern
     url_template: str
     batch_threshold: int = 1000
     transport: Transport = field(default_factory=AsyncTransport)
+    on_failure: OnFailure = OnFailure.PARK
+    dead_letters: DeadLetterRoute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +147,14 @@ class TopicRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class InvalidRecords:
+    """What an ingress does with a record that it cannot route; `dead_letters` is there with FORWARD."""
+
+    outcome: OnInvalidRecord = OnInvalidRecord.SKIP
+    dead_letters: DeadLetterRoute | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KafkaIngressSpec:
     """A Kafka ingress; `properties` are written for the Java client, in the order of the file."""
 
@@ -129,6 +165,7 @@ class KafkaIngressSpec:
     offset_reset: OffsetReset = OffsetReset.LATEST
     startup: StartupPosition = field(default_factory=Latest)
     properties: tuple[tuple[str, str], ...] = ()
+    invalid_records: InvalidRecords = field(default_factory=InvalidRecords)
 
 
 class DeliverySemantic(Enum):

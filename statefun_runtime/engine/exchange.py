@@ -52,6 +52,11 @@ class Exchange:
         """Return a function type's entry, or None if no endpoint serves it."""
         return self.function(function_type.namespace, function_type.name)
 
+    def lane(self, function_type: TypeName) -> Lane | None:
+        """Return the lane of a function type, or None if no endpoint serves it."""
+        function = self.resolve(function_type)
+        return next((lane for lane in self.lanes if lane.function is function), None)
+
     def _first_seen(self, key: tuple[str, str]) -> Function | None:
         function_type = TypeName(*key)
         endpoint = self._module.endpoint_for(function_type)

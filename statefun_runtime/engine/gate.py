@@ -9,6 +9,7 @@ from statefun_runtime.core.backpressure import Load
 from statefun_runtime.core.function import Function
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.once import Once
+from statefun_runtime.engine.outcomes import Outcomes
 
 log = logging.getLogger("statefun.backpressure")
 
@@ -23,6 +24,7 @@ class Gate:
         self,
         exchange: Exchange,
         once: Once,
+        outcomes: Outcomes,
         load: Load,
         egress_bytes: Callable[[], int],
         unsaved_bytes: Callable[[], int],
@@ -36,6 +38,7 @@ class Gate:
         self.deliver = exchange.deliver
         self.look = once.look
         self.remember = once.remember
+        self.forward = outcomes.forward
         self.closed_times = 0
 
     def resolve(self, function_type: TypeName) -> Function | None:

@@ -22,7 +22,8 @@ from statefun_runtime.core.messages import request
 from statefun_runtime.core.reply import Incomplete, Reply, ReplyRefused, Result
 from statefun_runtime.core.retry import Cause, Failure
 from statefun_runtime.core.state import StateError
-from statefun_runtime.engine.setbacks import Setbacks
+from statefun_runtime.engine.outcomes import Outcomes
+from statefun_runtime.engine.setbacks import Setbacks, Verdict
 from statefun_runtime.engine.spills import Spills
 from statefun_runtime.engine.states import States
 from statefun_runtime.ports.clock import Clock
@@ -50,6 +51,7 @@ class Lane:
         client: FunctionClient,
         decode: Callable[[bytes], Reply],
         applier: ReplyApplier,
+        outcomes: Outcomes,
         states: States,
         spills: Spills,
         load: Load,
@@ -76,7 +78,7 @@ class Lane:
         self._patience: asyncio.TimerHandle | None = None
         self._is_introduced = False
         self._is_stopped = False
-        self.setbacks = Setbacks(function, self._loop.time, self._resumed, self.pump)
+        self.setbacks = Setbacks(function, outcomes, self._loop.time, self._resumed, self.pump)
         client.attach(self)
 
     def wake(self) -> None:
@@ -184,20 +186,25 @@ class Lane:
             self.failed(backlog, refused.failure)
             return
         self._release(backlog)
-        function, counts = self.function, self.function.counts
         self._is_introduced = True
         self.setbacks.succeeded()
-        self._load.waiting_bytes -= backlog.in_flight_bytes
-        counts.waiting -= len(backlog.in_flight)
         elapsed_s = self._loop.time() - backlog.started_s
-        counts.latency_ms.add(elapsed_s * 1000)
+        self.function.counts.latency_ms.add(elapsed_s * 1000)
         backlog.is_slow = elapsed_s > _SLOW_S
+        if backlog.trouble is not None:
+            self.setbacks.recovered(backlog)
+        self._is_gone(backlog)
+        if backlog.settle():
+            self.function.ready.append(backlog)
+        else:
+            self.function.counts.busy -= 1
+
+    def _is_gone(self, backlog: Backlog) -> None:
+        """What was in flight is done, or given up: it waits no more."""
+        self._load.waiting_bytes -= backlog.in_flight_bytes
+        self.function.counts.waiting -= len(backlog.in_flight)
         if not backlog.is_touched:
             self._states.touch(backlog)
-        if backlog.settle():
-            function.ready.append(backlog)
-        else:
-            counts.busy -= 1
 
     def _learn(self, backlog: Backlog, reply: Incomplete) -> None:
         schema = self.function.schema
@@ -229,16 +236,50 @@ class Lane:
     def failed(self, backlog: Backlog, failure: Failure) -> None:
         """An attempt failed, or its reply could not be applied."""
         self._release(backlog)
-        if self.setbacks.failed(backlog, failure) is Phase.READY:
+        match self.setbacks.failed(backlog, failure):
+            case Verdict.AGAIN:
+                self._suspects.append(backlog)
+            case Verdict.GIVEN_UP:
+                self.setbacks.recovered(backlog)
+                self._is_gone(backlog)
+                if backlog.settle():
+                    self._suspects.append(backlog)
+                else:
+                    self.function.counts.busy -= 1
+
+    def skip(self, backlog: Backlog) -> str | None:
+        """An operator gives up the first invocation of a parked address; return why it cannot be, or None."""
+        if backlog.spill is not None and not backlog.in_flight:
+            self._states.touch(backlog)
+            self._spills.refill(backlog, self._batch_bytes_max)
+        backlog.single_out()
+        refused = self.setbacks.skip(backlog)
+        if refused is not None:
+            return refused
+        self._is_gone(backlog)
+        if backlog.abandon():
+            self.function.counts.busy += 1
             self._suspects.append(backlog)
+            self.pump()
+        return None
+
+    def restore_parked(self, function_id: str, row: bytes) -> None:
+        """Take back an address that was parked when the last life ended; its backlog was restored before."""
+        self.setbacks.restore_parked(self.function.backlogs[function_id], row)
+
+    def restored(self) -> None:
+        """Every address was taken back: those that are parked are not ready."""
+        ready = self.function.ready
+        self.function.ready = deque(one for one in ready if one.phase == Phase.READY)
 
     def went_stale(self, backlog: Backlog) -> None:
         """Nothing was lost but time: the next connection is tried at once."""
+        if not self.setbacks.forgives(backlog):
+            detail = "the connection was closed before a reply came"
+            self.failed(backlog, Failure(Cause.DISCONNECT, detail))
+            return
         self._release(backlog)
-        if self.setbacks.went_stale(backlog):
-            self.function.ready.appendleft(backlog)
-        elif backlog.phase == Phase.READY:
-            self._suspects.append(backlog)
+        self.function.ready.appendleft(backlog)
 
     def unreachable(self, failure: Failure) -> None:
         """No connection to the endpoint can be had."""

@@ -38,6 +38,9 @@ def engine_samples(parts: Parts) -> Iterator[Sample]:
     for egress_id, sink in parts.egresses.items():
         for sample in sink.samples():
             yield _labelled(sample, egress=egress_id)
+    for egress, count in parts.outcomes.letters_sent.items():
+        doc = "dead letters of functions and ingresses"
+        yield Sample("statefun_dead_letters", Kind.COUNTER, doc, count, {"egress": str(egress)})
     yield from _checkpoint_samples(parts.checkpointer, parts.states)
 
 
@@ -81,6 +84,8 @@ def _function_samples(function: Function, lane: Lane) -> Iterator[Sample]:
         ("requests", Kind.COUNTER, "requests sent, every attempt counted", counts.requests),
         ("busyAddresses", Kind.GAUGE, "addresses with work", counts.busy),
         ("parkedAddresses", Kind.GAUGE, "addresses set aside after failing alone", counts.parked),
+        ("skippedInvocations", Kind.COUNTER, "invocations given up and dropped", counts.skipped),
+        ("deadLetters", Kind.COUNTER, "invocations given up as dead letters", counts.dead_letters),
         ("endpointDown", Kind.GAUGE, "1 while the endpoint fails for everyone", function.is_down),
         (
             "circuitOpened",

@@ -16,6 +16,7 @@ from statefun_runtime.core.checkpoint import Outbox
 from statefun_runtime.core.messages import split_fields
 from statefun_runtime.core.rows import (
     CHUNK,
+    PARKED,
     TIMER,
     group_prefix,
     parse_address_key,
@@ -25,8 +26,10 @@ from statefun_runtime.engine.checkpointer import Checkpointer
 from statefun_runtime.engine.delays import Delays
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
+from statefun_runtime.engine.outcomes import Outcomes
 from statefun_runtime.engine.states import States
 from statefun_runtime.engine.sweep import Sweep
+from statefun_runtime.errors import StatefunError
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressSource
@@ -44,6 +47,7 @@ class Parts:
     load: Load
     delays: Delays
     exchange: Exchange
+    outcomes: Outcomes
     gate: Gate
     sweep: Sweep
     clock: Clock
@@ -60,6 +64,9 @@ class Worker:
         self._key_group_count = key_group_count
         self._stop_timeout_s = stop_timeout_s
         self.is_ready = False
+        self._stop = asyncio.Event()
+        self._failure: StatefunError | None = None
+        parts.outcomes.on_fatal = self.fail
 
     def restore(
         self, heads: Mapping[bytes, bytes], outboxes: Iterable[tuple[Outbox, list[bytes]]]
@@ -69,8 +76,11 @@ class Worker:
         for group in range(self._key_group_count):
             prefix = group_prefix(KeyGroup(group))
             self._restore_chunks(prefix + CHUNK)
+            self._restore_parked(prefix + PARKED)
             for key, row in self.parts.states.scan(prefix + TIMER):
                 self.parts.delays.restore(key, row)
+        for lane in self.parts.exchange.lanes:
+            lane.restored()
         if left_behind:
             log.warning(
                 "the backlogs of %d addresses are kept but wait: no endpoint serves their function type",
@@ -98,11 +108,28 @@ class Worker:
             if function is not None:
                 self.parts.exchange.restore_chunk(function, address.id, sequence, row)
 
+    def _restore_parked(self, prefix: bytes) -> None:
+        for key, row in self.parts.states.scan(prefix):
+            address = parse_address_key(key)
+            lane = self.parts.exchange.lane(address.type)
+            if lane is not None:
+                lane.restore_parked(address.id, row)
+
+    def fail(self, error: StatefunError) -> None:
+        """Stop cleanly, and end with an error: nothing is lost by it."""
+        if self._failure is None:
+            self._failure = error
+            log.error("the worker stops: %s", error.message)
+            self._stop.set()
+
     async def run(
         self, tasks: asyncio.TaskGroup, stop: asyncio.Event, announce: Callable[[], None]
     ) -> None:
-        """Run until `stop` is set, then drain; all tasks have ended or been cancelled when this returns."""
-        parts = self.parts
+        """Run until `stop` is set, then drain; all tasks have ended or been cancelled when this returns.
+
+        Raise what the worker was told to fail with, if it was.
+        """
+        parts, self._stop = self.parts, stop
         running: list[asyncio.Task[None]] = []
 
         def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -127,6 +154,8 @@ class Worker:
         await _end([checkpoints])
         await self._last_checkpoint()
         await _end(running)
+        if self._failure is not None:
+            raise self._failure
 
     async def _read(self, ingress: IngressSource) -> None:
         """Where reading begins is in a checkpoint before the first record is routed: `latest` means one thing once."""

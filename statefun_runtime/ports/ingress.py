@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.address import Address, TypeName
+from statefun_runtime.core.dead_letter import Origin
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.repeat import Repeat
 from statefun_runtime.core.samples import Sample
+from statefun_runtime.core.specs import DeadLetterRoute
 
 
 class Router(Protocol):
@@ -26,6 +28,22 @@ class Router(Protocol):
 
     def remember(self, function: Function, function_id: str, key: str, digest: bytes) -> None:
         """The record with this key is delivered in this step of the loop."""
+        ...
+
+    def forward(
+        self,
+        route: DeadLetterRoute,
+        origin: Origin,
+        *,
+        reason: str,
+        error: str,
+        target: Address | None = None,
+        invocation: bytes | None = None,
+    ) -> str | None:
+        """Send a record that cannot be routed as a dead letter; return why it cannot be sent, or None.
+
+        With `target` and `invocation` the letter can be sent again as it is.
+        """
         ...
 
     def is_open(self) -> bool:

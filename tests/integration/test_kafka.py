@@ -169,7 +169,7 @@ def test_records_for_a_function_type_that_nobody_serves_are_skipped_and_counted(
     assert _texts(broker.consume(out, 2)) == ["served a 1", "served b 2"]
     skipped = running.metrics().total("statefun_ingress_skipped_total", reason="unknown-function")
     assert skipped == 2
-    assert "unknown function type t/unknown" in running.output()
+    assert "no endpoint serves its function type t/unknown" in running.output()
 
 
 def test_a_clean_stop_in_the_middle_loses_and_doubles_nothing(

@@ -18,6 +18,7 @@ from statefun_runtime.config import (
     render,
 )
 from statefun_runtime.config.components import COMPONENT, KINDS
+from statefun_runtime.config.failures import DEAD_LETTERS_SHAPE
 from statefun_runtime.config.fields import Shape
 from statefun_runtime.config.kafka import DELIVERY_SHAPE
 from statefun_runtime.config.options import OPTIONS
@@ -35,6 +36,7 @@ SHAPES = (
     TOPIC_SHAPE,
     STARTUP_SHAPE,
     DELIVERY_SHAPE,
+    DEAD_LETTERS_SHAPE,
     *(kind.shape for kind in KINDS.values()),
 )
 

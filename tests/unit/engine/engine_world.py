@@ -13,6 +13,7 @@ from statefun_runtime.core.messages import IngressEncoder, split_fields
 from statefun_runtime.core.overlay import Overlay
 from statefun_runtime.core.rows import (
     CHUNK,
+    PARKED,
     TIMER,
     group_prefix,
     is_head,
@@ -21,9 +22,11 @@ from statefun_runtime.core.rows import (
 )
 from statefun_runtime.core.specs import (
     AsyncTransport,
+    DeadLetterRoute,
     EndpointSpec,
     FunctionPattern,
     ModuleSpec,
+    OnFailure,
     Transport,
 )
 from statefun_runtime.engine.applier import Applier
@@ -32,8 +35,10 @@ from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.gate import Gate
 from statefun_runtime.engine.lane import Lane
 from statefun_runtime.engine.once import Once
+from statefun_runtime.engine.outcomes import Outcomes
 from statefun_runtime.engine.spills import Spills
 from statefun_runtime.engine.states import States
+from statefun_runtime.errors import StatefunError
 from tests.fakes.egress import RecordingEgress
 from tests.fakes.endpoint import Answer, Endpoint
 from tests.fakes.function_client import FakeFunctionClient
@@ -63,6 +68,8 @@ class World:
         overlay_bytes_max: int = 1 << 30,
         unsaved_bytes_max: int = 1 << 40,
         store: DictStore | None = None,
+        on_failure: OnFailure = OnFailure.PARK,
+        has_dead_letters: bool = False,
     ) -> None:
         self._options = {"batch_bytes_max": batch_bytes_max, "suspects_max": suspects_max}
         self._pool_size = pool_size
@@ -82,14 +89,23 @@ class World:
         self.delays = Delays(self.states, self.load, self.clock, key_group_count=KEY_GROUPS)
         once = Once(self.states, self.clock, key_group_count=KEY_GROUPS, keep_ms=60_000)
         self.egress = RecordingEgress()
-        self._applier = Applier(
-            {TypeName("t", "out"): self.egress}, self.states, self.delays, self.clock
+        out = TypeName("t", "out")
+        self.fatal: list[StatefunError] = []
+        self.outcomes = Outcomes(
+            self.states,
+            self.clock,
+            {out: (self.egress, lambda topic, letter: ("t/record", letter.to_json()))},
+            life="life",
         )
+        self.outcomes.on_fatal = self.fatal.append
+        self._applier = Applier({out: self.egress}, self.states, self.delays, self.clock)
         endpoint = EndpointSpec(
             FunctionPattern("t", None),
             "http://functions/{function.name}",
             threshold,
             transport or AsyncTransport(),
+            on_failure,
+            DeadLetterRoute(out, "dead") if has_dead_letters else None,
         )
         self.exchange = Exchange(
             ModuleSpec((endpoint,), (), ()),
@@ -103,6 +119,7 @@ class World:
         self.gate = Gate(
             self.exchange,
             once,
+            self.outcomes,
             self.load,
             self.egress.backlog_bytes,
             lambda: self.states.unsaved_bytes,
@@ -122,6 +139,7 @@ class World:
             client,
             decode_reply,
             self._applier,
+            self.outcomes,
             self.states,
             self.spills,
             self.load,
@@ -173,8 +191,14 @@ class World:
                 address, sequence = parse_chunk_key(key)
                 function = self.function(address.type.name)
                 self.exchange.restore_chunk(function, address.id, sequence, row)
+            for key, row in self.states.scan(prefix + PARKED):
+                address = parse_address_key(key)
+                self.function(address.type.name)
+                self.lane(address.type.name).restore_parked(address.id, row)
             for key, row in self.states.scan(prefix + TIMER):
                 self.delays.restore(key, row)
+        for lane in self.exchange.lanes:
+            lane.restored()
 
     def endpoint(self, name: str) -> Endpoint:
         return self.endpoints.setdefault(name, Endpoint())

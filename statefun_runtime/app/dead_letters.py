@@ -1,0 +1,74 @@
+"""Where an application's dead letters go: each egress takes them in its own form of record."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from statefun_runtime.app.connectors import Application
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.dead_letter import (
+    KAFKA_RECORD,
+    PLAYGROUND_RECORD,
+    DeadLetter,
+    record_for,
+)
+from statefun_runtime.core.specs import (
+    DeadLetterRoute,
+    EgressSpec,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    ModuleSpec,
+    PlaygroundEgressSpec,
+)
+from statefun_runtime.engine.outcomes import Outcomes
+from statefun_runtime.engine.states import States
+from statefun_runtime.errors import ConfigError
+from statefun_runtime.ports.clock import Clock
+from statefun_runtime.ports.egress import EgressSink
+
+
+def make_outcomes(
+    application: Application,
+    egresses: Mapping[TypeName, EgressSink],
+    states: States,
+    clock: Clock,
+) -> Outcomes:
+    """Return what carries out the failure policies; raise ConfigError for a route that takes no letter."""
+    started = application.start.started
+    wraps = {spec.id: partial(_wrap, _record_type(spec)) for spec in application.module.egresses}
+    outcomes = Outcomes(
+        states,
+        clock,
+        {egress_id: (sink, wraps[egress_id]) for egress_id, sink in egresses.items()},
+        life=f"{started.application[:8]}-{started.incarnation}-{started.nonce[:8]}",
+    )
+    for owner, route in dead_letter_routes(application.module):
+        reason = outcomes.why_refused(route)
+        if reason is not None:
+            raise ConfigError(
+                f"dead letters of {owner} cannot go to topic '{route.topic}' of egress '{route.egress}': {reason}",
+                code="SF1054",
+                hint="name a topic that the egress takes in 'deadLetters'",
+            )
+    return outcomes
+
+
+def dead_letter_routes(module: ModuleSpec) -> Iterator[tuple[str, DeadLetterRoute]]:
+    """Yield who has declared where dead letters go, and where."""
+    for endpoint in module.endpoints:
+        if endpoint.dead_letters is not None:
+            yield f"the functions {endpoint.pattern}", endpoint.dead_letters
+    for ingress in module.ingresses:
+        if isinstance(ingress, KafkaIngressSpec) and ingress.invalid_records.dead_letters:
+            yield f"ingress '{ingress.id}'", ingress.invalid_records.dead_letters
+
+
+def _record_type(spec: EgressSpec) -> str:
+    match spec:
+        case KafkaEgressSpec():
+            return KAFKA_RECORD
+        case PlaygroundEgressSpec():
+            return PLAYGROUND_RECORD
+
+
+def _wrap(record_type: str, topic: str, letter: DeadLetter) -> tuple[str, bytes]:
+    return record_type, record_for(record_type, topic, letter)

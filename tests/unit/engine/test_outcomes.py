@@ -1,0 +1,274 @@
+"""What becomes of an invocation that its address cannot get past, as its endpoint says."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from engine_world import ENCODER, World
+
+from statefun_runtime.core.address import Address, TypeName
+from statefun_runtime.core.backlog import Phase
+from statefun_runtime.core.dead_letter import read_letter
+from statefun_runtime.core.specs import OkHttpTransport, OnFailure
+from statefun_runtime.engine.checkpointer import Checkpointer
+from statefun_runtime.engine.parked import ParkedAddresses, Selection
+from statefun_runtime.errors import ConfigError
+from tests.fakes.endpoint import Answer
+from tests.fakes.virtual_time import run_virtual
+from tests.support.wire_builders import Request, result
+
+OKHTTP = OkHttpTransport(call_s=1.0, read_s=0.3, write_s=0.3)
+ALICE = Address(TypeName("t", "f"), "alice")
+
+
+def allergic_to(*values: bytes):
+    """Fail every batch that holds one of some values; else say what came."""
+
+    def handler(request: Request) -> Answer:
+        if set(values) & set(request.values):
+            return Answer(status=404)
+        return Answer(result(egress=[("out", value) for value in request.values]))
+
+    return handler
+
+
+class DurableAtOnce(Checkpointer):
+    """Only the part that commands wait for."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def settled(self) -> None:
+        pass
+
+
+def commands(world: World) -> ParkedAddresses:
+    return ParkedAddresses(world.exchange, DurableAtOnce(), world.clock)
+
+
+def letters(world: World) -> list[dict[str, Any]]:
+    return [json.loads(one) for one in world.egress.left if one.startswith(b"{")]
+
+
+def played(how: OnFailure, *values: bytes, poison: tuple[bytes, ...], **options: Any) -> World:
+    """Send a batch with poison in it, and let the budget and more pass."""
+    worlds = []
+
+    async def main():
+        world = World(transport=OKHTTP, on_failure=how, **options)
+        worlds.append(world)
+        world.serve("f", allergic_to(*poison))
+        world.send("f", "alice", *values)
+        await world.settled(20.0)
+        await world.cut()
+
+    run_virtual(main)
+    return worlds[0]
+
+
+def test_skip_drops_the_one_invocation_that_fails_and_the_others_go_on():
+    world = played(OnFailure.SKIP, *b"1 2 3 4 5 6 7".split(), poison=(b"4",))
+
+    assert world.egress.left == b"1 2 3 5 6 7".split()
+    counts = world.function("f").counts
+    assert (counts.skipped, counts.dead_letters, counts.parked) == (1, 0, 0)
+    assert (counts.waiting, counts.busy, world.load.waiting_bytes) == (0, 0, 0)
+    assert world.heads == {}
+
+
+def test_skip_drops_several_and_keeps_the_order_of_the_others():
+    world = played(OnFailure.SKIP, *b"1 2 3 4 5 6 7 8 9".split(), poison=(b"1", b"6", b"7"))
+
+    assert world.egress.left == b"2 3 4 5 8 9".split()
+    assert world.function("f").counts.skipped == 3
+
+
+def test_a_dead_letter_holds_all_that_is_needed_to_send_it_again():
+    world = played(OnFailure.DEAD_LETTER, b"1", b"2", b"3", poison=(b"2",), has_dead_letters=True)
+
+    assert [one for one in world.egress.left if not one.startswith(b"{")] == [b"1", b"3"]
+    (letter,) = letters(world)
+    assert letter.pop("time").endswith("+00:00")
+    assert letter == {
+        "id": "life-1",
+        "reason": "status",
+        "error": "the endpoint answered with status 404",
+        "target": {"type": "t/f", "id": "alice"},
+        "invocation": letter["invocation"],
+        "argument": {"typename": "t/value", "bytes": 1, "text": "2"},
+        "attempts": 1,
+        "endpoint": "http://functions/f",
+    }
+    assert read_letter(json.dumps(letter | {"time": "2026-01-01T00:00:00+00:00"})).invocation == (
+        ENCODER.encode(b"2")
+    )
+    assert world.function("f").counts.dead_letters == 1
+
+
+def test_a_dead_letter_that_its_egress_refuses_parks_the_address_and_says_why():
+    world = played(
+        OnFailure.DEAD_LETTER, b"2" * 2_000_000, poison=(b"2" * 2_000_000,), has_dead_letters=True
+    )
+
+    (shown,) = commands(world).show(Selection(), limit=10)["parked"]
+    assert world.egress.left == []
+    assert shown["error"].startswith("egress 't/out' refuses its dead letter: a record of 2666")
+
+
+def test_fail_asks_for_a_stop_and_loses_nothing():
+    world = played(OnFailure.FAIL, b"1", b"2", poison=(b"2",))
+
+    assert str(world.fatal[0]) == (
+        "SF2001: t/f/alice at http://functions/f failed after 1 attempts, and its endpoint says "
+        "'onFailure: fail': the endpoint answered with status 404\n"
+        "hint: mend the function and start again: nothing is lost, the invocation is sent again; "
+        "or choose 'onFailure: park', 'dead-letter' or 'skip'"
+    )
+    assert world.backlog("f", "alice").in_flight == [ENCODER.encode(b"2")]
+
+
+def test_one_poisoned_invocation_of_a_large_batch_is_found_in_few_attempts():
+    values = [b"%d" % number for number in range(1000)]
+    world = played(OnFailure.SKIP, *values, poison=(b"700",))
+
+    assert world.egress.left == values[:700] + values[701:]
+    assert len(world.requests("f")) < 70
+
+
+def test_a_parked_address_is_shown_with_what_a_person_needs():
+    world = played(OnFailure.PARK, b"1", b"2", b"3", poison=(b"2",))
+
+    shown = commands(world).show(Selection(), limit=10)
+    (address,) = shown["parked"]
+    assert shown["total"] == 1
+    assert 15 < address.pop("parked_s") < 21
+    assert 0 < address.pop("next_try_s") <= 16
+    assert address == {
+        "function": "t/f",
+        "id": "alice",
+        "endpoint": "http://functions/f",
+        "attempts": 5,
+        "waiting": 2,
+        "error": "the endpoint answered with status 404",
+    }
+
+
+def test_releasing_tries_a_parked_address_at_once():
+    async def main():
+        world = World(transport=OKHTTP)
+        world.serve("f", allergic_to(b"1"))
+        world.send("f", "alice", b"1", b"2")
+        await world.settled(10.0)
+        world.serve("f", allergic_to())
+
+        answer = await commands(world).release(Selection(address=ALICE))
+        await world.settled(0.1)
+
+        assert answer == {"released": 1}
+        assert world.egress.left == [b"1", b"2"]
+        assert commands(world).show(Selection(), limit=10) == {"total": 0, "parked": []}
+        # The pause that was cut short means nothing any more.
+        await world.settled(30.0)
+        assert world.egress.left == [b"1", b"2"]
+
+    run_virtual(main)
+
+
+def test_skipping_drops_only_what_holds_the_address_up(caplog: pytest.LogCaptureFixture):
+    async def main():
+        world = World(transport=OKHTTP)
+        world.serve("f", allergic_to(b"1"))
+        world.send("f", "alice", b"1", b"2")
+        world.send("f", "bob", b"3")
+        await world.settled(10.0)
+
+        answer = await commands(world).skip(Selection(address=ALICE))
+        await world.settled(0.1)
+
+        assert answer == {"skipped": 1, "under_way": 0, "refused": []}
+        assert world.egress.left == [b"3", b"2"]
+        counts = world.function("f").counts
+        assert (counts.skipped, counts.parked, counts.busy, counts.waiting) == (1, 0, 0, 0)
+
+    with caplog.at_level(logging.WARNING):
+        run_virtual(main)
+    assert "t/f/alice at http://functions/f: skipped after 4 attempts" in caplog.text
+
+
+def test_what_an_operator_skips_becomes_a_dead_letter_where_there_is_a_place_for_them():
+    async def main():
+        world = World(transport=OKHTTP, has_dead_letters=True)
+        world.serve("f", allergic_to(b"1"))
+        world.send("f", "alice", b"1")
+        await world.settled(10.0)
+
+        await commands(world).skip(Selection(function_type=TypeName("t", "f")))
+
+        assert [letter["reason"] for letter in letters(world)] == ["skipped"]
+
+    run_virtual(main)
+
+
+def test_a_retry_that_is_under_way_is_skipped_when_it_fails():
+    async def main():
+        world = World(transport=OKHTTP)
+        world.serve("f", allergic_to(b"1"))
+        world.send("f", "alice", b"1", b"2")
+        await world.settled(0.5)
+        world.serve("f", lambda _: Answer(status=404, after_s=0.2))
+        await world.settled(0.6)
+        assert world.backlog("f", "alice").phase == Phase.IN_FLIGHT
+
+        answer = await commands(world).skip(Selection(address=ALICE))
+        world.serve("f", allergic_to(b"1"))
+        await world.settled(0.5)
+
+        assert answer == {"skipped": 0, "under_way": 1, "refused": []}
+        assert world.egress.left == [b"2"]
+
+    run_virtual(main)
+
+
+def test_who_is_not_parked_cannot_be_released_or_skipped():
+    async def main():
+        world = World(transport=OKHTTP)
+        with pytest.raises(ConfigError) as raised:
+            await commands(world).skip(Selection(address=ALICE))
+        assert str(raised.value) == (
+            "SF1053: t/f/alice is not parked\nhint: `statefun-worker parked list` shows which are"
+        )
+
+    run_virtual(main)
+
+
+def test_a_parked_address_is_still_parked_after_a_restart_and_no_other():
+    async def main():
+        old = World(transport=OKHTTP)
+        old.serve("f", allergic_to(b"1"))
+        old.send("f", "alice", b"1", b"2")
+        await old.settled(9.0)
+        await old.stopped()
+
+        new = World(transport=OKHTTP, store=old.store)
+        new.serve("f", allergic_to(b"1"))
+        new.take_over(old)
+        new.send("f", "bob", b"3")
+        await new.settled(0.5)
+
+        (shown,) = commands(new).show(Selection(), limit=10)["parked"]
+        assert (shown["id"], shown["waiting"], shown["attempts"]) == ("alice", 2, 4)
+        assert shown["error"] == "the endpoint answered with status 404"
+        assert shown["parked_s"] > 8
+        assert new.egress.left == [b"3"]
+        assert len(new.requests("f")) == 1
+        assert (await commands(new).skip(Selection(address=ALICE)))["skipped"] == 1
+        await new.settled(0.1)
+        assert new.egress.left == [b"3", b"2"]
+        await new.stopped()
+
+        newest = World(transport=OKHTTP, store=new.store)
+        newest.take_over(new)
+        assert commands(newest).show(Selection(), limit=10)["total"] == 0
+
+    run_virtual(main)
