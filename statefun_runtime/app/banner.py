@@ -22,7 +22,7 @@ def announce(application: Application, metrics: MetricsPort | None) -> None:
 
 def _lines(application: Application, metrics: MetricsPort | None) -> Iterator[str]:
     settings, module = application.settings, application.module
-    yield f"statefun-worker runs {settings.module}"
+    yield f"statefun-worker runs {', '.join(settings.modules)}"
     for ingress in module.ingresses:
         yield f"  ingress   {ingress.id}  {_ingress_place(ingress, settings)}"
     for endpoint in module.endpoints:

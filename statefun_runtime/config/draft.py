@@ -45,19 +45,31 @@ _NEEDED = (
 class ModuleDraft:
     """Collects what the readers of components find; they report here and go on.
 
+    The files of an application are read one after another; `source` is the one that is read now.
     A component with errors still counts with its role, and its ids still count as defined, so that one
     mistake does not make others look like mistakes.
     """
 
-    source: Source
+    source: Source = field(default_factory=lambda: Source("", ""))
     problems: list[Problem] = field(default_factory=list)
     _components: list[ComponentSpec] = field(default_factory=list)
     _roles: set[Role] = field(default_factory=set)
-    _defined: dict[tuple[str, str], Place] = field(default_factory=dict)
+    _defined: dict[tuple[str, str], str] = field(default_factory=dict)
     _patterns: list[FunctionPattern] = field(default_factory=list)
-    _targets: list[tuple[TypeName, Place]] = field(default_factory=list)
-    _dead_letters: list[tuple[TypeName, Place]] = field(default_factory=list)
+    _targets: list[tuple[TypeName, Source, Place]] = field(default_factory=list)
+    _dead_letters: list[tuple[TypeName, Source, Place]] = field(default_factory=list)
     _is_every_pattern_known: bool = True
+    _files: dict[str, Source] = field(default_factory=dict)
+
+    def begin(self, source: Source) -> None:
+        """Read another file from here on."""
+        self.source = source
+        self._files[source.file] = source
+
+    def in_order(self) -> tuple[Problem, ...]:
+        """Return the problems in the order of the files, and within a file from top to bottom."""
+        ranks = {file: rank for rank, file in enumerate(self._files)}
+        return tuple(sorted(self.problems, key=lambda p: (ranks[p.file], p.line, p.column)))
 
     def error(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
         self.problems.append(self.source.problem(place, code, message, hint=hint))
@@ -78,9 +90,9 @@ class ModuleDraft:
         """Note that something is defined here; report it if it was defined before."""
         first = self._defined.get((noun, name))
         if first is None:
-            self._defined[noun, name] = place
+            self._defined[noun, name] = self.source.at(place)
         else:
-            message = f"{noun} {name!r} is defined twice; first at {self.source.at(first)}"
+            message = f"{noun} {name!r} is defined twice; first at {first}"
             self.error(place, Code.DEFINED_TWICE, message)
 
     def serve(self, pattern: FunctionPattern | None, place: Place) -> None:
@@ -93,34 +105,41 @@ class ModuleDraft:
 
     def route(self, target: TypeName, place: Place) -> None:
         """Note that an ingress sends messages to a function type."""
-        self._targets.append((target, place))
+        self._targets.append((target, self.source, place))
 
     def send_dead_letters(self, egress: TypeName, place: Place) -> None:
         """Note that dead letters go to an egress."""
-        self._dead_letters.append((egress, place))
+        self._dead_letters.append((egress, self.source, place))
 
     def check_whole(self) -> None:
-        """Report what can only be seen when every component has been read."""
+        """Report what can only be seen when every component of every file has been read."""
+        files = list(self._files.values())
         for role, example in _NEEDED:
             if role not in self._roles:
-                message = f"no {role.value} is defined"
-                hint = f"add a component of a kind such as {example}"
-                self.error(Place(1, 1), Code.NOTHING_TO_RUN, message, hint)
-        for egress, place in self._dead_letters:
-            self._check_egress(egress, place)
+                self.problems.append(self._nothing_to_run(files, role, example))
+        for egress, source, place in self._dead_letters:
+            self._check_egress(egress, source, place)
         if self._patterns and self._is_every_pattern_known:
-            for target, place in self._targets:
-                self._check_served(target, place)
+            for target, source, place in self._targets:
+                self._check_served(target, source, place)
 
-    def _check_egress(self, egress: TypeName, place: Place) -> None:
+    def _check_egress(self, egress: TypeName, source: Source, place: Place) -> None:
         known = [name for noun, name in self._defined if noun == "egress id"]
         if str(egress) not in known:
             message = f"dead letters go to egress {str(egress)!r}, which is not declared"
             near = did_you_mean(str(egress), known)
             hint = near or f"the egresses are {', '.join(known) or 'none'}"
-            self.error(place, Code.UNDECLARED_EGRESS, message, hint)
+            self.problems.append(source.problem(place, Code.UNDECLARED_EGRESS, message, hint=hint))
 
-    def _check_served(self, target: TypeName, place: Place) -> None:
+    @staticmethod
+    def _nothing_to_run(files: list[Source], role: Role, example: str) -> Problem:
+        message = f"no {role.value} is defined"
+        if len(files) > 1:
+            message += f" in these {len(files)} files"
+        hint = f"add a component of a kind such as {example}"
+        return files[0].problem(Place(1, 1), Code.NOTHING_TO_RUN, message, hint=hint)
+
+    def _check_served(self, target: TypeName, source: Source, place: Place) -> None:
         namespaces = {p.namespace for p in self._patterns if p.name is None}
         patterns = list(dict.fromkeys(map(str, self._patterns)))
         if target.namespace in namespaces or str(target) in patterns:
@@ -131,7 +150,10 @@ class ModuleDraft:
         hint = did_you_mean(str(target), patterns)
         hint = f"{hint} endpoints serve {shown}" if hint else f"endpoints serve {shown}"
         message = f"no endpoint serves the target {str(target)!r}"
-        self.warn(place, Code.UNSERVED_TARGET, message, hint)
+        problem = source.problem(
+            place, Code.UNSERVED_TARGET, message, hint=hint, severity=Severity.WARNING
+        )
+        self.problems.append(problem)
 
     def spec(self) -> ModuleSpec:
         """Return the module; only to be called when nothing was an error."""

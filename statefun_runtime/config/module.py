@@ -1,32 +1,29 @@
-"""Reading module.yaml: from a file's name to the spec of a module, or to everything that is wrong with it."""
+"""Reading module.yaml: from names of files to the spec of an application, or to everything that is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from statefun_runtime.config.components import KINDS, Kind, read_component
 from statefun_runtime.config.draft import ModuleDraft
 from statefun_runtime.config.legacy import find_legacy
+from statefun_runtime.config.locations import ModuleFile, read_files
 from statefun_runtime.config.positions import Node, compose, is_null
 from statefun_runtime.config.problems import (
     Code,
     ModuleError,
-    Place,
     Problem,
     Source,
     as_errors,
     has_errors,
-    in_file_order,
 )
 from statefun_runtime.core.specs import ModuleSpec
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModule:
-    """A module and its problems, in the order of the file; there is no spec if one of them is an error."""
+    """An application and its problems, in the order of its files; there is no spec if one of them is an error."""
 
-    file: str
+    files: tuple[str, ...]
     spec: ModuleSpec | None
     problems: tuple[Problem, ...]
 
@@ -38,36 +35,56 @@ class LoadedModule:
 
 
 def load_module(
-    location: str, *, strict: bool = False, kinds: Mapping[str, Kind] = KINDS
+    *locations: str, strict: bool = False, kinds: Mapping[str, Kind] = KINDS
 ) -> LoadedModule:
-    """Read a module from a path or a `file:` URL. Never raises for what is in, or wrong with, the file.
+    """Read the files of one application: paths, `file:` URLs, or folders of modules.
 
-    `strict` makes every warning an error; `kinds` says which components there are.
+    Never raises for what is in, or wrong with, a file. `strict` makes every warning an error; `kinds` says which
+    components there are.
     """
-    try:
-        file = _path(location)
-        content = Path(file).read_bytes()
-    except (OSError, ValueError) as error:
-        return _unreadable(location, error)
-    return parse_module(content, file=file, strict=strict, kinds=kinds)
+    return _load(read_files(locations), strict=strict, kinds=kinds)
 
 
 def parse_module(
     content: bytes, *, file: str, strict: bool = False, kinds: Mapping[str, Kind] = KINDS
 ) -> LoadedModule:
-    """Read a module from the content of a file; `file` is how its problems call it."""
+    """Read an application from the content of its only file; `file` is how its problems call it."""
+    return _load([ModuleFile(file, content)], strict=strict, kinds=kinds)
+
+
+def _load(files: Iterable[ModuleFile], *, strict: bool, kinds: Mapping[str, Kind]) -> LoadedModule:
+    draft = ModuleDraft()
+    names = []
+    is_whole = True
+    for file in files:
+        names.append(file.name)
+        is_whole &= _read_file(file, kinds, draft)
+    if is_whole:
+        draft.check_whole()
+    problems = draft.in_order()
+    if strict:
+        problems = as_errors(problems)
+    spec = None if has_errors(problems) else draft.spec()
+    return LoadedModule(tuple(names), spec, problems)
+
+
+def _read_file(file: ModuleFile, kinds: Mapping[str, Kind], draft: ModuleDraft) -> bool:
+    """Read the components of a file; return whether all of them were seen."""
     try:
-        source = Source(file, content.decode("utf-8-sig"))
+        source = Source(file.name, file.content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        return _not_utf8(file, error.object, error.start)
-    draft = ModuleDraft(source)
+        draft.begin(Source(file.name, error.object.decode("utf-8", errors="replace")))
+        _report_not_utf8(error.object, error.start, draft)
+        return False
+    draft.begin(source)
+    if file.problem is not None:
+        draft.problems.append(file.problem)
+        return False
     composed = compose(source)
     draft.problems.extend(composed.problems)
     documents = [document for document in composed.documents if not is_null(document)]
     is_current = _read_documents(documents, kinds, draft)
-    if composed.is_whole and is_current:
-        draft.check_whole()
-    return _loaded(draft, strict=strict)
+    return composed.is_whole and is_current
 
 
 def _read_documents(documents: list[Node], kinds: Mapping[str, Kind], draft: ModuleDraft) -> bool:
@@ -83,37 +100,7 @@ def _read_documents(documents: list[Node], kinds: Mapping[str, Kind], draft: Mod
     return is_current
 
 
-def _loaded(draft: ModuleDraft, *, strict: bool) -> LoadedModule:
-    problems = in_file_order(draft.problems)
-    if strict:
-        problems = as_errors(problems)
-    spec = None if has_errors(problems) else draft.spec()
-    return LoadedModule(draft.source.file, spec, problems)
-
-
-def _path(location: str) -> str:
-    if location.startswith("classpath:"):
-        raise ValueError("there is no class path here; give a path or a file: URL")
-    if not location.startswith("file:"):
-        return location
-    parts = urlsplit(location)
-    if parts.netloc not in ("", "localhost"):
-        raise ValueError(
-            f"the file: URL names the host {parts.netloc!r}; only local files are read"
-        )
-    return unquote(parts.path)
-
-
-def _unreadable(location: str, error: OSError | ValueError) -> LoadedModule:
-    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-    message = f"the module cannot be read: {reason[:1].lower()}{reason[1:]}"
-    problem = Source(location, "").problem(Place(1, 1), Code.UNREADABLE, message)
-    return LoadedModule(location, None, (problem,))
-
-
-def _not_utf8(file: str, content: bytes, offset: int) -> LoadedModule:
-    source = Source(file, content.decode("utf-8", errors="replace"))
-    place = source.place(len(content[:offset].decode("utf-8", errors="replace")))
+def _report_not_utf8(content: bytes, offset: int, draft: ModuleDraft) -> None:
+    place = draft.source.place(len(content[:offset].decode("utf-8", errors="replace")))
     message = f"the file is not UTF-8: byte 0x{content[offset]:02X} cannot stand here"
-    problem = source.problem(place, Code.UNREADABLE, message, hint="save the file as UTF-8")
-    return LoadedModule(file, None, (problem,))
+    draft.error(place, Code.UNREADABLE, message, "save the file as UTF-8")

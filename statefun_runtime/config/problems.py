@@ -44,6 +44,7 @@ class Code(StrEnum):
     BAD_SET = "SF1030"
     UNKNOWN_OPTION = "SF1031"
     BAD_SETTING = "SF1032"
+    NO_MODULE = "SF1070"
 
 
 class Severity(Enum):
@@ -144,10 +145,6 @@ class ModuleError(ConfigError):
 
     def __str__(self) -> str:
         return f"{render(self.problems)}\n\n{self.message}"
-
-
-def in_file_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(problems, key=lambda p: (p.line, p.column)))
 
 
 def as_errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -10,6 +10,7 @@ from statefun_runtime.config import options
 from statefun_runtime.config.problems import Code, did_you_mean
 from statefun_runtime.errors import ConfigError
 
+STATE_DIR = Path(".statefun")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _PORT_MAX = 65_535
 # A key group is written in two bytes.
@@ -41,8 +42,8 @@ class IgnoredOption:
 class Settings:
     """How one worker runs; `async_max_per_task` is None where there is no limit."""
 
-    module: str
-    state_dir: Path = Path(".statefun")
+    modules: tuple[str, ...]
+    state_dir: Path = STATE_DIR
     partitions: int = 8
     key_group_count: int = 128
     host: str = "127.0.0.1"

@@ -144,7 +144,7 @@ def test_validate_accepts_a_good_module(tmp_path: Path) -> None:
     done = _command("validate", path)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{path}: good: 1 endpoints, 1 ingresses, 1 egresses\n"
+    assert done.stdout == f"{path}: good: 1 endpoint, 1 ingress, 1 egress\n"
 
 
 def test_validate_tells_all_problems_with_line_column_and_hint(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_an_unknown_field_is_a_warning_and_with_strict_an_error(tmp_path: Path) 
 
     assert (lenient.returncode, strict.returncode) == (0, 2)
     assert "warning: unknown field 'maxBatch'" in lenient.stdout
-    assert "good: 1 endpoints" in lenient.stdout
+    assert "good: 1 endpoint," in lenient.stdout
     assert "unknown field 'maxBatch'" in strict.stdout
     assert "warning" not in strict.stdout
     run = _command("--module", path, "--state-dir", tmp_path / "state", "--strict")
@@ -201,15 +201,28 @@ def test_an_unknown_field_does_not_stop_a_run_and_is_told(worker: Workers) -> No
     running.stop_cleanly()
 
 
-def test_validate_takes_several_files_and_fails_if_one_is_bad(tmp_path: Path) -> None:
-    good = _file(tmp_path, _good_module())
-    bad = _file(tmp_path, SEVERAL_PROBLEMS, "bad.yaml")
+def test_validate_checks_several_files_as_one_application(tmp_path: Path) -> None:
+    first, rest = _good_module().split("---\n", 1)
+    functions, ports = _file(tmp_path, first, "functions.yaml"), _file(tmp_path, rest, "io.yaml")
 
-    done = _command("validate", good, bad)
+    together, alone = _command("validate", functions, ports), _command("validate", ports)
 
-    assert done.returncode == 2
-    assert f"{good}: good" in done.stdout
-    assert f"{bad}:16:11" in done.stdout
+    assert together.returncode == 0, together.stdout
+    assert together.stdout == f"{functions}, {ports}: good: 1 endpoint, 1 ingress, 1 egress\n"
+    assert alone.returncode == 2
+    assert f"{ports}:1:1: no endpoint is defined" in alone.stdout
+
+
+def test_a_worker_runs_files_and_folders_as_one_application(
+    worker: Workers, tmp_path: Path
+) -> None:
+    first, rest = _good_module().split("---\n", 1)
+    (tmp_path / "modules" / "io").mkdir(parents=True)
+    ports = _file(tmp_path / "modules" / "io", rest)
+
+    running = worker(first, arguments=["--module", str(tmp_path / "modules")])
+
+    assert f"statefun-worker runs {running.module_file}, {ports}\n" in running.output()
 
 
 def test_a_run_with_a_bad_module_tells_all_and_starts_nothing(tmp_path: Path) -> None:
@@ -330,7 +343,7 @@ def test_help_teaches() -> None:
         "statefun.async.max-per-task=VALUE",
     ]:
         assert text in run.stdout
-    assert "Read and check module files" in validate.stdout
+    assert "Read and check the files of one application" in validate.stdout
 
 
 def test_without_a_module_it_says_what_is_needed() -> None:

@@ -124,7 +124,7 @@ class World:
         self._module = self._make_module()
         self.checkpoints_kept = rng.choice((1, 2, 3))
         self._settings: Any = Settings(
-            module="module.yaml",
+            modules=("module.yaml",),
             key_group_count=4,
             checkpoint_interval_s=rng.choice((0.1, 0.3, 0.3, 1.0)),
             checkpoints_kept=self.checkpoints_kept,

@@ -51,7 +51,7 @@ def command_output(command: str) -> str:
     if "--set" not in words:
         return render(load_module(words[-1]).problems)
     with pytest.raises(SettingsError) as raised:
-        read_settings(Settings(module="module.yaml"), [words[-1]])
+        read_settings(Settings(modules=("module.yaml",)), [words[-1]])
     return str(raised.value)
 
 

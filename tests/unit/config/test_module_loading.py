@@ -361,7 +361,7 @@ def test_a_module_is_found_by_path_and_by_file_url(tmp_path: Path):
 
     loaded = load_module(str(path))
     assert loaded.spec is not None
-    assert loaded.file == str(path)
+    assert loaded.files == (str(path),)
     assert load_module(path.as_uri()) == loaded
     assert load_module(f"file:{path}") == loaded
 
@@ -375,7 +375,10 @@ def test_what_is_no_file_is_refused(tmp_path: Path):
     assert refusal("nowhere.yaml") == (
         "nowhere.yaml:1:1: the module cannot be read: no such file or directory"
     )
-    assert refusal(str(tmp_path)) == f"{tmp_path}:1:1: the module cannot be read: is a directory"
+    assert refusal(str(tmp_path)) == (
+        f"{tmp_path}:1:1: the folder has no module.yaml, and no folder in it has one\n"
+        "hint: put it at module.yaml or NAME/module.yaml in that folder, or name the file"
+    )
     assert refusal("classpath:module.yaml") == (
         "classpath:module.yaml:1:1: the module cannot be read: "
         "there is no class path here; give a path or a file: URL"

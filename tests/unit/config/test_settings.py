@@ -12,7 +12,7 @@ from statefun_runtime.config import (
 )
 from statefun_runtime.config.options import OPTIONS
 
-FLAGS = Settings(module="module.yaml")
+FLAGS = Settings(modules=("module.yaml",))
 
 
 def refusal(flags: Settings, *assignments: str) -> str:
@@ -25,7 +25,7 @@ def test_without_flags_everything_has_its_default():
     settings = read_settings(FLAGS)
 
     assert settings == Settings(
-        module="module.yaml",
+        modules=("module.yaml",),
         state_dir=Path(".statefun"),
         partitions=8,
         key_group_count=128,
@@ -188,7 +188,7 @@ def test_a_memory_size_that_cannot_be_read_is_refused_even_where_it_is_ignored()
 
 def test_everything_that_is_wrong_is_told_at_once():
     flags = Settings(
-        module="module.yaml",
+        modules=("module.yaml",),
         partitions=129,
         metrics_port=70_000,
         log_level="inf",
@@ -216,14 +216,14 @@ def test_everything_that_is_wrong_is_told_at_once():
 
 @pytest.mark.parametrize("count", [0, 32_769])
 def test_a_key_group_count_out_of_range_is_refused(count: int):
-    assert refusal(Settings(module="m", key_group_count=count)) == (
+    assert refusal(Settings(modules=("m",), key_group_count=count)) == (
         f"SF1032: the key group count {count} is not from 1 to 32768"
     )
 
 
 @pytest.mark.parametrize("stop_timeout_s", [float("nan"), float("inf")])
 def test_a_stop_timeout_must_end(stop_timeout_s: float):
-    assert refusal(Settings(module="m", stop_timeout_s=stop_timeout_s)) == (
+    assert refusal(Settings(modules=("m",), stop_timeout_s=stop_timeout_s)) == (
         f"SF1032: --stop-timeout {stop_timeout_s:g} is not a number of seconds from 0"
     )
 

@@ -1,0 +1,34 @@
+"""`statefun-worker savepoint`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from statefun_runtime.cli.flags import add_state_dir
+from statefun_runtime.cli.status import GOOD
+
+
+def main(given: Sequence[str]) -> int:
+    """Ask the running worker for a savepoint; print its folder."""
+    flags = _parser().parse_args(given)
+    from statefun_runtime.adapters.admin import admin_socket, ask_worker
+
+    arguments = {"folder": str(flags.to.absolute())} if flags.to else {}
+    answer = ask_worker(admin_socket(flags.state_dir), "savepoint", arguments)
+    print(f"savepoint of epoch {answer['epoch']}: {answer['folder']}")
+    return GOOD
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="statefun-worker savepoint",
+        description="Have the worker that runs on a state folder write a savepoint: a checkpoint that is never deleted.",
+    )
+    add_state_dir(parser)
+    parser.add_argument(
+        "--to",
+        type=Path,
+        metavar="DIR",
+        help="the savepoint's folder (default: below the state folder)",
+    )
+    return parser
