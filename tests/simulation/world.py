@@ -244,7 +244,7 @@ class World:
     # ── lives ──
 
     async def _supervise(self) -> None:
-        while True:
+        while not self.is_over:
             await self._one_life()
             if self.is_over or self.failures:
                 return
