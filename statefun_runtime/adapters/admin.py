@@ -14,9 +14,11 @@ from typing import Any
 from statefun_runtime.adapters.http_server import Deferred, HttpRequest, HttpResponse, HttpServer
 from statefun_runtime.errors import StatefunError, UnavailableError
 
-Command = Callable[[dict[str, str]], Awaitable[dict[str, Any]]]
+Arguments = dict[str, Any]
+Command = Callable[[Arguments], Awaitable[dict[str, Any]]]
 _ANSWER_LIMIT_S = 300.0
 _SOCKET_NAME_MAX = 104
+_REQUEST_BYTES_MAX = 64 * 1024 * 1024
 
 
 class AdminSocket:
@@ -25,8 +27,8 @@ class AdminSocket:
     def __init__(self, path: Path, commands: dict[str, Command]) -> None:
         self._commands = commands
         self._path = path
-        self._server = HttpServer(self._take, host="", port=0, body_bytes_max=1024 * 1024)
-        self._asked: asyncio.Queue[tuple[str, dict[str, str], Deferred]] = asyncio.Queue(16)
+        self._server = HttpServer(self._take, host="", port=0, body_bytes_max=_REQUEST_BYTES_MAX)
+        self._asked: asyncio.Queue[tuple[str, Arguments, Deferred]] = asyncio.Queue(16)
 
     async def start(self) -> None:
         """Listen."""
@@ -88,7 +90,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def ask_worker(path: Path, command: str, arguments: dict[str, str]) -> dict[str, Any]:
+def ask_worker(path: Path, command: str, arguments: Arguments) -> dict[str, Any]:
     """Have a running worker carry out a command; raise UnavailableError if it cannot, or none runs."""
     connection = _UnixConnection(path)
     try:

@@ -56,11 +56,16 @@ def decode(key: bytes, value: bytes) -> Claim | Marker:
         ) from error
 
 
+def connection_arguments(producer_arguments: Arguments) -> Arguments:
+    """Return those arguments of a producer that say how to reach its cluster: other clients take them too."""
+    return {k: v for k, v in producer_arguments.items() if k in _ADMIN_ARGUMENTS}
+
+
 async def make_topic(
     clients: KafkaClients, topic: str, producer_arguments: Arguments, *, must_exist: bool
 ) -> None:
     """Make the progress topic if it is not there; raise CorruptionError if it has vanished."""
-    arguments = {k: v for k, v in producer_arguments.items() if k in _ADMIN_ARGUMENTS}
+    arguments = connection_arguments(producer_arguments)
     admin = clients.make_admin(**arguments)
     try:
         await admin.start()
@@ -95,7 +100,7 @@ async def read_until(
     clients: KafkaClients, topic: str, own: Claim, producer_arguments: Arguments
 ) -> list[Claim | Marker]:
     """Read committed records of the progress topic until one's own newest claim has come back."""
-    arguments = {k: v for k, v in producer_arguments.items() if k in _ADMIN_ARGUMENTS}
+    arguments = connection_arguments(producer_arguments)
     consumer = clients.make_consumer(
         **arguments,
         isolation_level="read_committed",

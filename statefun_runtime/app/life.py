@@ -16,11 +16,12 @@ from statefun_runtime.adapters.admin import AdminSocket, admin_socket
 from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.object_folder import ObjectFolder
 from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
-from statefun_runtime.adapters.savepoint_folder import take_in_savepoint, write_savepoint
+from statefun_runtime.adapters.savepoint_folder import take_in_savepoint
 from statefun_runtime.adapters.state_folder import StateFolder
 from statefun_runtime.adapters.telemetry import MetricsPort
 from statefun_runtime.app.banner import announce
 from statefun_runtime.app.build import build_worker
+from statefun_runtime.app.commands import make_commands
 from statefun_runtime.app.connectors import Application
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoint import ObjectId, Outbox
@@ -152,6 +153,8 @@ async def _live(
             await metrics.close()
     last = worker.parts.checkpointer.last_complete
     log.info("stopped; the next start goes on from checkpoint %d", last.epoch if last else 0)
+    if worker.failure is not None:
+        raise worker.failure
 
 
 def _origin(settings: Settings, history: History, objects: ObjectFolder) -> ObjectId | None:
@@ -235,14 +238,8 @@ async def _listen(
         if isinstance(ingress, PlaygroundIngress):
             await ingress.listen()
 
-    async def savepoint(arguments: dict[str, str]) -> dict[str, Any]:
-        folder = _savepoint_folder(application, arguments.get("folder"))
-        kept = await worker.parts.checkpointer.savepoint(
-            lambda chain: write_savepoint(folder, chain, objects)
-        )
-        return {"folder": str(folder.absolute()), "epoch": kept.manifest.epoch}
-
-    admin = AdminSocket(admin_socket(settings.state_dir), {"savepoint": savepoint})
+    commands = make_commands(worker, settings.state_dir, objects)
+    admin = AdminSocket(admin_socket(settings.state_dir), commands)
     await admin.start()
     if settings.metrics_port is None:
         return None, admin
@@ -254,10 +251,3 @@ async def _listen(
     )
     await metrics.start()
     return metrics, admin
-
-
-def _savepoint_folder(application: Application, asked: str | None) -> Path:
-    if asked:
-        return Path(asked)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return application.settings.state_dir / "savepoints" / stamp

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from statefun_runtime.cli import checkpoints, run, savepoint, validate
+from statefun_runtime.cli import checkpoints, dead_letters, parked, run, savepoint, validate
 from statefun_runtime.cli.status import BAD_CONFIG, FAILED
 from statefun_runtime.errors import ConfigError, StatefunError
 
@@ -11,6 +11,8 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "validate": validate.main,
     "checkpoints": checkpoints.main,
     "savepoint": savepoint.main,
+    "parked": parked.main,
+    "dead-letters": dead_letters.main,
 }
 
 

@@ -19,6 +19,8 @@ commands:
   statefun-worker validate FILE…                  read and check the files of an application only
   statefun-worker checkpoints list|show|verify    see what is in a state folder
   statefun-worker savepoint                       have a running worker write a savepoint
+  statefun-worker parked list|release|skip        see and settle what a running worker has set aside
+  statefun-worker dead-letters list|replay        see what was given up, and send it again
 
 examples:
   statefun-worker --module module.yaml

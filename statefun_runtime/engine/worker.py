@@ -65,7 +65,8 @@ class Worker:
         self._stop_timeout_s = stop_timeout_s
         self.is_ready = False
         self._stop = asyncio.Event()
-        self._failure: StatefunError | None = None
+        # Why the worker stopped by itself, if it did.
+        self.failure: StatefunError | None = None
         parts.outcomes.on_fatal = self.fail
 
     def restore(
@@ -117,18 +118,15 @@ class Worker:
 
     def fail(self, error: StatefunError) -> None:
         """Stop cleanly, and end with an error: nothing is lost by it."""
-        if self._failure is None:
-            self._failure = error
+        if self.failure is None:
+            self.failure = error
             log.error("the worker stops: %s", error.message)
             self._stop.set()
 
     async def run(
         self, tasks: asyncio.TaskGroup, stop: asyncio.Event, announce: Callable[[], None]
     ) -> None:
-        """Run until `stop` is set, then drain; all tasks have ended or been cancelled when this returns.
-
-        Raise what the worker was told to fail with, if it was.
-        """
+        """Run until `stop` is set, then drain; all tasks have ended or been cancelled when this returns."""
         parts, self._stop = self.parts, stop
         running: list[asyncio.Task[None]] = []
 
@@ -154,8 +152,6 @@ class Worker:
         await _end([checkpoints])
         await self._last_checkpoint()
         await _end(running)
-        if self._failure is not None:
-            raise self._failure
 
     async def _read(self, ingress: IngressSource) -> None:
         """Where reading begins is in a checkpoint before the first record is routed: `latest` means one thing once."""

@@ -98,6 +98,13 @@ class Process:
     def kill9(self) -> None:
         self._end(signal.SIGKILL, DEADLINE_S)
 
+    def wait(self, *, timeout_s: float = DEADLINE_S) -> int:
+        """Return the exit status once the process has ended by itself."""
+        try:
+            return self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(self._story(f"still runs after {timeout_s:g} s")) from None
+
     def pause(self) -> None:
         self._child.send_signal(signal.SIGSTOP)
 

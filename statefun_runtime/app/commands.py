@@ -1,0 +1,82 @@
+"""What a running worker does when it is asked through its admin socket."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from statefun_runtime.adapters.admin import Arguments, Command
+from statefun_runtime.adapters.savepoint_folder import write_savepoint
+from statefun_runtime.app.letters import parse_letter
+from statefun_runtime.core.address import Address, TypeName
+from statefun_runtime.engine.parked import ParkedAddresses, Selection
+from statefun_runtime.engine.replay import Replay
+from statefun_runtime.engine.worker import Worker
+from statefun_runtime.errors import ConfigError
+
+
+def make_commands(worker: Worker, state_dir: Path, objects: Path) -> dict[str, Command]:
+    """Return the commands by name."""
+    parts = worker.parts
+    parked = ParkedAddresses(parts.exchange, parts.checkpointer, parts.clock)
+    replay = Replay(parts.gate, parts.checkpointer)
+
+    async def savepoint(arguments: Arguments) -> dict[str, Any]:
+        asked = arguments.get("folder")
+        folder = Path(asked) if asked else _savepoint_folder(state_dir)
+        kept = await parts.checkpointer.savepoint(
+            lambda chain: write_savepoint(folder, chain, objects)
+        )
+        return {"folder": str(folder.absolute()), "epoch": kept.manifest.epoch}
+
+    async def parked_list(arguments: Arguments) -> dict[str, Any]:
+        return parked.show(_selection(arguments), limit=int(arguments["limit"]))
+
+    async def replay_letters(arguments: Arguments) -> dict[str, Any]:
+        return await replay.replay(
+            [parse_letter(line, "the request") for line in arguments["letters"]]
+        )
+
+    return {
+        "savepoint": savepoint,
+        "parked-list": parked_list,
+        "parked-release": _selecting(parked.release),
+        "parked-skip": _selecting(parked.skip),
+        "replay": replay_letters,
+    }
+
+
+def _selecting(command: Callable[[Selection], Any]) -> Command:
+    async def run(arguments: Arguments) -> dict[str, Any]:
+        result: dict[str, Any] = await command(_selection(arguments))
+        return result
+
+    return run
+
+
+def _selection(arguments: Arguments) -> Selection:
+    """Read which addresses are meant; raise ConfigError if that cannot be read."""
+    address, function_type = arguments.get("address"), arguments.get("function")
+    if address:
+        return Selection(address=parse_address(address))
+    try:
+        return Selection(function_type=TypeName.parse(function_type) if function_type else None)
+    except ValueError as error:
+        raise ConfigError(f"function type {error}", code="SF1110") from None
+
+
+def parse_address(text: str) -> Address:
+    """Read `namespace/name/id`, where an id may have slashes; raise ConfigError if it is none."""
+    namespace, _, rest = text.partition("/")
+    name, slash, function_id = rest.partition("/")
+    if not name or not slash:
+        raise ConfigError(
+            f"address {text!r} is not of the form 'namespace/name/id'",
+            code="SF1110",
+            hint="`statefun-worker parked list` shows addresses as they are to be written",
+        )
+    return Address(TypeName(namespace, name), function_id)
+
+
+def _savepoint_folder(state_dir: Path) -> Path:
+    return state_dir / "savepoints" / datetime.now().strftime("%Y%m%d-%H%M%S")
