@@ -49,7 +49,7 @@ simulate: setup ## play simulated histories with faults: make simulate SEEDS=0:1
 mutants: setup ## show that the simulation can fail: planted bugs, each of which must be caught
 	@$(BIN)/python -m tests.simulation.mutants --jobs $(JOBS)
 
-chaos: setup ## the long tests with kill -9, frozen processes and brokers that go away (about ten minutes)
+chaos: setup ## the long tests with kill -9, frozen processes, full disks and brokers that go away (about fifteen minutes)
 	@STATEFUN_CHAOS=full $(BIN)/python -m pytest tests/chaos
 
 clean: ## remove what was installed and built here
