@@ -10,7 +10,7 @@ What is not acknowledged stays here, and is handed to the checkpoint at a clean 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,10 +27,13 @@ from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import (
     RECORD_OVERHEAD_BYTES,
     Record,
+    TellRefused,
     leave,
+    nobody_is_told,
     prepare_record,
     read_record,
 )
+from statefun_runtime.core.checkpoint import Outbox
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
 
@@ -53,7 +56,13 @@ class _Queue:
 class KafkaEgress:
     """An EgressSink with semantic `none` or `at-least-once`."""
 
-    def __init__(self, spec: KafkaEgressSpec, *, clients: KafkaClients = AIOKAFKA) -> None:
+    def __init__(
+        self,
+        spec: KafkaEgressSpec,
+        *,
+        tell_refused: TellRefused = nobody_is_told,
+        clients: KafkaClients = AIOKAFKA,
+    ) -> None:
         self._spec = spec
         self._clients = clients
         self._arguments = producer_arguments(spec)
@@ -68,6 +77,7 @@ class KafkaEgress:
         self._is_empty = asyncio.Event()
         self._failures_in_a_row = 0
         self._is_changed = False
+        self._tell_refused = tell_refused
         self._published = 0
         self._refused = 0
 
@@ -104,6 +114,14 @@ class KafkaEgress:
     def backlog_bytes(self) -> int:
         """Return the size of what is not acknowledged; a record without a value counts too."""
         return self._bytes
+
+    def stored_bytes(self) -> int:
+        """All that has not left is in memory."""
+        return 0
+
+    def refused(self) -> tuple[tuple[int, int], ...]:
+        """What is refused is gone at once."""
+        return ()
 
     async def run(self) -> None:
         """Connect, then carry records out until cancelled; waits for the broker, and says so."""
@@ -230,6 +248,9 @@ class KafkaEgress:
     def _refuse(self, queue: _Queue, count: int, error: Exception) -> None:
         """The broker will never take this batch: only its first record is given up, for it to be told apart."""
         self._refused += 1
+        if self._tell_refused(queue.waiting[0], str(error) or type(error).__name__):
+            self._take_off(queue, 1)
+            return
         log.error(
             "egress %s: the broker refuses a batch of %d records for topic %s for good (%s); the first is dropped",
             self._spec.id,
@@ -277,7 +298,7 @@ class KafkaEgress:
         """Return records as bytes."""
         return [record[3] for record in records]
 
-    def completed(self, epoch: int) -> None:
+    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
         """Nothing waits for a checkpoint."""
 
     def failed(self, epoch: int) -> None:
@@ -288,9 +309,11 @@ class KafkaEgress:
         """Nothing is published by epoch."""
         return 0
 
-    def restore(self, epoch: int, records: list[bytes]) -> None:
+    def restore(
+        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
+    ) -> None:
         """Send what an earlier life could not."""
-        for record in records:
+        for record in read():
             self.emit(read_record(record))
 
     def samples(self) -> Iterator[Sample]:

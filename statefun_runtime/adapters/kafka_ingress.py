@@ -191,7 +191,9 @@ class KafkaIngress:
         self._positions[topic_partition] = record.offset
         where = f"topic {record.topic}, partition {record.partition}, offset {record.offset}"
         split = split_name(record.topic, record.partition)
-        origin = Origin(str(self._spec.id), split, str(record.offset), record.key, record.value)
+        origin = Origin(
+            f"ingress {self._spec.id}", split, str(record.offset), record.key, record.value
+        )
         for name, content in (("key", record.key), ("value", record.value)):
             if content is None:
                 defect = f"it has no {name}"

@@ -12,7 +12,7 @@ it takes to write its records; the outcome of a commit is never guessed, but rea
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from aiokafka.errors import (
@@ -29,10 +29,13 @@ from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import (
     RECORD_OVERHEAD_BYTES,
     Record,
+    TellRefused,
     leave,
+    nobody_is_told,
     prepare_record,
     read_record,
 )
+from statefun_runtime.core.checkpoint import ObjectId, Outbox
 from statefun_runtime.core.commits import (
     Claim,
     Covered,
@@ -54,6 +57,10 @@ _COMMIT_LIMIT_S = 60.0
 _TRANSACTION_TIMEOUT_MS_MAX = 60_000
 _CHUNK_BYTES = 8 * 1024 * 1024
 _RECORDS_MAX = 1_000_000
+_MEMORY_MAX_BYTES = 32 * 1024 * 1024
+
+# Returns the records of an outbox's object, as `encode` made them.
+ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
 
 
 class _Refused(Exception):
@@ -70,11 +77,15 @@ class KafkaPublisher:
         history: History,
         *,
         owner: str,
+        read: ReadOutbox,
+        tell_refused: TellRefused = nobody_is_told,
         clients: KafkaClients = AIOKAFKA,
     ) -> None:
         name = f"{started.application}-{owner}-{spec.id.namespace}.{spec.id.name}"
         self._spec = spec
         self._clients = clients
+        self._read = read
+        self._tell_refused = tell_refused
         self._started = started
         self._history = history
         self._attempts = 0
@@ -88,7 +99,9 @@ class KafkaPublisher:
         }
         self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
         self._partitioner = Partitioner()
-        self._outboxes: Outboxes[Record] = Outboxes(_size_of, records_max=_RECORDS_MAX)
+        self._outboxes: Outboxes[Record] = Outboxes(
+            _size_of, records_max=_RECORDS_MAX, memory_max_bytes=_MEMORY_MAX_BYTES
+        )
         self._has_work = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -110,8 +123,16 @@ class KafkaPublisher:
         self._outboxes.collect(record)
 
     def backlog_bytes(self) -> int:
-        """Return the size of what is not confirmed published."""
+        """Return the size of what is not confirmed published, and in memory."""
         return self._outboxes.bytes
+
+    def stored_bytes(self) -> int:
+        """Return the size of what is not confirmed published, and on disk only."""
+        return self._outboxes.unloaded_bytes
+
+    def refused(self) -> list[tuple[int, int]]:
+        """Return epoch and index of what was given up and is counted by no marker yet."""
+        return list(self._outboxes.refused())
 
     @property
     def is_transactional(self) -> bool:
@@ -131,9 +152,9 @@ class KafkaPublisher:
         """Return records as bytes."""
         return [record[3] for record in records]
 
-    def completed(self, epoch: int) -> None:
+    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
         """The outboxes up to an epoch may be published."""
-        self._outboxes.completed(epoch)
+        self._outboxes.completed(epoch, outbox)
         self._wake()
 
     def failed(self, epoch: int) -> None:
@@ -144,9 +165,14 @@ class KafkaPublisher:
         """Return the last epoch whose outbox is known to be published, with all before it."""
         return self._outboxes.confirmed_epoch
 
-    def restore(self, epoch: int, records: list[bytes]) -> None:
-        """Take back an outbox that may or may not be published."""
-        self._outboxes.restore(epoch, [read_record(record) for record in records])
+    def restore(
+        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
+    ) -> None:
+        """Take back an outbox that may or may not be published; what memory has no room for stays on disk."""
+        if self._outboxes.has_room:
+            self._outboxes.restore(outbox.epoch, [read_record(one) for one in read()], refused)
+        else:
+            self._outboxes.restore_unloaded(outbox, refused)
         self._wake()
 
     def _wake(self) -> None:
@@ -186,10 +212,15 @@ class KafkaPublisher:
 
     def _narrow_down(self, error: _Refused) -> None:
         """Try smaller transactions until the one record is found that is to be given up."""
-        record = self._outboxes.narrow_down(self._outboxes.chunk(_CHUNK_BYTES))
+        chunk = self._outboxes.chunk(_CHUNK_BYTES)
+        record = self._outboxes.narrow_down(chunk) if chunk.records else None
         if record is None:
             return
         self._refused += 1
+        has_letter = self._tell_refused(record, str(error))
+        self._outboxes.give_up(chunk, has_letter=has_letter)
+        if has_letter:
+            return
         log.error(
             "egress %s: a record of %d bytes for topic %s is dropped, the broker refuses it for good: %s",
             self._spec.id,
@@ -248,7 +279,14 @@ class KafkaPublisher:
         loop = asyncio.get_running_loop()
         while self._outboxes.has_queued:
             began_s = loop.time()
+            while (batch := self._outboxes.next_unloaded(_CHUNK_BYTES)) is not None:
+                assert batch.object is not None
+                records = await self._read(batch.object)
+                self._outboxes.loaded(batch, [read_record(record) for record in records])
             chunk = self._outboxes.chunk(_CHUNK_BYTES)
+            if not chunk.is_progress:
+                # The next checkpoint will have the dead letter that this waits for.
+                return
             await self._producer.begin_transaction()
             await self._send(chunk.records)
             marker = Marker(

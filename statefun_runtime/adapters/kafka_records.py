@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +21,13 @@ _LEAVE_S = 2.0
 
 # Topic, key, value, and all of it as the function sent it.
 Record = tuple[str, bytes | None, bytes, bytes]
+# Is told which record the broker will never take, and why; returns whether a dead letter was made of it.
+TellRefused = Callable[[Record, str], bool]
+
+
+def nobody_is_told(record: Record, why: str) -> bool:
+    """There are no dead letters."""
+    return False
 
 
 def prepare_record(typename: str, value: bytes, *, record_bytes_max: int) -> Record:

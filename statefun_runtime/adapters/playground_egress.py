@@ -14,11 +14,12 @@ and index; one of another application or lineage is answered with 410.
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 from statefun_runtime.adapters.http_server import Deferred, HttpRequest, HttpResponse, HttpServer
+from statefun_runtime.core.checkpoint import Outbox
 from statefun_runtime.core.rows import egress_key, egress_prefix
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.core.specs import PlaygroundEgressSpec
@@ -135,6 +136,14 @@ class PlaygroundEgress:
         """Unread records are state; they hold nothing back."""
         return 0
 
+    def stored_bytes(self) -> int:
+        """There is no outbox."""
+        return 0
+
+    def refused(self) -> tuple[tuple[int, int], ...]:
+        """Nobody refuses anything."""
+        return ()
+
     @property
     def is_transactional(self) -> bool:
         """Records are rows of the state, not an outbox."""
@@ -154,7 +163,7 @@ class PlaygroundEgress:
         """There is no outbox."""
         return []
 
-    def completed(self, epoch: int) -> None:
+    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
         """Records up to this epoch may be shown to readers by cursor."""
         self._complete_epoch = epoch
 
@@ -165,7 +174,9 @@ class PlaygroundEgress:
         """Nothing is published by epoch."""
         return 0
 
-    def restore(self, epoch: int, records: list[bytes]) -> None:
+    def restore(
+        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
+    ) -> None:
         """There is no outbox."""
 
     async def flush(self, timeout_s: float) -> None:

@@ -11,6 +11,7 @@ from statefun_runtime.adapters.rocksdb_state import RocksDbStore
 from statefun_runtime.adapters.wire import decode_reply
 from statefun_runtime.app.connectors import Application, make_client, make_egress, make_ingress
 from statefun_runtime.app.dead_letters import make_outcomes
+from statefun_runtime.app.egress_letters import EgressLetters
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.backpressure import Limits, Load
 from statefun_runtime.core.checkpoint import Manifest
@@ -47,9 +48,7 @@ def _open_store(
     return store, apply_deltas(manifest, objects, store)
 
 
-def build_worker(
-    application: Application, objects: ObjectFolder, commit_log: CommitLogFolder
-) -> tuple[Worker, Heads]:
+def build_worker(application: Application, commit_log: CommitLogFolder) -> tuple[Worker, Heads]:
     """Build the worker of an application; its state is that of the starting point's checkpoint.
 
     Returned with it are the heads of the backlogs, which it has yet to be given.
@@ -62,6 +61,7 @@ def build_worker(
     key_groups = settings.key_group_count
     clock = MachineClock(manifest.created_ms if manifest else 0)
     load = _make_load(settings)
+    objects = application.objects
     store, heads = _open_store(application, manifest, objects)
     states = States(
         store, Overlay(settings.overlay_max_bytes), cache_max=settings.cache_max_addresses
@@ -69,8 +69,11 @@ def build_worker(
     spills = Spills(states, load)
     delays = Delays(states, load, clock, key_group_count=key_groups)
     once = Once(states, clock, key_group_count=key_groups, keep_ms=settings.idempotency_keep_ms)
-    egresses = {spec.id: make_egress(spec, states, application) for spec in module.egresses}
-    outcomes = make_outcomes(application, egresses, states, clock)
+    letters = EgressLetters()
+    egresses = {
+        spec.id: make_egress(spec, states, application, letters) for spec in module.egresses
+    }
+    outcomes = letters.outcomes = make_outcomes(application, egresses, states, clock)
     applier = Applier(egresses, states, delays, clock)
     make_lane = _lane_maker(application, applier, outcomes, states, spills, load, clock)
     exchange = Exchange(module, states, spills, load, make_lane, key_group_count=key_groups)
@@ -94,6 +97,7 @@ def build_worker(
         last=manifest,
         first_epoch=application.start.first_epoch,
         scratch=application.folder.fresh_live_folder,
+        abandoned=settings.abandoned_egresses,
     )
     _tie(application, checkpointer, exchange, states, objects, sinks)
     sweep = Sweep(states, exchange, once, clock, key_group_count=key_groups, round_s=_SWEEP_ROUND_S)
@@ -119,6 +123,7 @@ def _make_gate(
         load,
         lambda: sum(sink.backlog_bytes() for sink in sinks.values()),
         lambda: states.unsaved_bytes,
+        lambda: sum(sink.stored_bytes() for sink in sinks.values()),
     )
 
 
@@ -130,6 +135,7 @@ def _make_load(settings: Settings) -> Load:
             unsaved_bytes_max=settings.unsaved_max_bytes,
             egress_bytes_max=_EGRESS_BYTES_MAX,
             busy_max=settings.async_max_per_task or 0,
+            outbox_bytes_max=settings.outbox_max_bytes,
         )
     )
 

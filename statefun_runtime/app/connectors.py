@@ -3,15 +3,19 @@
 import asyncio
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from statefun_runtime.adapters.http_client import HttpClient
 from statefun_runtime.adapters.ingress_log import IngressLog
+from statefun_runtime.adapters.object_folder import ObjectFolder
 from statefun_runtime.adapters.playground_egress import PlaygroundEgress
 from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
 from statefun_runtime.adapters.state_folder import StateFolder
 from statefun_runtime.adapters.tls import client_context
+from statefun_runtime.app.egress_letters import EgressLetters
 from statefun_runtime.config.settings import Settings
+from statefun_runtime.core.checkpoint import ObjectId
 from statefun_runtime.core.commits import History
 from statefun_runtime.core.specs import (
     AsyncTransport,
@@ -26,7 +30,7 @@ from statefun_runtime.core.specs import (
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
 )
-from statefun_runtime.engine.recovery import StartingPoint
+from statefun_runtime.engine.recovery import StartingPoint, read_records
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressSource, Router
 from statefun_runtime.ports.rows import Rows
@@ -48,6 +52,11 @@ class Application:
     tasks: asyncio.TaskGroup
     start: StartingPoint
     history: History
+    objects: ObjectFolder
+
+    async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
+        """Return the records of an outbox's object."""
+        return await asyncio.to_thread(lambda: read_records(self.objects.get(object_id)))
 
 
 def make_client(
@@ -116,8 +125,10 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
             assert_never(spec)
 
 
-def make_egress(spec: EgressSpec, rows: Rows, application: Application) -> EgressSink:
-    """Return an egress; `rows` is where it may keep records."""
+def make_egress(
+    spec: EgressSpec, rows: Rows, application: Application, letters: EgressLetters
+) -> EgressSink:
+    """Return an egress; `rows` is where it may keep records, and `letters` takes what its broker refuses."""
     match spec:
         case PlaygroundEgressSpec():
             started = application.start.started
@@ -133,10 +144,15 @@ def make_egress(spec: EgressSpec, rows: Rows, application: Application) -> Egres
                 from statefun_runtime.adapters.kafka_publisher import KafkaPublisher
 
                 return KafkaPublisher(
-                    spec, application.start.started, application.history, owner=_OWNER
+                    spec,
+                    application.start.started,
+                    application.history,
+                    owner=_OWNER,
+                    read=application.read_outbox,
+                    tell_refused=partial(letters.tell, spec),
                 )
             from statefun_runtime.adapters.kafka_egress import KafkaEgress
 
-            return KafkaEgress(spec)
+            return KafkaEgress(spec, tell_refused=partial(letters.tell, spec))
         case _:
             assert_never(spec)

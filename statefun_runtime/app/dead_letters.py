@@ -60,6 +60,9 @@ def dead_letter_routes(module: ModuleSpec) -> Iterator[tuple[str, DeadLetterRout
     for ingress in module.ingresses:
         if isinstance(ingress, KafkaIngressSpec) and ingress.invalid_records.dead_letters:
             yield f"ingress '{ingress.id}'", ingress.invalid_records.dead_letters
+    for egress in module.egresses:
+        if isinstance(egress, KafkaEgressSpec) and egress.dead_letters is not None:
+            yield f"egress '{egress.id}'", egress.dead_letters
 
 
 def _record_type(spec: EgressSpec) -> str:

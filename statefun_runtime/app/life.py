@@ -7,6 +7,7 @@ import secrets
 import signal
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +28,13 @@ from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoint import ObjectId, Outbox
 from statefun_runtime.core.commits import Completed, History
 from statefun_runtime.core.specs import ModuleSpec
-from statefun_runtime.engine.recovery import Names, StartingPoint, choose_start, pending_outboxes
+from statefun_runtime.engine.recovery import (
+    Names,
+    StartingPoint,
+    choose_start,
+    pending_outboxes,
+    read_records,
+)
 from statefun_runtime.engine.samples import engine_samples
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError, StatefunError
@@ -36,8 +43,6 @@ log = logging.getLogger("statefun.worker")
 
 _FAR_AHEAD_S = 3600.0
 _GC_THRESHOLDS = (50_000, 20, 50)
-
-Outboxes = list[tuple[Outbox, list[bytes]]]
 
 
 def run_application(settings: Settings, module: ModuleSpec) -> None:
@@ -131,14 +136,14 @@ async def _live(
     start = choose_start(
         history, objects, names, key_group_count=settings.key_group_count, origin=origin
     )
-    outboxes = _outboxes(start, objects, settings, module)
+    outboxes = _outboxes(start, settings, module)
     commit_log.append(start.started)
     history = History((*history.entries, start.started))
     _tell_where_it_begins(start, history)
-    application = Application(settings, module, folder, tasks, start, history)
-    worker, heads = build_worker(application, objects, commit_log)
+    application = Application(settings, module, folder, tasks, start, history, objects)
+    worker, heads = build_worker(application, commit_log)
     metrics, admin = await _listen(application, worker, objects.folder)
-    worker.restore(heads, outboxes)
+    worker.restore(heads, outboxes, lambda object_id: read_records(objects.get(object_id)))
     gc.collect()
     gc.freeze()
     serving = tasks.create_task(admin.run())
@@ -173,11 +178,9 @@ def _origin(settings: Settings, history: History, objects: ObjectFolder) -> Obje
     )
 
 
-def _outboxes(
-    start: StartingPoint, objects: ObjectFolder, settings: Settings, module: ModuleSpec
-) -> Outboxes:
-    """Return the egress records that may not have left, and have a home."""
-    outboxes = pending_outboxes(start.manifest, start.kept, objects)
+def _outboxes(start: StartingPoint, settings: Settings, module: ModuleSpec) -> list[Outbox]:
+    """Return the outboxes that may not have left, and have a home."""
+    outboxes = pending_outboxes(start.manifest, start.kept)
     if outboxes and not start.is_ours:
         if settings.savepoint_outbox is None:
             raise ConfigError(
@@ -188,14 +191,19 @@ def _outboxes(
         if settings.savepoint_outbox == "drop":
             return []
     known = {str(spec.id) for spec in module.egresses}
-    for outbox, _ in outboxes:
+    homeless = Counter[str]()
+    for outbox in outboxes:
         if outbox.egress not in known:
+            homeless[outbox.egress] += outbox.count
+    for egress, count in homeless.items():
+        if egress not in settings.abandoned_egresses:
             raise ConfigError(
-                f"egress '{outbox.egress}' is not in the module any more, but has records that have not left",
+                f"egress '{egress}' is not in the module any more, but has {count} records that may not have left",
                 code="SF1047",
-                hint="put it back until they have left",
+                hint=f"put it back until they have left, or drop them with --abandon-egress {egress}",
             )
-    return outboxes
+        log.warning("%d records of egress '%s', which is gone, are dropped as told", count, egress)
+    return [outbox for outbox in outboxes if outbox.egress in known]
 
 
 def _tell_where_it_begins(start: StartingPoint, history: History) -> None:

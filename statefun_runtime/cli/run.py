@@ -48,6 +48,7 @@ def main(given: Sequence[str]) -> int:
             from_savepoint=flags.from_savepoint,
             from_checkpoint=flags.from_checkpoint,
             savepoint_outbox=flags.savepoint_outbox,
+            abandoned_egresses=tuple(flags.abandon_egress),
         ),
         flags.set,
     )
@@ -144,6 +145,13 @@ def _add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="EPOCH",
         help="begin a new lineage at an older checkpoint, when the newest is damaged",
+    )
+    add(
+        "--abandon-egress",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="drop the unpublished records of an egress that is not in the module any more; may be repeated",
     )
     add(
         "--savepoint-outbox",

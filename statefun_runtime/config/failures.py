@@ -19,7 +19,7 @@ def read_on_failure(fields: Fields) -> tuple[OnFailure, DeadLetterRoute | None]:
     """Read what becomes of an invocation that its address cannot get past."""
     chosen = fields.choice("onFailure", [outcome.value for outcome in OnFailure])
     outcome = OnFailure.PARK if chosen is None else OnFailure(chosen)
-    route = _read_route(fields)
+    route = read_route(fields)
     if outcome is OnFailure.DEAD_LETTER and fields.find("deadLetters") is None:
         message = "'onFailure: dead-letter' needs to know where dead letters go"
         fields.draft.error(fields.value_place("onFailure"), Code.CONTRADICTION, message, _HINT)
@@ -31,7 +31,7 @@ def read_invalid_records(fields: Fields) -> InvalidRecords:
     name = "invalidRecordHandling"
     chosen = fields.choice(name, [outcome.value for outcome in OnInvalidRecord])
     outcome = OnInvalidRecord.SKIP if chosen is None else OnInvalidRecord(chosen)
-    route = _read_route(fields)
+    route = read_route(fields)
     if outcome is OnInvalidRecord.FORWARD and fields.find("deadLetters") is None:
         message = "'invalidRecordHandling: forward' needs to know where records go"
         fields.draft.error(fields.value_place(name), Code.CONTRADICTION, message, _HINT)
@@ -41,7 +41,8 @@ def read_invalid_records(fields: Fields) -> InvalidRecords:
     return InvalidRecords(outcome, route)
 
 
-def _read_route(fields: Fields) -> DeadLetterRoute | None:
+def read_route(fields: Fields) -> DeadLetterRoute | None:
+    """Read where dead letters go; None if they go nowhere, or it could not be read."""
     route = fields.mapping("deadLetters", DEAD_LETTERS_SHAPE)
     if route is None:
         return None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from statefun_runtime.config.failures import read_invalid_records
+from statefun_runtime.config.failures import read_invalid_records, read_route
 from statefun_runtime.config.fields import Fields, Shape
 from statefun_runtime.config.problems import Code, Place
 from statefun_runtime.config.startup import read_startup_position
@@ -34,7 +34,7 @@ KAFKA_INGRESS = Shape(
 )
 KAFKA_EGRESS = Shape(
     "Kafka egress",
-    ("id", "address", "deliverySemantic", "properties"),
+    ("id", "address", "deliverySemantic", "properties", "deadLetters"),
     advice={
         "topics": "a function names the topic in each record",
         **dict.fromkeys(
@@ -95,11 +95,14 @@ def read_kafka_egress(fields: Fields) -> KafkaEgressSpec | None:
     properties = _read_properties(fields, _PRODUCER_IGNORED)
     servers = _read_servers(fields, properties)
     delivery, timeout_ms = _read_delivery(fields)
+    dead_letters = read_route(fields)
     if timeout_ms is not None:
         _ignore(fields, "transaction.timeout.ms", "'deliverySemantic' decides it", properties)
     if egress_id is None or servers is None:
         return None
-    return KafkaEgressSpec(egress_id, servers, delivery, timeout_ms, _as_pairs(properties))
+    return KafkaEgressSpec(
+        egress_id, servers, delivery, timeout_ms, _as_pairs(properties), dead_letters
+    )
 
 
 def read_id(fields: Fields, noun: str) -> TypeName | None:

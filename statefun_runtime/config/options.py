@@ -113,6 +113,13 @@ SPILLED_MAX_BYTES = Option(
     "waiting messages on disk before the ingresses are held back",
     low=1,
 )
+OUTBOX_MAX_BYTES = Option(
+    "statefun.runtime.outbox.max-disk-bytes",
+    OptionType.MEMORY,
+    "10gb",
+    "unpublished egress records on disk before the ingresses are held back",
+    low=1,
+)
 UNSAVED_MAX_BYTES = Option(
     "statefun.runtime.unsaved.max-bytes",
     OptionType.MEMORY,
@@ -165,6 +172,7 @@ OPTIONS: tuple[Option, ...] = (
     BATCH_MAX_BYTES,
     WAITING_MAX_BYTES,
     SPILLED_MAX_BYTES,
+    OUTBOX_MAX_BYTES,
     UNSAVED_MAX_BYTES,
     CACHE_MAX_ADDRESSES,
     OVERLAY_MAX_BYTES,

@@ -22,6 +22,7 @@ _FIELDS = {
     "batch_max_bytes": options.BATCH_MAX_BYTES,
     "waiting_max_bytes": options.WAITING_MAX_BYTES,
     "spilled_max_bytes": options.SPILLED_MAX_BYTES,
+    "outbox_max_bytes": options.OUTBOX_MAX_BYTES,
     "unsaved_max_bytes": options.UNSAVED_MAX_BYTES,
     "cache_max_addresses": options.CACHE_MAX_ADDRESSES,
     "overlay_max_bytes": options.OVERLAY_MAX_BYTES,
@@ -56,11 +57,13 @@ class Settings:
     idempotency_keep_ms: int = options.IDEMPOTENCY_KEEP.default_value()
     from_savepoint: Path | None = None
     from_checkpoint: int | None = None
+    abandoned_egresses: tuple[str, ...] = ()
     savepoint_outbox: str | None = None
     async_max_per_task: int | None = options.ASYNC_MAX_PER_TASK.default_value()
     batch_max_bytes: int = options.BATCH_MAX_BYTES.default_value()
     waiting_max_bytes: int = options.WAITING_MAX_BYTES.default_value()
     spilled_max_bytes: int = options.SPILLED_MAX_BYTES.default_value()
+    outbox_max_bytes: int = options.OUTBOX_MAX_BYTES.default_value()
     unsaved_max_bytes: int = options.UNSAVED_MAX_BYTES.default_value()
     cache_max_addresses: int = options.CACHE_MAX_ADDRESSES.default_value()
     overlay_max_bytes: int = options.OVERLAY_MAX_BYTES.default_value()

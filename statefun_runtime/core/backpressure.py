@@ -18,6 +18,7 @@ class Limits:
     unsaved_bytes_max: int
     egress_bytes_max: int
     busy_max: int
+    outbox_bytes_max: int = 1 << 62
 
 
 class Load:
@@ -48,7 +49,9 @@ class Load:
             or self.spilled_bytes * 2 >= limits.spilled_bytes_max
         )
 
-    def closed_by(self, *, busy: int, egress_bytes: int, unsaved_bytes: int) -> str | None:
+    def closed_by(
+        self, *, busy: int, egress_bytes: int, unsaved_bytes: int, outbox_bytes: int = 0
+    ) -> str | None:
         """Return which limit is reached, in words, or None if new records are welcome.
 
         `busy` counts addresses with work, without those that are parked or whose endpoint is down.
@@ -64,6 +67,10 @@ class Load:
             )
         if egress_bytes >= limits.egress_bytes_max:
             return f"{egress_bytes} bytes wait for egresses (limit {limits.egress_bytes_max})"
+        if outbox_bytes >= limits.outbox_bytes_max:
+            return (
+                f"{outbox_bytes} bytes wait in outboxes on disk (limit {limits.outbox_bytes_max})"
+            )
         if 0 < limits.busy_max <= busy:
             return f"{busy} addresses are busy (limit {limits.busy_max})"
         return None

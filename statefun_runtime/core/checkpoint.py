@@ -8,7 +8,7 @@ is immutable, named by its content's hash, written once and named by any number 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NewType
 
 ObjectId = NewType("ObjectId", str)
@@ -69,6 +69,8 @@ class Manifest:
 
     `positions` holds, per ingress id, the next position of each split. `outboxes` are those of this epoch;
     `pending_parent` is the newest manifest before this one that may have an outbox which is not confirmed published.
+    `refused` names, per egress id, records of such outboxes by epoch and index whose dead letters are in this
+    checkpoint or an older one.
     """
 
     application: str
@@ -83,6 +85,7 @@ class Manifest:
     deltas: tuple[Delta, ...]
     outboxes: tuple[Outbox, ...]
     pending_parent: ObjectId | None = None
+    refused: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every object that this manifest names itself."""
@@ -121,6 +124,10 @@ class Manifest:
                 Outbox(**{**outbox, "object": StoredObject(**outbox["object"])})
                 for outbox in content.pop("outboxes")
             ),
+            refused={
+                egress: [(epoch, index) for epoch, index in places]
+                for egress, places in content.pop("refused", {}).items()
+            },
             **content,
         )
 

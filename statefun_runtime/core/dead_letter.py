@@ -23,9 +23,12 @@ _TEXT_MAX = 1024
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The record of an ingress: where it was read, and what it held."""
+    """A record of an ingress, or for an egress: whose, where it was read or should go, and what it held.
 
-    ingress: str
+    `component` is such as `ingress shop.io/orders`; `split` is the topic partition or shard, of an egress the topic.
+    """
+
+    component: str
     split: str
     position: str
     key: bytes | None
@@ -73,7 +76,7 @@ class DeadLetter:
             content |= {"attempts": self.attempts, "endpoint": self.endpoint}
         if self.origin is not None:
             content["record"] = {
-                "ingress": self.origin.ingress,
+                "component": self.origin.component,
                 "split": self.origin.split,
                 "position": self.origin.position,
                 "key": _to_text(self.origin.key),
@@ -98,7 +101,7 @@ def read_letter(line: bytes | str) -> DeadLetter:
             endpoint=content.get("endpoint"),
             origin=record
             and Origin(
-                record["ingress"],
+                record["component"],
                 record["split"],
                 record["position"],
                 _to_bytes(record["key"]),

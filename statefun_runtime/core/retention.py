@@ -5,7 +5,7 @@ for unpublished records, the manifest and its outboxes. Everything else is colle
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from statefun_runtime.core.checkpoint import Base, Manifest, ObjectId
 
@@ -23,6 +23,12 @@ class Kept:
             outbox.is_transactional and outbox.epoch > confirmed.get(outbox.egress, 0)
             for outbox in self.manifest.outboxes
         )
+
+    def slim(self) -> "Kept":
+        """Return it with what is needed to look back to it."""
+        if self.manifest.base is None and not self.manifest.deltas:
+            return self
+        return Kept(self.id, replace(self.manifest, base=None, deltas=(), positions={}))
 
 
 class Retention:
@@ -68,16 +74,18 @@ class Retention:
         """
         whole = self._kept[-self._kept_max :]
         chained = self._chained(whole)
+        is_whole = {kept.id for kept in whole}
+        # Of one that is only looked back to nothing but the outboxes is needed, and there may be very many.
         self._kept = [
-            kept
+            kept if kept.id in is_whole else kept.slim()
             for kept in self._kept
-            if kept in whole or kept.id in chained or kept.is_pending(confirmed)
+            if kept.id in is_whole or kept.id in chained or kept.is_pending(confirmed)
         ]
         needed: set[ObjectId] = {file.object.id for base in bases for file in base.files}
         for kept in self._kept:
             needed.add(kept.id)
             needed.update(outbox.object.id for outbox in kept.manifest.outboxes)
-            if kept in whole:
+            if kept.id in is_whole:
                 needed.update(stored.id for stored in kept.manifest.objects())
         unneeded = self._ids - needed
         self._ids &= needed

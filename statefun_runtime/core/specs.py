@@ -178,13 +178,17 @@ class DeliverySemantic(Enum):
 
 @dataclass(frozen=True, slots=True)
 class KafkaEgressSpec:
-    """A Kafka egress; `transaction_timeout_ms` is there with exactly-once only."""
+    """A Kafka egress; `transaction_timeout_ms` is there with exactly-once only.
+
+    `dead_letters` is where records go that the broker refuses for good.
+    """
 
     id: TypeName
     bootstrap_servers: str
     delivery: DeliverySemantic = DeliverySemantic.AT_LEAST_ONCE
     transaction_timeout_ms: int | None = None
     properties: tuple[tuple[str, str], ...] = ()
+    dead_letters: DeadLetterRoute | None = None
 
 
 PLAYGROUND_INGRESS = TypeName("io.statefun.playground", "ingress")

@@ -9,7 +9,7 @@ cut and is in no complete checkpoint stays in memory, and goes into the next del
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from statefun_runtime.core.backpressure import Load
@@ -55,6 +55,7 @@ class Checkpointer:
         last: Manifest | None,
         first_epoch: int,
         scratch: Callable[[], Path],
+        abandoned: Collection[str] = (),
     ) -> None:
         self._identity = identity
         self._states = states
@@ -78,6 +79,8 @@ class Checkpointer:
         )
         self._positions: Positions = dict(last.positions) if last else {}
         self._last_epoch = first_epoch - 1
+        # Nothing is left to be published of what an operator gave up.
+        self._abandoned = dict.fromkeys(abandoned, first_epoch - 1)
         self._wants_early = asyncio.Event()
         self._finished: asyncio.Future[bool] = self._loop.create_future()
         self._is_taking = False
@@ -187,6 +190,11 @@ class Checkpointer:
             heads,
             self._current_positions(),
             {egress_id: sink.cut(epoch) for egress_id, sink in self._egresses.items()},
+            {
+                egress_id: places
+                for egress_id, sink in self._egresses.items()
+                if (places := list(sink.refused()))
+            },
         )
 
     def _current_positions(self) -> Positions:
@@ -230,8 +238,9 @@ class Checkpointer:
         if was_stuck and not self._load.is_stuck:
             self.on_relief()
         self.completed_count += 1
-        for sink in self._egresses.values():
-            sink.completed(cut.epoch)
+        outboxes = {outbox.egress: outbox for outbox in manifest.outboxes}
+        for egress_id, sink in self._egresses.items():
+            sink.completed(cut.epoch, outboxes.get(egress_id))
         for ingress_id, ingress in self._ingresses.items():
             ingress.completed(cut.positions.get(ingress_id, {}))
 
@@ -246,7 +255,7 @@ class Checkpointer:
             sink.failed(cut.epoch)
 
     def _confirmed(self) -> dict[str, int]:
-        return {
+        return self._abandoned | {
             egress_id: sink.confirmed_epoch()
             for egress_id, sink in self._egresses.items()
             if sink.is_transactional

@@ -28,11 +28,13 @@ class Gate:
         load: Load,
         egress_bytes: Callable[[], int],
         unsaved_bytes: Callable[[], int],
+        outbox_bytes: Callable[[], int],
     ) -> None:
         self._exchange = exchange
         self._load = load
         self._unsaved_bytes = unsaved_bytes
         self._egress_bytes = egress_bytes
+        self._outbox_bytes = outbox_bytes
         self._is_wanted = asyncio.Event()
         self._opened = asyncio.Event()
         self.deliver = exchange.deliver
@@ -46,8 +48,11 @@ class Gate:
         return self._exchange.resolve(function_type)
 
     def is_open(self) -> bool:
-        """Return whether new records are welcome."""
-        return self._closed_by() is None
+        """Return whether new records are welcome; if not, it is told and looked at until they are."""
+        if self._closed_by() is None:
+            return True
+        self._is_wanted.set()
+        return False
 
     def is_tight(self) -> bool:
         """Return whether `holds_back` may say yes."""
@@ -65,7 +70,7 @@ class Gate:
             await self._opened.wait()
 
     async def run(self) -> None:
-        """Look, as long as somebody waits, whether the gate may open; until cancelled."""
+        """Look, once it was found closed, whether the gate may open; until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await self._is_wanted.wait()
@@ -86,4 +91,5 @@ class Gate:
             busy=self._exchange.busy_count(),
             egress_bytes=self._egress_bytes(),
             unsaved_bytes=self._unsaved_bytes(),
+            outbox_bytes=self._outbox_bytes(),
         )

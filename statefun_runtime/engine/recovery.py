@@ -173,10 +173,8 @@ def _put(heads: Heads, key: bytes, value: bytes | None) -> None:
         heads[key] = value
 
 
-def pending_outboxes(
-    manifest: Manifest | None, kept: Iterable[Kept], store: CheckpointStore
-) -> list[tuple[Outbox, list[bytes]]]:
-    """Return what may not have left: by epoch, each with its records."""
+def pending_outboxes(manifest: Manifest | None, kept: Iterable[Kept]) -> list[Outbox]:
+    """Return what may not have left, in order of epochs."""
     if manifest is None:
         return []
     by_id = {one.id: one.manifest for one in kept}
@@ -191,7 +189,7 @@ def pending_outboxes(
         outboxes += [outbox for outbox in older.outboxes if outbox.is_transactional]
         parent = older.pending_parent
     outboxes.sort(key=lambda outbox: outbox.epoch)
-    return [(outbox, read_records(store.get(outbox.object.id))) for outbox in outboxes]
+    return outboxes
 
 
 def read_records(data: bytes) -> list[bytes]:

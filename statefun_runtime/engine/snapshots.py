@@ -67,6 +67,7 @@ class Cut:
     heads: Heads
     positions: Positions
     records: dict[str, Sequence[Any] | None]
+    refused: dict[str, list[tuple[int, int]]]
 
 
 class Snapshots:
@@ -148,6 +149,7 @@ class Snapshots:
             deltas=tuple(delta for delta in deltas if base is None or delta.epoch > base.epoch),
             outboxes=tuple(outboxes),
             pending_parent=pending_parent,
+            refused=cut.refused,
         )
         content = json.dumps(manifest.to_json(), separators=(",", ":")).encode()
 

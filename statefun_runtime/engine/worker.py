@@ -8,11 +8,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from statefun_runtime.core.address import KeyGroup
 from statefun_runtime.core.backpressure import Load
-from statefun_runtime.core.checkpoint import Outbox
+from statefun_runtime.core.checkpoint import ObjectId, Outbox
 from statefun_runtime.core.messages import split_fields
 from statefun_runtime.core.rows import (
     CHUNK,
@@ -70,9 +71,12 @@ class Worker:
         parts.outcomes.on_fatal = self.fail
 
     def restore(
-        self, heads: Mapping[bytes, bytes], outboxes: Iterable[tuple[Outbox, list[bytes]]]
+        self,
+        heads: Mapping[bytes, bytes],
+        outboxes: Iterable[Outbox],
+        read: Callable[[ObjectId], list[bytes]],
     ) -> None:
-        """Take back backlogs, delayed messages and egress records of the checkpoint."""
+        """Take back backlogs, delayed messages and egress records of the checkpoint; `read` returns an outbox's."""
         left_behind = self._restore_heads(heads)
         for group in range(self._key_group_count):
             prefix = group_prefix(KeyGroup(group))
@@ -87,8 +91,14 @@ class Worker:
                 "the backlogs of %d addresses are kept but wait: no endpoint serves their function type",
                 left_behind,
             )
-        for outbox, records in outboxes:
-            self.parts.egresses[outbox.egress].restore(outbox.epoch, records)
+        manifest = self.parts.checkpointer.last_complete
+        refused = manifest.refused if manifest is not None else {}
+        for outbox in outboxes:
+            self.parts.egresses[outbox.egress].restore(
+                outbox,
+                partial(read, outbox.object.id),
+                [index for epoch, index in refused.get(outbox.egress, ()) if epoch == outbox.epoch],
+            )
 
     def _restore_heads(self, heads: Mapping[bytes, bytes]) -> int:
         left_behind = 0

@@ -1,8 +1,9 @@
 """Where results leave."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from statefun_runtime.core.checkpoint import Outbox
 from statefun_runtime.core.samples import Sample
 
 
@@ -27,7 +28,11 @@ class EgressSink(Protocol):
         ...
 
     def backlog_bytes(self) -> int:
-        """Return the size of what was taken and has not left."""
+        """Return the size of what was taken, has not left, and is in memory."""
+        ...
+
+    def stored_bytes(self) -> int:
+        """Return the size of what was taken, has not left, and is in the checkpoint store only."""
         ...
 
     async def start(self) -> None:
@@ -60,8 +65,12 @@ class EgressSink(Protocol):
         """Return some records of a cut as bytes."""
         ...
 
-    def completed(self, epoch: int) -> None:
-        """The checkpoint of an epoch is complete: its records may leave."""
+    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
+        """The checkpoint of an epoch is complete: its records may leave. They lie in `outbox`, if there are any."""
+        ...
+
+    def refused(self) -> Iterable[tuple[int, int]]:
+        """Return epoch and index of records that are given up as dead letters, and not confirmed; transactional only."""
         ...
 
     def failed(self, epoch: int) -> None:
@@ -72,8 +81,13 @@ class EgressSink(Protocol):
         """Return the last epoch up to which everything is known to have left; transactional only."""
         ...
 
-    def restore(self, epoch: int, records: list[bytes]) -> None:
-        """Take back the records of a checkpoint, in order of epochs, before `run`."""
+    def restore(
+        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
+    ) -> None:
+        """Take back the records of a checkpoint, in order of epochs, before `run`; `read` returns them.
+
+        Those whose index is among `refused` are given up, and have been dead letters.
+        """
         ...
 
     async def flush(self, timeout_s: float) -> None:

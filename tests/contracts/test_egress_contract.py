@@ -14,6 +14,7 @@ from statefun_runtime.adapters.kafka_records import RECORD_TYPENAME as KAFKA_REC
 from statefun_runtime.adapters.playground_egress import RECORD_TYPENAME as PLAYGROUND_RECORD
 from statefun_runtime.adapters.playground_egress import PlaygroundEgress
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.checkpoint import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.samples import Sample
 from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec, PlaygroundEgressSpec
 from statefun_runtime.ports.egress import EgressSink, RecordRefused
@@ -184,7 +185,8 @@ def test_what_has_not_left_is_handed_to_the_next_life(rig: RigFactory):
             kept = cut(sink)
 
             again = taken_away(made.new())
-            again.restore(1, kept)
+            outbox = Outbox("t/out", 1, len(kept), StoredObject(ObjectId("0"), 0), False)
+            again.restore(outbox, lambda: kept)
             async with running(brought_back(again)):
                 await again.flush(20)
                 assert await made.left(again, 3) == [b"1", b"2", b"3"]

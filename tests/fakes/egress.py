@@ -1,7 +1,8 @@
 """The EgressSink port as a list."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from statefun_runtime.core.checkpoint import Outbox
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.ports.egress import RecordRefused
 
@@ -41,6 +42,12 @@ class RecordingEgress:
     def backlog_bytes(self) -> int:
         return sum(len(value) for _, value in self._waiting)
 
+    def stored_bytes(self) -> int:
+        return 0
+
+    def refused(self) -> tuple[tuple[int, int], ...]:
+        return ()
+
     async def start(self) -> None:
         pass
 
@@ -67,7 +74,7 @@ class RecordingEgress:
     def encode(self, records: Sequence[Record]) -> list[bytes]:
         return [value for _, value in records]
 
-    def completed(self, epoch: int) -> None:
+    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
         pass
 
     def failed(self, epoch: int) -> None:
@@ -76,8 +83,10 @@ class RecordingEgress:
     def confirmed_epoch(self) -> int:
         return 0
 
-    def restore(self, epoch: int, records: list[bytes]) -> None:
-        for value in records:
+    def restore(
+        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
+    ) -> None:
+        for value in read():
             self.emit((self._typename, value))
 
     def samples(self) -> Iterator[Sample]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.applications import HttpApplication
 from tests.support.faulty_process import FaultyProcess
+from tests.support.kafka_broker import KafkaBroker
 from tests.support.processes import Process
 from tests.support.provisions import ROOT
 
@@ -92,3 +93,13 @@ def serve_command(tmp_path: Path) -> Iterator[Callable[[list[str], int], Process
     yield start
     for each in made:
         each.stop()
+
+
+@pytest.fixture
+def ours(broker: KafkaBroker) -> Iterator[KafkaBroker]:
+    """The shared broker, if it may be stopped; it runs again afterwards."""
+    if not broker.is_ours:
+        pytest.skip("the broker that KAFKA_BOOTSTRAP_SERVERS names is not ours to stop")
+    yield broker
+    if not broker.client.is_ready():
+        broker.restart()

@@ -1,7 +1,7 @@
 """A broker that is not there, and one that goes away and comes back."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,16 +14,6 @@ from tests.support.worker import Worker
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
 
 Workers = Callable[..., Worker]
-
-
-@pytest.fixture
-def ours(broker: KafkaBroker) -> Iterator[KafkaBroker]:
-    """The shared broker, if it may be stopped; it runs again afterwards."""
-    if not broker.is_ours:
-        pytest.skip("the broker that KAFKA_BOOTSTRAP_SERVERS names is not ours to stop")
-    yield broker
-    if not broker.client.is_ready():
-        broker.restart()
 
 
 def _module(

@@ -21,7 +21,7 @@ from statefun_runtime.core.specs import (
     KafkaIngressSpec,
     ModuleSpec,
 )
-from statefun_runtime.engine.recovery import Names, choose_start, pending_outboxes
+from statefun_runtime.engine.recovery import Names, choose_start, pending_outboxes, read_records
 from tests.simulation.fake_disk import FakeOs, FakePath
 from tests.simulation.fake_functions import Endpoint, FakeFunctionClient
 from tests.simulation.fake_kafka_clients import FakeClients
@@ -62,15 +62,15 @@ async def live(outside: Outside, stop: asyncio.Event, started: asyncio.Event) ->
     history = History(tuple(commit_log.read()))
     names = Names(_name(rng), _name(rng), _name(rng))
     start = choose_start(history, objects, names, key_group_count=settings.key_group_count)
-    outboxes = pending_outboxes(start.manifest, start.kept, objects)
+    outboxes = pending_outboxes(start.manifest, start.kept)
     commit_log.append(start.started)
     history = History((*history.entries, start.started))
     async with asyncio.TaskGroup() as tasks:
-        application = Application(settings, module, folder, tasks, start, history)
-        worker, heads = build.build_worker(application, objects, commit_log)
+        application = Application(settings, module, folder, tasks, start, history, objects)
+        worker, heads = build.build_worker(application, commit_log)
         for sink in worker.parts.egresses.values():
             await sink.start()
-        worker.restore(heads, outboxes)
+        worker.restore(heads, outboxes, lambda object_id: read_records(objects.get(object_id)))
         await worker.run(tasks, stop, started.set)
         await worker.close()
 
@@ -94,14 +94,21 @@ def make_connectors(
         restored = manifest.positions.get(str(spec.id), {}) if manifest else {}
         return KafkaIngress(spec, router, restored, clients=clients[current_process()])
 
-    def make_egress(spec: Any, rows: Any, application: Application) -> Any:
+    def make_egress(spec: Any, rows: Any, application: Application, letters: Any) -> Any:
         if not isinstance(spec, KafkaEgressSpec):
-            return connectors.make_egress(spec, rows, application)
+            return connectors.make_egress(spec, rows, application, letters)
         ours = clients[current_process()]
         if spec.delivery is not DeliverySemantic.EXACTLY_ONCE:
             return KafkaEgress(spec, clients=ours)
         start = application.start.started
-        return KafkaPublisher(spec, start, application.history, owner="standalone", clients=ours)
+        return KafkaPublisher(
+            spec,
+            start,
+            application.history,
+            owner="standalone",
+            read=application.read_outbox,
+            clients=ours,
+        )
 
     return SimpleNamespace(
         make_client=make_client, make_ingress=make_ingress, make_egress=make_egress

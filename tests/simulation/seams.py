@@ -72,6 +72,7 @@ def machine(
         (checkpointer, "_COLLECT_EVERY", limits["collect_every"]),
         (ingress_log, "_SEGMENT_BYTES", limits["segment_bytes"]),
         (kafka_publisher, "_CHUNK_BYTES", limits["transaction_bytes"]),
+        (kafka_publisher, "_MEMORY_MAX_BYTES", limits["outbox_bytes"]),
         (kafka_publisher, "_COMMIT_LIMIT_S", 6.0),
     ]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]

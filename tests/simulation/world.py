@@ -144,6 +144,7 @@ class World:
             "collect_every": rng.choice((1, 3)),
             "segment_bytes": rng.choice((200, 100_000)),
             "transaction_bytes": rng.choice((200, 1_000_000)),
+            "outbox_bytes": 1 << 25 if self.seed % 2 else 300,
         }
 
     def _make_module(self) -> ModuleSpec:

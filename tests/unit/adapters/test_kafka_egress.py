@@ -10,6 +10,7 @@ from statefun_runtime.adapters.kafka_egress import KafkaEgress
 from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import RECORD_TYPENAME
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.checkpoint import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.egress import RecordRefused
@@ -88,7 +89,8 @@ def test_what_has_not_left_is_kept_as_it_was(key: str, value: bytes):
         kept = sink.cut(1)
         assert kept
         again = KafkaEgress(spec())
-        again.restore(1, sink.encode(kept))
+        outbox = Outbox("t/out", 1, len(kept), StoredObject(ObjectId("0"), 0), False)
+        again.restore(outbox, lambda: sink.encode(kept))
         assert again.cut(2) == kept
         assert again.backlog_bytes() == sink.backlog_bytes() > len(value)
 

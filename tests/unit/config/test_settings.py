@@ -122,6 +122,7 @@ def test_an_unknown_key_far_from_all_is_refused_with_the_list():
         "SF1031: unknown option 'colour'\n"
         "hint: the options are statefun.async.max-per-task, statefun.runtime.batch.max-bytes, "
         "statefun.runtime.waiting.max-bytes, statefun.runtime.waiting.max-disk-bytes, "
+        "statefun.runtime.outbox.max-disk-bytes, "
         "statefun.runtime.unsaved.max-bytes, statefun.runtime.cache.max-addresses, "
         "statefun.runtime.overlay.max-bytes, statefun.runtime.idempotency.keep, "
         "execution.checkpointing.interval, state.checkpoints.num-retained"

@@ -1,20 +1,30 @@
 """Records between the reply that made them and the marker that says they left."""
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from statefun_runtime.core.outbox import Outboxes
+from statefun_runtime.core.checkpoint import ObjectId, Outbox, StoredObject
+from statefun_runtime.core.outbox import Chunk, Outboxes
 
 
-def outboxes(records_max: int = 100) -> Outboxes[str]:
-    return Outboxes(len, records_max=records_max)
+def outboxes(records_max: int = 100, memory_max_bytes: int = 1 << 30) -> Outboxes[str]:
+    return Outboxes(len, records_max=records_max, memory_max_bytes=memory_max_bytes)
 
 
 def complete(made: Outboxes[str], epoch: int, *records: str) -> None:
     for record in records:
         made.collect(record)
     made.cut(epoch)
-    made.completed(epoch)
+    made.completed(epoch, stored(epoch, records))
+
+
+def stored(epoch: int, records: Sequence[str]) -> Outbox:
+    size_bytes = sum(map(len, records))
+    return Outbox(
+        "t/out", epoch, len(records), StoredObject(ObjectId(f"{epoch}"), size_bytes), True
+    )
 
 
 def test_nothing_is_published_before_its_checkpoint_is_complete():
@@ -70,7 +80,9 @@ def test_one_record_that_is_refused_is_found_and_the_others_go_on():
         chunk = made.chunk(1000)
         if "e" in chunk.records:
             record = made.narrow_down(chunk)
-            given_up += [record] if record else []
+            if record is not None:
+                given_up.append(record)
+                made.give_up(chunk, has_letter=False)
             continue
         left += chunk.records
         made.published(chunk.epoch, chunk.count)
@@ -80,12 +92,62 @@ def test_one_record_that_is_refused_is_found_and_the_others_go_on():
     assert (made.confirmed_epoch, made.bytes) == (1, 0)
 
 
+def test_a_refused_record_is_counted_only_when_its_dead_letter_is_in_a_complete_checkpoint():
+    made = outboxes()
+    complete(made, 1, "a", "b")
+    made.published(1, 1)
+    chunk = made.chunk(100)
+    assert made.narrow_down(chunk) == "b"
+    made.give_up(chunk, has_letter=True)
+
+    assert not made.chunk(100).is_progress
+    made.cut(2)
+    made.failed(2)
+    assert not made.chunk(100).is_progress
+    made.cut(3)
+    assert list(made.refused()) == [(1, 1)]
+    assert not made.chunk(100).is_progress
+    made.completed(3)
+
+    chunk = made.chunk(100)
+    assert (chunk.is_progress, chunk.records, chunk.epoch, chunk.count) == (True, [], 1, 2)
+    made.published(1, 2)
+    assert (made.confirmed_epoch, list(made.refused())) == (1, [])
+
+
+def test_a_restored_record_whose_dead_letter_is_durable_is_passed_over():
+    made = outboxes()
+    made.restore(1, ["a", "b", "c"], refused=[1])
+
+    chunk = made.chunk(100)
+
+    assert (chunk.records, chunk.count) == (["a", "c"], 3)
+
+
+def test_the_newest_outboxes_are_forgotten_when_memory_is_short_and_read_in_their_turn():
+    made = outboxes(memory_max_bytes=4)
+    for epoch, record in ((1, "aa"), (2, "bb"), (3, "cc"), (4, "dd")):
+        complete(made, epoch, record)
+    assert (made.bytes, made.unloaded_bytes, made.count) == (4, 4, 4)
+    assert made.chunk(100).records == ["aa", "bb"]
+
+    made.published(2, 1)
+    batch = made.next_unloaded(100)
+    assert batch is not None
+    assert (batch.epoch, batch.object) == (3, "3")
+    assert not made.chunk(100).is_progress
+    made.loaded(batch, ["cc"])
+    assert made.chunk(100).records == ["cc"]
+    made.published(4, 1)
+    assert (made.bytes, made.unloaded_bytes, made.confirmed_epoch) == (0, 0, 4)
+
+
 class OnceDespiteCrashes(RuleBasedStateMachine):
     """Epochs complete or fail, transactions commit or do not, the publisher restarts: each record leaves once."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.made = outboxes()
+        self.made = outboxes(memory_max_bytes=5)
         self.epoch = 0
         self.number = 0
         self.cut_epoch: int | None = None
@@ -119,7 +181,7 @@ class OnceDespiteCrashes(RuleBasedStateMachine):
         if is_complete:
             self.durable.append((self.cut_epoch, self.cut_records))
             self.expected += self.cut_records
-            self.made.completed(self.cut_epoch)
+            self.made.completed(self.cut_epoch, stored(self.cut_epoch, self.cut_records))
         else:
             self.running = self.cut_records + self.running
             self.made.failed(self.cut_epoch)
@@ -127,7 +189,7 @@ class OnceDespiteCrashes(RuleBasedStateMachine):
 
     @rule(bytes_max=st.integers(1, 9), is_committed=st.booleans(), is_known=st.booleans())
     def publish(self, bytes_max: int, is_committed: bool, is_known: bool) -> None:
-        chunk = self.made.chunk(bytes_max)
+        chunk = self.next_chunk(bytes_max)
         if not self.made.has_queued:
             return
         if is_committed:
@@ -139,14 +201,21 @@ class OnceDespiteCrashes(RuleBasedStateMachine):
         else:
             self.crash()
 
+    def next_chunk(self, bytes_max: int) -> Chunk[str]:
+        while (batch := self.made.next_unloaded(bytes_max)) is not None:
+            self.made.loaded(batch, list(dict(self.durable)[batch.epoch]))
+        return self.made.chunk(bytes_max)
+
     @rule()
     def crash(self) -> None:
         """What no complete checkpoint holds is made again by its ingress records, and is not looked at here."""
-        self.made = outboxes()
+        self.made = outboxes(memory_max_bytes=5)
         self.running, self.cut_epoch = [], None
         for epoch, records in self.durable:
-            if records:
+            if records and self.made.has_room:
                 self.made.restore(epoch, list(records))
+            elif records:
+                self.made.restore_unloaded(stored(epoch, records))
         self.made.published(*self.marker)
 
     @invariant()
@@ -155,10 +224,11 @@ class OnceDespiteCrashes(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         while self.made.has_queued:
-            chunk = self.made.chunk(100)
+            chunk = self.next_chunk(100)
             self.left += chunk.records
             self.made.published(chunk.epoch, chunk.count)
         assert self.left == self.expected
+        assert self.made.unloaded_bytes == 0
 
 
 TestOnceDespiteCrashes = OnceDespiteCrashes.TestCase

@@ -123,6 +123,7 @@ class World:
             self.load,
             self.egress.backlog_bytes,
             lambda: self.states.unsaved_bytes,
+            lambda: 0,
         )
         self.heads: dict[bytes, bytes] = {}
         self._epoch = 0

@@ -1,0 +1,37 @@
+"""Dead letters of egresses: records that a broker refuses for good, though they were checked before."""
+
+import logging
+
+from statefun_runtime.core.dead_letter import Origin
+from statefun_runtime.core.specs import KafkaEgressSpec
+from statefun_runtime.engine.outcomes import Outcomes
+
+log = logging.getLogger("statefun.egress")
+
+
+class EgressLetters:
+    """Takes what egresses cannot get rid of, once `outcomes` is known: egresses are made before it."""
+
+    def __init__(self) -> None:
+        self.outcomes: Outcomes | None = None
+
+    def tell(
+        self, spec: KafkaEgressSpec, record: tuple[str, bytes | None, bytes, bytes], why: str
+    ) -> bool:
+        """Make a dead letter of a record that the broker refuses; return whether that could be done."""
+        if spec.dead_letters is None:
+            return False
+        assert self.outcomes is not None
+        topic, key, value, _ = record
+        origin = Origin(f"egress {spec.id}", topic, "", key, value)
+        refused = self.outcomes.forward(spec.dead_letters, origin, reason="refused", error=why)
+        if refused is not None:
+            return False
+        log.error(
+            "egress %s: a record of %d bytes for topic %s is a dead letter, the broker refuses it for good: %s",
+            spec.id,
+            len(value),
+            topic,
+            why,
+        )
+        return True
