@@ -171,7 +171,9 @@ def _read_spec(document: MapNode, draft: ModuleDraft) -> MapNode | None:
         hint = "indent the fields of 'spec' so that they stand below it" if is_beside else _FORM
         draft.error(entry.place, Code.NOT_A_COMPONENT, "'spec' has no value", hint)
     elif isinstance(entry.value, MapNode):
-        return entry.value
+        filled = draft.filler.fill(entry.value, draft)
+        assert isinstance(filled, MapNode)
+        return filled
     else:
         message = f"'spec' must be a mapping, found {describe(entry.value)}"
         draft.error(entry.value.place, Code.WRONG_VALUE, message)
