@@ -8,13 +8,15 @@ out of everything the process prints.
 import json
 import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Self, TextIO
 from urllib.parse import quote
 
 # A shorter text is too common: to hide it everywhere would garble every line.
 _MASKED_LENGTH_MIN = 4
+_AUTHORITY = re.compile(r"[^\s/]+?(:\d*)?")
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "0.0.0.0", "[::1]")
 
 
 class Secret(str):
@@ -141,9 +143,10 @@ class Mask:
         """Take pairs of a value and what to show for it."""
         shown: dict[str, str] = {}
         for value, written in secrets:
-            for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1], quote(value)):
-                if len(form) >= _MASKED_LENGTH_MIN:
-                    shown.setdefault(form, written)
+            for text in (value, *_network_names(value)):
+                for form in (text, repr(text)[1:-1], json.dumps(text)[1:-1], quote(text)):
+                    if len(form) >= _MASKED_LENGTH_MIN:
+                        shown.setdefault(form, written)
         self._shown = shown
         longest_first = sorted(shown, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_as_a_word, longest_first))) if shown else None
@@ -153,6 +156,25 @@ class Mask:
         if self._pattern is None:
             return text
         return self._pattern.sub(lambda found: self._shown[found[0]], text)
+
+
+def _network_names(value: str) -> Iterator[str]:
+    """Return servers, hosts, users and passwords of a URL, or of a list of servers.
+
+    A failure may name one of them without the rest. What is on this machine is no secret.
+    """
+    for each in value.split(","):
+        start, is_url, rest = each.strip().partition("://")
+        authority = (rest if is_url else start).partition("/")[0]
+        if not _AUTHORITY.fullmatch(authority) or not (is_url or ":" in authority):
+            continue
+        login, _, server = authority.rpartition("@")
+        user, _, password = login.partition(":")
+        yield from filter(None, (user, password))
+        host = server.rpartition(":")[0] or server
+        if host not in _LOCAL_HOSTS:
+            yield server
+            yield host
 
 
 def _as_a_word(text: str) -> str:

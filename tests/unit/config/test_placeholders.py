@@ -399,6 +399,27 @@ def test_the_longest_value_is_masked_first():
     assert mask.apply("kafka kafka:9092") == "${A} ${B}"
 
 
+def test_the_servers_of_an_address_are_masked_one_by_one():
+    mask = Mask(
+        [("kafka-1:9092, kafka-2:9093", "${KAFKA}"), ("https://me:hunter2@fns.example/x", "${URL}")]
+    )
+    assert mask.apply("kafka-1:9092 kafka-2 me:hunter2 fns.example:443 others") == (
+        "${KAFKA} ${KAFKA} me:${URL} ${URL}:443 others"
+    )
+
+
+def test_this_machine_is_no_secret():
+    mask = Mask([("http://127.0.0.1:9/hidden", "${URL}"), ("localhost:9092", "${KAFKA}")])
+    assert mask.apply("127.0.0.1 localhost http://127.0.0.1:9/hidden") == (
+        "127.0.0.1 localhost ${URL}"
+    )
+
+
+def test_what_is_no_address_is_masked_as_a_whole_only():
+    jaas = "org.apache.PlainLoginModule required username=a:b password=c:9"
+    assert Mask([(jaas, "${JAAS}")]).apply("required username=a:b") == "required username=a:b"
+
+
 def test_what_goes_through_a_masked_stream_is_masked(capsys: pytest.CaptureFixture[str]):
     stream = MaskedStream(sys.stdout, Mask([("hunter2", "${PW}")]))
     handler = logging.StreamHandler(stream)
