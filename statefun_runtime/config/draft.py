@@ -21,6 +21,7 @@ from statefun_runtime.core.specs import (
     IngressSpec,
     KafkaIngressSpec,
     ModuleSpec,
+    OwnIngressSpec,
     PlaygroundIngressSpec,
 )
 
@@ -226,7 +227,7 @@ class ModuleDraft:
             match component:
                 case EndpointSpec():
                     endpoints.append(component)
-                case KafkaIngressSpec() | PlaygroundIngressSpec():
+                case KafkaIngressSpec() | PlaygroundIngressSpec() | OwnIngressSpec():
                     ingresses.append(component)
                 case _:
                     egresses.append(component)

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from statefun_runtime.config.components import KINDS, Kind, read_component
+from statefun_runtime.config.components import KINDS, read_component
 from statefun_runtime.config.draft import ModuleDraft
+from statefun_runtime.config.installed import installed_kinds
+from statefun_runtime.config.kinds import Kind, KindTable
 from statefun_runtime.config.legacy import find_legacy
 from statefun_runtime.config.locations import ModuleFile, read_files
 from statefun_runtime.config.placeholders import Filler
@@ -43,13 +45,13 @@ class LoadedModule:
 def load_module(
     *locations: str,
     strict: bool = False,
-    kinds: Mapping[str, Kind] = KINDS,
+    kinds: Mapping[str, Kind] | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> LoadedModule:
     """Read the files of one application: paths, `file:` URLs, or folders of modules.
 
     Never raises for what is in, or wrong with, a file. `strict` makes every warning an error; `kinds` says which
-    components there are, `variables` what placeholders stand for.
+    components there are, if not those that are built in or installed; `variables` what placeholders stand for.
     """
     return _load(read_files(locations), strict=strict, kinds=kinds, variables=variables or {})
 
@@ -59,7 +61,7 @@ def parse_module(
     *,
     file: str,
     strict: bool = False,
-    kinds: Mapping[str, Kind] = KINDS,
+    kinds: Mapping[str, Kind] | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> LoadedModule:
     """Read an application from the content of its only file; `file` is how its problems call it."""
@@ -70,15 +72,16 @@ def _load(
     files: Iterable[ModuleFile],
     *,
     strict: bool,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, Kind] | None,
     variables: Mapping[str, str],
 ) -> LoadedModule:
+    table = KindTable(KINDS, installed_kinds) if kinds is None else kinds
     draft = ModuleDraft(filler=Filler(variables))
     names = []
     is_whole = True
     for file in files:
         names.append(file.name)
-        is_whole &= _read_file(file, kinds, draft)
+        is_whole &= _read_file(file, table, draft)
     if is_whole:
         draft.check_whole()
     problems = draft.in_order()

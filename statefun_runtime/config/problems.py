@@ -50,6 +50,7 @@ class Code(StrEnum):
     BAD_SECRET_FILE = "SF1073"
     SECRET_NAME = "SF1074"
     BAD_CONFIG_FILE = "SF1075"
+    BAD_PACKAGE = "SF1076"
 
 
 class Severity(Enum):

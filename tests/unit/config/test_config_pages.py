@@ -26,6 +26,7 @@ from statefun_runtime.config.startup import STARTUP_SHAPE, STARTUP_TYPES
 from statefun_runtime.config.topics import TOPIC_SHAPE
 from statefun_runtime.config.transports import ASYNC_SHAPE, OKHTTP_SHAPE, TIMEOUTS_SHAPE
 from tests.support import settings_page
+from tests.support.packages import install
 
 ROOT = Path(__file__).parents[3]
 ERRORS = ROOT / "docs/reference/errors"
@@ -75,6 +76,10 @@ def test_every_code_has_a_page_whose_example_is_true(
     assert module is not None
     (tmp_path / "team").write_text("shop.io\n")
     monkeypatch.chdir(tmp_path)
+    if code is Code.BAD_PACKAGE:
+        # It looks installed, but what it needs is not there.
+        install(tmp_path, "statefun-tick", "statefun_tick:KIND")
+        monkeypatch.syspath_prepend(tmp_path)
     loaded = load(module) if code is Code.NOTHING_TO_RUN else load_with_rest(module)
     assert code in {problem.code for problem in loaded.problems}
     assert render(loaded.problems) + "\n" == expected
