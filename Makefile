@@ -40,8 +40,9 @@ format: setup ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: setup ## write the pages that come from the code: docs/reference/settings.md
+docs: setup ## write what comes from the code: docs/reference/settings.md and module.schema.json
 	@$(BIN)/python -m tests.support.settings_page
+	@$(BIN)/python -m tests.support.module_schema
 
 bench: setup ## measure CPU per message, Kafka to Kafka (needs Java and Maven, and a C compiler)
 	@$(BIN)/python -m tests.bench.bench
