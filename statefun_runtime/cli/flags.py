@@ -9,6 +9,9 @@ from statefun_runtime.config.flink import read_config
 from statefun_runtime.config.settings import STATE_DIR, Settings, read_settings
 from statefun_runtime.config.units import parse_duration_ns
 
+# A parser, or a group of its flags.
+Flags = argparse.ArgumentParser | argparse._ArgumentGroup
+
 
 def duration_s(text: str) -> float:
     """Return a duration in seconds; for `type=` of a flag."""
@@ -18,7 +21,7 @@ def duration_s(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def add_state_dir(parser: argparse.ArgumentParser, *, default: Path | str = STATE_DIR) -> None:
+def add_state_dir(parser: Flags, *, default: Path | str = STATE_DIR) -> None:
     parser.add_argument(
         "--state-dir",
         type=Path,
@@ -28,14 +31,14 @@ def add_state_dir(parser: argparse.ArgumentParser, *, default: Path | str = STAT
     )
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: Flags) -> None:
     """Add the flags that options and placeholders are set with."""
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="set an option by its key, see below, or by a name without dots what ${NAME} in the module stands for; "
+        help="set an option by its key, or by a name without dots what ${NAME} in the module stands for; "
         "may be repeated",
     )
     parser.add_argument(

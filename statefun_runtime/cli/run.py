@@ -16,7 +16,7 @@ from statefun_runtime.config.settings import LOG_LEVELS
 
 _HELP = """\
 commands:
-  statefun-worker --module FILE …                 run an application (all flags below)
+  statefun-worker --module FILE …                 run an application (all flags above)
   statefun-worker validate FILE…                  read and check the files of an application only
   statefun-worker checkpoints list|show|verify    see what is in a state folder
   statefun-worker savepoint                       have a running worker write a savepoint
@@ -26,7 +26,12 @@ commands:
 examples:
   statefun-worker --module module.yaml
   statefun-worker --module module.yaml --state-dir /var/lib/shop --metrics-port 9090
+  statefun-worker --module functions.yaml --module io/ --set KAFKA=kafka:9092
+  statefun-worker --module modules/ --config /opt/flink/conf/flink-conf.yaml
   statefun-worker --module module.yaml --from-savepoint .statefun/savepoints/before-upgrade
+
+A flag wins over --set, --set over --config, and each of them over the default.
+`statefun-worker COMMAND --help` explains a command.
 
 """
 
@@ -60,7 +65,14 @@ def make_parser() -> argparse.ArgumentParser:
         # Only what is given is set: what is not may stand in --set or --config.
         argument_default=argparse.SUPPRESS,
     )
-    add = parser.add_argument
+    _add_application(parser.add_argument_group("what runs"))
+    _add_checkpoints(parser.add_argument_group("state and checkpoints"))
+    _add_process(parser.add_argument_group("the process"))
+    return parser
+
+
+def _add_application(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--module",
         dest="modules",
@@ -69,34 +81,14 @@ def make_parser() -> argparse.ArgumentParser:
         help="module.yaml, a path or a file: URL, or a folder: its module.yaml and those of the folders in it; "
         "may be repeated, all files make one application",
     )
-    add_state_dir(parser, default=argparse.SUPPRESS)
-    add_settings(parser)
-    add("--partitions", type=int, metavar="N", help="how many partitions (default: 8)")
-    add(
-        "--host",
-        help="what the worker's own ports listen on (default: 127.0.0.1)",
-    )
-    add(
-        "--metrics-port",
-        type=int,
-        metavar="PORT",
-        help="serve /metrics, /healthz and /readyz (default: not at all; 0: any free port)",
-    )
-    add("--log-level", choices=LOG_LEVELS, help="how much to say (default: info)")
-    add(
-        "--stop-timeout",
-        dest="stop_timeout_s",
-        type=float,
-        metavar="SECONDS",
-        help="how long a clean stop may wait for replies and egresses (default: 30)",
-    )
     add("--strict", action="store_true", help="treat warnings about the module as errors")
-    _add_checkpoint_flags(parser)
-    return parser
+    add_settings(group)
 
 
-def _add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+def _add_checkpoints(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add_state_dir(group, default=argparse.SUPPRESS)
+    add("--partitions", type=int, metavar="N", help="how many partitions (default: 8)")
     add(
         "--checkpoint-interval",
         dest="checkpoint_interval_s",
@@ -126,6 +118,25 @@ def _add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
         "--savepoint-outbox",
         choices=("publish", "drop"),
         help="what becomes of unpublished records in a savepoint of another application",
+    )
+
+
+def _add_process(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--host", help="what the worker's own ports listen on (default: 127.0.0.1)")
+    add(
+        "--metrics-port",
+        type=int,
+        metavar="PORT",
+        help="serve /metrics, /healthz and /readyz (default: not at all; 0: any free port)",
+    )
+    add("--log-level", choices=LOG_LEVELS, help="how much to say (default: info)")
+    add(
+        "--stop-timeout",
+        dest="stop_timeout_s",
+        type=float,
+        metavar="SECONDS",
+        help="how long a clean stop may wait for replies and egresses (default: 30)",
     )
 
 
