@@ -120,7 +120,7 @@ class ModuleDraft:
         revealed: ComponentSpec = reveal(spec)
         self._components.append(revealed)
 
-    def _shown(self, name: str, place: Place) -> str:
+    def public_name(self, name: str, place: Place) -> str:
         """Return what messages call something that is named here; a name may not come from a secret file."""
         filled = self.filler.filled_at(self.source.file, place)
         if filled is None:
@@ -137,7 +137,7 @@ class ModuleDraft:
             self._nouns_unknown.add(noun)
             return
         first = self._defined.get((noun, name))
-        shown = self._shown(name, place)
+        shown = self.public_name(name, place)
         if first is None:
             self._defined[noun, name] = _Definition(shown, self.source.at(place))
         else:
@@ -167,7 +167,7 @@ class ModuleDraft:
             self._dead_letters.append(self._reference(egress, place))
 
     def _reference(self, typename: TypeName, place: Place) -> _Reference:
-        return _Reference(typename, self._shown(str(typename), place), self.source, place)
+        return _Reference(typename, self.public_name(str(typename), place), self.source, place)
 
     def check_whole(self) -> None:
         """Report what can only be seen when every component of every file has been read."""

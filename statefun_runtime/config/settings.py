@@ -191,7 +191,7 @@ def _wrong_flags(flags: Settings) -> Iterator[ConfigError]:
     if not flags.modules:
         yield _bad(
             "no module is named",
-            "name it with --module FILE; `statefun-worker --help` shows examples",
+            "a worker is run with --module FILE, a module is checked with validate FILE",
         )
     if not 1 <= flags.key_group_count <= _KEY_GROUPS_MAX:
         yield _bad(

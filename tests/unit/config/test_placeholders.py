@@ -368,6 +368,24 @@ def test_targets_and_patterns_are_called_what_stands_in_the_file():
     assert "hunter2" not in told
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (ENDPOINT, "shop.fns/*"),
+        (INGRESS, "shop.io/orders"),
+        (INGRESS, "shop.fns/order"),
+        (INGRESS, "topic: orders"),
+        (EGRESS, "shop.io/receipts"),
+    ],
+)
+def test_a_name_may_not_come_from_a_file_of_secrets(tmp_path: Path, text: str, name: str):
+    key, colon, value = name.rpartition(": ")
+    (tmp_path / "secret").write_text(value)
+    placeholder = f"'${{file:{tmp_path}/secret}}'"
+    told = printed(text.replace(name, f"{key}{colon}{placeholder}"))
+    assert f"{placeholder} is a name, and cannot come from a file of secrets" in told
+
+
 def test_a_default_is_no_secret():
     text = ENDPOINT.replace("pool_size: 7", "pool_size: ${POOL:-0}")
     loaded = load(text)

@@ -209,7 +209,7 @@ def test_everything_that_is_wrong_is_told_at_once():
     }
     assert refusal(flags, "verbose") == (
         "SF1032: no module is named\n"
-        "hint: name it with --module FILE; `statefun-worker --help` shows examples\n"
+        "hint: a worker is run with --module FILE, a module is checked with validate FILE\n"
         "\n"
         "SF1032: --partitions 129 is not from 1 to 128\n"
         "hint: each partition needs a key group of its own\n"
