@@ -2,10 +2,12 @@
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from statefun_runtime.config.flink import read_config
+from statefun_runtime.config.module import LoadedModule, load_module
 from statefun_runtime.config.settings import STATE_DIR, Settings, read_settings
 from statefun_runtime.config.units import parse_duration_ns
 
@@ -52,13 +54,22 @@ def add_settings(parser: Flags) -> None:
 def settings_of(flags: argparse.Namespace) -> Settings:
     """Return what the flags say together with `--set`, --config and the environment; raises SettingsError."""
     given: dict[str, Any] = dict(vars(flags))
-    assignments = given.pop("set")
-    location = given.pop("config")
     modules = tuple(given.pop("modules", None) or ())
     if modules:
         given["modules"] = modules
-    config = None if location is None else read_config(location)
-    return read_settings(given, assignments, config, os.environ)
+    return _read(given, given.pop("set"), given.pop("config"))
+
+
+def load_modules(modules: Iterable[str], flags: argparse.Namespace) -> LoadedModule:
+    """Load an application for a command beside the worker, with the placeholders that its flags set."""
+    settings = _read({"modules": tuple(modules)}, flags.set, flags.config)
+    return load_module(*settings.modules, variables=settings.variables)
+
+
+def _read(given: dict[str, Any], assignments: list[str], config: str | None) -> Settings:
+    return read_settings(
+        given, assignments, None if config is None else read_config(config), os.environ
+    )
 
 
 def remarks(settings: Settings, variables_used: frozenset[str]) -> list[str]:

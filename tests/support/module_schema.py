@@ -22,6 +22,7 @@ from statefun_runtime.config.transports import (
     OKHTTP,
     OKHTTP_SHAPE,
     TIMEOUTS_SHAPE,
+    TLS_FIELDS,
 )
 from statefun_runtime.config.units import _DURATION_UNITS_NS
 from statefun_runtime.core.specs import DeliverySemantic, OnFailure, OnInvalidRecord
@@ -134,6 +135,7 @@ _NESTED: Mapping[str, _Object] = {
             "pool_size": _integer(1),
             "payload_max_bytes": _integer(1),
             "timeouts": _ref("timeouts"),
+            **dict.fromkeys(TLS_FIELDS, _ref("text")),
         },
         other={"dependentRequired": {"client_cert": ["client_key"], "client_key": ["client_cert"]}},
     ),
@@ -160,7 +162,7 @@ _NESTED: Mapping[str, _Object] = {
         STARTUP_SHAPE,
         _IN,
         "startupPosition.",
-        {"type": _choice(STARTUP_TYPES), "offsets": _ref("properties")},
+        {"type": _choice(STARTUP_TYPES), "offsets": _ref("properties"), "date": _ref("text")},
         [_when("type", "specific-offsets", "offsets"), _when("type", "date", "date")],
         {"required": ["type"]},
     ),
@@ -298,12 +300,12 @@ def _object(each: _Object, told: Mapping[tuple[str, str], _Told]) -> Json:
     properties, required = {}, []
     for name in each.shape.fields:
         about = told.get((each.section, each.prefix + name))
-        looks = each.fields.get(name, {} if about is None else _ref("text"))
+        looks = each.fields.get(name, {})
         if about is not None and about.is_required and name not in each.optional:
             required.append(name)
         else:
             # A field with nothing behind its colon counts as left out.
-            looks = {"if": {"type": "null"}, "else": looks}
+            looks = {"if": {"type": "null"}, "else": looks} if looks else looks
         properties[name] = {**_words(about), **looks}
     result = {
         "type": "object",

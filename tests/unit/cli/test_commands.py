@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,23 @@ def test_a_misspelt_command_is_told_with_the_nearest_one(capsys: pytest.CaptureF
     assert capsys.readouterr().err == (
         "SF1078: unknown command 'validte'\nhint: did you mean 'validate'?\n"
     )
+
+
+def test_dead_letters_are_read_with_the_placeholders_of_the_module_filled_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "module.yaml"
+    path.write_text(
+        "kind: io.statefun.endpoints.v2/http\n"
+        "spec: {functions: a/*, urlPathTemplate: '${URL}'}\n"
+        "---\nkind: io.statefun.playground.v1/ingress\nspec: {}\n"
+    )
+    command = ["dead-letters", "list", "--module", str(path)]
+
+    assert main(command) == 2
+    assert "${URL} has no value" in capsys.readouterr().err
+    assert main([*command, "--set", "URL=http://x"]) == 2
+    assert "SF1111: the module sends no dead letters" in capsys.readouterr().err
 
 
 def test_a_module_without_its_flag_is_told(capsys: pytest.CaptureFixture[str]):
