@@ -18,6 +18,8 @@ from statefun_runtime.errors import ConfigError
 
 _NAMES = ("config.yaml", "flink-conf.yaml")
 _FLAT_LINE = re.compile(r"(?P<key>[A-Za-z0-9][^\s:#]*):[ \t]+(?P<value>\S.*)")
+# What only YAML begins a value with.
+_YAML_VALUES = "{[|>&*!"
 _QUOTED = re.compile(r"'(.*)'|\"(.*)\"")
 
 
@@ -100,7 +102,7 @@ def _flat_entries(source: Source) -> Iterator[ConfigEntry | None]:
         if not found:
             continue
         match = _FLAT_LINE.fullmatch(found)
-        if match is None:
+        if match is None or match["value"][0] in _YAML_VALUES:
             yield None
             return
         value = match["value"]

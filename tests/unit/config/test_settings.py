@@ -302,6 +302,16 @@ def test_options_of_flinks_configuration_file_have_their_effect(text: str):
     assert settings.modules == ("file:/opt/app/module.yaml",)
 
 
+def test_yaml_is_told_from_flat_lines_by_what_only_yaml_has():
+    config = parse_config("statefun: {async: {max-per-task: 7}}\na.b: c#d\n", "config.yaml")
+    assert [(entry.key, entry.text) for entry in config.entries] == [
+        ("statefun.async.max-per-task", "7"),
+        ("a.b", "c#d"),
+    ]
+    flat = parse_config("a.b: c#d\na.c: 'x: y'\n", "flink-conf.yaml")
+    assert [(entry.key, entry.text) for entry in flat.entries] == [("a.b", "c"), ("a.c", "x: y")]
+
+
 def test_what_has_no_effect_in_a_file_is_told_in_one_line():
     settings = read_settings(FLAGS, config=parse_config(FLAT, "flink-conf.yaml"))
     assert remarks(settings, frozenset()) == [
