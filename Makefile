@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SEEDS ?= 0:10000
 JOBS ?= 2
 
-.PHONY: help setup demo demo-kafka test check format bench chaos simulate mutants clean
+.PHONY: help setup demo demo-kafka test check format docs bench chaos simulate mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,10 @@ check: setup ## lint, types, layers
 format: setup ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: setup ## write what comes from the code: docs/reference/settings.md and module.schema.json
+	@$(BIN)/python -m tests.support.settings_page
+	@$(BIN)/python -m tests.support.module_schema
 
 bench: setup ## measure CPU per message, Kafka to Kafka (needs Java and Maven, and a C compiler)
 	@$(BIN)/python -m tests.bench.bench

@@ -9,6 +9,8 @@ from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.specs import (
     EgressSpec,
     IngressSpec,
+    OwnEgressSpec,
+    OwnIngressSpec,
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
 )
@@ -35,6 +37,8 @@ def _lines(application: Application, metrics: MetricsPort | None) -> Iterator[st
 
 
 def _ingress_place(spec: IngressSpec, settings: Settings) -> str:
+    if isinstance(spec, OwnIngressSpec):
+        return f"{spec.kind} of {spec.package}"
     if isinstance(spec, PlaygroundIngressSpec):
         return f"PUT http://{settings.host}:{spec.port}/namespace/name/id"
     topics = ", ".join(route.topic for route in spec.routes)
@@ -42,6 +46,8 @@ def _ingress_place(spec: IngressSpec, settings: Settings) -> str:
 
 
 def _egress_place(spec: EgressSpec, settings: Settings) -> str:
+    if isinstance(spec, OwnEgressSpec):
+        return f"{spec.kind} of {spec.package}"
     if isinstance(spec, PlaygroundEgressSpec):
         return " ".join(f"GET http://{settings.host}:{spec.port}/{topic}" for topic in spec.topics)
     return f"Kafka {spec.bootstrap_servers}, {spec.delivery.value}"

@@ -15,7 +15,7 @@ from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError
 
 
-def make_commands(worker: Worker, state_dir: Path, objects: Path) -> dict[str, Command]:
+def make_commands(worker: Worker, savepoints: Path, objects: Path) -> dict[str, Command]:
     """Return the commands by name."""
     parts = worker.parts
     parked = ParkedAddresses(parts.exchange, parts.checkpointer, parts.clock)
@@ -23,7 +23,7 @@ def make_commands(worker: Worker, state_dir: Path, objects: Path) -> dict[str, C
 
     async def savepoint(arguments: Arguments) -> dict[str, Any]:
         asked = arguments.get("folder")
-        folder = Path(asked) if asked else _savepoint_folder(state_dir)
+        folder = Path(asked) if asked else savepoints / f"{datetime.now():%Y%m%d-%H%M%S}"
         kept = await parts.checkpointer.savepoint(
             lambda chain: write_savepoint(folder, chain, objects)
         )
@@ -76,7 +76,3 @@ def parse_address(text: str) -> Address:
             hint="`statefun-worker parked list` shows addresses as they are to be written",
         )
     return Address(TypeName(namespace, name), function_id)
-
-
-def _savepoint_folder(state_dir: Path) -> Path:
-    return state_dir / "savepoints" / datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -14,6 +14,7 @@ from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
 from statefun_runtime.adapters.state_folder import StateFolder
 from statefun_runtime.adapters.tls import client_context
 from statefun_runtime.app.egress_letters import EgressLetters
+from statefun_runtime.app.own_kinds import build_own, own_folder
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoint import ObjectId
 from statefun_runtime.core.commits import History
@@ -27,12 +28,15 @@ from statefun_runtime.core.specs import (
     KafkaIngressSpec,
     ModuleSpec,
     OkHttpTransport,
+    OwnEgressSpec,
+    OwnIngressSpec,
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
 )
 from statefun_runtime.engine.recovery import StartingPoint, read_records
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.places import EgressPlace, IngressPlace
 from statefun_runtime.ports.rows import Rows
 
 _OKHTTP_POOL = 1024
@@ -121,6 +125,11 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
             from statefun_runtime.adapters.kafka_ingress import KafkaIngress
 
             return KafkaIngress(spec, router, restored)
+        case OwnIngressSpec():
+            folder = own_folder(application.folder.folder, "ingress", spec)
+            place = IngressPlace(router, restored, folder, application.settings.host)
+            made: IngressSource = build_own(spec, place, IngressSource)
+            return made
         case _:
             assert_never(spec)
 
@@ -154,5 +163,13 @@ def make_egress(
             from statefun_runtime.adapters.kafka_egress import KafkaEgress
 
             return KafkaEgress(spec, tell_refused=partial(letters.tell, spec))
+        case OwnEgressSpec():
+            started = application.start.started
+            folder = own_folder(application.folder.folder, "egress", spec)
+            place = EgressPlace(
+                started.application, started.incarnation, folder, application.settings.host
+            )
+            made: EgressSink = build_own(spec, place, EgressSink)
+            return made
         case _:
             assert_never(spec)

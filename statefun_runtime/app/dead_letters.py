@@ -17,6 +17,7 @@ from statefun_runtime.core.specs import (
     KafkaEgressSpec,
     KafkaIngressSpec,
     ModuleSpec,
+    OwnEgressSpec,
     PlaygroundEgressSpec,
 )
 from statefun_runtime.engine.outcomes import Outcomes
@@ -71,6 +72,9 @@ def _record_type(spec: EgressSpec) -> str:
             return KAFKA_RECORD
         case PlaygroundEgressSpec():
             return PLAYGROUND_RECORD
+        case OwnEgressSpec():
+            # The form that egresses of StateFun share; one that does not take it refuses the route at the start.
+            return KAFKA_RECORD
 
 
 def _wrap(record_type: str, topic: str, letter: DeadLetter) -> tuple[str, bytes]:

@@ -246,7 +246,8 @@ async def _listen(
         if isinstance(ingress, PlaygroundIngress):
             await ingress.listen()
 
-    commands = make_commands(worker, settings.state_dir, objects)
+    savepoints = settings.savepoints_dir or settings.state_dir / "savepoints"
+    commands = make_commands(worker, savepoints, objects)
     admin = AdminSocket(admin_socket(settings.state_dir), commands)
     await admin.start()
     if settings.metrics_port is None:

@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 
-from statefun_runtime.cli.flags import add_state_dir
+from statefun_runtime.cli.flags import add_settings, add_state_dir, load_modules
+from statefun_runtime.cli.hiding import hiding
 from statefun_runtime.cli.status import FAILED, GOOD
-from statefun_runtime.config.module import load_module
 from statefun_runtime.core.dead_letter import DeadLetter
 
 _BYTES_PER_REQUEST = 4 * 1024 * 1024
@@ -29,7 +29,9 @@ def main(given: Sequence[str]) -> int:
     if flags.letters_from:
         found = list(letters_in_file(flags.letters_from))
     else:
-        found = letters_in_kafka(load_module(*flags.module).required())
+        loaded = load_modules(flags.module, flags)
+        with hiding(loaded.secrets):
+            found = letters_in_kafka(loaded.required())
     letters = [letter for letter in found if _is_wanted(letter, flags)]
     if flags.what == "list":
         for letter in letters:
@@ -109,4 +111,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--reason", metavar="WORD", help="only letters with this reason, such as status or timeout")
     add("--id", action="append", metavar="ID", help="only the letter with this id; may be repeated")
     add_state_dir(parser)
+    add_settings(parser)
     return parser

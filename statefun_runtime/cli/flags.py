@@ -1,10 +1,18 @@
-"""Flags that several commands have."""
+"""Flags that several commands have, and what they say together."""
 
 import argparse
+import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from statefun_runtime.config.settings import STATE_DIR
+from statefun_runtime.config.flink import read_config
+from statefun_runtime.config.module import LoadedModule, load_module
+from statefun_runtime.config.settings import STATE_DIR, Settings, read_settings
 from statefun_runtime.config.units import parse_duration_ns
+
+# A parser, or a group of its flags.
+Flags = argparse.ArgumentParser | argparse._ArgumentGroup
 
 
 def duration_s(text: str) -> float:
@@ -15,11 +23,68 @@ def duration_s(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def add_state_dir(parser: argparse.ArgumentParser) -> None:
+def add_state_dir(parser: Flags, *, default: Path | str = STATE_DIR) -> None:
     parser.add_argument(
         "--state-dir",
         type=Path,
-        default=STATE_DIR,
+        default=default,
         metavar="DIR",
         help=f"folder for state and checkpoints (default: {STATE_DIR})",
     )
+
+
+def add_settings(parser: Flags) -> None:
+    """Add the flags that options and placeholders are set with."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set an option by its key, or by a name without dots what ${NAME} in the module stands for; "
+        "may be repeated",
+    )
+    parser.add_argument(
+        "--config",
+        default=None,
+        metavar="FILE",
+        help="take options from Flink's configuration file, flink-conf.yaml or config.yaml; --set and flags win",
+    )
+
+
+def settings_of(flags: argparse.Namespace) -> Settings:
+    """Return what the flags say together with `--set`, --config and the environment; raises SettingsError."""
+    given: dict[str, Any] = dict(vars(flags))
+    modules = tuple(given.pop("modules", None) or ())
+    if modules:
+        given["modules"] = modules
+    return _read(given, given.pop("set"), given.pop("config"))
+
+
+def load_modules(modules: Iterable[str], flags: argparse.Namespace) -> LoadedModule:
+    """Load an application for a command beside the worker, with the placeholders that its flags set."""
+    settings = _read({"modules": tuple(modules)}, flags.set, flags.config)
+    return load_module(*settings.modules, variables=settings.variables)
+
+
+def _read(given: dict[str, Any], assignments: list[str], config: str | None) -> Settings:
+    return read_settings(
+        given, assignments, None if config is None else read_config(config), os.environ
+    )
+
+
+def remarks(settings: Settings, variables_used: frozenset[str]) -> list[str]:
+    """Return a line for each option and variable that has no effect, and one for all of a configuration file."""
+    lines = [
+        f"--set {option.key} has no effect: {option.reason}"
+        for option in settings.ignored
+        if option.file is None
+    ]
+    lines += [
+        f"--set {name} has no effect: there is no placeholder ${{{name}}} in the module"
+        for name in sorted(settings.variables_given - variables_used)
+    ]
+    unused = [option for option in settings.ignored if option.file is not None]
+    if unused:
+        keys = [f"{each.key} ({each.reason})" if each.reason else each.key for each in unused]
+        lines.append(f"{unused[0].file}: without effect here: {', '.join(keys)}")
+    return lines

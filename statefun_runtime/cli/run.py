@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from statefun_runtime.cli.flags import add_state_dir, duration_s
+from statefun_runtime.cli.flags import add_settings, add_state_dir, duration_s, remarks, settings_of
+from statefun_runtime.cli.hiding import hiding
 from statefun_runtime.cli.status import GOOD
 from statefun_runtime.config.module import load_module
 from statefun_runtime.config.options import options_help
-from statefun_runtime.config.settings import LOG_LEVELS, Settings, read_settings
+from statefun_runtime.config.settings import LOG_LEVELS
 
 _HELP = """\
 commands:
-  statefun-worker --module FILE …                 run an application (all flags below)
+  statefun-worker --module FILE …                 run an application (all flags above)
   statefun-worker validate FILE…                  read and check the files of an application only
   statefun-worker checkpoints list|show|verify    see what is in a state folder
   statefun-worker savepoint                       have a running worker write a savepoint
@@ -25,112 +26,79 @@ commands:
 examples:
   statefun-worker --module module.yaml
   statefun-worker --module module.yaml --state-dir /var/lib/shop --metrics-port 9090
+  statefun-worker --module functions.yaml --module io/ --set KAFKA=kafka:9092
+  statefun-worker --module modules/ --config /opt/flink/conf/flink-conf.yaml
   statefun-worker --module module.yaml --from-savepoint .statefun/savepoints/before-upgrade
+
+A flag wins over --set, --set over --config, and each of them over the default.
+`statefun-worker COMMAND --help` explains a command.
 
 """
 
 
 def main(given: Sequence[str]) -> int:
     """Run a worker until it is told to stop."""
-    flags = _parser().parse_args(given)
-    settings = read_settings(
-        Settings(
-            modules=tuple(flags.module),
-            state_dir=flags.state_dir,
-            partitions=flags.partitions,
-            host=flags.host,
-            metrics_port=flags.metrics_port,
-            log_level=flags.log_level,
-            stop_timeout_s=flags.stop_timeout,
-            strict=flags.strict,
-            checkpoint_interval_s=flags.checkpoint_interval,
-            checkpoints_kept=flags.checkpoints_kept,
-            from_savepoint=flags.from_savepoint,
-            from_checkpoint=flags.from_checkpoint,
-            savepoint_outbox=flags.savepoint_outbox,
-            abandoned_egresses=tuple(flags.abandon_egress),
-        ),
-        flags.set,
-    )
-    _start_logging(settings.log_level)
-    for option in settings.ignored:
-        logging.getLogger("statefun.worker").warning(
-            "--set %s has no effect: %s", option.key, option.reason
-        )
-    loaded = load_module(*settings.modules, strict=settings.strict)
+    settings = settings_of(make_parser().parse_args(given))
+    loaded = load_module(*settings.modules, strict=settings.strict, variables=settings.variables)
     module = loaded.required()
-    for problem in loaded.problems:
-        print(f"{problem}\n", file=sys.stderr)
-    # The engine and its libraries are not needed to say what is wrong with a file.
-    from statefun_runtime.app import run_application
+    with hiding(loaded.secrets):
+        _start_logging(settings.log_level)
+        for line in remarks(settings, loaded.variables_used):
+            logging.getLogger("statefun.worker").warning("%s", line)
+        for problem in loaded.problems:
+            print(f"{problem}\n", file=sys.stderr)
+        # The engine and its libraries are not needed to say what is wrong with a file.
+        from statefun_runtime.app import run_application
 
-    run_application(replace(settings, modules=loaded.files), module)
+        run_application(replace(settings, modules=loaded.files), module)
     return GOOD
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the flags of the command."""
     parser = argparse.ArgumentParser(
         prog="statefun-worker",
         description="Run a StateFun application: functions, ingresses and egresses of a module.yaml.",
         epilog=_HELP + options_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        # Only what is given is set: what is not may stand in --set or --config.
+        argument_default=argparse.SUPPRESS,
     )
-    add = parser.add_argument
+    _add_application(parser.add_argument_group("what runs"))
+    _add_checkpoints(parser.add_argument_group("state and checkpoints"))
+    _add_process(parser.add_argument_group("the process"))
+    return parser
+
+
+def _add_application(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--module",
+        dest="modules",
         action="append",
-        required=True,
         metavar="FILE",
         help="module.yaml, a path or a file: URL, or a folder: its module.yaml and those of the folders in it; "
         "may be repeated, all files make one application",
     )
-    add_state_dir(parser)
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="set an option, see below; may be repeated",
-    )
-    add("--partitions", type=int, default=8, metavar="N", help="how many partitions (default: 8)")
-    add(
-        "--host",
-        default="127.0.0.1",
-        help="what the worker's own ports listen on (default: 127.0.0.1)",
-    )
-    add(
-        "--metrics-port",
-        type=int,
-        metavar="PORT",
-        help="serve /metrics, /healthz and /readyz (default: not at all; 0: any free port)",
-    )
-    add("--log-level", choices=LOG_LEVELS, default="info", help="how much to say (default: info)")
-    add(
-        "--stop-timeout",
-        type=float,
-        default=30.0,
-        metavar="SECONDS",
-        help="how long a clean stop may wait for replies and egresses (default: 30)",
-    )
     add("--strict", action="store_true", help="treat warnings about the module as errors")
-    _add_checkpoint_flags(parser)
-    return parser
+    add_settings(group)
 
 
-def _add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+def _add_checkpoints(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add_state_dir(group, default=argparse.SUPPRESS)
+    add("--partitions", type=int, metavar="N", help="how many partitions (default: 8)")
     add(
         "--checkpoint-interval",
+        dest="checkpoint_interval_s",
         type=duration_s,
-        default=1.0,
         metavar="DURATION",
         help="time between checkpoints, such as 100ms or 10s (default: 1s)",
     )
     add(
         "--checkpoints-kept",
         type=int,
-        default=3,
         metavar="N",
         help="how many complete checkpoints are kept (default: 3)",
     )
@@ -148,8 +116,8 @@ def _add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--abandon-egress",
+        dest="abandoned_egresses",
         action="append",
-        default=[],
         metavar="ID",
         help="drop the unpublished records of an egress that is not in the module any more; may be repeated",
     )
@@ -157,6 +125,25 @@ def _add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
         "--savepoint-outbox",
         choices=("publish", "drop"),
         help="what becomes of unpublished records in a savepoint of another application",
+    )
+
+
+def _add_process(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--host", help="what the worker's own ports listen on (default: 127.0.0.1)")
+    add(
+        "--metrics-port",
+        type=int,
+        metavar="PORT",
+        help="serve /metrics, /healthz and /readyz (default: not at all; 0: any free port)",
+    )
+    add("--log-level", choices=LOG_LEVELS, help="how much to say (default: info)")
+    add(
+        "--stop-timeout",
+        dest="stop_timeout_s",
+        type=float,
+        metavar="SECONDS",
+        help="how long a clean stop may wait for replies and egresses (default: 30)",
     )
 
 

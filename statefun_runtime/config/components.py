@@ -1,7 +1,6 @@
 """Components: the table of kinds, and how one document of a module becomes the spec of its kind."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from statefun_runtime.config.draft import ComponentSpec, ModuleDraft, Role
 from statefun_runtime.config.endpoints import (
@@ -17,6 +16,7 @@ from statefun_runtime.config.kafka import (
     read_kafka_egress,
     read_kafka_ingress,
 )
+from statefun_runtime.config.kinds import Kind, KindTable
 from statefun_runtime.config.playground import (
     EGRESS_SHAPE,
     INGRESS_SHAPE,
@@ -29,20 +29,6 @@ from statefun_runtime.core.address import TypeName
 
 COMPONENT = Shape("a component", ("kind", "spec"))
 _FORM = "a component is a mapping with the fields 'kind' and 'spec'"
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What a `kind:` means: the shape of its spec, the field that names it, and its reader.
-
-    A kind without a reader is known and refused.
-    """
-
-    name: str
-    role: Role
-    shape: Shape
-    named_by: str | None = None
-    read: Callable[[Fields], ComponentSpec | None] | None = None
 
 
 _KINESIS_IN = Shape("Kinesis ingress", ())
@@ -147,8 +133,16 @@ def _find_kind(scalar: Scalar, kinds: Mapping[str, Kind], draft: ModuleDraft) ->
         near = nearest(name, kinds)
         hint = f"did you mean {near!r}?" if near else f"the kinds are {_supported(kinds)}"
         draft.error(scalar.place, Code.UNKNOWN_KIND, f"unknown kind {scalar.text!r}", hint)
+        _report_packages(scalar, kinds, draft)
     _count_as_nearest(name, kinds, draft)
     return None
+
+
+def _report_packages(scalar: Scalar, kinds: Mapping[str, Kind], draft: ModuleDraft) -> None:
+    """Report the packages that cannot be used: one of them may have been meant to bring an unknown kind."""
+    for failure in kinds.installed.failures if isinstance(kinds, KindTable) else ():
+        hint = "install another version of it, or take it away"
+        draft.error(scalar.place, Code.BAD_PACKAGE, failure, hint)
 
 
 def _supported(kinds: Mapping[str, Kind]) -> str:
@@ -171,7 +165,9 @@ def _read_spec(document: MapNode, draft: ModuleDraft) -> MapNode | None:
         hint = "indent the fields of 'spec' so that they stand below it" if is_beside else _FORM
         draft.error(entry.place, Code.NOT_A_COMPONENT, "'spec' has no value", hint)
     elif isinstance(entry.value, MapNode):
-        return entry.value
+        filled = draft.filler.fill(entry.value, draft)
+        assert isinstance(filled, MapNode)
+        return filled
     else:
         message = f"'spec' must be a mapping, found {describe(entry.value)}"
         draft.error(entry.value.place, Code.WRONG_VALUE, message)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from statefun_runtime.config.placeholders import Filler
 from statefun_runtime.config.problems import (
     Code,
     Place,
@@ -11,6 +12,7 @@ from statefun_runtime.config.problems import (
     Source,
     did_you_mean,
 )
+from statefun_runtime.config.secrets import reveal
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.specs import (
     EgressSpec,
@@ -19,6 +21,7 @@ from statefun_runtime.core.specs import (
     IngressSpec,
     KafkaIngressSpec,
     ModuleSpec,
+    OwnIngressSpec,
     PlaygroundIngressSpec,
 )
 
@@ -41,6 +44,24 @@ _NEEDED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """A function type or egress that is sent to; `shown` is how messages call it."""
+
+    typename: TypeName
+    shown: str
+    source: Source
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """Where something is defined; `shown` is how messages call it."""
+
+    shown: str
+    where: str
+
+
 @dataclass(slots=True)
 class ModuleDraft:
     """Collects what the readers of components find; they report here and go on.
@@ -52,12 +73,14 @@ class ModuleDraft:
 
     source: Source = field(default_factory=lambda: Source("", ""))
     problems: list[Problem] = field(default_factory=list)
+    filler: Filler = field(default_factory=Filler)
     _components: list[ComponentSpec] = field(default_factory=list)
     _roles: set[Role] = field(default_factory=set)
-    _defined: dict[tuple[str, str], str] = field(default_factory=dict)
-    _patterns: list[FunctionPattern] = field(default_factory=list)
-    _targets: list[tuple[TypeName, Source, Place]] = field(default_factory=list)
-    _dead_letters: list[tuple[TypeName, Source, Place]] = field(default_factory=list)
+    _defined: dict[tuple[str, str], _Definition] = field(default_factory=dict)
+    _patterns: dict[FunctionPattern, str] = field(default_factory=dict)
+    _targets: list[_Reference] = field(default_factory=list)
+    _dead_letters: list[_Reference] = field(default_factory=list)
+    _nouns_unknown: set[str] = field(default_factory=set)
     _is_every_pattern_known: bool = True
     _files: dict[str, Source] = field(default_factory=dict)
 
@@ -72,44 +95,79 @@ class ModuleDraft:
         return tuple(sorted(self.problems, key=lambda p: (ranks[p.file], p.line, p.column)))
 
     def error(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
-        self.problems.append(self.source.problem(place, code, message, hint=hint))
+        self._report(place, code, message, hint, Severity.ERROR)
 
     def warn(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
-        self.problems.append(
-            self.source.problem(place, code, message, hint=hint, severity=Severity.WARNING)
-        )
+        self._report(place, code, message, hint, Severity.WARNING)
+
+    def _report(
+        self, place: Place, code: Code, message: str, hint: str | None, severity: Severity
+    ) -> None:
+        # A placeholder without a value is one mistake, and has been told.
+        if not self._is_unfilled(place):
+            problem = self.source.problem(place, code, message, hint=hint, severity=severity)
+            self.problems.append(problem)
+
+    def _is_unfilled(self, place: Place) -> bool:
+        return self.filler.is_unfilled(self.source.file, place)
 
     def has_role(self, role: Role) -> None:
         """Note that the file has a component of this role, whether it could be read or not."""
         self._roles.add(role)
 
     def add(self, spec: ComponentSpec) -> None:
-        self._components.append(spec)
+        """Take a component; what is secret in it is a plain text from here on."""
+        revealed: ComponentSpec = reveal(spec)
+        self._components.append(revealed)
+
+    def public_name(self, name: str, place: Place) -> str:
+        """Return what messages call something that is named here; a name may not come from a secret file."""
+        filled = self.filler.filled_at(self.source.file, place)
+        if filled is None:
+            return name
+        if filled.is_from_file:
+            message = f"{filled!r} is a name, and cannot come from a file of secrets"
+            hint = "names are shown in metrics and stored in checkpoints; use ${NAME}"
+            self.error(place, Code.SECRET_NAME, message, hint)
+        return filled.written
 
     def define(self, noun: str, name: str, place: Place) -> None:
         """Note that something is defined here; report it if it was defined before."""
+        if self._is_unfilled(place):
+            self._nouns_unknown.add(noun)
+            return
         first = self._defined.get((noun, name))
+        shown = self.public_name(name, place)
         if first is None:
-            self._defined[noun, name] = self.source.at(place)
+            self._defined[noun, name] = _Definition(shown, self.source.at(place))
         else:
-            message = f"{noun} {name!r} is defined twice; first at {first}"
+            message = f"{noun} {shown!r} is defined twice; first at {first.where}"
             self.error(place, Code.DEFINED_TWICE, message)
 
     def serve(self, pattern: FunctionPattern | None, place: Place) -> None:
         """Note what an endpoint serves; None if its pattern could not be read."""
-        if pattern is None:
+        if pattern is None or self._is_unfilled(place):
             self._is_every_pattern_known = False
             return
+        pattern = reveal(pattern)
+        assert pattern is not None
         self.define("function pattern", str(pattern), place)
-        self._patterns.append(pattern)
+        filled = self.filler.filled_at(self.source.file, place)
+        self._patterns[pattern] = filled.written if filled is not None else str(pattern)
 
     def route(self, target: TypeName, place: Place) -> None:
         """Note that an ingress sends messages to a function type."""
-        self._targets.append((target, self.source, place))
+        if self._is_unfilled(place):
+            return
+        self._targets.append(self._reference(target, place))
 
     def send_dead_letters(self, egress: TypeName, place: Place) -> None:
         """Note that dead letters go to an egress."""
-        self._dead_letters.append((egress, self.source, place))
+        if not self._is_unfilled(place):
+            self._dead_letters.append(self._reference(egress, place))
+
+    def _reference(self, typename: TypeName, place: Place) -> _Reference:
+        return _Reference(typename, self.public_name(str(typename), place), self.source, place)
 
     def check_whole(self) -> None:
         """Report what can only be seen when every component of every file has been read."""
@@ -117,19 +175,22 @@ class ModuleDraft:
         for role, example in _NEEDED:
             if role not in self._roles:
                 self.problems.append(self._nothing_to_run(files, role, example))
-        for egress, source, place in self._dead_letters:
-            self._check_egress(egress, source, place)
+        if "egress id" not in self._nouns_unknown:
+            for egress in self._dead_letters:
+                self._check_egress(egress)
         if self._patterns and self._is_every_pattern_known:
-            for target, source, place in self._targets:
-                self._check_served(target, source, place)
+            for target in self._targets:
+                self._check_served(target)
 
-    def _check_egress(self, egress: TypeName, source: Source, place: Place) -> None:
-        known = [name for noun, name in self._defined if noun == "egress id"]
-        if str(egress) not in known:
-            message = f"dead letters go to egress {str(egress)!r}, which is not declared"
-            near = did_you_mean(str(egress), known)
-            hint = near or f"the egresses are {', '.join(known) or 'none'}"
-            self.problems.append(source.problem(place, Code.UNDECLARED_EGRESS, message, hint=hint))
+    def _check_egress(self, egress: _Reference) -> None:
+        if ("egress id", str(egress.typename)) in self._defined:
+            return
+        known = [each.shown for (noun, _), each in self._defined.items() if noun == "egress id"]
+        message = f"dead letters go to egress {egress.shown!r}, which is not declared"
+        near = did_you_mean(egress.shown, known)
+        hint = near or f"the egresses are {', '.join(known) or 'none'}"
+        problem = egress.source.problem(egress.place, Code.UNDECLARED_EGRESS, message, hint=hint)
+        self.problems.append(problem)
 
     @staticmethod
     def _nothing_to_run(files: list[Source], role: Role, example: str) -> Problem:
@@ -139,19 +200,21 @@ class ModuleDraft:
         hint = f"add a component of a kind such as {example}"
         return files[0].problem(Place(1, 1), Code.NOTHING_TO_RUN, message, hint=hint)
 
-    def _check_served(self, target: TypeName, source: Source, place: Place) -> None:
-        namespaces = {p.namespace for p in self._patterns if p.name is None}
-        patterns = list(dict.fromkeys(map(str, self._patterns)))
-        if target.namespace in namespaces or str(target) in patterns:
+    def _check_served(self, target: _Reference) -> None:
+        function_type = target.typename
+        namespace_wide = FunctionPattern(function_type.namespace, None)
+        exact = FunctionPattern(function_type.namespace, function_type.name)
+        if namespace_wide in self._patterns or exact in self._patterns:
             return
+        patterns = list(self._patterns.values())
         shown = ", ".join(patterns[:_PATTERNS_SHOWN_MAX])
         if len(patterns) > _PATTERNS_SHOWN_MAX:
             shown += ", …"
-        hint = did_you_mean(str(target), patterns)
+        hint = did_you_mean(target.shown, patterns)
         hint = f"{hint} endpoints serve {shown}" if hint else f"endpoints serve {shown}"
-        message = f"no endpoint serves the target {str(target)!r}"
-        problem = source.problem(
-            place, Code.UNSERVED_TARGET, message, hint=hint, severity=Severity.WARNING
+        message = f"no endpoint serves the target {target.shown!r}"
+        problem = target.source.problem(
+            target.place, Code.UNSERVED_TARGET, message, hint=hint, severity=Severity.WARNING
         )
         self.problems.append(problem)
 
@@ -164,7 +227,7 @@ class ModuleDraft:
             match component:
                 case EndpointSpec():
                     endpoints.append(component)
-                case KafkaIngressSpec() | PlaygroundIngressSpec():
+                case KafkaIngressSpec() | PlaygroundIngressSpec() | OwnIngressSpec():
                     ingresses.append(component)
                 case _:
                     egresses.append(component)

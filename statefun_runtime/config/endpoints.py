@@ -101,8 +101,6 @@ def _read_url_template(fields: Fields) -> str | None:
 
 
 def _why_not_url(url: str) -> str | None:
-    if "${" in url:
-        return "has a ${…} placeholder, which nothing replaces"
     if "{" in url:
         return f"has a placeholder that is not {_NAME_PLACEHOLDER}"
     legal = _URL.match(url)

@@ -15,6 +15,7 @@ from statefun_runtime.config.positions import (
     is_null,
 )
 from statefun_runtime.config.problems import Code, Place, did_you_mean
+from statefun_runtime.config.secrets import reveal
 from statefun_runtime.config.units import DURATION_FORM, parse_duration_ns
 from statefun_runtime.core.address import TypeName
 
@@ -107,10 +108,11 @@ class Fields:
 
     def parse_typename(self, noun: str, scalar: Scalar) -> TypeName | None:
         try:
-            return TypeName.parse(scalar.text)
+            typename: TypeName = reveal(TypeName.parse(scalar.text))
         except ValueError as error:
             self.draft.error(scalar.place, Code.BAD_TYPENAME, f"{noun} {error}")
             return None
+        return typename
 
     def integer(
         self, name: str, *, low: int, high: int = _INT_MAX, allow_quotes: bool = True

@@ -145,7 +145,7 @@ def _read_servers(fields: Fields, properties: _Properties) -> str | None:
     if found is None:
         return None
     servers, place = found
-    for server in list(filter(None, map(str.strip, servers.split(",")))) or [servers]:
+    for server in [s for each in servers.split(",") if (s := each.strip())] or [servers]:
         if not _SERVER.fullmatch(server):
             message = f"{server!r} is not of the form 'host:port'"
             hint = "write it like kafka-1:9092,kafka-2:9092"

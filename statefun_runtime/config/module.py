@@ -1,12 +1,15 @@
 """Reading module.yaml: from names of files to the spec of an application, or to everything that is wrong with it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from statefun_runtime.config.components import KINDS, Kind, read_component
+from statefun_runtime.config.components import KINDS, read_component
 from statefun_runtime.config.draft import ModuleDraft
+from statefun_runtime.config.installed import installed_kinds
+from statefun_runtime.config.kinds import Kind, KindTable
 from statefun_runtime.config.legacy import find_legacy
 from statefun_runtime.config.locations import ModuleFile, read_files
+from statefun_runtime.config.placeholders import Filler
 from statefun_runtime.config.positions import Node, compose, is_null
 from statefun_runtime.config.problems import (
     Code,
@@ -21,11 +24,16 @@ from statefun_runtime.core.specs import ModuleSpec
 
 @dataclass(frozen=True, slots=True)
 class LoadedModule:
-    """An application and its problems, in the order of its files; there is no spec if one of them is an error."""
+    """An application and its problems, in the order of its files; there is no spec if one of them is an error.
+
+    `secrets` are the values that came for placeholders, each with what is shown in its place.
+    """
 
     files: tuple[str, ...]
     spec: ModuleSpec | None
     problems: tuple[Problem, ...]
+    variables_used: frozenset[str] = frozenset()
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def required(self) -> ModuleSpec:
         """Return the spec; raise ModuleError with every problem if there is none."""
@@ -35,37 +43,53 @@ class LoadedModule:
 
 
 def load_module(
-    *locations: str, strict: bool = False, kinds: Mapping[str, Kind] = KINDS
+    *locations: str,
+    strict: bool = False,
+    kinds: Mapping[str, Kind] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> LoadedModule:
     """Read the files of one application: paths, `file:` URLs, or folders of modules.
 
     Never raises for what is in, or wrong with, a file. `strict` makes every warning an error; `kinds` says which
-    components there are.
+    components there are, if not those that are built in or installed; `variables` what placeholders stand for.
     """
-    return _load(read_files(locations), strict=strict, kinds=kinds)
+    return _load(read_files(locations), strict=strict, kinds=kinds, variables=variables or {})
 
 
 def parse_module(
-    content: bytes, *, file: str, strict: bool = False, kinds: Mapping[str, Kind] = KINDS
+    content: bytes,
+    *,
+    file: str,
+    strict: bool = False,
+    kinds: Mapping[str, Kind] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> LoadedModule:
     """Read an application from the content of its only file; `file` is how its problems call it."""
-    return _load([ModuleFile(file, content)], strict=strict, kinds=kinds)
+    return _load([ModuleFile(file, content)], strict=strict, kinds=kinds, variables=variables or {})
 
 
-def _load(files: Iterable[ModuleFile], *, strict: bool, kinds: Mapping[str, Kind]) -> LoadedModule:
-    draft = ModuleDraft()
+def _load(
+    files: Iterable[ModuleFile],
+    *,
+    strict: bool,
+    kinds: Mapping[str, Kind] | None,
+    variables: Mapping[str, str],
+) -> LoadedModule:
+    table = KindTable(KINDS, installed_kinds) if kinds is None else kinds
+    draft = ModuleDraft(filler=Filler(variables))
     names = []
     is_whole = True
     for file in files:
         names.append(file.name)
-        is_whole &= _read_file(file, kinds, draft)
+        is_whole &= _read_file(file, table, draft)
     if is_whole:
         draft.check_whole()
     problems = draft.in_order()
     if strict:
         problems = as_errors(problems)
     spec = None if has_errors(problems) else draft.spec()
-    return LoadedModule(tuple(names), spec, problems)
+    secrets = tuple(draft.filler.secrets.items())
+    return LoadedModule(tuple(names), spec, problems, frozenset(draft.filler.used), secrets)
 
 
 def _read_file(file: ModuleFile, kinds: Mapping[str, Kind], draft: ModuleDraft) -> bool:

@@ -1,9 +1,10 @@
-"""The options of `--set KEY=VALUE`: one table that drives parsing, errors and the help text."""
+"""The options of `--set KEY=VALUE` and of --config: one table that drives parsing, errors and the help text."""
 
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 from enum import Enum
 
+from statefun_runtime.config.locations import local_path
 from statefun_runtime.config.problems import Code, did_you_mean
 from statefun_runtime.config.units import MEMORY_FORM, parse_duration_ns, parse_memory_bytes
 from statefun_runtime.errors import ConfigError
@@ -18,6 +19,7 @@ class OptionType(Enum):
     MEMORY = "memory size"
     DURATION = "duration"
     TEXT = "text"
+    FOLDER = "folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Option:
     """One key; a key that ends with a dot stands for all that begin with it.
 
     An option with a reason in `ignored` is accepted, for a StateFun deployment may have it, and has no effect.
+    Another one sets the field `field` of the settings, which `flag` sets, too. `aliases` are
+    the names that other versions of Flink have for the same.
     """
 
     key: str
@@ -33,17 +37,27 @@ class Option:
     doc: str
     low: int | None = None
     ignored: str | None = None
+    field: str = ""
+    flag: str | None = None
+    aliases: tuple[str, ...] = ()
 
     def default_value(self) -> int:
         value = self.parse(self.default)
         assert isinstance(value, int), f"{self.key} has no number as its default"
         return value
 
+    def is_called(self, key: str) -> bool:
+        if key in (self.key, *self.aliases):
+            return True
+        return self.key.endswith(".") and key.startswith(self.key)
+
     def parse(self, text: str) -> int | str:
         """Return the value; raise ConfigError that says what is wrong with it."""
         match self.type:
             case OptionType.TEXT:
                 return text
+            case OptionType.FOLDER:
+                return self._folder(text)
             case OptionType.INTEGER:
                 value = self._integer(text)
             case OptionType.MEMORY:
@@ -74,6 +88,20 @@ class Option:
         except ValueError as error:
             raise self._bad(f"{self.key}: {error}") from None
 
+    def _folder(self, text: str) -> str:
+        if not text.strip():
+            raise self._bad(f"{self.key} is empty")
+        scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text)
+        if scheme is not None and scheme[0] != "file:":
+            raise self._bad(
+                f"{self.key}: only folders of this machine can be used, found {text!r}",
+                "name a path or a file: URL",
+            )
+        try:
+            return local_path(text)
+        except ValueError as error:
+            raise self._bad(f"{self.key}: {error}") from None
+
     @staticmethod
     def _bad(message: str, hint: str | None = None) -> ConfigError:
         return ConfigError(message, code=Code.BAD_SETTING, hint=hint)
@@ -84,6 +112,7 @@ ASYNC_MAX_PER_TASK = Option(
     OptionType.INTEGER,
     "32768",
     "requests that one partition has in flight before its ingresses are held back; 0 or less: no limit",
+    field="async_max_per_task",
 )
 BATCH_MAX_BYTES = Option(
     "statefun.runtime.batch.max-bytes",
@@ -91,6 +120,7 @@ BATCH_MAX_BYTES = Option(
     "1044480",
     "size of a request, from which on further waiting messages go into the next one",
     low=1,
+    field="batch_max_bytes",
 )
 WAITING_MAX_BYTES = Option(
     "statefun.runtime.waiting.max-bytes",
@@ -98,6 +128,7 @@ WAITING_MAX_BYTES = Option(
     "256mb",
     "waiting messages in memory before the ingresses are held back",
     low=1,
+    field="waiting_max_bytes",
 )
 CACHE_MAX_ADDRESSES = Option(
     "statefun.runtime.cache.max-addresses",
@@ -105,6 +136,7 @@ CACHE_MAX_ADDRESSES = Option(
     "100000",
     "addresses whose state is kept in memory for reading",
     low=0,
+    field="cache_max_addresses",
 )
 SPILLED_MAX_BYTES = Option(
     "statefun.runtime.waiting.max-disk-bytes",
@@ -112,6 +144,7 @@ SPILLED_MAX_BYTES = Option(
     "4gb",
     "waiting messages on disk before the ingresses are held back",
     low=1,
+    field="spilled_max_bytes",
 )
 OUTBOX_MAX_BYTES = Option(
     "statefun.runtime.outbox.max-disk-bytes",
@@ -119,6 +152,7 @@ OUTBOX_MAX_BYTES = Option(
     "10gb",
     "unpublished egress records on disk before the ingresses are held back",
     low=1,
+    field="outbox_max_bytes",
 )
 UNSAVED_MAX_BYTES = Option(
     "statefun.runtime.unsaved.max-bytes",
@@ -126,6 +160,7 @@ UNSAVED_MAX_BYTES = Option(
     "512mb",
     "changes that are in no complete checkpoint before the ingresses are held back",
     low=1,
+    field="unsaved_max_bytes",
 )
 OVERLAY_MAX_BYTES = Option(
     "statefun.runtime.overlay.max-bytes",
@@ -133,21 +168,77 @@ OVERLAY_MAX_BYTES = Option(
     "64mb",
     "state written since the last cut, from which on the epoch is ended early",
     low=1,
+    field="overlay_max_bytes",
 )
 
 CHECKPOINT_INTERVAL = Option(
     "execution.checkpointing.interval",
     OptionType.DURATION,
     "1s",
-    "time between checkpoints, as --checkpoint-interval; this wins",
+    "time between checkpoints",
     low=1,
+    field="checkpoint_interval_s",
+    flag="--checkpoint-interval",
 )
 CHECKPOINTS_KEPT = Option(
     "state.checkpoints.num-retained",
     OptionType.INTEGER,
     "3",
-    "how many complete checkpoints are kept, as --checkpoints-kept; this wins",
+    "how many complete checkpoints are kept",
     low=1,
+    field="checkpoints_kept",
+    flag="--checkpoints-kept",
+    aliases=("execution.checkpointing.num-retained",),
+)
+PARTITIONS = Option(
+    "parallelism.default",
+    OptionType.INTEGER,
+    "8",
+    "how many partitions, Flink's parallel tasks",
+    low=1,
+    field="partitions",
+    flag="--partitions",
+)
+KEY_GROUP_COUNT = Option(
+    "pipeline.max-parallelism",
+    OptionType.INTEGER,
+    "128",
+    "how many key groups; fixed with the first start on a state folder",
+    low=1,
+    field="key_group_count",
+)
+STATE_DIR = Option(
+    "state.checkpoints.dir",
+    OptionType.FOLDER,
+    ".statefun",
+    "folder for state and checkpoints: a path or a file: URL",
+    field="state_dir",
+    flag="--state-dir",
+    aliases=("execution.checkpointing.dir",),
+)
+SAVEPOINTS_DIR = Option(
+    "state.savepoints.dir",
+    OptionType.FOLDER,
+    "savepoints in the state folder",
+    "folder in which savepoints are written that are asked for without --to",
+    field="savepoints_dir",
+    aliases=("execution.checkpointing.savepoint-dir",),
+)
+MODULE_NAME = Option(
+    "statefun.remote.module-name",
+    OptionType.TEXT,
+    "",
+    "the module: a path or a file: URL; there is no class path",
+    field="modules",
+    flag="--module",
+)
+VARIABLE = Option(
+    "statefun.module.global-config.",
+    OptionType.TEXT,
+    "",
+    "the value of the placeholder ${NAME} in modules, where NAME is the rest of the key",
+    field="variables",
+    flag="--set NAME=VALUE",
 )
 IDEMPOTENCY_KEEP = Option(
     "statefun.runtime.idempotency.keep",
@@ -155,6 +246,7 @@ IDEMPOTENCY_KEEP = Option(
     "1d",
     "how long an Idempotency-Key of the HTTP ingress is remembered",
     low=1,
+    field="idempotency_keep_ms",
 )
 
 _OWN_CHECKPOINTS = "checkpoints are always aligned and exactly-once, one at a time"
@@ -179,16 +271,18 @@ OPTIONS: tuple[Option, ...] = (
     IDEMPOTENCY_KEEP,
     CHECKPOINT_INTERVAL,
     CHECKPOINTS_KEPT,
+    PARTITIONS,
+    KEY_GROUP_COUNT,
+    STATE_DIR,
+    SAVEPOINTS_DIR,
+    MODULE_NAME,
+    VARIABLE,
     _ignored(
         "statefun.feedback.memory.size",
         "32 mb",
         "statefun.runtime.waiting.max-bytes bounds the memory of messages",
         OptionType.MEMORY,
     ),
-    _ignored(
-        "statefun.module.global-config.", "", "modules have no placeholders that would use it"
-    ),
-    _ignored("statefun.remote.module-name", "", "--module names the module"),
     _ignored("statefun.flink-job-name", "StatefulFunctions", _NO_FLINK),
     _ignored("statefun.message.serializer", "WITH_PROTOBUF_PAYLOADS", "values are always bytes"),
     _ignored("statefun.message.custom-payload-serializer-class", "", "values are always bytes"),
@@ -196,11 +290,8 @@ OPTIONS: tuple[Option, ...] = (
     _ignored("execution.checkpointing.", "", _OWN_CHECKPOINTS),
     _ignored("state.backend", "", _OWN_STATE),
     _ignored("state.backend.", "", _OWN_STATE),
-    _ignored("state.checkpoints.dir", "", _OWN_STATE),
-    _ignored("state.savepoints.dir", "", _OWN_STATE),
     _ignored("restart-strategy", "", _OWN_RESTART),
     _ignored("restart-strategy.", "", _OWN_RESTART),
-    _ignored("parallelism.default", "", "--partitions sets it"),
     _ignored("taskmanager.", "", _NO_FLINK),
     _ignored("jobmanager.", "", _NO_FLINK),
     _ignored("high-availability", "", _NO_FLINK),
@@ -221,24 +312,24 @@ def split_assignment(text: str) -> tuple[str, str]:
     return key.strip(), value
 
 
-def find_option(key: str) -> Option:
-    for option in OPTIONS:
-        if key == option.key or (option.key.endswith(".") and key.startswith(option.key)):
-            return option
-    known = [option.key for option in OPTIONS if not option.key.endswith(".")]
-    hint = did_you_mean(key, known) or f"the options are {', '.join(_keys_with_effect())}"
-    raise ConfigError(f"unknown option {key!r}", code=Code.UNKNOWN_OPTION, hint=hint)
+def find_option(key: str) -> Option | None:
+    """Return the option with this key, or whose key stands for it."""
+    return next((option for option in OPTIONS if option.is_called(key)), None)
 
 
-def _keys_with_effect() -> Iterable[str]:
-    return (option.key for option in OPTIONS if option.ignored is None)
+def near_option(key: str) -> str | None:
+    """Return a hint that names the option which was meant, if one is near."""
+    return did_you_mean(key, [option.key for option in OPTIONS if not option.key.endswith(".")])
 
 
 def options_help() -> str:
-    """Return the text of --help about `--set`: the options that have an effect."""
-    lines = ["options for --set KEY=VALUE:"]
+    """Return the text of --help about `--set` and --config: the options that have an effect."""
+    lines = ["options for --set KEY=VALUE and for --config FILE:"]
     for option in OPTIONS:
         if option.ignored is None:
-            lines += [f"  {option.key}=VALUE", f"      {option.doc}"]
-            lines.append(f"      {option.type.value}, default {option.default}")
+            name = f"{option.key}NAME" if option is VARIABLE else option.key
+            as_flag = f", as {option.flag}" if option.flag else ""
+            lines += [f"  {name}=VALUE", f"      {option.doc}{as_flag}"]
+            default = f", default {option.default}" if option.default else ""
+            lines.append(f"      {option.type.value}{default}")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from typing import NoReturn
 import yaml
 
 from statefun_runtime.config.problems import Code, Place, Problem, Source
+from statefun_runtime.config.secrets import Secret
 from statefun_runtime.config.yaml_events import Events, StoppedError, mark_place
 
 _DEPTH_MAX = 64
@@ -49,11 +50,15 @@ _PLAIN_KINDS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scalar:
-    """A single value; `text` is what stands in the file, `true` and `false` in lower case."""
+    """A single value; `text` is what stands in the file, `true` and `false` in lower case.
+
+    `is_plain` says that it stands there without quotes or tags, so that its looks decide its kind.
+    """
 
     place: Place
     kind: ScalarKind
     text: str
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +100,8 @@ def describe(node: Node) -> str:
             return "a mapping" if entries else "an empty mapping"
         case ListNode(items=items):
             return "a list" if items else "an empty list"
+        case Scalar(text=Secret() as text):
+            return f"the value of {text!r}"
         case Scalar(kind=ScalarKind.TEXT, text=""):
             return "empty text"
         case Scalar(kind=ScalarKind.NULL):
@@ -126,11 +133,10 @@ def compose(source: Source) -> Composed:
     return Composed(tuple(documents), tuple(composer.problems), True)
 
 
-def _kind(plain: str) -> ScalarKind:
-    for kind, pattern in _PLAIN_KINDS:
-        if pattern.fullmatch(plain):
-            return kind
-    return ScalarKind.TEXT
+def plain_scalar(place: Place, text: str, *, is_plain: bool = True) -> Scalar:
+    """Return what a text without quotes means."""
+    kind = next((k for k, pattern in _PLAIN_KINDS if pattern.fullmatch(text)), ScalarKind.TEXT)
+    return Scalar(place, kind, text.lower() if kind is ScalarKind.BOOLEAN else text, is_plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +202,9 @@ class _Composer:
         if any("\ud800" <= c <= "\udfff" for c in text):
             self._stop(place, "the text has half a surrogate pair, which UTF-8 cannot hold")
         is_plain = tag in _SCALAR_TAGS or (tag is None and event.implicit[0])
-        kind = _kind(text) if is_plain else ScalarKind.TEXT
-        return Scalar(place, kind, text.lower() if kind is ScalarKind.BOOLEAN else text)
+        if not is_plain:
+            return Scalar(place, ScalarKind.TEXT, text)
+        return plain_scalar(place, text, is_plain=tag is None)
 
     def _items(self, depth: int) -> Iterator[Node]:
         while not isinstance(self._events.peek(), yaml.SequenceEndEvent):

@@ -45,6 +45,12 @@ class Code(StrEnum):
     UNKNOWN_OPTION = "SF1031"
     BAD_SETTING = "SF1032"
     NO_MODULE = "SF1070"
+    NO_VARIABLE = "SF1071"
+    BAD_PLACEHOLDER = "SF1072"
+    BAD_SECRET_FILE = "SF1073"
+    SECRET_NAME = "SF1074"
+    BAD_CONFIG_FILE = "SF1075"
+    BAD_PACKAGE = "SF1076"
 
 
 class Severity(Enum):
@@ -113,6 +119,12 @@ class Source:
 
     def at(self, place: Place) -> str:
         return f"{self.file}:{place.line}:{place.column}"
+
+    def find(self, text: str, start: Place) -> Place:
+        """Return where a text stands in the line at or behind a place; that place if it is not in the line."""
+        line = self._lines[start.line - 1] if start.line <= len(self._lines) else ""
+        at = line.find(text, start.column - 1)
+        return start if at < 0 else Place(start.line, at + 1)
 
     def place(self, offset: int) -> Place:
         """Return the place of the character with this offset in the text."""

@@ -1,49 +1,46 @@
-"""Settings: what the flags of a worker say, checked."""
+"""Settings: what flags, `--set`, --config and the defaults say together, checked.
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+A flag wins over `--set`, `--set` over --config, and each of them over the defaults.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from statefun_runtime.config import options
+from statefun_runtime.config.flink import ConfigFile
+from statefun_runtime.config.options import Option
 from statefun_runtime.config.problems import Code, did_you_mean
 from statefun_runtime.errors import ConfigError
 
 STATE_DIR = Path(".statefun")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _PORT_MAX = 65_535
 # A key group is written in two bytes.
 _KEY_GROUPS_MAX = 32_768
 
 
-_FIELDS = {
-    "async_max_per_task": options.ASYNC_MAX_PER_TASK,
-    "batch_max_bytes": options.BATCH_MAX_BYTES,
-    "waiting_max_bytes": options.WAITING_MAX_BYTES,
-    "spilled_max_bytes": options.SPILLED_MAX_BYTES,
-    "outbox_max_bytes": options.OUTBOX_MAX_BYTES,
-    "unsaved_max_bytes": options.UNSAVED_MAX_BYTES,
-    "cache_max_addresses": options.CACHE_MAX_ADDRESSES,
-    "overlay_max_bytes": options.OVERLAY_MAX_BYTES,
-    "idempotency_keep_ms": options.IDEMPOTENCY_KEEP,
-    "checkpoints_kept": options.CHECKPOINTS_KEPT,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class IgnoredOption:
-    """An option that was given and has no effect, and why."""
+    """An option that was given and has no effect, and why; `file` is the configuration file it stands in."""
 
     key: str
     reason: str
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one worker runs; `async_max_per_task` is None where there is no limit."""
+    """How one worker runs; `async_max_per_task` is None where there is no limit.
 
-    modules: tuple[str, ...]
+    `variables` are what placeholders in the modules stand for; those in `variables_given` were named with --set.
+    """
+
+    modules: tuple[str, ...] = ()
     state_dir: Path = STATE_DIR
     partitions: int = 8
     key_group_count: int = 128
@@ -59,6 +56,7 @@ class Settings:
     from_checkpoint: int | None = None
     abandoned_egresses: tuple[str, ...] = ()
     savepoint_outbox: str | None = None
+    savepoints_dir: Path | None = None
     async_max_per_task: int | None = options.ASYNC_MAX_PER_TASK.default_value()
     batch_max_bytes: int = options.BATCH_MAX_BYTES.default_value()
     waiting_max_bytes: int = options.WAITING_MAX_BYTES.default_value()
@@ -68,6 +66,8 @@ class Settings:
     cache_max_addresses: int = options.CACHE_MAX_ADDRESSES.default_value()
     overlay_max_bytes: int = options.OVERLAY_MAX_BYTES.default_value()
     ignored: tuple[IgnoredOption, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables_given: frozenset[str] = frozenset()
 
 
 class SettingsError(ConfigError):
@@ -82,42 +82,119 @@ class SettingsError(ConfigError):
         return "\n\n".join(map(str, self.errors))
 
 
-def read_settings(flags: Settings, assignments: Iterable[str] = ()) -> Settings:
-    """Return the flags with every `--set` applied, of two for one key the last.
+def read_settings(
+    flags: Mapping[str, Any],
+    assignments: Iterable[str] = (),
+    config: ConfigFile | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Return what flags, `--set` and a configuration file say; `flags` holds only those that were given.
 
-    Raises SettingsError with all that is wrong with flags and options at once.
+    Raises SettingsError with all that is wrong at once.
     """
-    errors = list(_wrong_flags(flags))
-    values: dict[str, int | str] = {}
-    ignored: dict[str, IgnoredOption] = {}
+    reading = _Reading()
+    if config is not None:
+        reading.take_file(config, decided=set(flags))
     for assignment in assignments:
-        try:
-            key, text = options.split_assignment(assignment)
-            option = options.find_option(key)
-            values[option.key] = option.parse(text)
-        except ConfigError as error:
-            errors.append(error)
-            continue
-        if option.ignored is not None:
-            ignored[key] = IgnoredOption(key, option.ignored)
+        reading.take_assignment(assignment)
+    fields = {**reading.fields, **flags}
+    settings = Settings(
+        **fields,
+        ignored=tuple(reading.ignored.values()),
+        variables={**(environment or {}), **reading.variables},
+        variables_given=frozenset(reading.given),
+    )
+    errors = [*_wrong_flags(settings), *reading.errors]
     if errors:
         raise SettingsError(errors)
-    return replace(flags, **_fields_of(values), ignored=tuple(ignored.values()))
+    return settings
 
 
-def _fields_of(values: dict[str, int | str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        name: values[option.key] for name, option in _FIELDS.items() if option.key in values
-    }
-    interval_ms = values.get(options.CHECKPOINT_INTERVAL.key)
-    if isinstance(interval_ms, int):
-        fields["checkpoint_interval_s"] = interval_ms / 1000
-    if fields.get("async_max_per_task", 1) <= 0:
-        fields["async_max_per_task"] = None
-    return fields
+@dataclass(slots=True)
+class _Reading:
+    """What options have said so far; a later one for the same key wins."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    given: set[str] = field(default_factory=set)
+    ignored: dict[str, IgnoredOption] = field(default_factory=dict)
+    errors: list[ConfigError] = field(default_factory=list)
+
+    def take_file(self, config: ConfigFile, decided: Collection[str]) -> None:
+        """Take every option of a file but those whose fields a flag has decided."""
+        self.errors.extend(config.errors)
+        for entry in config.entries:
+            option = options.find_option(entry.key)
+            if option is None:
+                near = options.near_option(entry.key) if entry.key.startswith("statefun.") else None
+                self.ignored[entry.key] = IgnoredOption(entry.key, near or "", config.name)
+            elif option.ignored is not None or _is_on_class_path(option, entry.text):
+                self.ignored[entry.key] = IgnoredOption(entry.key, "", config.name)
+            elif option.field not in decided:
+                self._take(option, entry.key, entry.text, f"{entry.where}: ")
+
+    def take_assignment(self, assignment: str) -> None:
+        """Take a `--set`: an option by its key, or a variable for placeholders by its name."""
+        try:
+            key, text = options.split_assignment(assignment)
+        except ConfigError as error:
+            self.errors.append(error)
+            return
+        option = options.find_option(key)
+        if option is not None:
+            self._take(option, key, text, "")
+        elif _VARIABLE_NAME.fullmatch(key):
+            self.variables[key] = text
+            self.given.add(key)
+        else:
+            self.errors.append(_unknown(key))
+
+    def _take(self, option: Option, key: str, text: str, where: str) -> None:
+        try:
+            value = option.parse(text)
+        except ConfigError as error:
+            message = f"{where}{error.message}"
+            self.errors.append(ConfigError(message, code=error.code, hint=error.hint))
+            return
+        if option.ignored is not None:
+            self.ignored[key] = IgnoredOption(key, option.ignored)
+        elif option is options.VARIABLE:
+            self.variables[key.removeprefix(option.key)] = text
+        else:
+            self.fields[option.field] = _as_field(option, value)
+
+
+def _as_field(option: Option, value: int | str) -> Any:
+    if option is options.CHECKPOINT_INTERVAL:
+        assert isinstance(value, int)
+        return value / 1000
+    if option is options.ASYNC_MAX_PER_TASK:
+        assert isinstance(value, int)
+        return value if value > 0 else None
+    if option is options.MODULE_NAME:
+        return (value,)
+    return Path(value) if isinstance(value, str) else value
+
+
+def _is_on_class_path(option: Option, text: str) -> bool:
+    """Whether this is StateFun's way to find modules, for which a worker has --module."""
+    return option is options.MODULE_NAME and text.startswith("classpath:")
+
+
+def _unknown(key: str) -> ConfigError:
+    hint = options.near_option(key) or (
+        "`statefun-worker --help` lists the options; "
+        f"a placeholder ${{{key}}} is set with {options.VARIABLE.key}{key}"
+    )
+    return ConfigError(f"unknown option {key!r}", code=Code.UNKNOWN_OPTION, hint=hint)
 
 
 def _wrong_flags(flags: Settings) -> Iterator[ConfigError]:
+    if not flags.modules:
+        yield _bad(
+            "no module is named",
+            "a worker is run with --module FILE, a module is checked with validate FILE",
+        )
     if not 1 <= flags.key_group_count <= _KEY_GROUPS_MAX:
         yield _bad(
             f"the key group count {flags.key_group_count} is not from 1 to {_KEY_GROUPS_MAX}"

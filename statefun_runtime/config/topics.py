@@ -39,6 +39,7 @@ def _read_route(entry: Fields, earlier: Mapping[str, TopicRoute]) -> TopicRoute 
     targets = _read_targets(entry)
     if topic is None:
         return None
+    entry.draft.public_name(topic.text, topic.place)
     if topic.text in earlier:
         message = f"topic {topic.text!r} is there twice in this ingress; this last one counts"
         hint = "write all targets below one 'topic'"

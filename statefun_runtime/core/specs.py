@@ -4,8 +4,10 @@
 them. Durations are seconds unless the name says otherwise.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from statefun_runtime.core.address import TypeName
 
@@ -213,8 +215,30 @@ class PlaygroundEgressSpec:
     id: TypeName = PLAYGROUND_EGRESS
 
 
-IngressSpec = KafkaIngressSpec | PlaygroundIngressSpec
-EgressSpec = KafkaEgressSpec | PlaygroundEgressSpec
+@dataclass(frozen=True, slots=True)
+class OwnIngressSpec:
+    """An ingress of a kind that a package brings: `build` makes it of the `content` that the package read."""
+
+    id: TypeName
+    kind: str
+    package: str
+    content: Any
+    build: Callable[[Any, Any], Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEgressSpec:
+    """An egress of a kind that a package brings: `build` makes it of the `content` that the package read."""
+
+    id: TypeName
+    kind: str
+    package: str
+    content: Any
+    build: Callable[[Any, Any], Any] = field(repr=False)
+
+
+IngressSpec = KafkaIngressSpec | PlaygroundIngressSpec | OwnIngressSpec
+EgressSpec = KafkaEgressSpec | PlaygroundEgressSpec | OwnEgressSpec
 
 
 @dataclass(frozen=True, slots=True)

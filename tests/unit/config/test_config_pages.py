@@ -11,7 +11,6 @@ from module_texts import load, load_with_rest
 
 from statefun_runtime.config import (
     Code,
-    Settings,
     SettingsError,
     load_module,
     read_settings,
@@ -20,11 +19,14 @@ from statefun_runtime.config import (
 from statefun_runtime.config.components import COMPONENT, KINDS
 from statefun_runtime.config.failures import DEAD_LETTERS_SHAPE
 from statefun_runtime.config.fields import Shape
+from statefun_runtime.config.flink import read_config
 from statefun_runtime.config.kafka import DELIVERY_SHAPE
 from statefun_runtime.config.options import OPTIONS
 from statefun_runtime.config.startup import STARTUP_SHAPE, STARTUP_TYPES
 from statefun_runtime.config.topics import TOPIC_SHAPE
 from statefun_runtime.config.transports import ASYNC_SHAPE, OKHTTP_SHAPE, TIMEOUTS_SHAPE
+from tests.support import settings_page
+from tests.support.packages import install
 
 ROOT = Path(__file__).parents[3]
 ERRORS = ROOT / "docs/reference/errors"
@@ -48,15 +50,21 @@ def block(page: str, language: str) -> str | None:
 
 def command_output(command: str) -> str:
     words = shlex.split(command)
-    if "--set" not in words:
+    if "--set" in words:
+        assignments, config = [words[-1]], None
+    elif "--config" in words:
+        assignments, config = [], read_config(words[-1])
+    else:
         return render(load_module(words[-1]).problems)
     with pytest.raises(SettingsError) as raised:
-        read_settings(Settings(modules=("module.yaml",)), [words[-1]])
+        read_settings({"modules": ("module.yaml",)}, assignments, config)
     return str(raised.value)
 
 
 @pytest.mark.parametrize("code", Code)
-def test_every_code_has_a_page_whose_example_is_true(code: Code):
+def test_every_code_has_a_page_whose_example_is_true(
+    code: Code, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     page = (ERRORS / f"{code}.md").read_text()
     module, command, expected = (block(page, name) for name in ("yaml", "sh", "text"))
 
@@ -66,6 +74,12 @@ def test_every_code_has_a_page_whose_example_is_true(code: Code):
         assert command_output(command) + "\n" == expected
         return
     assert module is not None
+    (tmp_path / "team").write_text("shop.io\n")
+    monkeypatch.chdir(tmp_path)
+    if code is Code.BAD_PACKAGE:
+        # It looks installed, but what it needs is not there.
+        install(tmp_path, "statefun-tick", "statefun_tick:KIND")
+        monkeypatch.syspath_prepend(tmp_path)
     loaded = load(module) if code is Code.NOTHING_TO_RUN else load_with_rest(module)
     assert code in {problem.code for problem in loaded.problems}
     assert render(loaded.problems) + "\n" == expected
@@ -92,8 +106,12 @@ def test_every_kind_and_startup_type_is_in_the_reference(name: str):
     assert f"`{name}`" in (ROOT / "docs/reference/module.md").read_text()
 
 
+def test_the_page_of_settings_is_current():
+    assert settings_page.PAGE.read_text() == settings_page.page(), "run `make docs`"
+
+
 def test_no_two_options_have_one_key():
-    keys = [option.key for option in OPTIONS]
+    keys = [key for option in OPTIONS for key in (option.key, *option.aliases)]
     assert len(set(keys)) == len(keys)
 
 

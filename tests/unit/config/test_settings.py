@@ -1,8 +1,10 @@
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from statefun_runtime.cli.flags import remarks
 from statefun_runtime.config import (
     IgnoredOption,
     Settings,
@@ -10,12 +12,13 @@ from statefun_runtime.config import (
     options_help,
     read_settings,
 )
+from statefun_runtime.config.flink import parse_config, read_config
 from statefun_runtime.config.options import OPTIONS
 
-FLAGS = Settings(modules=("module.yaml",))
+FLAGS = {"modules": ("module.yaml",)}
 
 
-def refusal(flags: Settings, *assignments: str) -> str:
+def refusal(flags: Mapping[str, Any], *assignments: str) -> str:
     with pytest.raises(SettingsError) as raised:
         read_settings(flags, assignments)
     return str(raised.value)
@@ -81,7 +84,6 @@ def test_options_of_a_statefun_deployment_are_accepted_and_listed_as_ignored():
         FLAGS,
         [
             "statefun.feedback.memory.size=32 mb",
-            "statefun.module.global-config.region=eu=west",
             "statefun.flink-job-name=shop",
             "execution.checkpointing.mode=EXACTLY_ONCE",
         ],
@@ -90,9 +92,6 @@ def test_options_of_a_statefun_deployment_are_accepted_and_listed_as_ignored():
         IgnoredOption(
             "statefun.feedback.memory.size",
             "statefun.runtime.waiting.max-bytes bounds the memory of messages",
-        ),
-        IgnoredOption(
-            "statefun.module.global-config.region", "modules have no placeholders that would use it"
         ),
         IgnoredOption("statefun.flink-job-name", "there is no Flink here"),
         IgnoredOption(
@@ -118,15 +117,28 @@ def test_an_unknown_key_is_refused_with_the_nearest_one():
 
 
 def test_an_unknown_key_far_from_all_is_refused_with_the_list():
-    assert refusal(FLAGS, "colour=red") == (
-        "SF1031: unknown option 'colour'\n"
-        "hint: the options are statefun.async.max-per-task, statefun.runtime.batch.max-bytes, "
-        "statefun.runtime.waiting.max-bytes, statefun.runtime.waiting.max-disk-bytes, "
-        "statefun.runtime.outbox.max-disk-bytes, "
-        "statefun.runtime.unsaved.max-bytes, statefun.runtime.cache.max-addresses, "
-        "statefun.runtime.overlay.max-bytes, statefun.runtime.idempotency.keep, "
-        "execution.checkpointing.interval, state.checkpoints.num-retained"
+    assert refusal(FLAGS, "paint.colour=red") == (
+        "SF1031: unknown option 'paint.colour'\n"
+        "hint: `statefun-worker --help` lists the options; a placeholder ${paint.colour} is set with "
+        "statefun.module.global-config.paint.colour"
     )
+
+
+def test_a_name_without_dots_sets_what_a_placeholder_stands_for():
+    settings = read_settings(
+        FLAGS,
+        ["colour=red", "size=", "statefun.module.global-config.paint.kind=a=b", "colour=blue"],
+        environment={"colour": "grey", "HOME": "/root"},
+    )
+
+    assert settings.variables == {
+        "HOME": "/root",
+        "colour": "blue",
+        "size": "",
+        "paint.kind": "a=b",
+    }
+    assert settings.variables_given == {"colour", "size"}
+    assert "blue" not in repr(settings)
 
 
 def test_flinks_options_for_checkpoints_have_their_effect():
@@ -147,7 +159,7 @@ def test_flinks_options_for_checkpoints_have_their_effect():
 
 def test_checkpoint_flags_must_make_sense():
     with pytest.raises(SettingsError) as refused:
-        read_settings(replace(FLAGS, checkpoint_interval_s=0.0, checkpoints_kept=0))
+        read_settings({**FLAGS, "checkpoint_interval_s": 0.0, "checkpoints_kept": 0})
 
     assert [error.message for error in refused.value.errors] == [
         "--checkpoint-interval must be more than 0",
@@ -188,15 +200,17 @@ def test_a_memory_size_that_cannot_be_read_is_refused_even_where_it_is_ignored()
 
 
 def test_everything_that_is_wrong_is_told_at_once():
-    flags = Settings(
-        modules=("module.yaml",),
-        partitions=129,
-        metrics_port=70_000,
-        log_level="inf",
-        stop_timeout_s=-1.0,
-        host="",
-    )
+    flags = {
+        "partitions": 129,
+        "metrics_port": 70_000,
+        "log_level": "inf",
+        "stop_timeout_s": -1.0,
+        "host": "",
+    }
     assert refusal(flags, "verbose") == (
+        "SF1032: no module is named\n"
+        "hint: a worker is run with --module FILE, a module is checked with validate FILE\n"
+        "\n"
         "SF1032: --partitions 129 is not from 1 to 128\n"
         "hint: each partition needs a key group of its own\n"
         "\n"
@@ -217,14 +231,14 @@ def test_everything_that_is_wrong_is_told_at_once():
 
 @pytest.mark.parametrize("count", [0, 32_769])
 def test_a_key_group_count_out_of_range_is_refused(count: int):
-    assert refusal(Settings(modules=("m",), key_group_count=count)) == (
+    assert refusal({**FLAGS, "key_group_count": count}) == (
         f"SF1032: the key group count {count} is not from 1 to 32768"
     )
 
 
 @pytest.mark.parametrize("stop_timeout_s", [float("nan"), float("inf")])
 def test_a_stop_timeout_must_end(stop_timeout_s: float):
-    assert refusal(Settings(modules=("m",), stop_timeout_s=stop_timeout_s)) == (
+    assert refusal({**FLAGS, "stop_timeout_s": stop_timeout_s}) == (
         f"SF1032: --stop-timeout {stop_timeout_s:g} is not a number of seconds from 0"
     )
 
@@ -232,6 +246,180 @@ def test_a_stop_timeout_must_end(stop_timeout_s: float):
 def test_the_help_text_tells_every_option_that_has_an_effect():
     text = options_help()
     for option in OPTIONS:
-        assert (f"  {option.key}=VALUE" in text) == (option.ignored is None)
+        name = f"{option.key}NAME" if option.key.endswith(".") else option.key
+        assert (f"  {name}=VALUE" in text) == (option.ignored is None)
     assert "  statefun.runtime.overlay.max-bytes=VALUE\n" in text
     assert "      memory size, default 64mb" in text
+
+
+# ── a configuration file ──
+
+FLAT = """\
+# Flink's own comment: not an option
+jobmanager.rpc.address: localhost   # the master
+statefun.async.max-per-task: 7
+execution.checkpointing.interval: 10sec
+state.checkpoints.dir: file:///checkpoint-dir
+state.savepoints.dir: "/savepoints"
+parallelism.default: 3
+statefun.module.global-config.region: eu
+statefun.remote.module-name: file:/opt/app/module.yaml
+env.java.opts: -Dx=y: z
+"""
+NESTED = """\
+statefun:
+  async: {max-per-task: 7}
+  module.global-config:
+    region: eu
+  remote:
+    module-name: file:/opt/app/module.yaml
+execution:
+  checkpointing:
+    interval: 10sec
+    dir: file:///checkpoint-dir
+    savepoint-dir: /savepoints
+parallelism.default: 3
+jobmanager:
+  rpc:
+    address: localhost
+env:
+  java:
+    opts: ["-Dx=y: z", "-Dv"]
+empty:
+"""
+
+
+@pytest.mark.parametrize("text", [FLAT, NESTED], ids=["flat", "nested"])
+def test_options_of_flinks_configuration_file_have_their_effect(text: str):
+    settings = read_settings({}, config=parse_config(text, "conf.yaml"))
+
+    assert settings.async_max_per_task == 7
+    assert settings.checkpoint_interval_s == 10.0
+    assert settings.state_dir == Path("/checkpoint-dir")
+    assert settings.savepoints_dir == Path("/savepoints")
+    assert settings.partitions == 3
+    assert settings.variables == {"region": "eu"}
+    assert settings.modules == ("file:/opt/app/module.yaml",)
+
+
+def test_yaml_is_told_from_flat_lines_by_what_only_yaml_has():
+    config = parse_config("statefun: {async: {max-per-task: 7}}\na.b: c#d\n", "config.yaml")
+    assert [(entry.key, entry.text) for entry in config.entries] == [
+        ("statefun.async.max-per-task", "7"),
+        ("a.b", "c#d"),
+    ]
+    flat = parse_config("a.b: c#d\na.c: 'x: y'\n", "flink-conf.yaml")
+    assert [(entry.key, entry.text) for entry in flat.entries] == [("a.b", "c"), ("a.c", "x: y")]
+
+
+def test_what_has_no_effect_in_a_file_is_told_in_one_line():
+    settings = read_settings(FLAGS, config=parse_config(FLAT, "flink-conf.yaml"))
+    assert remarks(settings, frozenset()) == [
+        "flink-conf.yaml: without effect here: jobmanager.rpc.address, env.java.opts"
+    ]
+
+
+def test_a_misspelt_option_of_statefun_is_told_with_the_nearest_one():
+    config = parse_config("statefun.async.max-per-tsk: 7\n", "flink-conf.yaml")
+    assert remarks(read_settings(FLAGS, config=config), frozenset()) == [
+        "flink-conf.yaml: without effect here: "
+        "statefun.async.max-per-tsk (did you mean 'statefun.async.max-per-task'?)"
+    ]
+
+
+def test_what_is_set_and_not_used_is_told_line_by_line():
+    settings = read_settings(FLAGS, ["statefun.flink-job-name=x", "colour=red", "size=1"])
+    assert remarks(settings, frozenset({"size"})) == [
+        "--set statefun.flink-job-name has no effect: there is no Flink here",
+        "--set colour has no effect: there is no placeholder ${colour} in the module",
+    ]
+
+
+def test_flags_win_over_set_and_set_over_the_file_and_the_file_over_defaults():
+    config = parse_config(
+        "parallelism.default: 2\nstate.checkpoints.num-retained: 2\n"
+        "execution.checkpointing.interval: 2s\nstatefun.module.global-config.A: file\n"
+        "statefun.module.global-config.B: file\n",
+        "flink-conf.yaml",
+    )
+    assignments = ["parallelism.default=3", "state.checkpoints.num-retained=3", "A=set"]
+
+    settings = read_settings(
+        {**FLAGS, "partitions": 4}, assignments, config, {"A": "env", "B": "env", "C": "env"}
+    )
+
+    assert settings.partitions == 4
+    assert settings.checkpoints_kept == 3
+    assert settings.checkpoint_interval_s == 2.0
+    assert settings.idempotency_keep_ms == 86_400_000
+    assert settings.variables == {"A": "set", "B": "file", "C": "env"}
+
+
+def test_a_folder_elsewhere_is_refused_unless_a_flag_decides():
+    config = parse_config("state.checkpoints.dir: s3://bucket/x\n", "flink-conf.yaml")
+
+    with pytest.raises(SettingsError) as refused:
+        read_settings(FLAGS, config=config)
+    assert str(refused.value) == (
+        "SF1032: flink-conf.yaml:1:1: state.checkpoints.dir: only folders of this machine can be used, "
+        "found 's3://bucket/x'\n"
+        "hint: name a path or a file: URL"
+    )
+    settings = read_settings({**FLAGS, "state_dir": Path("here")}, config=config)
+    assert settings.state_dir == Path("here")
+
+
+def test_statefuns_class_path_is_not_looked_at():
+    config = parse_config("statefun.remote.module-name: classpath:module.yaml\n", "flink-conf.yaml")
+    settings = read_settings(FLAGS, config=config)
+    assert settings.modules == ("module.yaml",)
+    assert [option.key for option in settings.ignored] == ["statefun.remote.module-name"]
+
+
+def test_a_wrong_value_in_a_file_is_told_with_its_place():
+    with pytest.raises(SettingsError) as refused:
+        read_settings(FLAGS, config=parse_config("\nparallelism:\n  default: many\n", "c.yaml"))
+    assert str(refused.value) == (
+        "SF1032: c.yaml:3:3: parallelism.default must be a whole number of 32 bits, found 'many'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: b\n- c\n", "c.yaml:2:1: not valid YAML: expected <block end>, but found '-'"),
+        ("- a\n- b\n", "c.yaml:1:1: the file is not one mapping of options"),
+        ("a: {b: 1}\n---\nc: {d: 1}\n", "c.yaml:1:1: the file is not one mapping of options"),
+        ("a:\n  b: 1\n  b: 2\n", "c.yaml:3:3: key 'b' is written twice; first at c.yaml:2:3"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(text: str, message: str):
+    with pytest.raises(SettingsError) as refused:
+        read_settings(FLAGS, config=parse_config(text, "c.yaml"))
+    assert str(refused.value).startswith(f"SF1075: {message}")
+
+
+def test_a_file_is_found_by_its_name_or_in_a_folder(tmp_path: Path):
+    (tmp_path / "flink-conf.yaml").write_text("parallelism.default: 3\n")
+    for location in (tmp_path, tmp_path / "flink-conf.yaml"):
+        config = read_config(str(location))
+        assert config.name == str(tmp_path / "flink-conf.yaml")
+        assert [entry.text for entry in config.entries] == ["3"]
+
+
+def test_an_empty_file_says_nothing():
+    assert parse_config("", "c.yaml").entries == ()
+    assert parse_config("# nothing\n", "c.yaml").errors == ()
+
+
+def test_a_file_that_cannot_be_read_is_told_with_everything_else(tmp_path: Path):
+    (tmp_path / "bad").write_bytes(b"\xff")
+    for location, reason in (
+        (tmp_path / "none", "no such file or directory"),
+        (tmp_path, "the folder has no config.yaml and no flink-conf.yaml"),
+        (tmp_path / "bad", "it is not UTF-8"),
+    ):
+        with pytest.raises(SettingsError) as refused:
+            read_settings(FLAGS, ["x.y=1"], read_config(str(location)))
+        assert [error.code for error in refused.value.errors] == ["SF1075", "SF1031"]
+        assert refused.value.errors[0].message == f"--config {location} cannot be read: {reason}"

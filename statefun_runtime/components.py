@@ -1,0 +1,36 @@
+"""What a package imports to bring ingresses and egresses of its own; see docs/contributing/components.md.
+
+Only what is named here stays as it is from one release to the next.
+"""
+
+from statefun_runtime.config.draft import Role
+from statefun_runtime.config.fields import Fields, Shape
+from statefun_runtime.config.installed import ComponentKind
+from statefun_runtime.config.kafka import read_id
+from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.function import Function
+from statefun_runtime.core.messages import IngressEncoder
+from statefun_runtime.core.samples import Kind as SampleKind
+from statefun_runtime.core.samples import Sample
+from statefun_runtime.ports.egress import EgressSink, RecordRefused
+from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.places import EgressPlace, IngressPlace
+
+__all__ = [
+    "ComponentKind",
+    "EgressPlace",
+    "EgressSink",
+    "Fields",
+    "Function",
+    "IngressEncoder",
+    "IngressPlace",
+    "IngressSource",
+    "RecordRefused",
+    "Role",
+    "Router",
+    "Sample",
+    "SampleKind",
+    "Shape",
+    "TypeName",
+    "read_id",
+]
