@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from statefun_runtime.config.components import KINDS, Kind, read_component
 from statefun_runtime.config.draft import ModuleDraft
-from statefun_runtime.config.legacy import find_legacy
+from statefun_runtime.config.legacy import components_of
 from statefun_runtime.config.locations import ModuleFile, read_files
 from statefun_runtime.config.positions import Node, compose, is_null
 from statefun_runtime.config.problems import (
@@ -83,21 +83,19 @@ def _read_file(file: ModuleFile, kinds: Mapping[str, Kind], draft: ModuleDraft) 
     composed = compose(source)
     draft.problems.extend(composed.problems)
     documents = [document for document in composed.documents if not is_null(document)]
-    is_current = _read_documents(documents, kinds, draft)
-    return composed.is_whole and is_current
+    is_told = _read_documents(documents, kinds, draft)
+    return composed.is_whole and is_told
 
 
 def _read_documents(documents: list[Node], kinds: Mapping[str, Kind], draft: ModuleDraft) -> bool:
-    """Read the components; return whether all documents were in the current format."""
-    is_current = True
+    """Read the components; return whether it could be told of all documents what is in them."""
+    is_told = True
     for document in documents:
-        legacy = find_legacy(document, draft.source)
-        if legacy is None:
-            read_component(document, kinds, draft)
-        else:
-            is_current = False
-            draft.problems.append(legacy)
-    return is_current
+        components = components_of(document, draft)
+        is_told = is_told and components is not None
+        for component in components or ():
+            read_component(component, kinds, draft)
+    return is_told
 
 
 def _report_not_utf8(content: bytes, offset: int, draft: ModuleDraft) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.templates import TargetTemplate
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +139,28 @@ class OffsetReset(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class ProtobufRouter:
+    """Sends each record to the one address that fields of its protobuf message make out.
+
+    `descriptor_set` is the path of a file that protoc wrote, in which `message_type` is described.
+    """
+
+    target: TargetTemplate
+    message_type: str
+    descriptor_set: str
+
+
+@dataclass(frozen=True, slots=True)
 class TopicRoute:
-    """Each record of `topic` goes, as a value of type `value_type`, to every target in this order."""
+    """Each record of `topic` goes, as a value of type `value_type`, to every target in this order.
+
+    Its key is the id at the `targets`; `routers` do not look at the key.
+    """
 
     topic: str
     value_type: str
     targets: tuple[TypeName, ...]
+    routers: tuple[ProtobufRouter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
