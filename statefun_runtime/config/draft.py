@@ -72,7 +72,9 @@ class ModuleDraft:
         Each is there once, even if what is wrong is read several times, as with aliases.
         """
         ranks = {file: rank for rank, file in enumerate(self._files)}
-        return tuple(sorted(dict.fromkeys(self.problems), key=lambda p: (ranks[p.file], p.line, p.column)))
+        return tuple(
+            sorted(dict.fromkeys(self.problems), key=lambda p: (ranks[p.file], p.line, p.column))
+        )
 
     def error(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
         self.problems.append(self.source.problem(place, code, message, hint=hint))
