@@ -52,14 +52,21 @@ def parse_module(
     return _load([ModuleFile(file, content)], strict=strict, kinds=kinds)
 
 
-def _load(files: Iterable[ModuleFile], *, strict: bool, kinds: Mapping[str, Kind]) -> LoadedModule:
+def load_part(location: str) -> LoadedModule:
+    """Read one file of an application; what it lacks is not missed, for it may be in the others."""
+    return _load(read_files([location]), strict=False, kinds=KINDS, is_part=True)
+
+
+def _load(
+    files: Iterable[ModuleFile], *, strict: bool, kinds: Mapping[str, Kind], is_part: bool = False
+) -> LoadedModule:
     draft = ModuleDraft()
     names = []
     is_whole = True
     for file in files:
         names.append(file.name)
         is_whole &= _read_file(file, kinds, draft)
-    if is_whole:
+    if is_whole and not is_part:
         draft.check_whole()
     problems = draft.in_order()
     if strict:

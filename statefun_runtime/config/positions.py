@@ -126,7 +126,8 @@ def compose(source: Source) -> Composed:
     return Composed(tuple(documents), tuple(composer.problems), True)
 
 
-def _kind(plain: str) -> ScalarKind:
+def plain_kind(plain: str) -> ScalarKind:
+    """Return what a scalar without quotes is by its looks."""
     for kind, pattern in _PLAIN_KINDS:
         if pattern.fullmatch(plain):
             return kind
@@ -196,7 +197,7 @@ class _Composer:
         if any("\ud800" <= c <= "\udfff" for c in text):
             self._stop(place, "the text has half a surrogate pair, which UTF-8 cannot hold")
         is_plain = tag in _SCALAR_TAGS or (tag is None and event.implicit[0])
-        kind = _kind(text) if is_plain else ScalarKind.TEXT
+        kind = plain_kind(text) if is_plain else ScalarKind.TEXT
         return Scalar(place, kind, text.lower() if kind is ScalarKind.BOOLEAN else text)
 
     def _items(self, depth: int) -> Iterator[Node]:
