@@ -232,7 +232,7 @@ def read_ingress(entry: MapNode, routers: Routers | None, draft: ModuleDraft) ->
         return None
     kind, ingress_id, spec = opened
     if routers is None:
-        return component(entry, _kind(kind, _KINDS), _with_id(spec, ingress_id))
+        return _of_version_3(entry, kind, _with_id(spec, ingress_id), "ingress", draft)
     if kind.text.lower() == _PROTOBUF_INGRESS:
         translated = routers.route(_with_id(spec, ingress_id), draft)
         return component(
@@ -253,8 +253,24 @@ def read_egress(entry: MapNode, draft: ModuleDraft, *, has_old_names: bool) -> M
     if opened is None:
         return None
     kind, egress_id, spec = opened
-    kinds = _KINDS | _OLD_KINDS if has_old_names else _KINDS
-    return component(entry, _kind(kind, kinds), _with_id(spec, egress_id))
+    if has_old_names:
+        return component(entry, _kind(kind, _KINDS | _OLD_KINDS), _with_id(spec, egress_id))
+    return _of_version_3(entry, kind, _with_id(spec, egress_id), "egress", draft)
+
+
+def _of_version_3(
+    entry: MapNode, kind: Scalar, spec: MapNode, role: str, draft: ModuleDraft
+) -> MapNode | None:
+    """Return an ingress or egress of version 3.0, which dropped the names of StateFun 2.x."""
+    name = kind.text.lower()
+    if name in _OLD_KINDS or name == _PROTOBUF_INGRESS:
+        broker = "kinesis" if "kinesis" in name else "kafka"
+        message = f"{kind.text!r} is a type of versions 1.0 and 2.0, not of 3.0"
+        hint = f"write io.statefun.{broker}/{role}, with 'valueType' and 'targets' for its records"
+        hint = hint if role == "ingress" else f"write io.statefun.{broker}/{role}"
+        draft.error(kind.place, Code.UNKNOWN_KIND, message, hint)
+        return None
+    return component(entry, _kind(kind, _KINDS), spec)
 
 
 def _read_io(
