@@ -143,16 +143,17 @@ def _is_remote(module: MapNode, draft: ModuleDraft) -> bool:
     meta = _open(module, "meta", "module", draft)
     if meta is None:
         return False
-    scalar = (
-        Fields(meta, "meta of module", draft).scalar("type") if "type" in meta.entries else None
-    )
-    if "type" not in meta.entries:
+    fields = Fields(meta, "meta of module", draft)
+    if fields.find("type") is None:
         missing(draft, meta.place, "meta of module", "type", "write type: remote")
-    elif scalar is not None and scalar.text.lower() != "remote":
-        message = f"module type {scalar.text!r} is not 'remote'"
-        hint = "only remote modules are written in YAML: write type: remote"
-        draft.error(scalar.place, Code.NOT_A_CHOICE, message, hint)
-    return scalar is not None and scalar.text.lower() == "remote"
+        return False
+    scalar = fields.scalar("type")
+    if scalar is None or scalar.text.lower() == "remote":
+        return scalar is not None
+    message = f"module type {scalar.text!r} is not 'remote'"
+    hint = "only remote modules are written in YAML: write type: remote"
+    draft.error(scalar.place, Code.NOT_A_CHOICE, message, hint)
+    return False
 
 
 _FORMS = {
