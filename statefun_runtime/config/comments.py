@@ -17,11 +17,10 @@ _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A comment, or with an empty text a blank line; `is_alone` says that nothing stands before it."""
+    """A comment, or with an empty text a blank line."""
 
     line: int
     text: str
-    is_alone: bool
 
 
 def find_comments(text: str) -> list[Comment]:
@@ -45,12 +44,11 @@ def _in_gap(gap: str, first_line: int, *, is_fresh: bool) -> list[Comment]:
     pieces = _BREAK.split(gap)
     found = []
     for number, piece in enumerate(pieces):
-        is_alone = is_fresh or number > 0
         _, sign, comment = piece.partition("#")
         if sign:
-            found.append(Comment(first_line + number, (sign + comment).rstrip(), is_alone))
-        elif is_alone and number < len(pieces) - 1 and not piece.strip():
-            found.append(Comment(first_line + number, "", True))
+            found.append(Comment(first_line + number, (sign + comment).rstrip()))
+        elif (is_fresh or number > 0) and number < len(pieces) - 1 and not piece.strip():
+            found.append(Comment(first_line + number, ""))
     return found
 
 
@@ -62,7 +60,7 @@ def set_comments(documents: list[list[Line]], comments: Iterable[Comment]) -> st
     behind: dict[tuple[int, int], list[str]] = {}
     last: list[str] = []
     for comment in comments:
-        if not comment.is_alone and comment.line in owners:
+        if comment.line in owners:
             behind.setdefault(owners[comment.line], []).append(comment.text)
             continue
         nearest = bisect_left(sources, comment.line)

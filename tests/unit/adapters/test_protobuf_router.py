@@ -39,6 +39,7 @@ FIELDS = (
     ("lines", KINDS.TYPE_MESSAGE, KINDS.LABEL_REPEATED, ".shop.Order.Customer"),
     ("tags", KINDS.TYPE_STRING, KINDS.LABEL_REPEATED, ""),
     ("seal", KINDS.TYPE_BYTES, KINDS.LABEL_OPTIONAL, ""),
+    ("prices", KINDS.TYPE_MESSAGE, KINDS.LABEL_REPEATED, ".shop.Order.PricesEntry"),
 )
 
 
@@ -50,6 +51,12 @@ def descriptor_set() -> descriptor_pb2.FileDescriptorSet:
     order = file.message_type.add(name="Order")
     customer = order.nested_type.add(name="Customer")
     customer.field.add(name="name", number=1, type=KINDS.TYPE_STRING, label=KINDS.LABEL_OPTIONAL)
+    prices = order.nested_type.add(name="PricesEntry")
+    prices.options.map_entry = True
+    for number, name in enumerate(("key", "value"), 1):
+        prices.field.add(
+            name=name, number=number, type=KINDS.TYPE_STRING, label=KINDS.LABEL_OPTIONAL
+        )
     for number, (name, kind, label, type_name) in enumerate(FIELDS, 1):
         order.field.add(
             name=name, number=number, type=kind, label=label, type_name=type_name or None
@@ -142,6 +149,7 @@ def test_a_record_that_names_no_address_is_not_routable(
         ("$.id[0]", "$.id[0] has the index 0 where there is no list"),
         ("$.tags[0][0]", "$.tags[0][0] has the index 0 where there is no list"),
         ("$.seal", "$.seal ends at bytes"),
+        ("$.prices[0].key", "$.prices[0].key leads into the map 'prices'"),
     ],
 )
 def test_a_path_that_does_not_lead_to_a_single_value_is_refused(
