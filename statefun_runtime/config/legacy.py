@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from statefun_runtime.config.draft import ModuleDraft, Role
 from statefun_runtime.config.fields import Fields, Shape
 from statefun_runtime.config.legacy_entries import (
-    ENTRY_KEYS,
     FunctionsReader,
-    open_entry,
     read_egress,
     read_endpoint,
     read_ingress,
 )
+from statefun_runtime.config.legacy_entry import ENTRY_KEYS, open_entry
 from statefun_runtime.config.legacy_nodes import missing
-from statefun_runtime.config.legacy_routers import Routers, open_routers
+from statefun_runtime.config.legacy_routers import open_routers
 from statefun_runtime.config.positions import (
     Entry,
     ListNode,
@@ -44,6 +43,14 @@ _ENVELOPE = Shape("a legacy module", ("version", "module"))
 _MODULE = Shape("module", ("meta", "spec"))
 _SPEC = Shape("the spec of a legacy module", _SECTIONS)
 _BARE = Shape("a module without 'module'", _SECTIONS)
+
+
+# What to do about a section that a format does not have.
+_ADVICE = {
+    "functions": "write each as an endpoint, with a URL template, in the section 'endpoints'",
+    "routers": "write the targets into the topics of the ingress",
+    "endpoints": "format 3.0 has it; in this one write each function in the section 'functions'",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,62 +185,39 @@ def _read_sections(spec: MapNode, form: Format, draft: ModuleDraft) -> tuple[Map
             message = f"the section {name!r} is ignored: format {form.label} does not have it"
             draft.warn(spec.entries[name].place, Code.SECTION_IGNORED, message, _ADVICE[name])
     sections = {
-        name: _items(entry, draft)
+        name: _open_entries(entry, draft)
         for name, entry in spec.entries.items()
         if name in _SECTIONS and name not in form.ignored
     }
-    routers = open_routers(_opened("routers", sections, draft), draft)
+    routers = open_routers(sections.get("routers", []), draft)
     functions = FunctionsReader(draft, calls_old=form.calls_old)
     components: list[MapNode | None] = []
-    for name in sections:
-        if name in _ROLES and sections[name]:
-            draft.has_role(_ROLES[name])
-        components += _read_section(name, sections, form, functions, routers, draft)
+    for name, entries in sections.items():
+        match name:
+            case "functions":
+                components += map(functions.read, entries)
+            case "endpoints":
+                components += (read_endpoint(entry, draft) for entry in entries)
+            case "ingresses":
+                known = routers if form.has_old_names else None
+                components += (read_ingress(entry, known, draft) for entry in entries)
+            case "egresses":
+                is_old = form.has_old_names
+                components += (read_egress(entry, draft, has_old_names=is_old) for entry in entries)
     routers.check_all_used(draft)
     return tuple(component for component in components if component is not None)
 
 
-_ADVICE = {
-    "functions": "write each as an endpoint, with a URL template, in the section 'endpoints'",
-    "routers": "write the targets into the topics of the ingress",
-    "endpoints": "format 3.0 has it; in this one write each function in the section 'functions'",
-}
-
-
-def _read_section(
-    name: str,
-    sections: dict[str, tuple[Node, ...]],
-    form: Format,
-    functions: FunctionsReader,
-    routers: Routers,
-    draft: ModuleDraft,
-) -> list[MapNode | None]:
-    entries = [] if name == "routers" else _opened(name, sections, draft)
-    match name:
-        case "functions":
-            return [functions.read(entry) for entry in entries]
-        case "endpoints":
-            return [read_endpoint(entry, draft) for entry in entries]
-        case "ingresses":
-            known = routers if form.has_old_names else None
-            return [read_ingress(entry, known, draft) for entry in entries]
-        case "egresses":
-            return [
-                read_egress(entry, draft, has_old_names=form.has_old_names) for entry in entries
-            ]
-    return []
-
-
-def _opened(name: str, sections: dict[str, tuple[Node, ...]], draft: ModuleDraft) -> list[MapNode]:
-    found = (open_entry(item, ENTRY_KEYS[name], draft) for item in sections.get(name, ()))
+def _open_entries(section: Entry, draft: ModuleDraft) -> list[MapNode]:
+    """Return the entries of a section that have the form of one; the others still count with their role."""
+    items: tuple[Node, ...] = ()
+    if isinstance(section.value, ListNode):
+        items = section.value.items
+    elif not is_null(section.value):
+        message = f"{section.key!r} must be a list, found {describe(section.value)}"
+        hint = f"begin each entry of it with '- {ENTRY_KEYS[section.key]}:'"
+        draft.error(section.value.place, Code.WRONG_VALUE, message, hint)
+    if items and section.key in _ROLES:
+        draft.has_role(_ROLES[section.key])
+    found = (open_entry(item, ENTRY_KEYS[section.key], draft) for item in items)
     return [entry for entry in found if entry is not None]
-
-
-def _items(entry: Entry, draft: ModuleDraft) -> tuple[Node, ...]:
-    if isinstance(entry.value, ListNode):
-        return entry.value.items
-    if not is_null(entry.value):
-        message = f"{entry.key!r} must be a list, found {describe(entry.value)}"
-        hint = f"begin each entry of it with '- {ENTRY_KEYS[entry.key]}:'"
-        draft.error(entry.value.place, Code.WRONG_VALUE, message, hint)
-    return ()

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from statefun_runtime.config.draft import ModuleDraft
 from statefun_runtime.config.fields import Fields, Shape
-from statefun_runtime.config.legacy_nodes import map_node, missing, text_node
+from statefun_runtime.config.legacy_entry import Meta, open_spec
+from statefun_runtime.config.legacy_nodes import map_node, text_node
 from statefun_runtime.config.positions import Entry, ListNode, MapNode, Node, Scalar
 from statefun_runtime.config.problems import Code, did_you_mean
 
@@ -76,22 +77,12 @@ def open_routers(entries: list[MapNode], draft: ModuleDraft) -> Routers:
 
 
 def _read_router(entry: MapNode, draft: ModuleDraft) -> _Router | None:
-    fields = Fields(entry, "this router", draft)
-    meta = fields.mapping("meta", Shape("meta", ("type",)))
-    kind = None if meta is None else meta.scalar("type")
-    if kind is None:
-        hint = f"write it below 'meta', like type: {_ROUTER_TYPE}"
-        missing(draft, entry.place, "this router", "meta.type", hint)
-    elif kind.text.lower() != _ROUTER_TYPE:
+    kind = Meta(entry, "router", draft).scalar("type", _ROUTER_TYPE)
+    if kind is not None and kind.text.lower() != _ROUTER_TYPE:
         message = f"unknown router type {kind.text!r}"
         draft.error(kind.place, Code.BAD_ROUTER, message, f"the only one is {_ROUTER_TYPE}")
-    spec = fields.find("spec", required=True)
-    if spec is None:
-        return None
-    if not isinstance(spec.value, MapNode):
-        fields.wrong("spec", spec.value, "a mapping")
-        return None
-    return _router(spec.value, draft)
+    spec = open_spec(entry, "router", draft)
+    return None if spec is None else _router(spec, draft)
 
 
 def _router(spec: MapNode, draft: ModuleDraft) -> _Router | None:

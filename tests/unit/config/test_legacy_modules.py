@@ -1,9 +1,11 @@
 """Modules in the single-document formats from before StateFun 3.1, and what becomes of them."""
 
+from pathlib import Path
+
 import pytest
 from module_texts import load
 
-from statefun_runtime.config import LoadedModule, Severity, render
+from statefun_runtime.config import LoadedModule, Severity, load_module, render
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.specs import (
     DeliverySemantic,
@@ -337,3 +339,14 @@ def test_legacy_modules_and_components_stand_side_by_side():
     component = "kind: io.statefun.playground.v1/ingress\nspec: {port: 8090}\n"
     module = good(f"{SNIPPET}---\n{component}---\n{VERSION_3.replace('bank.fns/*', 'x.fns/*')}")
     assert (len(module.endpoints), len(module.ingresses)) == (2, 2)
+
+
+def test_the_snippet_of_the_readmes_is_a_file_of_an_application(tmp_path: Path):
+    (tmp_path / "functions.yaml").write_text(SNIPPET)
+    (tmp_path / "io.yaml").write_text("kind: io.statefun.playground.v1/ingress\nspec: {}\n")
+    loaded = load_module(str(tmp_path / "functions.yaml"), str(tmp_path / "io.yaml"))
+
+    assert loaded.problems == ()
+    assert [str(endpoint.pattern) for endpoint in loaded.required().endpoints] == [
+        "bank.fns/account"
+    ]
