@@ -52,6 +52,10 @@ class _Route:
     missing: tuple[TypeName, ...]
     routers: tuple[RecordRouter, ...]
 
+    @property
+    def needs_key(self) -> bool:
+        return bool(not self.routers or self.targets or self.missing)
+
 
 class KafkaIngress:
     """An IngressSource whose splits are topic partitions."""
@@ -195,14 +199,13 @@ class KafkaIngress:
     ) -> set[tuple[Function, str]]:
         """Route records of a topic with routers, which may have targets too; return who was fed."""
         fed = set()
-        has_targets = bool(route.targets or route.missing)
         for record in records:
-            is_keyed = record.key is not None and record.value is not None
-            if record.value is None or (has_targets and not is_keyed) or route.missing:
+            lacks_key = route.needs_key and record.key is None
+            if record.value is None or lacks_key or route.missing:
                 self._refuse(topic_partition, record, route)
             if record.value is None:
                 continue
-            addresses = _addresses([record], route) if is_keyed else ()
+            addresses = _addresses([record], route)
             invocation = route.encoder.encode(record.value)
             found = self._look_into(topic_partition, record, route, invocation)
             for function, function_id in (*addresses, *found):
@@ -239,8 +242,8 @@ class KafkaIngress:
     def _refuse(self, topic_partition: TopicPartition, record: Any, route: _Route) -> None:
         """Hand in a record that cannot be routed by its key, or not to everyone; may raise."""
         origin, where = self._hand_in(topic_partition, record)
-        for name, content in (("value", record.value), ("key", record.key)):
-            if content is None:
+        for name, content in (("key", record.key), ("value", record.value)):
+            if content is None and (name == "value" or route.needs_key):
                 defect = f"it has no {name}"
                 self._invalid.unroutable(origin, where, reason=f"no-{name}", defect=defect)
                 return
