@@ -26,7 +26,8 @@ class Comment:
 def find_comments(text: str) -> list[Comment]:
     """Return the comments and blank lines of a file that is valid YAML, from top to bottom.
 
-    They are what stands between tokens, so a '#' within a value is none.
+    They are what stands between tokens, so a '#' within a value is none; the first line of a text in a block
+    is no part of its value.
     """
     comments: list[Comment] = []
     at, line, is_fresh = 0, 1, True
@@ -34,6 +35,9 @@ def find_comments(text: str) -> list[Comment]:
         start, end = token.start_mark, token.end_mark
         if start.index > at:
             comments += _in_gap(text[at : start.index], line, is_fresh=is_fresh)
+        if isinstance(token, yaml.ScalarToken) and token.style in ("|", ">"):
+            header = _BREAK.split(text[start.index : end.index], maxsplit=1)[0]
+            comments += _in_gap(header, start.line + 1, is_fresh=False)
         if end.index > at:
             at, line, is_fresh = end.index, end.line + 1, end.column == 0
     return comments + _in_gap(text[at:], line, is_fresh=is_fresh)

@@ -1,9 +1,12 @@
 """`statefun-worker module upgrade`: the same application, in today's format, with its comments."""
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from module_texts import REST
 from test_legacy_modules import ROUTED, SNIPPET, VERSION_2, VERSION_3
 
@@ -194,6 +197,36 @@ spec:
 # The end.
 """
     )
+
+
+def test_the_comment_in_front_of_a_block_of_text_is_kept():
+    text = VERSION_3.replace(
+        "address: kafka:9092", "address: >-  # ours\n              kafka:9092", 1
+    )
+    assert "  address: kafka:9092  # ours\n" in upgrade_text(text)
+
+
+@given(
+    st.sampled_from([VERSION_3, VERSION_2, ROUTED, SNIPPET, ENDPOINT_V1]),
+    st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["", "  ", "        "])), max_size=8),
+    st.sets(st.integers(0, 60), max_size=8),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_comment_is_lost_and_none_changes_a_value(
+    text: str, alone: list[tuple[int, str]], behind: set[int]
+):
+    lines = text.splitlines()
+    comments = []
+    for at in behind:
+        comments.append(f"#behind-{at}-")
+        lines[at % len(lines)] += f" {comments[-1]}"
+    for number, (at, indentation) in enumerate(alone):
+        comments.append(f"#alone-{number}-")
+        lines.insert(at % len(lines), f"{indentation}{comments[-1]}")
+    upgraded = upgrade_text("\n".join(lines))
+
+    assert sorted(re.findall(r"#\w+-\d+-", upgraded)) == sorted(comments)
+    assert load(f"{upgraded}{REST}").spec == load(f"{text}{REST}").spec
 
 
 def test_it_is_printed_with_the_warnings_beside_it(
