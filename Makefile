@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEEDS ?= 0:10000
 JOBS ?= 2
+COUNT ?= 20000
 
-.PHONY: help setup demo demo-kafka test check format docs bench chaos simulate mutants clean
+.PHONY: help setup demo demo-kafka test check format docs bench chaos simulate mutants fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,6 +53,9 @@ simulate: setup ## play simulated histories with faults: make simulate SEEDS=0:1
 
 mutants: setup ## show that the simulation can fail: planted bugs, each of which must be caught
 	@$(BIN)/python -m tests.simulation.mutants --jobs $(JOBS)
+
+fuzz: setup ## load damaged module files, each of which must be read or refused with a position: make fuzz COUNT=20000
+	@$(BIN)/python -m tests.fuzz.module_files --count $(COUNT)
 
 chaos: setup ## the long tests with kill -9, frozen processes, full disks and brokers that go away (about fifteen minutes)
 	@STATEFUN_CHAOS=full $(BIN)/python -m pytest tests/chaos

@@ -38,9 +38,14 @@ class InvalidRecordDesk:
         assert origin.key is not None
         function_id = origin.key.decode("utf-8", "replace")
         for target in targets:
-            defect = f"no endpoint serves its function type {target}"
-            address = Address(target, function_id)
-            self._handle(origin, where, "unknown-function", defect, address, invocation)
+            self.unknown_target(origin, where, Address(target, function_id), invocation)
+
+    def unknown_target(
+        self, origin: Origin, where: str, target: Address, invocation: bytes | None
+    ) -> None:
+        """A record is for an address whose function type no endpoint serves."""
+        defect = f"no endpoint serves its function type {target.type}"
+        self._handle(origin, where, "unknown-function", defect, target, invocation)
 
     def _handle(
         self,

@@ -1,12 +1,14 @@
 """`io.statefun.kafka.v1/ingress`: reads topics and routes each record to the targets of its topic.
 
+Targets are fixed, with the record's key as the id, or what a router finds in the record's content.
+
 Topic partitions are assigned by hand, all of them: positions belong to the checkpoint, the consumer group is only
 told about them. A split is held back by pausing its topic partition; records fetched ahead stay in the client.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +24,8 @@ from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
 from statefun_runtime.adapters.kafka_properties import consumer_arguments
 from statefun_runtime.adapters.kafka_records import leave
 from statefun_runtime.adapters.kafka_start import PositionVanished, resolve_start, split_name
-from statefun_runtime.core.address import TypeName
+from statefun_runtime.adapters.protobuf_router import NotRoutable, RecordRouter
+from statefun_runtime.core.address import Address, TypeName
 from statefun_runtime.core.dead_letter import Origin
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.messages import IngressEncoder
@@ -47,6 +50,11 @@ class _Route:
     encoder: IngressEncoder
     targets: tuple[Function, ...]
     missing: tuple[TypeName, ...]
+    routers: tuple[RecordRouter, ...]
+
+    @property
+    def needs_key(self) -> bool:
+        return bool(not self.routers or self.targets or self.missing)
 
 
 class KafkaIngress:
@@ -78,6 +86,7 @@ class KafkaIngress:
             IngressEncoder(route.value_type),
             tuple(function for _, function in found if function is not None),
             tuple(target for target, function in found if function is None),
+            tuple(map(RecordRouter, route.routers)),
         )
 
     async def start(self) -> None:
@@ -158,6 +167,20 @@ class KafkaIngress:
     def _take(self, topic_partition: TopicPartition, records: list[Any]) -> None:
         """Route the records of one topic partition, in order."""
         route = self._routes[topic_partition.topic]
+        fed: Iterable[tuple[Function, str]]
+        if route.routers:
+            fed = self._route_by_content(topic_partition, records, route)
+        else:
+            self._route_by_key(topic_partition, records, route)
+            fed = _addresses(records, route)
+        self._positions[topic_partition] = records[-1].offset + 1
+        self._received += len(records)
+        if self._router.is_tight():
+            self._hold_if_blocked(topic_partition, fed)
+
+    def _route_by_key(
+        self, topic_partition: TopicPartition, records: list[Any], route: _Route
+    ) -> None:
         deliver, encode, targets = self._router.deliver, route.encoder.encode, route.targets
         function_id = ""
         for record in records:
@@ -170,37 +193,70 @@ class KafkaIngress:
             invocation = encode(value)
             for target in targets:
                 deliver(target, function_id, invocation)
-        self._positions[topic_partition] = records[-1].offset + 1
-        self._received += len(records)
-        if self._router.is_tight():
-            self._hold_if_blocked(topic_partition, records, targets)
+
+    def _route_by_content(
+        self, topic_partition: TopicPartition, records: list[Any], route: _Route
+    ) -> set[tuple[Function, str]]:
+        """Route records of a topic with routers, which may have targets too; return who was fed."""
+        fed = set()
+        for record in records:
+            lacks_key = route.needs_key and record.key is None
+            if record.value is None or lacks_key or route.missing:
+                self._refuse(topic_partition, record, route)
+            if record.value is None:
+                continue
+            addresses = _addresses([record], route)
+            invocation = route.encoder.encode(record.value)
+            found = self._look_into(topic_partition, record, route, invocation)
+            for function, function_id in (*addresses, *found):
+                self._router.deliver(function, function_id, invocation)
+                fed.add((function, function_id))
+        return fed
+
+    def _look_into(
+        self, topic_partition: TopicPartition, record: Any, route: _Route, invocation: bytes
+    ) -> Iterator[tuple[Function, str]]:
+        """Return the addresses that routers find in a record; hand it in for each that finds none."""
+        for router in route.routers:
+            try:
+                function_type, function_id = router.target(record.value)
+            except NotRoutable as error:
+                origin, where = self._hand_in(topic_partition, record)
+                self._invalid.unroutable(origin, where, reason="not-routable", defect=str(error))
+                continue
+            function = self._router.resolve(function_type)
+            if function is not None:
+                yield function, function_id
+                continue
+            address = Address(function_type, function_id)
+            origin, where = self._hand_in(topic_partition, record)
+            self._invalid.unknown_target(origin, where, address, invocation)
 
     def _hold_if_blocked(
-        self, topic_partition: TopicPartition, records: list[Any], targets: tuple[Function, ...]
+        self, topic_partition: TopicPartition, addresses: Iterable[tuple[Function, str]]
     ) -> None:
-        keys = {record.key for record in records if record.key is not None}
-        for key in keys:
-            function_id = key.decode("utf-8", "replace")
-            if any(self._router.holds_back(target, function_id) for target in targets):
-                self._consumer.pause(topic_partition)
-                self._held.add(topic_partition)
-                return
+        if any(self._router.holds_back(*address) for address in addresses):
+            self._consumer.pause(topic_partition)
+            self._held.add(topic_partition)
 
     def _refuse(self, topic_partition: TopicPartition, record: Any, route: _Route) -> None:
-        """Hand in a record that cannot be routed, or not to everyone; may raise, and then it is the next to be read."""
-        self._positions[topic_partition] = record.offset
-        where = f"topic {record.topic}, partition {record.partition}, offset {record.offset}"
-        split = split_name(record.topic, record.partition)
-        origin = Origin(
-            f"ingress {self._spec.id}", split, str(record.offset), record.key, record.value
-        )
+        """Hand in a record that cannot be routed by its key, or not to everyone; may raise."""
+        origin, where = self._hand_in(topic_partition, record)
         for name, content in (("key", record.key), ("value", record.value)):
-            if content is None:
+            if content is None and (name == "value" or route.needs_key):
                 defect = f"it has no {name}"
                 self._invalid.unroutable(origin, where, reason=f"no-{name}", defect=defect)
                 return
         invocation = route.encoder.encode(record.value)
         self._invalid.unknown_targets(origin, where, route.missing, invocation)
+
+    def _hand_in(self, topic_partition: TopicPartition, record: Any) -> tuple[Origin, str]:
+        """Return how a record is called that cannot be routed; if that raises, it is the next to be read."""
+        self._positions[topic_partition] = record.offset
+        where = f"topic {record.topic}, partition {record.partition}, offset {record.offset}"
+        split = split_name(record.topic, record.partition)
+        component = f"ingress {self._spec.id}"
+        return Origin(component, split, str(record.offset), record.key, record.value), where
 
     def _vanished(self, error: OffsetOutOfRangeError) -> PositionVanished:
         places = ", ".join(
@@ -282,6 +338,13 @@ class KafkaIngress:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await leave(consumer)
+
+
+def _addresses(records: list[Any], route: _Route) -> Iterator[tuple[Function, str]]:
+    """Return whom records go to by their keys, each once."""
+    for key in {record.key for record in records if record.key is not None}:
+        function_id = key.decode("utf-8", "replace")
+        yield from ((target, function_id) for target in route.targets)
 
 
 def _words(error: Exception, spec: KafkaIngressSpec) -> str:

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from statefun_runtime.cli import checkpoints, dead_letters, parked, run, savepoint, validate
+from statefun_runtime.cli import checkpoints, dead_letters, module, parked, run, savepoint, validate
 from statefun_runtime.cli.status import BAD_CONFIG, FAILED
 from statefun_runtime.config.problems import did_you_mean
 from statefun_runtime.errors import ConfigError, StatefunError
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "validate": validate.main,
+    "module": module.main,
     "checkpoints": checkpoints.main,
     "savepoint": savepoint.main,
     "parked": parked.main,

@@ -18,6 +18,7 @@ _HELP = """\
 commands:
   statefun-worker --module FILE …                 run an application (all flags above)
   statefun-worker validate FILE…                  read and check the files of an application only
+  statefun-worker module upgrade FILE             write a module of any format in today's
   statefun-worker checkpoints list|show|verify    see what is in a state folder
   statefun-worker savepoint                       have a running worker write a savepoint
   statefun-worker parked list|release|skip        see and settle what a running worker has set aside

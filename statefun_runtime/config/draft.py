@@ -90,9 +90,14 @@ class ModuleDraft:
         self._files[source.file] = source
 
     def in_order(self) -> tuple[Problem, ...]:
-        """Return the problems in the order of the files, and within a file from top to bottom."""
+        """Return the problems in the order of the files, and within a file from top to bottom.
+
+        Each is there once, even if what is wrong is read several times, as with aliases.
+        """
         ranks = {file: rank for rank, file in enumerate(self._files)}
-        return tuple(sorted(self.problems, key=lambda p: (ranks[p.file], p.line, p.column)))
+        return tuple(
+            sorted(dict.fromkeys(self.problems), key=lambda p: (ranks[p.file], p.line, p.column))
+        )
 
     def error(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
         self._report(place, code, message, hint, Severity.ERROR)

@@ -7,7 +7,7 @@ from statefun_runtime.config.components import KINDS, read_component
 from statefun_runtime.config.draft import ModuleDraft
 from statefun_runtime.config.installed import installed_kinds
 from statefun_runtime.config.kinds import Kind, KindTable
-from statefun_runtime.config.legacy import find_legacy
+from statefun_runtime.config.legacy import components_of
 from statefun_runtime.config.locations import ModuleFile, read_files
 from statefun_runtime.config.placeholders import Filler
 from statefun_runtime.config.positions import Node, compose, is_null
@@ -68,21 +68,27 @@ def parse_module(
     return _load([ModuleFile(file, content)], strict=strict, kinds=kinds, variables=variables or {})
 
 
+def load_part(location: str) -> LoadedModule:
+    """Read one file of an application; what it lacks is not missed, for it may be in the others."""
+    return _load(read_files([location]), strict=False, kinds=None, variables=None, is_part=True)
+
+
 def _load(
     files: Iterable[ModuleFile],
     *,
     strict: bool,
     kinds: Mapping[str, Kind] | None,
-    variables: Mapping[str, str],
+    variables: Mapping[str, str] | None,
+    is_part: bool = False,
 ) -> LoadedModule:
     table = KindTable(KINDS, installed_kinds) if kinds is None else kinds
-    draft = ModuleDraft(filler=Filler(variables))
+    draft = ModuleDraft(filler=Filler(variables or {}))
     names = []
     is_whole = True
     for file in files:
         names.append(file.name)
         is_whole &= _read_file(file, table, draft)
-    if is_whole:
+    if is_whole and not is_part:
         draft.check_whole()
     problems = draft.in_order()
     if strict:
@@ -107,21 +113,19 @@ def _read_file(file: ModuleFile, kinds: Mapping[str, Kind], draft: ModuleDraft) 
     composed = compose(source)
     draft.problems.extend(composed.problems)
     documents = [document for document in composed.documents if not is_null(document)]
-    is_current = _read_documents(documents, kinds, draft)
-    return composed.is_whole and is_current
+    is_told = _read_documents(documents, kinds, draft)
+    return composed.is_whole and is_told
 
 
 def _read_documents(documents: list[Node], kinds: Mapping[str, Kind], draft: ModuleDraft) -> bool:
-    """Read the components; return whether all documents were in the current format."""
-    is_current = True
+    """Read the components; return whether it could be told of all documents what is in them."""
+    is_told = True
     for document in documents:
-        legacy = find_legacy(document, draft.source)
-        if legacy is None:
-            read_component(document, kinds, draft)
-        else:
-            is_current = False
-            draft.problems.append(legacy)
-    return is_current
+        components = components_of(document, draft)
+        is_told = is_told and components is not None
+        for component in components or ():
+            read_component(component, kinds, draft)
+    return is_told
 
 
 def _report_not_utf8(content: bytes, offset: int, draft: ModuleDraft) -> None:

@@ -133,9 +133,17 @@ def compose(source: Source) -> Composed:
     return Composed(tuple(documents), tuple(composer.problems), True)
 
 
+def plain_kind(plain: str) -> ScalarKind:
+    """Return what a scalar without quotes is by its looks."""
+    for kind, pattern in _PLAIN_KINDS:
+        if pattern.fullmatch(plain):
+            return kind
+    return ScalarKind.TEXT
+
+
 def plain_scalar(place: Place, text: str, *, is_plain: bool = True) -> Scalar:
     """Return what a text without quotes means."""
-    kind = next((k for k, pattern in _PLAIN_KINDS if pattern.fullmatch(text)), ScalarKind.TEXT)
+    kind = plain_kind(text)
     return Scalar(place, kind, text.lower() if kind is ScalarKind.BOOLEAN else text, is_plain)
 
 

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from statefun_runtime.config.fields import Fields, Shape
 from statefun_runtime.config.positions import MapNode
 from statefun_runtime.config.problems import Code
+from statefun_runtime.config.routers import read_routers
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.specs import TopicRoute
 
 TOPIC_SHAPE = Shape(
-    "topic", ("topic", "valueType", "targets"), advice={"typeUrl": "it is called 'valueType' now"}
+    "topic",
+    ("topic", "valueType", "targets", "routers"),
+    advice={"typeUrl": "it is called 'valueType' now"},
 )
 
 
@@ -36,7 +39,8 @@ def read_routes(fields: Fields) -> tuple[TopicRoute, ...]:
 def _read_route(entry: Fields, earlier: Mapping[str, TopicRoute]) -> TopicRoute | None:
     topic = entry.scalar("topic", required=True)
     value_type = entry.strict_text("valueType", required=True)
-    targets = _read_targets(entry)
+    routers = read_routers(entry)
+    targets = _read_targets(entry, required=entry.find("routers") is None)
     if topic is None:
         return None
     entry.draft.public_name(topic.text, topic.place)
@@ -44,12 +48,12 @@ def _read_route(entry: Fields, earlier: Mapping[str, TopicRoute]) -> TopicRoute 
         message = f"topic {topic.text!r} is there twice in this ingress; this last one counts"
         hint = "write all targets below one 'topic'"
         entry.draft.warn(topic.place, Code.DOUBTFUL_ROUTE, message, hint)
-    return TopicRoute(topic.text, value_type or "", targets)
+    return TopicRoute(topic.text, value_type or "", targets, routers)
 
 
-def _read_targets(entry: Fields) -> tuple[TypeName, ...]:
-    scalars = entry.texts("targets")
-    if scalars == ():
+def _read_targets(entry: Fields, *, required: bool) -> tuple[TypeName, ...]:
+    scalars = entry.texts("targets", required=required)
+    if scalars == () and required:
         message = f"{entry.label} has no targets: its records are read and dropped"
         entry.draft.warn(entry.value_place("targets"), Code.DOUBTFUL_ROUTE, message)
     targets = []

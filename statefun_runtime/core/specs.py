@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.templates import TargetTemplate
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +141,28 @@ class OffsetReset(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class ProtobufRouter:
+    """Sends each record to the one address that fields of its protobuf message make out.
+
+    `descriptor_set` is the path of a file that protoc wrote, in which `message_type` is described.
+    """
+
+    target: TargetTemplate
+    message_type: str
+    descriptor_set: str
+
+
+@dataclass(frozen=True, slots=True)
 class TopicRoute:
-    """Each record of `topic` goes, as a value of type `value_type`, to every target in this order."""
+    """Each record of `topic` goes, as a value of type `value_type`, to every target in this order.
+
+    Its key is the id at the `targets`; `routers` do not look at the key.
+    """
 
     topic: str
     value_type: str
     targets: tuple[TypeName, ...]
+    routers: tuple[ProtobufRouter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from statefun._wire import FromFunction
+from statefun._wire import FromFunction, ToFunction
 
 from tests.support.wire_builders import Request, incomplete, typed
 
@@ -150,6 +150,18 @@ async def kafka(body: bytes) -> bytes:
         _egress(result, "t", "records", KAFKA_RECORD, _kafka_record(topic, request.id, said))
     mutation = result.state_mutations.add(mutation_type=1, state_name="seen")
     mutation.state_value.CopyFrom(typed(str(seen).encode()))
+    return reply.SerializeToString()
+
+
+async def tell(body: bytes) -> bytes:
+    """Serve any type: `name type value`, the value in hexadecimal, goes to the topic that the id names."""
+    batch = ToFunction.FromString(body).invocation
+    reply = FromFunction()
+    for invocation in batch.invocations:
+        argument = invocation.argument
+        said = f"{batch.target.type} {argument.typename} {argument.value.hex()}"
+        record = _kafka_record(batch.target.id, "", said)
+        _egress(reply.invocation_result, "t", "records", KAFKA_RECORD, record)
     return reply.SerializeToString()
 
 

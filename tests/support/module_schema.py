@@ -14,6 +14,7 @@ from statefun_runtime.config.components import KINDS
 from statefun_runtime.config.failures import DEAD_LETTERS_SHAPE
 from statefun_runtime.config.fields import Shape
 from statefun_runtime.config.kafka import DELIVERY_SHAPE
+from statefun_runtime.config.routers import ROUTER_SHAPE
 from statefun_runtime.config.startup import STARTUP_SHAPE, STARTUP_TYPES
 from statefun_runtime.config.topics import TOPIC_SHAPE
 from statefun_runtime.config.transports import (
@@ -156,7 +157,15 @@ _NESTED: Mapping[str, _Object] = {
             "topic": _ref("text"),
             "valueType": {"type": "string", "minLength": 1},
             "targets": _list(_ref("typename")),
+            "routers": _list(_ref("router")),
         },
+        [{"anyOf": [{"required": ["targets"]}, {"required": ["routers"]}]}],
+    ),
+    "router": _Object(
+        ROUTER_SHAPE,
+        _IN,
+        "topics[].routers[].",
+        dict.fromkeys(("target", "messageType", "descriptorSet"), _ref("text")),
     ),
     "startupPosition": _Object(
         STARTUP_SHAPE,

@@ -31,6 +31,7 @@ SHOWN_BY = {
     "cancellation token in use": BREAKS,
     "the function asks again": "test_a_function_that_asks_again_for_what_it_was_sent_fails",
     "Kafka record without key": "test_records_without_key_or_value_are_skipped_counted_and_named",
+    "record in whose content": "test_records_that_a_router_cannot_send_anywhere_are_counted_and_passed",
     "the same with `forward`": "test_what_no_function_can_take_is_forwarded_and_replayed_when_one_can",
     "the same with `fail`": "test_an_ingress_told_to_fail_stops_the_worker_in_front_of_the_record",
     "PUT with a bad path": "test_malformed_requests_are_refused_with_a_reason_and_counted",

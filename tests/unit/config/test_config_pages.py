@@ -22,6 +22,7 @@ from statefun_runtime.config.fields import Shape
 from statefun_runtime.config.flink import read_config
 from statefun_runtime.config.kafka import DELIVERY_SHAPE
 from statefun_runtime.config.options import OPTIONS
+from statefun_runtime.config.routers import ROUTER_SHAPE
 from statefun_runtime.config.startup import STARTUP_SHAPE, STARTUP_TYPES
 from statefun_runtime.config.topics import TOPIC_SHAPE
 from statefun_runtime.config.transports import ASYNC_SHAPE, OKHTTP_SHAPE, TIMEOUTS_SHAPE
@@ -36,6 +37,7 @@ SHAPES = (
     OKHTTP_SHAPE,
     TIMEOUTS_SHAPE,
     TOPIC_SHAPE,
+    ROUTER_SHAPE,
     STARTUP_SHAPE,
     DELIVERY_SHAPE,
     DEAD_LETTERS_SHAPE,

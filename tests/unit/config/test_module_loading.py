@@ -309,7 +309,7 @@ def test_an_empty_file_is_refused_at_its_first_line():
 @pytest.mark.parametrize(
     "text",
     [
-        'version: "3.0"\nmodule: {}\n',
+        'version: "4.0"\nmodule: {meta: {type: remote}, spec: {}}\n',
         "kind: [\n",
         INGRESS.replace("/ingress", "/ingres") + "---\n" + ENDPOINT,
         INGRESS.replace("kafka.v1", "kinesis.v1") + "---\n" + ENDPOINT,
@@ -317,11 +317,6 @@ def test_an_empty_file_is_refused_at_its_first_line():
 )
 def test_one_mistake_does_not_make_the_module_look_empty_too(text: str):
     assert len(load(text).problems) == 1
-
-
-def test_a_trailing_divider_does_not_hide_the_legacy_format():
-    (problem,) = load('version: "3.0"\nmodule: {}\n---\n').problems
-    assert problem.code == "SF1007"
 
 
 def test_strict_makes_every_warning_an_error():
