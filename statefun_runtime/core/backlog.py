@@ -15,7 +15,8 @@ same invocations, or with the first half of them; only that and the byte cap cut
 invocation.
 
 What waits is in memory up to HEAD_BYTES_MAX. Behind that it is spilled: cut into chunks, which are rows of the
-store, read back in order as the head is used up. Nothing overtakes a spilled invocation.
+store, read back in order as the head is used up. Nothing overtakes a spilled invocation. A parked address is put away:
+all of it is in chunks, and its memory is for the others.
 
     in flight · waiting (the head, one row in a snapshot) · chunks (a row each) · tail (becomes the next chunk)
 """
@@ -57,6 +58,8 @@ IDLE, READY, IN_FLIGHT, BACKING_OFF, PARKED = (phase.value for phase in Phase)
 
 HEAD_BYTES_MAX = 2 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024
+# Chunks are numbered upwards from here, and downwards where they are put in front.
+MIDDLE_SEQUENCE = 1 << 32
 RENEWED_WHEN_SENT = -1
 _WIDTH_MAX = 1024
 
@@ -73,13 +76,28 @@ class Chunk:
 class Spill:
     """What of a backlog is not in its head."""
 
-    __slots__ = ("chunks", "last_sequence", "tail", "tail_bytes")
+    __slots__ = ("chunks", "first_sequence", "last_sequence", "tail", "tail_bytes")
 
     def __init__(self) -> None:
         self.chunks: deque[Chunk] = deque()
         self.tail: list[bytes] = []
         self.tail_bytes = 0
-        self.last_sequence = 0
+        self.first_sequence = MIDDLE_SEQUENCE + 1
+        self.last_sequence = MIDDLE_SEQUENCE
+
+    def put_in_front(self, invocations: list[bytes]) -> Chunk:
+        """Make invocations the first chunk."""
+        self.first_sequence -= 1
+        chunk = Chunk(self.first_sequence, len(invocations), total_size(invocations))
+        self.chunks.appendleft(chunk)
+        return chunk
+
+    def restore(self, chunk: Chunk) -> None:
+        """Take back a chunk of an earlier life; they come in order."""
+        if not self.chunks:
+            self.first_sequence = chunk.sequence
+        self.last_sequence = chunk.sequence
+        self.chunks.append(chunk)
 
     def add(self, invocation: bytes) -> None:
         """Take an invocation behind all others."""
@@ -294,8 +312,23 @@ class Backlog:
         self.trouble = trouble
         self.phase = PARKED
 
+    def put_away(self) -> list[list[bytes]]:
+        """Give up all that a parked address has in memory; return it in pieces, each to be a chunk."""
+        assert self.phase == PARKED, f"{self.address} put away in phase {Phase(self.phase).name}"
+        pieces = [self.in_flight] if self.in_flight else []
+        size = CHUNK_BYTES
+        for invocation in self.waiting:
+            if size >= CHUNK_BYTES:
+                pieces.append([])
+                size = 0
+            pieces[-1].append(invocation)
+            size += len(invocation)
+        self.in_flight, self.waiting = [], []
+        self.in_flight_bytes = self.waiting_bytes = 0
+        return pieces
+
     def single_out(self) -> None:
-        """Have the first invocation of a parked address be its batch, if it has none since a restart."""
+        """Have the first invocation of a parked address be its batch."""
         assert self.phase == PARKED, f"{self.address} singled out in phase {Phase(self.phase).name}"
         assert self.trouble is not None
         self.trouble.width = 1

@@ -49,14 +49,14 @@ def parked_key_of(state_key: bytes) -> bytes:
     return state_key[:2] + PARKED + state_key[3:]
 
 
-def shelved_key_of(head_key: bytes) -> bytes:
-    """Return the key under which a head is kept whose function type has no endpoint: in front of all its chunks."""
-    return chunk_key_of(head_key, 0)
-
-
 def chunk_key_of(state_key: bytes, sequence: int) -> bytes:
     """Return the key of a spilled chunk of the address whose values lie under `state_key`."""
     return b"".join((state_key[:2], CHUNK, state_key[3:], b"\0", sequence.to_bytes(8, "big")))
+
+
+def chunk_prefix(state_key: bytes) -> bytes:
+    """Return the first bytes of the keys of all chunks of an address."""
+    return b"".join((state_key[:2], CHUNK, state_key[3:], b"\0"))
 
 
 def once_key_of(state_key: bytes, key: str) -> bytes:

@@ -6,7 +6,7 @@ import logging
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.backpressure import Load
 from statefun_runtime.core.messages import field, read_varint
-from statefun_runtime.core.rows import chunk_key_of, state_key, timer_key
+from statefun_runtime.core.rows import state_key, timer_key
 from statefun_runtime.core.timers import Delayed, Timers
 from statefun_runtime.engine.exchange import Exchange
 from statefun_runtime.engine.states import States
@@ -87,11 +87,11 @@ class Delays:
             delayed = _decode(row)
             function = exchange.resolve(delayed.target_type)
             if function is None:
-                self._shelve(key, delayed)
+                self._shelve(delayed)
                 continue
             exchange.deliver(function, delayed.target_id, delayed.invocation)
 
-    def _shelve(self, key: bytes, delayed: Delayed) -> None:
+    def _shelve(self, delayed: Delayed) -> None:
         """Keep a message that is due and has no home as a chunk of its target's backlog, for a start that has one."""
         log.warning(
             "a delayed message to %s/%s is kept but waits: no endpoint serves it",
@@ -101,8 +101,7 @@ class Delays:
         target = state_key(
             delayed.target_type, delayed.target_id, key_group_count=self._key_group_count
         )
-        sequence = int.from_bytes(key[11:19], "big")
-        self._states.write(chunk_key_of(target, sequence), delayed.invocation)
+        self._states.shelve(target, delayed.invocation)
 
 
 def _encode(delayed: Delayed) -> bytes:

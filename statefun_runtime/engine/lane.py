@@ -143,7 +143,8 @@ class Lane:
         schema = function.schema
         if backlog.spill is not None and not backlog.in_flight:
             self._states.touch(backlog)
-            self._spills.refill(backlog, self._batch_bytes_max)
+            is_narrow = backlog.trouble is not None and backlog.trouble.width == 1
+            self._spills.refill(backlog, 1 if is_narrow else self._batch_bytes_max)
         invocations = backlog.begin(now_s, self._batch_bytes_max)
         function.counts.requests += 1
         if backlog.is_slow or backlog.trouble is not None:
@@ -239,6 +240,8 @@ class Lane:
         match self.setbacks.failed(backlog, failure):
             case Verdict.AGAIN:
                 self._suspects.append(backlog)
+            case Verdict.LATER if backlog.phase == Phase.PARKED:
+                self._spills.put_away(backlog)
             case Verdict.GIVEN_UP:
                 self.setbacks.recovered(backlog)
                 self._is_gone(backlog)
@@ -249,12 +252,12 @@ class Lane:
 
     def skip(self, backlog: Backlog) -> str | None:
         """An operator gives up the first invocation of a parked address; return why it cannot be, or None."""
-        if backlog.spill is not None and not backlog.in_flight:
-            self._states.touch(backlog)
-            self._spills.refill(backlog, self._batch_bytes_max)
+        self._states.touch(backlog)
+        self._spills.refill(backlog, 1)
         backlog.single_out()
         refused = self.setbacks.skip(backlog)
         if refused is not None:
+            self._spills.put_away(backlog)
             return refused
         self._is_gone(backlog)
         if backlog.abandon():
@@ -265,7 +268,9 @@ class Lane:
 
     def restore_parked(self, function_id: str, row: bytes) -> None:
         """Take back an address that was parked when the last life ended; its backlog was restored before."""
-        self.setbacks.restore_parked(self.function.backlogs[function_id], row)
+        backlog = self.function.backlogs[function_id]
+        self.setbacks.restore_parked(backlog, row)
+        self._spills.put_away(backlog)
 
     def restored(self) -> None:
         """Every address was taken back: those that are parked are not ready."""

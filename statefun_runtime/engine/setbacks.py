@@ -318,7 +318,7 @@ class Setbacks:
             *details,
             trouble.reason if trouble else "",
             len(backlog.in_flight),
-            len(backlog.waiting),
+            backlog.waiting_count,
             more,
         )
 

@@ -46,14 +46,25 @@ class Spills:
             self._load.waiting_bytes += chunk.size_bytes
             backlog.refill(list(split_fields(row)))
 
+    def put_away(self, backlog: Backlog) -> None:
+        """A parked address keeps nothing in memory."""
+        self._states.touch(backlog)
+        pieces = backlog.put_away()
+        if backlog.spill is None:
+            backlog.spill = Spill()
+        for piece in reversed(pieces):
+            chunk = backlog.spill.put_in_front(piece)
+            self._states.write(chunk_key_of(backlog.key, chunk.sequence), b"".join(piece))
+            self._load.spilled_bytes += chunk.size_bytes
+            self._load.waiting_bytes -= chunk.size_bytes
+
     def restore(self, backlog: Backlog, sequence: int, row: bytes) -> int:
         """Take a chunk of an earlier life, in order of sequences; return how many invocations it holds."""
         spill = backlog.spill
         if spill is None:
             spill = backlog.spill = Spill()
         chunk = Chunk(sequence, sum(1 for _ in split_fields(row)), len(row))
-        spill.chunks.append(chunk)
-        spill.last_sequence = sequence
+        spill.restore(chunk)
         self._load.spilled_bytes += chunk.size_bytes
         return chunk.count
 

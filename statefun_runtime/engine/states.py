@@ -10,10 +10,10 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
 
-from statefun_runtime.core.backlog import IDLE, Backlog
+from statefun_runtime.core.backlog import IDLE, MIDDLE_SEQUENCE, Backlog
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.overlay import Layer, Overlay
-from statefun_runtime.core.rows import backlog_key_of, shelved_key_of
+from statefun_runtime.core.rows import backlog_key_of, chunk_key_of, chunk_prefix
 from statefun_runtime.core.state import Values, decode_row, encode_row
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.state_store import StateStore
@@ -99,10 +99,25 @@ class States:
             backlog.is_touched = True
             self._touched.append(backlog)
 
-    def shelve(self, head_key: bytes, row: bytes) -> None:
-        """Keep the head of a backlog that nobody can work on as a chunk, which needs no care."""
-        self.write(shelved_key_of(head_key), row)
+    def shelve_head(self, head_key: bytes, row: bytes) -> None:
+        """Keep the head of a backlog that nobody can work on as its first chunk, which needs no care."""
+        if row:
+            sequences = self._chunk_sequences(head_key)
+            first = sequences[0] - 1 if sequences else MIDDLE_SEQUENCE
+            self.write(chunk_key_of(head_key, first), row)
         self._overlay.put_head(head_key, None)
+
+    def shelve(self, state_key: bytes, invocation: bytes) -> None:
+        """Keep an invocation for an address that nobody can work on as its last chunk."""
+        sequences = self._chunk_sequences(state_key)
+        last = sequences[-1] + 1 if sequences else MIDDLE_SEQUENCE
+        self.write(chunk_key_of(state_key, last), invocation)
+
+    def _chunk_sequences(self, state_key: bytes) -> list[int]:
+        """Return the numbers of an address's chunks; an id that begins like another's is told apart."""
+        prefix = chunk_prefix(state_key)
+        size = len(prefix) + 8
+        return [int.from_bytes(key[-8:], "big") for key, _ in self.scan(prefix) if len(key) == size]
 
     def freeze(self, epoch: int) -> tuple[Layer, Heads]:
         """Take the cut: nothing that happens later changes what is returned."""

@@ -107,7 +107,7 @@ class Worker:
             function = self.parts.exchange.resolve(address.type)
             if function is None:
                 left_behind += 1
-                self.parts.states.shelve(key, row)
+                self.parts.states.shelve_head(key, row)
             else:
                 self.parts.exchange.restore_head(function, address.id, list(split_fields(row)))
         return left_behind

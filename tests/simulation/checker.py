@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.object_folder import ObjectFolder
 from statefun_runtime.core.commits import History
-from statefun_runtime.core.rows import CHUNK, STATE, TIMER, parse_address_key
+from statefun_runtime.core.rows import CHUNK, PARKED, STATE, TIMER, parse_address_key
 from statefun_runtime.core.state import decode_row
 from statefun_runtime.engine.recovery import apply_deltas, place_base, read_manifest
 from tests.simulation.fake_disk import FakePath
@@ -24,12 +24,18 @@ Told = tuple[str, int, str, str, str]
 def missing(world: "World") -> list[tuple[str, str, str]]:
     """Return which effects are not visible yet: (egress, address, text)."""
     expected = _expected(world)
+    buried = set(_buried(world))
+    lost = [
+        ("dead", address, text)
+        for (address, text), is_required in expected.dead.items()
+        if is_required and (address, text) not in buried
+    ]
     told = {
         "out": {(address, text) for address, _, _, _, text in _told(world, "out")},
         "alo": {(address, text) for address, _, _, _, text in _told(world, "alo")},
         "web": {(one[0], one[4]) for one in map(_parse, world.traffic.web)},
     }
-    return [
+    return lost + [
         (egress, address, text)
         for address, text in expected.required
         for egress in world.program.told_to(address, text)
@@ -39,7 +45,8 @@ def missing(world: "World") -> list[tuple[str, str, str]]:
 
 def has_optional(world: "World") -> bool:
     """Return whether something may still happen that need not."""
-    return bool(_expected(world).optional)
+    expected = _expected(world)
+    return bool(expected.optional) or not all(expected.dead.values())
 
 
 def check_rest(world: "World") -> list[str]:
@@ -47,7 +54,10 @@ def check_rest(world: "World") -> list[str]:
     expected = _expected(world)
     allowed = {**expected.required, **expected.optional}
     out = _told(world, "out")
-    problems = [*_check_once(out, allowed, "out"), *_check_counts(out), *_check_order(out)]
+    problems = [*_check_once(out, allowed, "out"), *_check_counts(out)]
+    # Where messages are given up, those of one caller have gaps.
+    problems += _check_order(out, has_gaps=world.is_buried)
+    problems += _check_buried(list(_buried(world)), expected.dead)
     web = [_parse(payload) for payload in world.traffic.web]
     problems += _check_once(web, allowed, "web")
     problems += _check_ascending(web)
@@ -108,7 +118,27 @@ def _check_counts(told: Iterable[Told]) -> Iterator[str]:
         last[address] = count
 
 
-def _check_order(told: Iterable[Told]) -> Iterator[str]:
+def _buried(world: "World") -> Iterator[tuple[str, str]]:
+    """Yield address and text of every dead letter."""
+    for records in world.cluster.committed("dead"):
+        for record in records:
+            assert record.value is not None
+            letter = json.loads(record.value)
+            address = f"{letter['target']['type'].partition('/')[2]}/{letter['target']['id']}"
+            yield address, letter["argument"]["text"].partition("|")[0]
+
+
+def _check_buried(
+    buried: list[tuple[str, str]], dead: dict[tuple[str, str], bool]
+) -> Iterator[str]:
+    for place in dict.fromkeys(buried):
+        if place not in dead:
+            yield f"{place} is a dead letter, and is no poison"
+        if buried.count(place) > 1:
+            yield f"{place} is a dead letter {buried.count(place)} times"
+
+
+def _check_order(told: Iterable[Told], *, has_gaps: bool) -> Iterator[str]:
     """Messages of one caller to one target, and records of one split to one target, come in order."""
     last: dict[tuple[str, str], int] = {}
     for address, _, caller, sequence, text in told:
@@ -117,7 +147,8 @@ def _check_order(told: Iterable[Told]) -> Iterator[str]:
         split, _, number = sequence.rpartition(":")
         place = (address, caller or split)
         before = last.get(place, -1 if split else 0)
-        if int(number) <= before or (not split and int(number) != before + 1):
+        is_next = split or has_gaps or int(number) == before + 1
+        if int(number) <= before or not is_next:
             yield f"{address} got {text} with {sequence} from {caller or 'ingress'} after {before}"
         last[place] = int(number)
 
@@ -152,7 +183,7 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
     stored: dict[str, int] = {}
     for key, row in store.scan(b""):
         kind = key[2:3]
-        if kind in (CHUNK, TIMER) and key[:2] != b"\xff\xff":
+        if kind in (CHUNK, TIMER, PARKED) and key[:2] != b"\xff\xff":
             yield f"a row is left: {key!r}"
         if kind == STATE and key[:2] != b"\xff\xff":
             address = parse_address_key(key)

@@ -14,6 +14,7 @@ _FAILURES = {
     "status": Failure(Cause.STATUS, "status 500", 500),
     "cut": Failure(Cause.DISCONNECT, "cut"),
     "lost": Failure(Cause.TIMEOUT, "no reply"),
+    "refused": Failure(Cause.STATUS, "status 422", 422),
 }
 
 
@@ -27,6 +28,7 @@ class Endpoint:
         self.rng = rng
         self.trouble = 0.0
         self.slowness_s = 0.01
+        self.is_patient = False
         self._saw = saw
 
     def answer(self, body: bytes) -> bytes:
@@ -37,7 +39,9 @@ class Endpoint:
     def fate(self) -> str:
         if self.rng.random() >= self.trouble:
             return "well"
-        return self.rng.choice(("slow", "status", "cut", "lost", "garbage", "stale"))
+        fate = self.rng.choice(("slow", "status", "cut", "lost", "garbage", "stale"))
+        # Where messages are given up, what is none of their fault must not use up their time.
+        return "cut" if fate == "lost" and self.is_patient else fate
 
 
 class FakeFunctionClient:
@@ -84,7 +88,10 @@ class FakeFunctionClient:
         after_s = 0.0005 + rng.random() * endpoint.slowness_s
         if fate == "slow":
             after_s += rng.random() * 2.0
-        reply = b"" if fate in ("status", "stale") else endpoint.answer(body)
+        if endpoint.program.refuses(body):
+            fate = "refused"
+        is_heard = fate not in ("status", "stale", "refused")
+        reply = endpoint.answer(body) if is_heard else b""
         if fate == "lost" or after_s > limit_s:
             fate, after_s = "lost", limit_s
         self._loop.call_later(after_s, self._ended, backlog, fate, reply)

@@ -4,6 +4,7 @@
 
 A function counts in its state, numbers what it sends to each target, and tells every invocation to the egress `out`:
 count, caller, sequence, text. Some are told to `web` (HTTP by cursor) and `alo` (Kafka at-least-once) too.
+In some histories a few messages are poison: their function refuses every batch that holds one.
 """
 
 import json
@@ -30,9 +31,24 @@ class Step:
 class Program:
     """The functions of one history; `salt` makes it another one."""
 
-    def __init__(self, salt: int, ids: tuple[str, ...]) -> None:
+    def __init__(self, salt: int, ids: tuple[str, ...], *, has_poison: bool = False) -> None:
         self._salt = salt
         self.ids = ids
+        self.has_poison = has_poison
+
+    def is_poison(self, address: str, text: str) -> bool:
+        """Return whether the function at an address refuses a message."""
+        return self.has_poison and crc32(f"{self._salt}poison{address}{text}".encode()) % 8 == 0
+
+    def refuses(self, body: bytes) -> bool:
+        """Return whether a request holds a message that its function refuses."""
+        if not self.has_poison:
+            return False
+        request = parse_request(body)
+        address = f"{request.type}/{request.id}"
+        return any(
+            self.is_poison(address, payload.partition("|")[0]) for _, payload in request.invocations
+        )
 
     def steps(self, address: str, text: str) -> Iterator[Step]:
         """Return what the function at an address sends for a text; a cancellation goes out from its own id."""
@@ -98,21 +114,25 @@ class Program:
 
 @dataclass
 class Expected:
-    """What must have happened at each address, and what may have."""
+    """What must have happened at each address, and what may have; `dead` is what must or may be a dead letter."""
 
     required: dict[tuple[str, str], None]
     optional: dict[tuple[str, str], None]
+    dead: dict[tuple[str, str], bool]
 
 
 def expect(
     program: Program, required: list[tuple[str, str]], optional: list[tuple[str, str]]
 ) -> Expected:
     """Follow everything that comes of (address, text) pairs."""
-    found = Expected({}, {})
+    found = Expected({}, {}, {})
     for roots, must in ((required, True), (optional, False)):
         waiting = [(address, text, must) for address, text in roots]
         while waiting:
             address, text, is_required = waiting.pop()
+            if program.is_poison(address, text):
+                found.dead[address, text] = is_required
+                continue
             place = found.required if is_required else found.optional
             place[address, text] = None
             steps = list(program.steps(address, text))

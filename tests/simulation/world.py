@@ -16,6 +16,7 @@ from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.specs import (
     AsyncTransport,
+    DeadLetterRoute,
     DeliverySemantic,
     Earliest,
     EndpointSpec,
@@ -24,6 +25,7 @@ from statefun_runtime.core.specs import (
     KafkaIngressSpec,
     Latest,
     ModuleSpec,
+    OnFailure,
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
     TopicRoute,
@@ -110,11 +112,17 @@ class World:
         self.ports = Ports(Random(rng.getrandbits(32)), contextvars.copy_context())
         self.time = Time(self.loop)
         ids = IDS[: rng.choice((1, 2, 4))]
-        self.program = Program(rng.getrandbits(32), ids)
+        # Of four histories one gives poison up as dead letters, and one parks it until everything is well.
+        self.is_buried, has_parking = self.seed % 4 == 0, self.seed % 4 == 2
+        has_poison = self.is_buried or has_parking
+        self.program = Program(rng.getrandbits(32), ids, has_poison=has_poison)
         self.endpoint = Endpoint(self.program, Random(rng.getrandbits(32)), self._saw)
+        self.endpoint.is_patient = self.is_buried
         self.endpoint.slowness_s = rng.choice((0.002, 0.02, 0.2))
         self.has_http = rng.random() < 0.6
         self.is_latest = rng.random() < 0.3
+        # Where such a reader begins is known by what functions see, and they see no poison.
+        self.program.has_poison &= not self.is_latest
         self.first_seen: dict[int, int] = {}
         self.sent = Sent()
         self.traffic = Traffic(
@@ -134,7 +142,7 @@ class World:
             overlay_max_bytes=rng.choice((3_000, 1_000_000)),
             unsaved_max_bytes=rng.choice((20_000, 1_000_000)),
         )
-        for topic, partitions in (("in", rng.randint(1, 3)), ("out", 2), ("alo", 1)):
+        for topic, partitions in (("in", rng.randint(1, 3)), ("out", 2), ("alo", 1), ("dead", 1)):
             self.cluster.make_topic(topic, partitions)
         self._limits = {
             "head_bytes": rng.choice((60, 150, 1_000_000)),
@@ -168,7 +176,9 @@ class World:
         endpoint = EndpointSpec(
             FunctionPattern("sim", None),
             "http://sim/{function.name}",
-            transport=AsyncTransport(call_s=2.0),
+            transport=AsyncTransport(call_s=20.0 if self.is_buried else 2.0),
+            on_failure=OnFailure.DEAD_LETTER if self.is_buried else OnFailure.PARK,
+            dead_letters=DeadLetterRoute(_OUTBOX, "dead") if self.is_buried else None,
         )
         return ModuleSpec((endpoint,), tuple(ingresses), tuple(egresses))
 
@@ -209,6 +219,8 @@ class World:
         self.store_failures = 0
         self.say("all faults are over")
         self.endpoint.slowness_s = 0.005
+        if not self.is_buried:
+            self.program.has_poison = False
 
     async def _converge(self) -> None:
         """Wait for all that must happen, then whether more happens that must not."""
@@ -222,7 +234,9 @@ class World:
             if self.failures or self.loop.time() > ends_s:
                 self.fail(f"{len(missing)} effects are missing: {missing[:5]}")
                 return
-        await asyncio.sleep(_QUIET_S if checker.has_optional(self) else 1.5)
+        # A message that is given up takes its time, and those before it take theirs.
+        quiet_s = _QUIET_S * (40 if self.is_buried else 1)
+        await asyncio.sleep(quiet_s if checker.has_optional(self) else 1.5)
 
     async def _produce_last(self) -> None:
         """A reader that begins at the end shows where that was when it meets a record."""

@@ -125,7 +125,7 @@ def test_fail_asks_for_a_stop_and_loses_nothing():
         "hint: mend the function and start again: nothing is lost, the invocation is sent again; "
         "or choose 'onFailure: park', 'dead-letter' or 'skip'"
     )
-    assert world.backlog("f", "alice").in_flight == [ENCODER.encode(b"2")]
+    assert world.backlog("f", "alice").waiting_count == 1
 
 
 def test_one_poisoned_invocation_of_a_large_batch_is_found_in_few_attempts():
@@ -152,6 +152,33 @@ def test_a_parked_address_is_shown_with_what_a_person_needs():
         "waiting": 2,
         "error": "the endpoint answered with status 404",
     }
+
+
+def test_parked_addresses_keep_nothing_in_memory_and_their_order_on_disk():
+    async def main():
+        world = World(transport=OKHTTP, waiting_bytes_max=1_900)
+        world.serve("f", allergic_to(b"0"))
+        for name in ("alice", "bob"):
+            world.send("f", name, *(b"%d" % number for number in range(50)))
+        await world.settled(2.5)
+        world.send("f", "alice", b"50", b"51")
+        await world.cut()
+
+        # Whoever is parked, others are fed.
+        assert world.gate.is_open()
+        assert not world.load.waiting_bytes
+        assert world.load.spilled_bytes > 1_900
+        world.serve("f", allergic_to())
+        await world.settled(10.0)
+        assert sorted(world.egress.left) == sorted(
+            [b"%d" % n for n in range(50)] * 2 + [b"50", b"51"]
+        )
+        alice = [r.values for r in world.requests("f") if r.id == "alice"]
+        served = [value for values in alice[-20:] for value in values]
+        assert served[-52:] == [b"%d" % number for number in range(52)]
+        assert (world.load.waiting_bytes, world.load.spilled_bytes) == (0, 0)
+
+    run_virtual(main)
 
 
 def test_releasing_tries_a_parked_address_at_once():
