@@ -408,8 +408,9 @@ def test_what_is_printed_later_is_masked():
     assert 'hun"ter\n2é' not in mask.apply('the password hun"ter\n2é is wrong')
 
 
-def test_a_value_that_is_very_short_is_not_masked():
-    assert Mask([("80", "${PORT}"), ("", "${X}")]).apply("port 80") == "port 80"
+def test_a_value_that_is_very_short_is_masked_in_quotes_only():
+    mask = Mask([("80", "${PORT}"), ("", "${X}")])
+    assert mask.apply("port 80 is no number: '80', ''") == "port 80 is no number: '${PORT}', ''"
 
 
 def test_the_longest_value_is_masked_first():
