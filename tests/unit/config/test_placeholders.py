@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from statefun_runtime.core.specs import (
     KafkaIngressSpec,
     SpecificOffsets,
 )
+from tests.support.provisions import ROOT
 
 ENDPOINT = """kind: io.statefun.endpoints.v2/http
 spec:
@@ -203,6 +205,39 @@ def test_an_alias_repeats_the_value():
     text = text.replace("config: none", "config: *a")
     spec = egress(text, KAFKA="k:1")
     assert (spec.bootstrap_servers, spec.properties) == ("k:1", (("sasl.jaas.config", "k:1"),))
+
+
+_VALUE = re.compile(
+    r"^(?P<head>\s*(?:- )?(?:(?!kind:)[\w.]+: +)?)(?P<value>[^\s\[\]{}#'\"&*][^#]*?)(?P<tail>\s*(?:#.*)?)$"
+)
+
+
+def placeholder_cases() -> Iterator[tuple[int, str, str]]:
+    """Return each line of the example that has a value, the value, and the line with a placeholder instead."""
+    lines = (ROOT / "module.yaml.example").read_text().splitlines()
+    for number, line in enumerate(lines):
+        match = _VALUE.match(line)
+        if match is None or not match["head"].strip():
+            continue
+        if not match["value"].endswith(":") and ": " not in match["value"]:
+            yield number, match["value"], f"{match['head']}${{V{number}}}{match['tail']}"
+
+
+def test_every_value_of_the_example_may_come_from_outside():
+    original = (ROOT / "module.yaml.example").read_text()
+    expected = parse_module(original.encode(), file="module.yaml")
+    lines = original.splitlines()
+    variables = {}
+    for number, value, line in placeholder_cases():
+        lines[number] = line
+        variables[f"V{number}"] = value
+
+    filled = parse_module("\n".join(lines).encode(), file="module.yaml", variables=variables)
+
+    assert len(variables) > 60
+    assert filled.problems == ()
+    assert filled.spec == expected.spec
+    assert repr(filled.spec) == repr(expected.spec)
 
 
 # ── what cannot be filled in ──
