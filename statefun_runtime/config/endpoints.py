@@ -7,6 +7,7 @@ from statefun_runtime.config.failures import read_on_failure
 from statefun_runtime.config.fields import Fields, Shape
 from statefun_runtime.config.positions import Scalar
 from statefun_runtime.config.problems import Code
+from statefun_runtime.config.secrets import Secret
 from statefun_runtime.config.transports import TIMEOUTS, read_okhttp, read_transport
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.specs import EndpointSpec, FunctionPattern
@@ -106,7 +107,8 @@ def _why_not_url(url: str) -> str | None:
     legal = _URL.match(url)
     assert legal is not None
     if legal.end() < len(url):
-        return f"has the character {url[legal.end()]!r}, which must be percent-encoded in a URL"
+        found = "a character" if isinstance(url, Secret) else f"the character {url[legal.end()]!r}"
+        return f"has {found}, which must be percent-encoded in a URL"
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -15,7 +15,7 @@ from statefun_runtime.config.positions import (
     is_null,
 )
 from statefun_runtime.config.problems import Code, Place, did_you_mean
-from statefun_runtime.config.secrets import reveal
+from statefun_runtime.config.secrets import Secret, reveal
 from statefun_runtime.config.units import DURATION_FORM, parse_duration_ns
 from statefun_runtime.core.address import TypeName
 
@@ -149,6 +149,14 @@ class Fields:
         message = f"{name} must be longer than 0"
         self.draft.error(self.value_place(name), Code.BAD_TIME, message, DURATION_FORM)
         return None
+
+    def told(self, name: str, value: str) -> str:
+        """Return how a message says a value that was read: as the file has it, where it came from outside."""
+        entry = self._entries.get(name)
+        if entry is not None and isinstance(entry.value, Scalar):
+            text = entry.value.text
+            return repr(text) if isinstance(text, Secret) else value
+        return value
 
     def value_place(self, name: str) -> Place:
         """Return where the value of a field that is there begins."""

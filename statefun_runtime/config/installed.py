@@ -113,7 +113,7 @@ def _as_kind(kind: ComponentKind, package: str) -> Kind:
             return OwnIngressSpec(component_id, kind.name, package, content, kind.build)
         return OwnEgressSpec(component_id, kind.name, package, content, kind.build)
 
-    return Kind(kind.name, kind.role, kind.shape, "id", read)
+    return Kind(kind.name, kind.role, kind.shape, named_by="id", read=read)
 
 
 _ASK = "this is a mistake in the package: tell those who made it, or install another version"

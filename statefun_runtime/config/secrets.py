@@ -136,7 +136,8 @@ def reveal(value: Any) -> Any:
 class Mask:
     """Puts back what stands in the file wherever a value would be printed.
 
-    Values that are shorter than four characters are left: they cannot be told from the rest of a line.
+    Values that are shorter than four characters are put back where they stand in quotes only: they cannot be told
+    from the rest of a line.
     """
 
     def __init__(self, secrets: Iterable[tuple[str, str]]) -> None:
@@ -144,6 +145,8 @@ class Mask:
         shown: dict[str, str] = {}
         for value, written in secrets:
             for text in (value, *_network_names(value)):
+                if 0 < len(text) < _MASKED_LENGTH_MIN:
+                    shown.setdefault(repr(text), repr(written))
                 for form in (text, repr(text)[1:-1], json.dumps(text)[1:-1], quote(text)):
                     if len(form) >= _MASKED_LENGTH_MIN:
                         shown.setdefault(form, written)

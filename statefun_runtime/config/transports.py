@@ -103,14 +103,14 @@ def _check_steps(timeouts: Fields, steps_ns: dict[str, int], call_ns: int) -> No
     defaults = [name for name in too_long if timeouts.find(name) is None]
     for name in too_long:
         if name not in defaults:
-            step = _seconds(steps_ns[name])
-            message = (
-                f"timeout {name!r} is {step}, longer than the whole call ({_seconds(call_ns)})"
-            )
+            step = timeouts.told(name, _seconds(steps_ns[name]))
+            whole = timeouts.told("call", _seconds(call_ns))
+            message = f"timeout {name!r} is {step}, longer than the whole call ({whole})"
             place = timeouts.value_place(name)
             timeouts.draft.error(place, Code.CONTRADICTION, message, "lower it, or raise 'call'")
     if defaults:
-        message = f"timeout 'call' is {_seconds(call_ns)}, shorter than the default of {', '.join(defaults)} ({_seconds(_OKHTTP_STEP_NS)})"
+        whole = timeouts.told("call", _seconds(call_ns))
+        message = f"timeout 'call' is {whole}, shorter than the default of {', '.join(defaults)} ({_seconds(_OKHTTP_STEP_NS)})"
         place = timeouts.value_place("call")
         hint = f"set {', '.join(defaults)} too, or raise 'call'"
         timeouts.draft.error(place, Code.CONTRADICTION, message, hint)

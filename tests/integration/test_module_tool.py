@@ -134,3 +134,24 @@ def test_the_formats_of_validate(tmp_path: Path) -> None:
         (problem,) = json.loads(as_json.stdout)["problems"]
         assert (problem["severity"], problem["line"], problem["code"]) == (severity, 6, "SF1020")
         assert f"::{severity} file={path},line=6,col=3,title=SF1020::unknown" in as_github.stdout
+
+
+def test_a_worker_takes_its_options_from_flinks_configuration_file(
+    worker: Workers, tmp_path: Path
+) -> None:
+    conf = _file(
+        tmp_path,
+        "jobmanager.rpc.address: localhost\n"
+        "parallelism.default: 3\n"
+        "state.checkpoints.dir: s3://a-flag-decides/it\n"
+        f"statefun.module.global-config.URL: {SECRET_URL}\n"
+        "taskmanager.numberOfTaskSlots: 2\n",
+        "flink-conf.yaml",
+    )
+
+    running = worker(_module(), arguments=["--config", str(conf)])
+
+    assert f"state     {running.state_dir}  (3 partitions)" in running.output()
+    line = f"{conf}: without effect here: jobmanager.rpc.address, taskmanager.numberOfTaskSlots"
+    assert running.output().count(line) == 1
+    assert "hunter2" not in running.output()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from statefun_runtime.core.specs import (
     KafkaIngressSpec,
     SpecificOffsets,
 )
+from tests.support.provisions import ROOT
 
 ENDPOINT = """kind: io.statefun.endpoints.v2/http
 spec:
@@ -33,6 +35,21 @@ spec:
     type: io.statefun.transports.v1/async
     call: 90s
     pool_size: 7
+"""
+OKHTTP = """kind: io.statefun.endpoints.v2/http
+spec:
+  functions: shop.fns/*
+  urlPathTemplate: http://shop:8000/statefun
+  onFailure: dead-letter
+  deadLetters:
+    egress: a/nowhere
+    topic: lost
+  transport:
+    type: io.statefun.transports.v1/okhttp
+    timeouts:
+      call: 90s
+      connect: 5s
+      read: 20s
 """
 INGRESS = """kind: io.statefun.kafka.v1/ingress
 spec:
@@ -205,6 +222,39 @@ def test_an_alias_repeats_the_value():
     assert (spec.bootstrap_servers, spec.properties) == ("k:1", (("sasl.jaas.config", "k:1"),))
 
 
+_VALUE = re.compile(
+    r"^(?P<head>\s*(?:- )?(?:(?!kind:)[\w.]+: +)?)(?P<value>[^\s\[\]{}#'\"&*][^#]*?)(?P<tail>\s*(?:#.*)?)$"
+)
+
+
+def placeholder_cases() -> Iterator[tuple[int, str, str]]:
+    """Return each line of the example that has a value, the value, and the line with a placeholder instead."""
+    lines = (ROOT / "module.yaml.example").read_text().splitlines()
+    for number, line in enumerate(lines):
+        match = _VALUE.match(line)
+        if match is None or not match["head"].strip():
+            continue
+        if not match["value"].endswith(":") and ": " not in match["value"]:
+            yield number, match["value"], f"{match['head']}${{V{number}}}{match['tail']}"
+
+
+def test_every_value_of_the_example_may_come_from_outside():
+    original = (ROOT / "module.yaml.example").read_text()
+    expected = parse_module(original.encode(), file="module.yaml")
+    lines = original.splitlines()
+    variables = {}
+    for number, value, line in placeholder_cases():
+        lines[number] = line
+        variables[f"V{number}"] = value
+
+    filled = parse_module("\n".join(lines).encode(), file="module.yaml", variables=variables)
+
+    assert len(variables) > 60
+    assert filled.problems == ()
+    assert filled.spec == expected.spec
+    assert repr(filled.spec) == repr(expected.spec)
+
+
 # ── what cannot be filled in ──
 
 
@@ -292,6 +342,7 @@ def scalar_cases() -> Iterator[object]:
     """Each scalar of modules that use every reader, replaced by a placeholder with a value that is wrong there."""
     for module in (
         ENDPOINT,
+        OKHTTP,
         ENDPOINT.replace("async", "okhttp"),
         ENDPOINT.replace("v2", "v1"),
         INGRESS,
@@ -310,19 +361,32 @@ def scalar_cases() -> Iterator[object]:
     yield pytest.param(playground.format("egress"), id="playground egress")
 
 
-@pytest.mark.parametrize(
-    "value", [VALUE, "0", "-1", "", "5 parsecs", "a/b/c", "http+unix://hunter2/x", "1e9"]
-)
-@pytest.mark.parametrize("text", list(scalar_cases()))
-def test_no_reader_shows_a_value(text: str, value: str):
-    loaded = load(text, SECRET=value)
-    shown = load(text, SECRET=value.replace("hunter2", "another"))
+# Two values of which a reader makes the same.
+PAIRS = [
+    (VALUE, VALUE.replace("hunter2", "another")),
+    ("0", "00"),
+    ("-1", "-2"),
+    ("", ""),
+    ("7s", "8s"),
+    ("91s", "92s"),
+    ("99999", "99998"),
+    ("5 parsecs", "5 furlongs"),
+    ("a/b/c", "d/e/f"),
+    ("a/b", "c/d"),
+    ("http+unix://hunter2/x", "http+unix://another/x"),
+    ("http://hunter2:8000/x y", "http://another:8000/x|y"),
+    ("1e9", "2e9"),
+    ("true", "false"),
+]
 
-    told = render(loaded.problems)
+
+@pytest.mark.parametrize(("value", "other"), PAIRS)
+@pytest.mark.parametrize("text", list(scalar_cases()))
+def test_no_reader_shows_a_value(text: str, value: str, other: str):
+    told = render(load(text, SECRET=value).problems)
+
     assert "hunter2" not in told
-    assert "parsecs" not in told
-    # Problems would be the same, letter by letter, for another value of the kind.
-    assert told == render(shown.problems)
+    assert told == render(load(text, SECRET=other).problems)
 
 
 def test_a_wrong_value_is_called_what_stands_in_the_file():
@@ -408,8 +472,9 @@ def test_what_is_printed_later_is_masked():
     assert 'hun"ter\n2é' not in mask.apply('the password hun"ter\n2é is wrong')
 
 
-def test_a_value_that_is_very_short_is_not_masked():
-    assert Mask([("80", "${PORT}"), ("", "${X}")]).apply("port 80") == "port 80"
+def test_a_value_that_is_very_short_is_masked_in_quotes_only():
+    mask = Mask([("80", "${PORT}"), ("", "${X}")])
+    assert mask.apply("port 80 is no number: '80', ''") == "port 80 is no number: '${PORT}', ''"
 
 
 def test_the_longest_value_is_masked_first():

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from statefun_runtime.config import (
     read_settings,
 )
 from statefun_runtime.config.flink import parse_config, read_config
-from statefun_runtime.config.options import OPTIONS
+from statefun_runtime.config.options import OPTIONS, Option, OptionType
 
 FLAGS = {"modules": ("module.yaml",)}
 
@@ -241,6 +242,17 @@ def test_a_stop_timeout_must_end(stop_timeout_s: float):
     assert refusal({**FLAGS, "stop_timeout_s": stop_timeout_s}) == (
         f"SF1032: --stop-timeout {stop_timeout_s:g} is not a number of seconds from 0"
     )
+
+
+@pytest.mark.parametrize(
+    "option", [option for option in OPTIONS if option.ignored is None], ids=lambda o: o.key
+)
+def test_an_option_sets_a_field_whose_default_it_tells(option: Option):
+    fields = {field.name: field for field in dataclasses.fields(Settings)}
+    default = fields[option.field].default
+    if option.type not in (OptionType.TEXT, OptionType.FOLDER):
+        scale = 1000 if option.field.endswith("_s") else 1
+        assert option.default_value() == default * scale
 
 
 def test_the_help_text_tells_every_option_that_has_an_effect():
