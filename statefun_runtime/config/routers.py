@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 from statefun_runtime.config.fields import Fields, Shape
 from statefun_runtime.config.positions import MapNode
 from statefun_runtime.config.problems import Code
+from statefun_runtime.config.secrets import reveal
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.specs import ProtobufRouter
 from statefun_runtime.core.templates import TEMPLATE_FORM, TargetTemplate, parse_target
@@ -35,7 +36,8 @@ def _read_router(fields: Fields) -> ProtobufRouter | None:
     location = fields.text("descriptorSet", required=True)
     if target is None or message_type is None or location is None:
         return None
-    return ProtobufRouter(target, message_type, _path(location, fields.draft.source.file))
+    path = _path(reveal(location), fields.draft.source.file)
+    return ProtobufRouter(target, message_type, path)
 
 
 def _read_target(fields: Fields) -> TargetTemplate | None:

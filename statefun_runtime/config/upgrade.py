@@ -21,6 +21,7 @@ _ENDPOINT_V1 = "io.statefun.endpoints.v1/http"
 _ENDPOINT_V2 = "io.statefun.endpoints.v2/http"
 _KAFKA_EGRESS = "io.statefun.kafka.v1/egress"
 _UNITS_MS = (("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
+_KNOWN_ELSEWHERE = (Code.NO_VARIABLE, Code.BAD_SECRET_FILE)
 # Of what no line of the file is the origin; no comment belongs to it.
 _NOWHERE = Place(0, 0)
 
@@ -37,12 +38,12 @@ class Upgraded:
 def upgrade_module(location: str) -> Upgraded:
     """Read a module from a path or a `file:` URL, and write it anew.
 
-    It may be one of several files of an application: what it lacks is not missed.
+    It may be one of several files of an application: what it lacks is not missed. Placeholders are kept, and what
+    they stand for may be known elsewhere.
     """
     loaded = load_part(location)
     file = loaded.files[0]
-    # Placeholders stay as they stand, and need no values yet.
-    problems = tuple(one for one in loaded.problems if one.code is not Code.NO_VARIABLE)
+    problems = tuple(p for p in loaded.problems if p.code not in _KNOWN_ELSEWHERE)
     if has_errors(problems):
         return Upgraded(file, None, problems)
     return Upgraded(file, upgrade_text(Path(file).read_bytes().decode("utf-8-sig")), problems)

@@ -77,7 +77,12 @@ def write_scalar(scalar: Scalar) -> str:
     """Return a scalar so that it is read with the same kind and text."""
     if scalar.kind is ScalarKind.NULL:
         return "null"
-    return write_text(scalar.text) if scalar.kind is ScalarKind.TEXT else scalar.text
+    if scalar.kind is not ScalarKind.TEXT:
+        return scalar.text
+    text = write_text(scalar.text)
+    # What a placeholder stands for may be a number, but not where there are quotes.
+    needs_quotes = "${" in text and not scalar.is_plain and text[0] not in "'\""
+    return f"'{text}'" if needs_quotes else text
 
 
 def write_text(text: str) -> str:

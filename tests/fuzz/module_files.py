@@ -26,14 +26,16 @@ FILES = tuple(
         Path(__file__).parents[2] / "module.yaml.example",
     )
 )
+VARIABLES = {"KAFKA": "kafka-1:9092", "NUMBER": "7", "EMPTY": ""}
 LIMIT_S = 1.0
 _FAILURES_SHOWN = 10
 _PROGRESS_S = 5.0
 
 _VALUES = tuple(
-    b"|0|-1|1e999|0x1F|.nan|true|null|~|''|\"\"|a|a/b|a/b/c|/|a/*|*/*|10s|1 century|[]|{}|[[]]|{a: {b: c}}|&x [*x]|"
-    b'*nowhere|<<|!!str 7|!tag {}|%TAG|"\\ud800"|"\\UFFFFFFFF"|"\\x00"|\'|"|---|...|- -|? a|http://[|${HOME}|'
-    b"{{$.a}}/b/c|file:///[|remote|3.0|2.0|http|grpc|@|`|\t|>|>-|| |#".split(b"|")
+    b"|0|-1|1e999|0x1F|.nan|true|null|~|''|\"\"|a|a/b|a/b/c|/|a/*|*/*|10s|1 century|[]|{}|[[]]|{a: {b: c}}|"
+    b'&x [*x]|*nowhere|<<|!!str 7|!tag {}|%TAG|"\\ud800"|"\\UFFFFFFFF"|"\\x00"|\'|"|---|...|- -|? a|'
+    b"http://[|${NUMBER}|${NOBODY}|${|$${|${EMPTY:-x}|${file:/}|{{$.a}}/b/c|file:///[|remote|3.0|2.0|http|grpc|"
+    b"@|`|\t|>|>-|| |#".split(b"|")
 )
 _BYTES = b"\x00\x07\t\n\r #&*-:?[]{},|>'\"%@`!<=\x7f\x80\xa0\xc3\xff"
 _TEXTS = (
@@ -235,7 +237,7 @@ def play(content: bytes) -> Outcome:
 
 
 def _load(content: bytes) -> tuple[bool, str | None]:
-    loaded = parse_module(content, file="module.yaml")
+    loaded = parse_module(content, file="module.yaml", variables=VARIABLES)
     errors = [problem for problem in loaded.problems if problem.severity is Severity.ERROR]
     if (loaded.spec is None) != bool(errors):
         return True, "there is neither a spec nor an error, or both"
@@ -246,7 +248,7 @@ def _load(content: bytes) -> tuple[bool, str | None]:
     if loaded.spec is None:
         return True, None
     upgraded = upgrade_text(content.decode("utf-8-sig"))
-    again = parse_module(upgraded.encode(), file="module.yaml")
+    again = parse_module(upgraded.encode(), file="module.yaml", variables=VARIABLES)
     if again.spec != loaded.spec:
         shown = "\n".join(map(str, again.problems))
         return False, f"upgraded, it means something else:\n{upgraded}\n{shown}"

@@ -14,6 +14,8 @@ from statefun_runtime.config.components import KINDS
 from statefun_runtime.config.failures import DEAD_LETTERS_SHAPE
 from statefun_runtime.config.fields import Shape
 from statefun_runtime.config.kafka import DELIVERY_SHAPE
+from statefun_runtime.config.legacy import FORMATS
+from statefun_runtime.config.legacy_entry import ENTRY_KEYS
 from statefun_runtime.config.routers import ROUTER_SHAPE
 from statefun_runtime.config.startup import STARTUP_SHAPE, STARTUP_TYPES
 from statefun_runtime.config.topics import TOPIC_SHAPE
@@ -165,7 +167,11 @@ _NESTED: Mapping[str, _Object] = {
         ROUTER_SHAPE,
         _IN,
         "topics[].routers[].",
-        dict.fromkeys(("target", "messageType", "descriptorSet"), _ref("text")),
+        {
+            "target": _pattern("/[^/]+/[^/]+$"),
+            "messageType": _ref("text"),
+            "descriptorSet": _ref("text"),
+        },
     ),
     "startupPosition": _Object(
         STARTUP_SHAPE,
@@ -269,18 +275,20 @@ def schema() -> Json:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A document of a StateFun module",
         "description": "One component: an endpoint, an ingress or an egress. Documents are divided by '---'.",
-        "if": {"type": "object", "not": {"required": ["version"]}},
+        "if": {"type": "object", "not": {"anyOf": [{"required": [key]} for key in _LEGACY_KEYS]}},
         "then": _component(specs),
         "else": {"anyOf": [{"type": "null"}, _ref("legacy")]},
         "$defs": {**definitions, "legacy": _LEGACY},
     }
 
 
+_LEGACY_KEYS = ("version", "module", *ENTRY_KEYS)
 _LEGACY: Json = {
-    "description": "The single document of a format from before StateFun 3.1, which is not looked into here.",
+    "description": "A whole module in a format from before StateFun 3.1, which is not looked into here.",
     "type": "object",
-    "properties": {"version": {"type": "string"}, "module": {"type": "object"}},
-    "required": ["version", "module"],
+    "properties": {"version": {"enum": [*FORMATS, 1.0, 2.0, 3.0]}, "module": {"type": "object"}},
+    "if": {"anyOf": [{"required": ["version"]}, {"required": ["module"]}]},
+    "then": {"required": ["version", "module"]},
 }
 
 

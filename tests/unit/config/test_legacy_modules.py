@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 from module_texts import load
 
-from statefun_runtime.config import LoadedModule, Severity, load_module, render
+from statefun_runtime.config import (
+    LoadedModule,
+    Severity,
+    load_module,
+    parse_module,
+    render,
+)
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.specs import (
     DeliverySemantic,
@@ -339,6 +345,16 @@ def test_legacy_modules_and_components_stand_side_by_side():
     component = "kind: io.statefun.playground.v1/ingress\nspec: {port: 8090}\n"
     module = good(f"{SNIPPET}---\n{component}---\n{VERSION_3.replace('bank.fns/*', 'x.fns/*')}")
     assert (len(module.endpoints), len(module.ingresses)) == (2, 2)
+
+
+def test_placeholders_are_filled_in_wherever_a_legacy_module_has_them():
+    text = ROUTED.replace("/types/bank.desc", "classpath:${TYPES}.desc")
+    text = text.replace("bank.io/transfers", "${IO}/transfers")
+    text = text.replace("type: bank.fns/account", "type: '${FNS}/account'")
+    variables = {"TYPES": "bank", "IO": "bank.io", "FNS": "bank.fns"}
+    filled = parse_module(text.encode(), file="apps/module.yaml", variables=variables)
+
+    assert filled.spec == good(ROUTED.replace("/types/bank.desc", "apps/bank.desc"))
 
 
 def test_the_snippet_of_the_readmes_is_a_file_of_an_application(tmp_path: Path):

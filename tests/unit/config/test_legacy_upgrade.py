@@ -254,6 +254,21 @@ def test_a_module_that_may_be_one_of_several_is_upgraded_too(
     assert printed.err == ""
 
 
+def test_placeholders_are_kept_with_their_quotes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = tmp_path / "module.yaml"
+    text = SNIPPET.replace("8000/statefun", "${PORT}/statefun\n      maxNumBatchRequests: ${MAX}")
+    file.write_text(text.replace("bank.fns/account", '"${TYPE}"'))
+
+    assert main(["module", "upgrade", str(file)]) == 0
+    printed = capsys.readouterr()
+    assert "  functions: '${TYPE}'\n" in printed.out
+    assert "  urlPathTemplate: http://bank:${PORT}/statefun\n" in printed.out
+    assert "  maxNumBatchRequests: ${MAX}\n" in printed.out
+    assert printed.err == ""
+
+
 def test_a_file_without_changes_is_printed_byte_for_byte(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -128,6 +128,8 @@ def test_the_examples_are_good(path: str):
 
 GOOD = {
     "legacy": "version: '3.0'\nmodule:\n  spec: {}\n",
+    "legacy without quotes": "version: 2.0\nmodule: {}\n",
+    "sections alone": "functions:\n  - function:\n    meta: {kind: http, type: a/b}\n",
     "nothing": "---\n---\n",
     "own kind": "kind: my.own/ingress\nspec: {anything: [1, 2]}\n",
     "no values": """kind: io.statefun.endpoints.v2/http
@@ -174,6 +176,18 @@ def test_what_the_loader_takes_is_good(text: str):
 
 
 BAD = {
+    "a version without a module": ("version: '3.0'\n", "$"),
+    "a version that was never there": ("version: '3.1'\nmodule: {}\n", "$"),
+    "a topic without targets and routers": (
+        "kind: io.statefun.kafka.v1/ingress\nspec: {id: a/b, address: 'k:1', consumerGroupId: g, "
+        "topics: [{topic: t, valueType: x}]}\n",
+        "$.spec.topics[0]",
+    ),
+    "a router to nowhere": (
+        "kind: io.statefun.kafka.v1/ingress\nspec: {id: a/b, address: 'k:1', consumerGroupId: g, "
+        "topics: [{topic: t, valueType: x, routers: [{target: x, messageType: m, descriptorSet: d}]}]}\n",
+        "$.spec.topics[0].routers[0].target",
+    ),
     "no kind": ("spec: {}\n", "$"),
     "no spec": ("kind: a/b\n", "$"),
     "a kind that is no typename": ("kind: ingress\nspec: {}\n", "$.kind"),
