@@ -24,6 +24,7 @@ from statefun_runtime.app.banner import announce
 from statefun_runtime.app.build import build_worker
 from statefun_runtime.app.commands import make_commands
 from statefun_runtime.app.connectors import Application
+from statefun_runtime.app.equipment import equip
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoint import ObjectId, Outbox
 from statefun_runtime.core.commits import Completed, History
@@ -128,6 +129,8 @@ async def _live(
     tasks: asyncio.TaskGroup,
     stop: asyncio.Event,
 ) -> None:
+    # What cannot be used must be known before anything begins.
+    equipment = equip(module)
     objects = ObjectFolder(folder.folder / "objects")
     commit_log = CommitLogFolder(folder.folder / "log")
     history = History(tuple(commit_log.read()))
@@ -140,7 +143,9 @@ async def _live(
     commit_log.append(start.started)
     history = History((*history.entries, start.started))
     _tell_where_it_begins(start, history)
-    application = Application(settings, module, folder, tasks, start, history, objects)
+    application = Application(
+        settings, module, folder, tasks, start, history, objects, equipment
+    )
     worker, heads = build_worker(application, commit_log)
     metrics, admin = await _listen(application, worker, objects.folder)
     worker.restore(heads, outboxes, lambda object_id: read_records(objects.get(object_id)))

@@ -1,4 +1,4 @@
-"""The FunctionClient port: the HTTP client against a real server, and the client in the same process."""
+"""The FunctionClient port: both HTTP clients against a real server, and the client in the same process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,11 +10,12 @@ import pytest
 from http_endpoint import HttpEndpoint
 
 from statefun_runtime.adapters.http_client import HttpClient
+from statefun_runtime.adapters.httpx_client import HttpxClient
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.backlog import Backlog
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.retry import Cause, Failure
-from statefun_runtime.core.specs import EndpointSpec, FunctionPattern
+from statefun_runtime.core.specs import EndpointSpec, FunctionPattern, OkHttpTransport
 from statefun_runtime.ports.function_client import FunctionClient
 from tests.fakes.endpoint import Answer, Endpoint, Fate
 from tests.fakes.function_client import FakeFunctionClient
@@ -131,22 +132,32 @@ async def http_rig(pool_size: int) -> AsyncIterator[Rig]:
             pool_size=pool_size,
             pool_ttl_s=0.0,
             payload_bytes_max=1 << 20,
-            tls=None,
         )
         client.attach(listener)
         yield Rig(endpoint, client, listener, server)
         client.close()
 
 
+@asynccontextmanager
+async def httpx_rig(pool_size: int) -> AsyncIterator[Rig]:
+    endpoint, listener = Endpoint(), Listener()
+    async with HttpEndpoint(endpoint) as server, asyncio.TaskGroup() as tasks:
+        client = HttpxClient(server.url, tasks.create_task, OkHttpTransport(), pool_size=pool_size)
+        client.attach(listener)
+        yield Rig(endpoint, client, listener, server)
+        client.close()
+
+
+RIGS = {"fake": fake_rig, "http": http_rig, "httpx": httpx_rig}
+
 Body = Callable[[Rig], Awaitable[None]]
 
 
-@pytest.fixture(params=["fake", "http"])
+@pytest.fixture(params=list(RIGS))
 def with_rig(request: pytest.FixtureRequest) -> Callable[..., None]:
     def run(body: Body, *, pool_size: int = 8) -> None:
         async def main() -> None:
-            make = fake_rig if request.param == "fake" else http_rig
-            async with make(pool_size) as rig:
+            async with RIGS[request.param](pool_size) as rig:
                 await body(rig)
 
         if request.param == "fake":
