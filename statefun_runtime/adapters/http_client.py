@@ -153,6 +153,8 @@ class HttpClient:
             self._listener.went_stale(backlog)
         else:
             detail = "the connection was closed before a whole reply came"
+            if connection.refusal:
+                detail += f": {connection.refusal}"
             self._listener.failed(backlog, Failure(Cause.DISCONNECT, detail))
         self._tell()
 

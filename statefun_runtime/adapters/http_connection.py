@@ -9,6 +9,7 @@ are remembered by their bytes, since an endpoint sends few different ones.
 """
 
 import asyncio
+import ssl
 import zlib
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -56,7 +57,10 @@ class ConnectionOwner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """The protocol object; `backlog` is the address whose request is out, `ends_s` when it has to be back."""
+    """The protocol object; `backlog` is the address whose request is out, `ends_s` when it has to be back.
+
+    `refusal` is what the server said against TLS when it closed.
+    """
 
     def __init__(self, owner: ConnectionOwner, heads: dict[bytes, _Head]) -> None:
         self._owner = owner
@@ -70,6 +74,7 @@ class Connection(asyncio.Protocol):
         self.ends_s = 0.0
         self.dies_s = 0.0
         self.is_open = False
+        self.refusal: ssl.SSLError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -201,6 +206,8 @@ class Connection(asyncio.Protocol):
         if not self.is_open:
             return
         self.is_open = False
+        if isinstance(error, ssl.SSLError):
+            self.refusal = error
         backlog, self.backlog = self.backlog, None
         has_bytes = bool(self._received) or self._parsing is not None
         self._owner.closed(self, backlog, is_stale=self._is_used and not has_bytes)
