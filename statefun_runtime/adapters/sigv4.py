@@ -67,7 +67,10 @@ class AwsSigner:
         # Each source of credentials fails in its own way, and the old ones may still be good.
         except Exception as error:
             if not self._has_failed:
-                log.error("AWS credentials cannot be renewed: %s", type(error).__name__)
+                log.error(
+                    "AWS credentials cannot be renewed, the old ones stay in use: %s",
+                    type(error).__name__,
+                )
             self._has_failed = True
         else:
             self._has_failed = False
