@@ -32,6 +32,7 @@ POOL_SIZE = 1024
 _REPLY_BYTES_MAX = 32 * 1024 * 1024
 _FOLLOW_UPS_MAX = 20
 _IDLE_S = 60.0
+_CONNECTING_MAX = 64
 _TO_GET = frozenset({300, 301, 302, 303})
 _AGAIN = frozenset({307, 308})
 _HEADERS = (
@@ -40,7 +41,15 @@ _HEADERS = (
     (b"user-agent", b"statefun"),
 )
 _CUTS = (httpcore.NetworkError, httpcore.RemoteProtocolError)
-_LOSSES = (*_CUTS, httpcore.TimeoutException, httpcore.ProxyError, httpcore.UnsupportedProtocol)
+# The last two come from names that cannot be resolved.
+_UNREACHED = (
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.ProxyError,
+    OSError,
+    UnicodeError,
+)
+_LOSSES = (*_CUTS, *_UNREACHED, httpcore.TimeoutException, httpcore.ProtocolError)
 _ENDED = re.compile("disconnected|closed connection")
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
@@ -76,9 +85,11 @@ class HttpxClient:
             "pool": None,
         }
         self._loop = asyncio.get_running_loop()
+        self._now_s = self._loop.time
         self._idle: deque[Slot] = deque()
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._out = 0
+        self._opening = 0
         self._is_reachable = False
         self._is_probing = False
         self._is_closed = False
@@ -91,7 +102,8 @@ class HttpxClient:
     def can_send(self, wanted: int) -> bool:
         """Return whether a request may go out; else find out whether the endpoint is there."""
         if self._is_reachable:
-            return self._out < self._pool_size
+            has_way = bool(self._idle) or self._opening < _CONNECTING_MAX
+            return has_way and self._out < self._pool_size
         if not self._is_probing:
             self._is_probing = True
             self._start(self._probe())
@@ -133,16 +145,24 @@ class HttpxClient:
     # ── slots ──
 
     def _take_slot(self) -> Slot:
-        now_s = self._loop.time()
+        now_s = self._now_s()
         while self._idle and now_s - self._idle[0].idle_since_s > _IDLE_S:
             self._start(self._idle.popleft().aclose())
         if self._idle:
             return self._idle.pop()
         ttl_s = self._spec.pool_ttl_s
-        return Slot(now_s + ttl_s + random.uniform(1, 3) if ttl_s > 0 else 0.0)
+        self._opening += 1
+        dies_s = now_s + ttl_s + random.uniform(1, 3) if ttl_s > 0 else 0.0
+        return Slot(dies_s, self._has_opened)
+
+    def _has_opened(self) -> None:
+        """A new slot has its first connection, or never will."""
+        self._opening -= 1
+        if not self._is_closed:
+            self._loop.call_soon(self._listener.has_room)
 
     def _put_back(self, slot: Slot) -> None:
-        now_s = self._loop.time()
+        now_s = self._now_s()
         if 0 < slot.dies_s <= now_s:
             self._start(slot.aclose())
             return
@@ -219,7 +239,7 @@ class HttpxClient:
     def _failure(self, error: Exception) -> Failure:
         detail = str(error) or type(error).__name__
         match error:
-            case httpcore.ConnectError() | httpcore.ConnectTimeout() | httpcore.ProxyError():
+            case _ if isinstance(error, _UNREACHED):
                 self._is_reachable = False
                 where = f"cannot connect to {self._endpoint.authority}: {detail}"
                 return Failure(Cause.CONNECT, where)
@@ -240,7 +260,13 @@ class HttpxClient:
         for _ in range(_FOLLOW_UPS_MAX + 1):
             request = self._make_request(method, url, content)
             make = partial(self._make_pool, url)
-            response = await slot.send(request, make, bytes_max=_REPLY_BYTES_MAX)
+            try:
+                response = await slot.send(request, make, bytes_max=_REPLY_BYTES_MAX)
+            except _UNREACHED as error:
+                if self._is_own(url):
+                    raise
+                where = f"redirected to {url.netloc.decode()}, and cannot connect to it: {error}"
+                raise Lost(Failure(Cause.CONNECT, where)) from error
             target = _redirect(response, url)
             if target is None:
                 return response

@@ -28,11 +28,14 @@ class Lost(Exception):
 
 
 class Slot:
-    """Sends requests one after another. `dies_s` is 0 if it never grows old."""
+    """Sends requests one after another. `dies_s` is 0 if it never grows old.
 
-    def __init__(self, dies_s: float) -> None:
+    `opened` is called once: when the first connection is there, or when it is closed without one.
+    """
+
+    def __init__(self, dies_s: float, opened: Callable[[], None]) -> None:
         self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
-        self._backend = _WatchedBackend()
+        self._backend = _WatchedBackend(opened)
         self.dies_s = dies_s
         self.idle_since_s = 0.0
 
@@ -62,6 +65,7 @@ class Slot:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._backend.settle()
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             await pool.aclose()
@@ -123,10 +127,17 @@ def _proxy(url: str) -> httpcore.Proxy:
 class _WatchedBackend(httpcore.AsyncNetworkBackend):
     """Opens connections, and remembers whether one was opened and whether anything was read."""
 
-    def __init__(self) -> None:
+    def __init__(self, opened: Callable[[], None]) -> None:
         self._backend = httpcore.AnyIOBackend()
+        self._opened: Callable[[], None] | None = opened
         self.has_connected = False
         self.has_read = False
+
+    def settle(self) -> None:
+        """Tell that the first connection is there or will not come, once."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened()
 
     async def connect_tcp(
         self,
@@ -138,6 +149,7 @@ class _WatchedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         self.has_connected = True
         stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        self.settle()
         return _WatchedStream(stream, self)
 
     async def connect_unix_socket(
@@ -145,6 +157,7 @@ class _WatchedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         self.has_connected = True
         stream = await self._backend.connect_unix_socket(path, timeout, socket_options)
+        self.settle()
         return _WatchedStream(stream, self)
 
     async def sleep(self, seconds: float) -> None:

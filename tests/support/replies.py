@@ -27,9 +27,13 @@ class Caller:
         self._outcomes.clear()
         await self._until(lambda: bool(self._outcomes) or self._client.can_send(1))
         if not self._outcomes:
-            self._client.send(Backlog(_FUNCTION, "alice", b""), body, limit_s=limit_s)
+            self._client.send(self.backlog(), body, limit_s=limit_s)
             await self._until(lambda: bool(self._outcomes))
         return self._outcomes[0]
+
+    def backlog(self) -> Backlog:
+        """Return an address whose request may be out."""
+        return Backlog(_FUNCTION, "alice", b"")
 
     async def failure(self, **how: float) -> Failure:
         """Send a request that must fail."""
