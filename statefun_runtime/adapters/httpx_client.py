@@ -19,7 +19,7 @@ import httpx
 from statefun_runtime.adapters.header_lines import Headers
 from statefun_runtime.adapters.http_connection import is_octets, refusal
 from statefun_runtime.adapters.http_proxy import proxy_of
-from statefun_runtime.adapters.httpx_slot import Lost, Pairs, Slot, make_pool
+from statefun_runtime.adapters.httpx_slot import Lost, Pairs, Response, Slot, make_pool
 from statefun_runtime.adapters.sigv4 import Signer
 from statefun_runtime.adapters.tls import ClientTls
 from statefun_runtime.core.backlog import Backlog
@@ -222,10 +222,9 @@ class HttpxClient:
         except _LOSSES as error:
             is_cut = isinstance(error, _CUTS)
             return None if is_cut and slot.was_closed_already else self._failure(error)
-        status, content_type = response.status_code, response.headers.get("content-type", "")
-        if 200 <= status < 300 and is_octets(content_type):
-            return response.content
-        return refusal(status, content_type, response.content)
+        if 200 <= response.status < 300 and is_octets(response.content_type):
+            return response.body
+        return refusal(response.status, response.content_type, response.body)
 
     def _tell(self, backlog: Backlog, outcome: bytes | Failure | None) -> None:
         if outcome is None:
@@ -254,7 +253,7 @@ class HttpxClient:
             return Failure(Cause.DISCONNECT, _DISCONNECTED)
         return Failure(Cause.BAD_HTTP, f"the response is not proper HTTP: {detail}")
 
-    async def _exchange(self, slot: Slot, body: bytes) -> httpx.Response:
+    async def _exchange(self, slot: Slot, body: bytes) -> Response:
         """Send a request, go where it is redirected to, and return the last response."""
         method, url, content = "POST", self._url, body
         for _ in range(_FOLLOW_UPS_MAX + 1):
@@ -270,7 +269,7 @@ class HttpxClient:
             target = _redirect(response, url)
             if target is None:
                 return response
-            if response.status_code in _TO_GET:
+            if response.status in _TO_GET:
                 method, content = "GET", b""
             url = target
         text = f"redirected more than {_FOLLOW_UPS_MAX} times"
@@ -344,13 +343,12 @@ def _pairs(lines: bytes) -> Pairs:
     return [(name, value) for name, colon, value in parted if colon]
 
 
-def _redirect(response: httpx.Response, url: httpx.URL) -> httpx.URL | None:
+def _redirect(response: Response, url: httpx.URL) -> httpx.URL | None:
     """Return where a response sends the request, if it does, and there is a way."""
-    location = response.headers.get("location")
-    if location is None or response.status_code not in _TO_GET | _AGAIN:
+    if response.location is None or response.status not in _TO_GET | _AGAIN:
         return None
     try:
-        target = url.join(location)
+        target = url.join(response.location)
     except (httpx.InvalidURL, ValueError):
         return None
     return target if target.scheme in ("http", "https") and target.host else None

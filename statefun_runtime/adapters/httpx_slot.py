@@ -8,6 +8,7 @@ a reply came decides what its loss means.
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,6 +26,16 @@ class Lost(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.detail)
         self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole response, its body decoded."""
+
+    status: int
+    content_type: str
+    location: str | None
+    body: bytes
 
 
 class Slot:
@@ -45,8 +56,8 @@ class Slot:
         make_pool: Callable[[httpcore.AsyncNetworkBackend], httpcore.AsyncConnectionPool],
         *,
         bytes_max: int,
-    ) -> httpx.Response:
-        """Return the whole response, decoded; raise Lost or what httpcore raises."""
+    ) -> Response:
+        """Return the whole response; raise Lost or what httpcore raises."""
         origin = str(request.url.origin)
         pool = self._pools.get(origin)
         if pool is None:
@@ -71,7 +82,7 @@ class Slot:
             await pool.aclose()
 
 
-async def _read(raw: httpcore.Response, bytes_max: int) -> httpx.Response:
+async def _read(raw: httpcore.Response, bytes_max: int) -> Response:
     # httpx decodes; its own limit is none, and what is small on the wire may be large.
     whole = httpx.Response(raw.status, headers=raw.headers, stream=_Stream(raw))
     parts, size = [], 0
@@ -85,11 +96,10 @@ async def _read(raw: httpcore.Response, bytes_max: int) -> httpx.Response:
     except httpx.DecodingError as error:
         text = f"the response's body cannot be decoded: {error}"
         raise Lost(Failure(Cause.BAD_HTTP, text)) from error
-    headers = [(name, value) for name, value in raw.headers if name.lower() in _KEPT]
-    return httpx.Response(raw.status, headers=headers, content=b"".join(parts))
-
-
-_KEPT = (b"content-type", b"location")
+    headers = whole.headers
+    return Response(
+        raw.status, headers.get("content-type", ""), headers.get("location"), b"".join(parts)
+    )
 
 
 class _Stream(httpx.AsyncByteStream):
