@@ -1,7 +1,6 @@
 """Clients, ingresses and egresses, as a module's specs ask for them."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
@@ -13,8 +12,8 @@ from statefun_runtime.adapters.playground_egress import PlaygroundEgress
 from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
 from statefun_runtime.adapters.state_folder import StateFolder
 from statefun_runtime.app.egress_letters import EgressLetters
+from statefun_runtime.app.equipment import AllEquipment
 from statefun_runtime.app.own_kinds import build_own, own_folder
-from statefun_runtime.app.equipment import Equipment
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoint import ObjectId
 from statefun_runtime.core.commits import History
@@ -23,7 +22,6 @@ from statefun_runtime.core.specs import (
     DeliverySemantic,
     EgressSpec,
     EndpointSpec,
-    FunctionPattern,
     IngressSpec,
     KafkaEgressSpec,
     KafkaIngressSpec,
@@ -56,7 +54,7 @@ class Application:
     start: StartingPoint
     history: History
     objects: ObjectFolder
-    equipment: Mapping[FunctionPattern, Equipment] = field(default_factory=dict)
+    equipment: AllEquipment = field(default_factory=dict)
 
     async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
         """Return the records of an outbox's object."""

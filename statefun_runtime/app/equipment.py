@@ -18,7 +18,10 @@ class Equipment:
     signer: AwsSigner | None = None
 
 
-def equip(module: ModuleSpec) -> Mapping[FunctionPattern, Equipment]:
+AllEquipment = Mapping[FunctionPattern, Equipment]
+
+
+def equip(module: ModuleSpec) -> AllEquipment:
     """Read the files of all endpoints and find their credentials; raise ConfigError if something cannot be used."""
     return {endpoint.pattern: _equip(endpoint) for endpoint in module.endpoints}
 
