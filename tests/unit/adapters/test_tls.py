@@ -82,12 +82,14 @@ def test_a_server_of_an_authority_that_is_trusted_is_called(make: Make, authorit
     asyncio.run(main())
 
 
-def test_both_names_of_a_certificate_may_be_called(make: Make, authority: Authority):
+def test_a_certificate_is_good_for_the_name_in_the_url_and_no_other(
+    make: Make, authority: Authority
+):
     async def main() -> None:
-        pair = authority.issue("server", hosts=("localhost", "127.0.0.1"))
-        async with serving(pair) as server:
+        async with serving(authority.issue("server", hosts=("localhost",))) as server:
             tls = ClientTls(trusting(authority))
             assert await call(make, server, tls, host="localhost") == b"reply"
+            assert isinstance(await call(make, server, tls, host="127.0.0.1"), Failure)
 
     asyncio.run(main())
 
