@@ -28,13 +28,13 @@ class ClientTls:
         paths = (spec.trust_cacerts, spec.client_cert, spec.client_key, spec.client_key_password)
         self._spec = spec
         self._files = ChangingFiles([path for path in paths if path], now_s)
-        self._context = _load(spec)
+        self._context = client_context(spec)
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a connection that is opened now."""
         if self._files.have_changed():
             try:
-                self._context = _load(self._spec)
+                self._context = client_context(self._spec)
             except ConfigError as error:
                 log.error("%s; what was read before stays in use", error.message)
             else:
@@ -42,7 +42,8 @@ class ClientTls:
         return self._context
 
 
-def _load(spec: TlsSpec) -> ssl.SSLContext:
+def client_context(spec: TlsSpec) -> ssl.SSLContext:
+    """Return what its files say now; raise ConfigError if one cannot be used."""
     authorities = spec.trust_cacerts
     if authorities is None:
         context = ssl.create_default_context()

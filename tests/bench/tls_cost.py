@@ -26,7 +26,7 @@ from statefun_runtime.adapters.tls import ClientTls
 from statefun_runtime.core.specs import TlsSpec
 from tests.bench.http_clients import AT_ONCE, WARMUP, Busy, Stopwatch
 from tests.bench.rig import machine
-from tests.support.certificates import Authority
+from tests.support.authority import Authority
 
 _REPLY = b"\x12\x00" * 50
 _RESPONSE = (

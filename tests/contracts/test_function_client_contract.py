@@ -21,7 +21,7 @@ from statefun_runtime.ports.function_client import FunctionClient
 from tests.fakes.endpoint import Answer, Endpoint, Fate
 from tests.fakes.function_client import FakeFunctionClient
 from tests.fakes.virtual_time import run_virtual
-from tests.support.certificates import Authority, Pair
+from tests.support.authority import Authority, Pair
 from tests.support.http_endpoint import HttpEndpoint
 
 FUNCTION = Function(TypeName("t", "f"), EndpointSpec(FunctionPattern("t", None), "http://x/"))

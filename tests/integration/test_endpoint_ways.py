@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.applications import HttpApplication, documents, endpoint, playground
 from tests.integration.scripted import COMMAND, script
-from tests.support.certificates import Authority
+from tests.support.authority import Authority
 from tests.support.processes import wait_until
 from tests.support.raw_http import RawRequest, RawServer, response
 from tests.support.sockets import free_port

@@ -16,7 +16,7 @@ from statefun_runtime.adapters.httpx_client import HttpxClient
 from statefun_runtime.adapters.tls import ClientTls
 from statefun_runtime.core.retry import Cause, Failure
 from statefun_runtime.core.specs import HeaderSpec, OkHttpTransport, TlsSpec
-from tests.support.certificates import Authority
+from tests.support.authority import Authority
 from tests.support.raw_http import RawRequest, RawServer, Tunnel, response
 from tests.support.replies import Caller
 

@@ -19,7 +19,7 @@ from statefun_runtime.core.retry import Cause, Failure
 from statefun_runtime.core.specs import OkHttpTransport, TlsSpec
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.function_client import FunctionClient
-from tests.support.certificates import Authority, Pair
+from tests.support.authority import Authority, Pair
 from tests.support.raw_http import RawServer, response
 from tests.support.replies import Caller
 
