@@ -11,10 +11,13 @@ import random
 import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import urlsplit
 
+from statefun_runtime.adapters.header_lines import Headers
 from statefun_runtime.adapters.http_connection import Connection
+from statefun_runtime.adapters.sigv4 import Signer
+from statefun_runtime.adapters.tls import ClientTls
 from statefun_runtime.core.backlog import Backlog
+from statefun_runtime.core.endpoint_url import EndpointUrl
 from statefun_runtime.core.retry import Cause, Failure
 from statefun_runtime.ports.function_client import ReplyListener
 
@@ -39,13 +42,15 @@ class HttpClient:
         pool_size: int,
         pool_ttl_s: float,
         payload_bytes_max: int,
-        tls: ssl.SSLContext | None,
+        tls: ClientTls | None = None,
+        headers: Headers | None = None,
+        signer: Signer | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        self._tls = tls if parts.scheme == "https" else None
-        self._host = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._head = _request_head(url)
+        self._url = EndpointUrl.parse(url)
+        self._tls = tls if self._url.is_tls else None
+        self._headers = headers or Headers()
+        self._signer = signer
+        self._head = self._make_head()
         self._spawn = spawn
         self._connect_s = connect_s
         self._pool_size = pool_size
@@ -84,7 +89,8 @@ class HttpClient:
         connection = self._idle.pop()
         self._busy[connection] = None
         now_s = self._loop.time()
-        connection.send(self._head, backlog, body, now_s + limit_s)
+        head = self._head if self._signer is None else self._sign(body)
+        connection.send(head, backlog, body, now_s + limit_s)
         if not self._is_watching:
             self._watch(now_s)
 
@@ -106,6 +112,19 @@ class HttpClient:
             connection.close()
         self._idle.clear()
         self._busy.clear()
+
+    def _sign(self, body: bytes) -> bytes:
+        """Return the head for this body alone; a signature says what was sent, and when."""
+        assert self._signer is not None
+        signature = self._signer.sign("POST", str(self._url), body)
+        return _request_head(self._url, self._headers.lines + signature)
+
+    def _make_head(self) -> bytes:
+        return _request_head(self._url, self._headers.lines)
+
+    def _freshen(self) -> None:
+        if self._headers.have_changed():
+            self._head = self._make_head()
 
     # ── what connections tell ──
 
@@ -134,6 +153,8 @@ class HttpClient:
             self._listener.went_stale(backlog)
         else:
             detail = "the connection was closed before a whole reply came"
+            if connection.refusal:
+                detail += f": {connection.refusal}"
             self._listener.failed(backlog, Failure(Cause.DISCONNECT, detail))
         self._tell()
 
@@ -177,13 +198,7 @@ class HttpClient:
     async def _open(self) -> None:
         try:
             async with asyncio.timeout(self._connect_s):
-                _, connection = await self._loop.create_connection(
-                    self._make_connection,
-                    self._host,
-                    self._port,
-                    ssl=self._tls,
-                    server_hostname=self._host if self._tls else None,
-                )
+                connection = await self._connect()
         except TimeoutError:
             self._failed_to_open(f"no connection within {self._connect_s:g} s")
         except (OSError, ssl.SSLError, UnicodeError) as error:
@@ -192,6 +207,19 @@ class HttpClient:
             self._opened(connection)
         finally:
             self._connecting -= 1
+
+    async def _connect(self) -> Connection:
+        url, loop = self._url, self._loop
+        if url.socket:
+            return (await loop.create_unix_connection(self._make_connection, url.socket))[1]
+        _, connection = await loop.create_connection(
+            self._make_connection,
+            url.host,
+            url.port,
+            ssl=self._tls.context() if self._tls else None,
+            server_hostname=url.host if self._tls else None,
+        )
+        return connection
 
     def _make_connection(self) -> Connection:
         return Connection(self, self._heads)
@@ -208,7 +236,7 @@ class HttpClient:
 
     def _failed_to_open(self, detail: str) -> None:
         if not self._is_closed and not self.connection_count:
-            where = f"cannot connect to {self._host}:{self._port}: {detail}"
+            where = f"cannot connect to {self._url.authority}: {detail}"
             self._listener.unreachable(Failure(Cause.CONNECT, where))
 
     # ── the sweep: one timer for all limits ──
@@ -219,6 +247,8 @@ class HttpClient:
             self._sweep_alarm.cancel()
         self._is_watching = True
         self._swept_s = now_s
+        if self._headers.can_change:
+            self._freshen()
         self._sweep_alarm = self._loop.call_later(_SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
@@ -230,6 +260,8 @@ class HttpClient:
         if self._wanted and not self._idle and self._replies / elapsed_s < _REPLIES_PER_S_ENOUGH:
             self._open_more(2 * self.connection_count + _AT_ONCE)
         self._drop_old(now_s)
+        if self._headers.can_change:
+            self._freshen()
         self._is_watching = bool(self._busy or self._connecting)
         if self._is_watching or self._idle:
             # With nothing out, come back only to close what got old.
@@ -243,23 +275,15 @@ class HttpClient:
             connection.close()
 
 
-def _request_head(url: str) -> bytes:
-    parts = urlsplit(url)
-    target = parts.path or "/"
-    if parts.query:
-        target += f"?{parts.query}"
-    if parts.fragment:
-        target += f"#{parts.fragment}"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    if parts.port not in (None, 80, 443):
-        host += f":{parts.port}"
-    return (
-        f"POST {target} HTTP/1.1\r\n"
-        f"host: {host}\r\n"
+def _request_head(url: EndpointUrl, more: bytes) -> bytes:
+    """Return all that stands in front of a body's length; `more` are header lines."""
+    start = (
+        f"POST {url.target} HTTP/1.1\r\n"
+        f"host: {url.host_header}\r\n"
         "content-type: application/octet-stream\r\n"
         "accept: application/octet-stream\r\n"
         "accept-encoding: gzip,deflate\r\n"
         "connection: keep-alive\r\n"
         "user-agent: statefun\r\n"
-        "content-length: "
-    ).encode()
+    )
+    return b"%b%bcontent-length: " % (start.encode(), more)

@@ -9,6 +9,7 @@ are remembered by their bytes, since an endpoint sends few different ones.
 """
 
 import asyncio
+import ssl
 import zlib
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -56,7 +57,10 @@ class ConnectionOwner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """The protocol object; `backlog` is the address whose request is out, `ends_s` when it has to be back."""
+    """The protocol object; `backlog` is the address whose request is out, `ends_s` when it has to be back.
+
+    `refusal` is what the server said against TLS when it closed.
+    """
 
     def __init__(self, owner: ConnectionOwner, heads: dict[bytes, _Head]) -> None:
         self._owner = owner
@@ -70,6 +74,7 @@ class Connection(asyncio.Protocol):
         self.ends_s = 0.0
         self.dies_s = 0.0
         self.is_open = False
+        self.refusal: ssl.SSLError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -189,7 +194,7 @@ class Connection(asyncio.Protocol):
         if 200 <= head.status < 300 and head.is_octets:
             self._owner.responded(self, backlog, body)
         else:
-            self._owner.broke(self, backlog, _refusal(head, body))
+            self._owner.broke(self, backlog, refusal(head.status, head.content_type, body))
 
     def _give_up(self, failure: Failure) -> None:
         backlog = self.backlog
@@ -201,6 +206,8 @@ class Connection(asyncio.Protocol):
         if not self.is_open:
             return
         self.is_open = False
+        if isinstance(error, ssl.SSLError):
+            self.refusal = error
         backlog, self.backlog = self.backlog, None
         has_bytes = bool(self._received) or self._parsing is not None
         self._owner.closed(self, backlog, is_stale=self._is_used and not has_bytes)
@@ -234,24 +241,26 @@ def _parse_head(text: bytes) -> _Head | None:
     return _Head(
         status,
         int(size),
-        _is_octets(content_type),
+        is_octets(content_type),
         content_type,
         "close" not in fields.get("connection", "").lower(),
     )
 
 
-def _is_octets(content_type: str) -> bool:
+def is_octets(content_type: str) -> bool:
+    """Return whether this is the content type of replies."""
     return any(
         part.partition(";")[0].strip().lower() == _OCTETS for part in content_type.split(",")
     )
 
 
-def _refusal(head: _Head, body: bytes) -> Failure:
-    if not 200 <= head.status < 300:
+def refusal(status: int, content_type: str, body: bytes) -> Failure:
+    """Return why a whole response is no reply."""
+    if not 200 <= status < 300:
         said = " ".join(body[:_DETAIL_BYTES].decode(errors="replace").split())
-        detail = f"the endpoint answered with status {head.status}"
-        return Failure(Cause.STATUS, f"{detail}: {said}" if said else detail, head.status)
-    found = f"'{head.content_type}'" if head.content_type else "none"
+        detail = f"the endpoint answered with status {status}"
+        return Failure(Cause.STATUS, f"{detail}: {said}" if said else detail, status)
+    found = f"'{content_type}'" if content_type else "none"
     return Failure(
         Cause.CONTENT_TYPE, f"the reply's content type must be '{_OCTETS}', found {found}"
     )
@@ -324,7 +333,7 @@ class _Parsing:
         return _Head(
             self._status,
             None,
-            _is_octets(content_type),
+            is_octets(content_type),
             content_type,
             self._keeps_alive,
         )

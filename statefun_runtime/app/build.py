@@ -150,7 +150,7 @@ def _lane_maker(
     clock: MachineClock,
 ) -> Callable[[Function], Lane]:
     def make_lane(function: Function) -> Lane:
-        client, pool_size = make_client(function.endpoint, function.url, application.tasks)
+        client, pool_size = make_client(function.endpoint, function.url, application)
         return Lane(
             function,
             client,

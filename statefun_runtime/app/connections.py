@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from statefun_runtime.adapters.certificates import pem_validities
 from statefun_runtime.adapters.endpoint_probe import Destination, Reached, reach, why_not
-from statefun_runtime.adapters.tls import client_context, pem_path
+from statefun_runtime.adapters.tls import client_context
 from statefun_runtime.config.reports import Check
+from statefun_runtime.core.endpoint_url import EndpointUrl
 from statefun_runtime.core.specs import (
-    AsyncTransport,
     EndpointSpec,
     KafkaEgressSpec,
     KafkaIngressSpec,
@@ -58,8 +58,7 @@ def _attempts(module: ModuleSpec) -> Iterator[tuple[str, Attempt]]:
 
 
 def _endpoint_attempts(endpoint: EndpointSpec, module: ModuleSpec) -> Iterator[tuple[str, Attempt]]:
-    transport = endpoint.transport
-    tls = transport.tls if isinstance(transport, AsyncTransport) else TlsSpec()
+    tls = endpoint.transport.tls
     for field, location in (
         ("trust_cacerts", tls.trust_cacerts),
         ("client_cert", tls.client_cert),
@@ -98,11 +97,8 @@ def _urls(endpoint: EndpointSpec, module: ModuleSpec) -> list[str]:
 
 
 def _destination(url: str) -> Destination:
-    parts = urlsplit(url)
-    if parts.scheme.endswith("+unix"):
-        path, suffix, _ = parts.path.partition(".sock")
-        return Destination(socket=path + suffix)
-    return Destination(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    parsed = EndpointUrl.parse(url)
+    return Destination(parsed.host, parsed.port, parsed.socket)
 
 
 def _endpoint_attempt(subject: str, url: str, tls: TlsSpec) -> Attempt:
@@ -152,7 +148,7 @@ def _certificate_attempt(subject: str, location: str) -> Attempt:
     async def attempt() -> Check:
         now = datetime.now(UTC)
         try:
-            validities = pem_validities(Path(pem_path(location)).read_text())
+            validities = pem_validities(Path(location).read_text())
         except OSError as error:
             reason = (error.strerror or "").lower()
             return Check(subject, False, f"cannot be read: {reason}", "mount it, or mend the path")

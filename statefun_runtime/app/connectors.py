@@ -1,8 +1,7 @@
 """Clients, ingresses and egresses, as a module's specs ask for them."""
 
 import asyncio
-import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
 
@@ -12,8 +11,8 @@ from statefun_runtime.adapters.object_folder import ObjectFolder
 from statefun_runtime.adapters.playground_egress import PlaygroundEgress
 from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
 from statefun_runtime.adapters.state_folder import StateFolder
-from statefun_runtime.adapters.tls import client_context
 from statefun_runtime.app.egress_letters import EgressLetters
+from statefun_runtime.app.equipment import AllEquipment
 from statefun_runtime.app.own_kinds import build_own, own_folder
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoint import ObjectId
@@ -35,13 +34,11 @@ from statefun_runtime.core.specs import (
 )
 from statefun_runtime.engine.recovery import StartingPoint, read_records
 from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.function_client import FunctionClient
 from statefun_runtime.ports.ingress import IngressSource, Router
 from statefun_runtime.ports.places import EgressPlace, IngressPlace
 from statefun_runtime.ports.rows import Rows
 
-_OKHTTP_POOL = 1024
-_OKHTTP_TTL_S = 60.0
-_OKHTTP_REPLY_BYTES_MAX = 32 * 1024 * 1024
 _INGRESS_BODY_BYTES_MAX = 16 * 1024 * 1024
 _OWNER = "standalone"
 
@@ -57,6 +54,7 @@ class Application:
     start: StartingPoint
     history: History
     objects: ObjectFolder
+    equipment: AllEquipment = field(default_factory=dict)
 
     async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
         """Return the records of an outbox's object."""
@@ -64,36 +62,39 @@ class Application:
 
 
 def make_client(
-    endpoint: EndpointSpec, url: str, tasks: asyncio.TaskGroup
-) -> tuple[HttpClient, int]:
+    endpoint: EndpointSpec, url: str, application: Application
+) -> tuple[FunctionClient, int]:
     """Return the client for one function type, and how many connections it may have."""
     transport = endpoint.transport
-    tls: ssl.SSLContext | None = None
-    if url.startswith("https:"):
-        tls = client_context(transport.tls if isinstance(transport, AsyncTransport) else None)
+    equipment = application.equipment[endpoint.pattern]
+    if equipment.signer is not None:
+        equipment.signer.start()
     match transport:
         case AsyncTransport():
             client = HttpClient(
                 url,
-                tasks.create_task,
+                application.tasks.create_task,
                 connect_s=transport.connect_s,
                 pool_size=transport.pool_size,
                 pool_ttl_s=transport.pool_ttl_s,
                 payload_bytes_max=transport.payload_max_bytes,
-                tls=tls,
+                tls=equipment.tls,
+                headers=equipment.headers,
+                signer=equipment.signer,
             )
             return client, transport.pool_size
         case OkHttpTransport():
-            client = HttpClient(
+            # Takes long to import, and most applications have no such endpoint.
+            from statefun_runtime.adapters.httpx_client import POOL_SIZE, HttpxClient
+
+            return HttpxClient(
                 url,
-                tasks.create_task,
-                connect_s=transport.connect_s,
-                pool_size=_OKHTTP_POOL,
-                pool_ttl_s=_OKHTTP_TTL_S,
-                payload_bytes_max=_OKHTTP_REPLY_BYTES_MAX,
-                tls=tls,
-            )
-            return client, _OKHTTP_POOL
+                application.tasks.create_task,
+                transport,
+                tls=equipment.tls,
+                headers=equipment.headers,
+                signer=equipment.signer,
+            ), POOL_SIZE
         case _:
             assert_never(transport)
 

@@ -24,6 +24,7 @@ from statefun_runtime.app.banner import announce
 from statefun_runtime.app.build import build_worker
 from statefun_runtime.app.commands import make_commands
 from statefun_runtime.app.connectors import Application
+from statefun_runtime.app.equipment import AllEquipment, equip
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoint import ObjectId, Outbox
 from statefun_runtime.core.commits import Completed, History
@@ -51,11 +52,13 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
         raise ConfigError(
             "the worker does not run under python -O: its assertions guard your data", code="SF1044"
         )
+    # What cannot be used must be known before anything begins.
+    equipment = equip(module)
     folder = StateFolder(settings.state_dir)
     try:
         gc.set_threshold(*_GC_THRESHOLDS)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(settings, module, folder))
+            runner.run(_run(settings, module, equipment, folder))
     finally:
         folder.close()
 
@@ -69,13 +72,15 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _run(settings: Settings, module: ModuleSpec, folder: StateFolder) -> None:
+async def _run(
+    settings: Settings, module: ModuleSpec, equipment: AllEquipment, folder: StateFolder
+) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     try:
         async with asyncio.TaskGroup() as tasks:
             _crash_on_bugs(tasks)
-            await _live(settings, module, folder, tasks, stop)
+            await _live(settings, module, equipment, folder, tasks, stop)
     except* StatefunError as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
@@ -124,6 +129,7 @@ def _crash_on_bugs(tasks: asyncio.TaskGroup) -> None:
 async def _live(
     settings: Settings,
     module: ModuleSpec,
+    equipment: AllEquipment,
     folder: StateFolder,
     tasks: asyncio.TaskGroup,
     stop: asyncio.Event,
@@ -140,7 +146,7 @@ async def _live(
     commit_log.append(start.started)
     history = History((*history.entries, start.started))
     _tell_where_it_begins(start, history)
-    application = Application(settings, module, folder, tasks, start, history, objects)
+    application = Application(settings, module, folder, tasks, start, history, objects, equipment)
     worker, heads = build_worker(application, commit_log)
     metrics, admin = await _listen(application, worker, objects.folder)
     worker.restore(heads, outboxes, lambda object_id: read_records(objects.get(object_id)))

@@ -1,6 +1,6 @@
 """What has been read of a module so far: its components, its problems, and who defined what where."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from statefun_runtime.config.placeholders import Filler
@@ -101,6 +101,11 @@ class ModuleDraft:
 
     def error(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
         self._report(place, code, message, hint, Severity.ERROR)
+
+    def secret_error(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
+        """Report an error on a line that must not be shown, because it may hold a secret."""
+        problem = self.source.problem(place, code, message, hint=hint)
+        self.problems.append(replace(problem, source_line=None))
 
     def warn(self, place: Place, code: Code, message: str, hint: str | None = None) -> None:
         self._report(place, code, message, hint, Severity.WARNING)

@@ -5,12 +5,19 @@ from urllib.parse import SplitResult, urlsplit
 
 from statefun_runtime.config.failures import read_on_failure
 from statefun_runtime.config.fields import Fields, Shape
+from statefun_runtime.config.headers import read_auth, read_headers
 from statefun_runtime.config.positions import Scalar
 from statefun_runtime.config.problems import Code
 from statefun_runtime.config.secrets import Secret
 from statefun_runtime.config.transports import TIMEOUTS, read_okhttp, read_transport
 from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.specs import EndpointSpec, FunctionPattern
+from statefun_runtime.core.endpoint_url import UNIX_SCHEMES, EndpointUrl
+from statefun_runtime.core.specs import (
+    EndpointSpec,
+    FunctionPattern,
+    OkHttpTransport,
+    Transport,
+)
 
 _COMMON = ("functions", "urlPathTemplate", "maxNumBatchRequests", "onFailure", "deadLetters")
 _BATCH_THRESHOLD = 1000
@@ -18,7 +25,7 @@ _INT_MIN = -(2**31)
 
 ENDPOINT_V2 = Shape(
     "HTTP endpoint",
-    (*_COMMON, "transport"),
+    (*_COMMON, "transport", "headers", "auth"),
     advice={
         **dict.fromkeys(
             ("timeouts", "call", "connect", "pool_ttl", "pool_size", "payload_max_bytes"),
@@ -29,7 +36,10 @@ ENDPOINT_V2 = Shape(
 ENDPOINT_V1 = Shape(
     "HTTP endpoint",
     (*_COMMON, TIMEOUTS),
-    advice={"transport": "only io.statefun.endpoints.v2/http has transports"},
+    advice={
+        "transport": "only io.statefun.endpoints.v2/http has transports",
+        **dict.fromkeys(("headers", "auth"), "only io.statefun.endpoints.v2/http has it"),
+    },
 )
 
 _NAME_PLACEHOLDER = "{function.name}"
@@ -43,10 +53,15 @@ def read_endpoint_v2(fields: Fields) -> EndpointSpec | None:
     threshold = fields.integer("maxNumBatchRequests", low=_INT_MIN)
     transport = read_transport(fields)
     on_failure, dead_letters = read_on_failure(fields)
+    headers = read_headers(fields)
+    auth = read_auth(fields, headers)
     if pattern is None or url_template is None or transport is None:
         return None
+    _check_proxy(fields, url_template, transport)
     threshold = _BATCH_THRESHOLD if threshold is None else threshold
-    return EndpointSpec(pattern, url_template, threshold, transport, on_failure, dead_letters)
+    return EndpointSpec(
+        pattern, url_template, threshold, transport, on_failure, dead_letters, headers, auth
+    )
 
 
 def read_endpoint_v1(fields: Fields) -> EndpointSpec | None:
@@ -88,11 +103,6 @@ def _read_url_template(fields: Fields) -> str | None:
     if scalar is None:
         return None
     template = scalar.text
-    if template.startswith(("http+unix:", "https+unix:")):
-        message = f"urlPathTemplate {template!r} is a unix domain socket"
-        hint = "they are not supported yet; use an http:// or https:// URL"
-        fields.draft.error(scalar.place, Code.NOT_SUPPORTED_YET, message, hint)
-        return None
     reason = _why_not_url(template.replace(_NAME_PLACEHOLDER, "name"))
     if reason is not None:
         message = f"urlPathTemplate {template!r} {reason}"
@@ -113,11 +123,33 @@ def _why_not_url(url: str) -> str | None:
         parts = urlsplit(url)
     except ValueError:
         return "has square brackets that hold no IPv6 address"
+    if parts.scheme in UNIX_SCHEMES:
+        return _why_no_socket(url, parts)
     if parts.scheme not in ("http", "https"):
         return "does not begin with http:// or https://"
     if not parts.hostname:
         return "names no host"
     return None if _has_possible_port(parts) else "has a port that is not from 1 to 65535"
+
+
+def _why_no_socket(url: str, parts: SplitResult) -> str | None:
+    if parts.netloc not in ("", "localhost"):
+        return f"names the host {parts.netloc!r}, but a socket is a file: {parts.scheme}:///run/fns.sock/path"
+    try:
+        EndpointUrl.parse(url)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _check_proxy(fields: Fields, url_template: str, transport: Transport) -> None:
+    if isinstance(transport, OkHttpTransport) and transport.proxy is not None:
+        scheme = urlsplit(url_template).scheme
+        if scheme in UNIX_SCHEMES:
+            message = (
+                f"{fields.label} has a 'proxy', but unix domain sockets are not reached by one"
+            )
+            fields.draft.error(fields.value_place("transport"), Code.CONTRADICTION, message)
 
 
 def _has_possible_port(parts: SplitResult) -> bool:

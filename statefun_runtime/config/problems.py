@@ -58,6 +58,9 @@ class Code(StrEnum):
     SECRET_NAME = "SF1074"
     BAD_CONFIG_FILE = "SF1075"
     BAD_PACKAGE = "SF1076"
+    BAD_HEADER = "SF1095"
+    BAD_LOCATION = "SF1096"
+    BAD_PROXY = "SF1097"
 
 
 class Severity(Enum):

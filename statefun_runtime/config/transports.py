@@ -1,7 +1,12 @@
 """How an endpoint is called: the transports `async` and `okhttp` with their properties."""
 
+from dataclasses import replace
+from urllib.parse import urlsplit
+
 from statefun_runtime.config.fields import Fields, Shape
+from statefun_runtime.config.positions import Scalar
 from statefun_runtime.config.problems import Code, did_you_mean
+from statefun_runtime.config.resources import resource
 from statefun_runtime.core.specs import (
     AsyncTransport,
     OkHttpTransport,
@@ -35,18 +40,19 @@ ASYNC_SHAPE = Shape(
         *TLS_FIELDS,
         TIMEOUTS,
     ),
-    advice=dict.fromkeys(("read", "write"), f"only {OKHTTP} has it, below 'timeouts'"),
+    advice={
+        **dict.fromkeys(("read", "write"), f"only {OKHTTP} has it, below 'timeouts'"),
+        "proxy": f"only {OKHTTP} has it",
+    },
 )
 OKHTTP_SHAPE = Shape(
     "transport",
-    ("type", TIMEOUTS),
+    ("type", TIMEOUTS, "pool_ttl", "proxy", *TLS_FIELDS),
     advice={
         **dict.fromkeys(
             ("call", "connect", "read", "write"), f"with {OKHTTP} it belongs below 'timeouts'"
         ),
-        **dict.fromkeys(
-            ("pool_ttl", "pool_size", "payload_max_bytes", *TLS_FIELDS), f"only {ASYNC} has it"
-        ),
+        **dict.fromkeys(("pool_size", "payload_max_bytes"), f"only {ASYNC} has it"),
     },
 )
 
@@ -64,7 +70,7 @@ def read_transport(endpoint: Fields) -> Transport | None:
             return _read_async(transport)
         case "okhttp":
             transport.allow_only(OKHTTP_SHAPE)
-            return read_okhttp(transport)
+            return _read_okhttp_more(transport, read_okhttp(transport))
     return None
 
 
@@ -95,6 +101,34 @@ def read_okhttp(parent: Fields) -> OkHttpTransport:
     _check_steps(timeouts, steps_ns, call_ns)
     connect_s, read_s, write_s = (ns / _SECOND_NS for ns in steps_ns.values())
     return OkHttpTransport(call_ns / _SECOND_NS, connect_s, read_s, write_s)
+
+
+def _read_okhttp_more(fields: Fields, timeouts: OkHttpTransport) -> OkHttpTransport:
+    """Read what StateFun's okhttp does not have, and endpoints of the first version neither."""
+    pool_ttl_ns = fields.duration_ns("pool_ttl")
+    pool_ttl_s = timeouts.pool_ttl_s if pool_ttl_ns is None else pool_ttl_ns / _SECOND_NS
+    return replace(
+        timeouts, pool_ttl_s=pool_ttl_s, proxy=_read_proxy(fields), tls=_read_tls(fields)
+    )
+
+
+def _read_proxy(fields: Fields) -> str | None:
+    """Read the URL of a proxy; it may hold a password, so that its line is never shown."""
+    entry = fields.find("proxy")
+    if entry is None:
+        return None
+    text = entry.value.text if isinstance(entry.value, Scalar) else ""
+    try:
+        parts = urlsplit(text)
+        is_proxy = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_proxy = False
+    if is_proxy and parts.path in ("", "/") and not parts.query and not parts.fragment:
+        return text
+    message = f"the 'proxy' in {fields.label} is not the URL of a proxy"
+    hint = "write it like http://proxy:3128 or http://user:password@proxy:3128"
+    fields.draft.secret_error(entry.value.place, Code.BAD_PROXY, message, hint)
+    return None
 
 
 def _check_steps(timeouts: Fields, steps_ns: dict[str, int], call_ns: int) -> None:
@@ -161,12 +195,12 @@ def _read_async_budgets(fields: Fields) -> tuple[int, int]:
 
 
 def _read_tls(fields: Fields) -> TlsSpec:
-    locations = {name: fields.text(name) for name in TLS_FIELDS}
-    if (locations["client_cert"] is None) != (locations["client_key"] is None):
+    paths = {name: resource(fields, name) for name in TLS_FIELDS}
+    if (paths["client_cert"] is None) != (paths["client_key"] is None):
         given, other = "client_cert", "client_key"
-        if locations[given] is None:
+        if paths[given] is None:
             given, other = other, given
         if fields.find(given) is not None and fields.find(other) is None:
             message = f"{given!r} is given without {other!r}; mutual TLS needs both"
             fields.draft.error(fields.value_place(given), Code.CONTRADICTION, message)
-    return TlsSpec(**locations)
+    return TlsSpec(**paths)

@@ -79,14 +79,10 @@ def _okhttp_retries(failure: Failure) -> bool:
     return failure.cause in (Cause.CONNECT, Cause.DISCONNECT, Cause.TIMEOUT)
 
 
-def attempt_limit_s(transport: Transport, *, budget_left_s: float) -> float:
-    """Return how long one attempt may take."""
-    match transport:
-        case AsyncTransport():
-            # One slow attempt may use the whole budget; the last one gets a moment even if nothing is left.
-            return max(0.01, budget_left_s)
-        case OkHttpTransport():
-            return min(transport.call_s, transport.read_s + transport.write_s)
+def attempt_limit_s(*, budget_left_s: float) -> float:
+    """Return how long one attempt may take, with either transport."""
+    # One slow attempt may use the whole budget; the last one gets a moment even if nothing is left.
+    return max(0.01, budget_left_s)
 
 
 PARK_PAUSE_FIRST_S = 1.0

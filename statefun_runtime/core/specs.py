@@ -26,7 +26,7 @@ class FunctionPattern:
 
 @dataclass(frozen=True, slots=True)
 class TlsSpec:
-    """PEM files for https endpoints; every field is a location as the module wrote it."""
+    """PEM files for https endpoints; every field is a path."""
 
     trust_cacerts: str | None = None
     client_cert: str | None = None
@@ -54,9 +54,29 @@ class OkHttpTransport:
     connect_s: float = 10.0
     read_s: float = 10.0
     write_s: float = 10.0
+    pool_ttl_s: float = 60.0
+    proxy: str | None = field(default=None, repr=False)
+    tls: TlsSpec = field(default_factory=TlsSpec)
 
 
 Transport = AsyncTransport | OkHttpTransport
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderSpec:
+    """A header that requests carry: its value, or the path of the file that holds it. Values are secrets."""
+
+    name: str
+    value: str | None = field(default=None, repr=False)
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SigV4Spec:
+    """Requests are signed as AWS wants it, for a service in a region."""
+
+    region: str
+    service: str
 
 
 class OnFailure(Enum):
@@ -99,6 +119,8 @@ class EndpointSpec:
     transport: Transport = field(default_factory=AsyncTransport)
     on_failure: OnFailure = OnFailure.PARK
     dead_letters: DeadLetterRoute | None = None
+    headers: tuple[HeaderSpec, ...] = ()
+    auth: SigV4Spec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,12 +69,12 @@ class Setbacks:
         """Return how long the attempt that is about to be made may take."""
         trouble = backlog.trouble
         if trouble is None:
-            return attempt_limit_s(self._transport, budget_left_s=self._transport.call_s)
+            return attempt_limit_s(budget_left_s=self._transport.call_s)
         if trouble.circuit_times != self.circuit.opened_times:
             self._renew(trouble, now_s)
         if trouble.parked_times:
             return self._transport.call_s
-        return attempt_limit_s(self._transport, budget_left_s=trouble.budget_ends_s - now_s)
+        return attempt_limit_s(budget_left_s=trouble.budget_ends_s - now_s)
 
     def succeeded(self) -> None:
         """A reply was applied."""

@@ -1,6 +1,6 @@
-"""CPU of one HTTP request, on the client's side: the worker's own client, aiohttp and httpx.
+"""CPU of one HTTP request, on the client's side: the worker's own clients, aiohttp and httpx.
 
-    python -m tests.bench.http_clients [--requests N] [--clients lean aiohttp httpx]
+    python -m tests.bench.http_clients [--requests N] [--clients lean okhttp aiohttp httpx]
 
 Each client runs in a process of its own, on a core of its own, with at most
 64 requests at a time on kept-alive connections to the function server in C.
@@ -61,13 +61,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def run_lean(url: str, requests: int) -> dict[str, float]:
     """The worker's own client: no task, no future, callbacks only."""
+    from statefun_runtime.adapters.http_client import HttpClient
+
     async with asyncio.TaskGroup() as tasks:
-        lean = _Lean(url, tasks)
-        await lean.send_all(WARMUP)
-        start = _Stopwatch()
-        await lean.send_all(requests)
-        result = start.read(requests) | {"connections": lean.client.connection_count}
-        lean.client.close()
+        client = HttpClient(
+            url,
+            tasks.create_task,
+            connect_s=10.0,
+            pool_size=AT_ONCE,
+            pool_ttl_s=0.0,
+            payload_bytes_max=1 << 20,
+        )
+        return await _drive(client, requests)
+
+
+async def run_okhttp(url: str, requests: int) -> dict[str, float]:
+    """The worker's client of the transport okhttp, on httpx."""
+    from statefun_runtime.adapters.httpx_client import HttpxClient
+    from statefun_runtime.core.specs import OkHttpTransport
+
+    async with asyncio.TaskGroup() as tasks:
+        spec = OkHttpTransport()
+        return await _drive(HttpxClient(url, tasks.create_task, spec, pool_size=AT_ONCE), requests)
+
+
+async def _drive(client: Any, requests: int) -> dict[str, float]:
+    busy = Busy(client)
+    await busy.send_all(WARMUP)
+    start = Stopwatch()
+    await busy.send_all(requests)
+    result = start.read(requests) | {"connections": client.connection_count}
+    client.close()
     return result
 
 
@@ -98,24 +122,14 @@ async def run_httpx(url: str, requests: int) -> dict[str, float]:
         return await _measure(send, requests)
 
 
-CLIENTS = {"lean": run_lean, "aiohttp": run_aiohttp, "httpx": run_httpx}
+CLIENTS = {"lean": run_lean, "okhttp": run_okhttp, "aiohttp": run_aiohttp, "httpx": run_httpx}
 
 
-class _Lean:
-    """Keeps the lean client busy; it tells when there is room for more."""
+class Busy:
+    """Keeps one of the worker's clients busy; it tells when there is room for more."""
 
-    def __init__(self, url: str, tasks: asyncio.TaskGroup) -> None:
-        from statefun_runtime.adapters.http_client import HttpClient
-
-        self.client = HttpClient(
-            url,
-            tasks.create_task,
-            connect_s=10.0,
-            pool_size=AT_ONCE,
-            pool_ttl_s=0.0,
-            payload_bytes_max=1 << 20,
-            tls=None,
-        )
+    def __init__(self, client: Any) -> None:
+        self.client = client
         self.client.attach(self)
         self._body = request()
         # The client hands back what it was given; who it is, is not its business.
@@ -150,7 +164,7 @@ class _Lean:
         raise AssertionError(f"the function server is not there: {failure}")
 
 
-class _Stopwatch:
+class Stopwatch:
     def __init__(self) -> None:
         self._cpu_s = time.process_time()
         self._wall_s = time.perf_counter()
@@ -167,7 +181,7 @@ class _Stopwatch:
 
 async def _measure(send: Send, requests: int) -> dict[str, float]:
     await _send_all(send, WARMUP)
-    start = _Stopwatch()
+    start = Stopwatch()
     await _send_all(send, requests)
     return start.read(requests)
 

@@ -1,24 +1,28 @@
-"""The FunctionClient port: the HTTP client against a real server, and the client in the same process."""
+"""The FunctionClient port: both HTTP clients against a real server, and the client in the same process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import pytest
-from http_endpoint import HttpEndpoint
 
 from statefun_runtime.adapters.http_client import HttpClient
+from statefun_runtime.adapters.httpx_client import HttpxClient
+from statefun_runtime.adapters.tls import ClientTls
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.backlog import Backlog
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.retry import Cause, Failure
-from statefun_runtime.core.specs import EndpointSpec, FunctionPattern
+from statefun_runtime.core.specs import EndpointSpec, FunctionPattern, OkHttpTransport, TlsSpec
 from statefun_runtime.ports.function_client import FunctionClient
 from tests.fakes.endpoint import Answer, Endpoint, Fate
 from tests.fakes.function_client import FakeFunctionClient
 from tests.fakes.virtual_time import run_virtual
+from tests.support.authority import Authority, Pair
+from tests.support.http_endpoint import HttpEndpoint
 
 FUNCTION = Function(TypeName("t", "f"), EndpointSpec(FunctionPattern("t", None), "http://x/"))
 LONG_S = 30.0
@@ -120,36 +124,89 @@ async def fake_rig(pool_size: int) -> AsyncIterator[Rig]:
     client.close()
 
 
-@asynccontextmanager
-async def http_rig(pool_size: int) -> AsyncIterator[Rig]:
-    endpoint, listener = Endpoint(), Listener()
-    async with HttpEndpoint(endpoint) as server, asyncio.TaskGroup() as tasks:
-        client = HttpClient(
-            server.url,
-            tasks.create_task,
-            connect_s=5.0,
-            pool_size=pool_size,
-            pool_ttl_s=0.0,
-            payload_bytes_max=1 << 20,
-            tls=None,
+@dataclass
+class Way:
+    """How a client and a server meet: over TCP, TLS or a unix domain socket."""
+
+    authority: Authority
+    pair: Pair
+    folder: Path
+    kind: str
+
+    def server(self, endpoint: Endpoint) -> HttpEndpoint:
+        return HttpEndpoint(
+            endpoint,
+            tls=self.pair.server_context() if self.kind == "tls" else None,
+            folder=self.folder if self.kind == "unix" else None,
         )
+
+    def tls(self) -> ClientTls | None:
+        if self.kind != "tls":
+            return None
+        return ClientTls(TlsSpec(trust_cacerts=str(self.authority.file)))
+
+
+def lean(url: str, tasks: asyncio.TaskGroup, pool_size: int, way: Way) -> HttpClient:
+    return HttpClient(
+        url,
+        tasks.create_task,
+        connect_s=5.0,
+        pool_size=pool_size,
+        pool_ttl_s=0.0,
+        payload_bytes_max=1 << 20,
+        tls=way.tls(),
+    )
+
+
+def okhttp(url: str, tasks: asyncio.TaskGroup, pool_size: int, way: Way) -> HttpxClient:
+    spec = OkHttpTransport()
+    return HttpxClient(url, tasks.create_task, spec, pool_size=pool_size, tls=way.tls())
+
+
+@asynccontextmanager
+async def http_rig(
+    pool_size: int, way: Way, make: Callable[..., FunctionClient]
+) -> AsyncIterator[Rig]:
+    endpoint, listener = Endpoint(), Listener()
+    async with way.server(endpoint) as server, asyncio.TaskGroup() as tasks:
+        client = make(server.url, tasks, pool_size, way)
         client.attach(listener)
         yield Rig(endpoint, client, listener, server)
         client.close()
 
 
 Body = Callable[[Rig], Awaitable[None]]
+REAL = [f"{client}-{kind}" for client in ("lean", "okhttp") for kind in ("tcp", "tls", "unix")]
 
 
-@pytest.fixture(params=["fake", "http"])
-def with_rig(request: pytest.FixtureRequest) -> Callable[..., None]:
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def pair(authority: Authority) -> Pair:
+    return authority.issue("server")
+
+
+@pytest.fixture(params=["fake", *REAL])
+def with_rig(
+    request: pytest.FixtureRequest, authority: Authority, pair: Pair, tmp_path: Path
+) -> Callable[..., None]:
+    client, _, kind = request.param.partition("-")
+
+    def make(pool_size: int) -> AbstractAsyncContextManager[Rig]:
+        if client == "fake":
+            return fake_rig(pool_size)
+        way = Way(authority, pair, tmp_path, kind)
+        return http_rig(pool_size, way, lean if client == "lean" else okhttp)
+
     def run(body: Body, *, pool_size: int = 8) -> None:
         async def main() -> None:
-            make = fake_rig if request.param == "fake" else http_rig
             async with make(pool_size) as rig:
                 await body(rig)
 
-        if request.param == "fake":
+        if client == "fake":
             run_virtual(main)
         else:
             asyncio.run(main())

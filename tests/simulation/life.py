@@ -84,7 +84,7 @@ def make_connectors(
 ) -> SimpleNamespace:
     """Return stand-ins for the factories of app/connectors.py: real ingresses and egresses, other clients."""
 
-    def make_client(spec: Any, url: str, tasks: asyncio.TaskGroup) -> tuple[Any, int]:
+    def make_client(spec: Any, url: str, application: Application) -> tuple[Any, int]:
         return FakeFunctionClient(endpoint, current_process(), pool_size=pool_size), pool_size
 
     def make_ingress(spec: Any, router: Any, application: Application) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from statefun_runtime.config.components import KINDS
 from statefun_runtime.config.failures import DEAD_LETTERS_SHAPE
 from statefun_runtime.config.fields import Shape
+from statefun_runtime.config.headers import AUTH_SHAPE, SIGV4
 from statefun_runtime.config.kafka import DELIVERY_SHAPE
 from statefun_runtime.config.legacy import FORMATS
 from statefun_runtime.config.legacy_entry import ENTRY_KEYS
@@ -125,6 +126,15 @@ _STEPS = dict.fromkeys(("call", "connect", "read", "write"), _ref("duration"))
 _NO_QUOTES = {"anyOf": [{"type": "integer"}, _pattern()]}
 _PLAYGROUND = "io.statefun.playground.v1"
 
+_PAIR = {"dependentRequired": {"client_cert": ["client_key"], "client_key": ["client_cert"]}}
+_IN_FILE = {
+    "type": "object",
+    "properties": {"file": _ref("text")},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+_HEADERS = {"type": "object", "additionalProperties": {"anyOf": [_ref("text"), _IN_FILE]}}
+
 _NESTED: Mapping[str, _Object] = {
     "timeouts": _Object(TIMEOUTS_SHAPE, OKHTTP, "timeouts.", _STEPS),
     "async": _Object(
@@ -140,10 +150,25 @@ _NESTED: Mapping[str, _Object] = {
             "timeouts": _ref("timeouts"),
             **dict.fromkeys(TLS_FIELDS, _ref("text")),
         },
-        other={"dependentRequired": {"client_cert": ["client_key"], "client_key": ["client_cert"]}},
+        other=_PAIR,
     ),
     "okhttp": _Object(
-        OKHTTP_SHAPE, OKHTTP, fields={"type": _choice([OKHTTP]), "timeouts": _ref("timeouts")}
+        OKHTTP_SHAPE,
+        OKHTTP,
+        fields={
+            "type": _choice([OKHTTP]),
+            "timeouts": _ref("timeouts"),
+            "pool_ttl": _ref("duration"),
+            "proxy": _pattern(r"^https?://"),
+            **dict.fromkeys(TLS_FIELDS, _ref("text")),
+        },
+        other=_PAIR,
+    ),
+    "auth": _Object(
+        AUTH_SHAPE,
+        _V2,
+        "auth.",
+        {"type": _choice([SIGV4]), "region": _ref("text"), "service": _ref("text")},
     ),
     "deadLetters": _Object(
         DEAD_LETTERS_SHAPE,
@@ -194,7 +219,12 @@ _NESTED: Mapping[str, _Object] = {
     ),
 }
 _SPECS: Mapping[str, _Object] = {
-    _V2: _Object(KINDS[_V2].shape, _V2, fields=_without("timeouts"), rules=[_DEAD_LETTER]),
+    _V2: _Object(
+        KINDS[_V2].shape,
+        _V2,
+        fields={**_without("timeouts"), "headers": _HEADERS, "auth": _ref("auth")},
+        rules=[_DEAD_LETTER],
+    ),
     _V1: _Object(
         KINDS[_V1].shape,
         _V2,

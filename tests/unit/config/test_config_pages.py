@@ -20,6 +20,7 @@ from statefun_runtime.config.components import COMPONENT, KINDS
 from statefun_runtime.config.failures import DEAD_LETTERS_SHAPE
 from statefun_runtime.config.fields import Shape
 from statefun_runtime.config.flink import read_config
+from statefun_runtime.config.headers import AUTH_SHAPE
 from statefun_runtime.config.kafka import DELIVERY_SHAPE
 from statefun_runtime.config.options import OPTIONS
 from statefun_runtime.config.routers import ROUTER_SHAPE
@@ -36,6 +37,7 @@ SHAPES = (
     ASYNC_SHAPE,
     OKHTTP_SHAPE,
     TIMEOUTS_SHAPE,
+    AUTH_SHAPE,
     TOPIC_SHAPE,
     ROUTER_SHAPE,
     STARTUP_SHAPE,

@@ -13,6 +13,7 @@ from statefun_runtime.core.specs import (
     EndpointSpec,
     FunctionPattern,
     GroupOffsets,
+    HeaderSpec,
     KafkaEgressSpec,
     KafkaIngressSpec,
     Latest,
@@ -20,6 +21,7 @@ from statefun_runtime.core.specs import (
     OkHttpTransport,
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
+    SigV4Spec,
     SpecificOffsets,
     TlsSpec,
     TopicRoute,
@@ -129,6 +131,62 @@ def test_both_versions_of_an_endpoint_take_the_timeouts_of_okhttp():
     expected = OkHttpTransport(120.0, 1.0, 2.0, 3.0)
     assert endpoint(f"{ENDPOINT_V1}  {timeouts}").transport == expected
     assert endpoint(f"{ENDPOINT}  {okhttp}{timeouts}").transport == expected
+
+
+def test_okhttp_may_have_what_statefun_s_does_not():
+    text = f"""{ENDPOINT}
+  transport:
+    type: io.statefun.transports.v1/okhttp
+    pool_ttl: 5s
+    proxy: http://me:secret@proxy:3128
+    trust_cacerts: ca
+    client_cert: cert
+    client_key: key
+    client_key_password: password
+"""
+    transport = endpoint(text).transport
+    assert transport == OkHttpTransport(
+        pool_ttl_s=5.0,
+        proxy="http://me:secret@proxy:3128",
+        tls=TlsSpec("ca", "cert", "key", "password"),
+    )
+    assert "secret" not in repr(transport)
+
+
+def test_files_are_beside_the_module_on_a_path_or_in_a_url():
+    text = f"""{ENDPOINT}
+  transport:
+    trust_cacerts: classpath:tls/ca.pem
+    client_cert: file:///etc/my%20tls/cert.pem
+    client_key: tls/key.pem
+"""
+    loaded = parse_module((text + REST).encode(), file="/opt/modules/shop/module.yaml")
+    (first, _) = loaded.required().endpoints
+    assert first.transport == AsyncTransport(
+        tls=TlsSpec("/opt/modules/shop/tls/ca.pem", "/etc/my tls/cert.pem", "tls/key.pem")
+    )
+
+
+def test_an_endpoint_may_have_headers_and_be_signed():
+    text = f"""{ENDPOINT}
+  headers:
+    X-Tenant: " shop "
+    X-Version: 3
+    X-Key: {{file: classpath:key}}
+  auth: {{type: aws-sigv4, region: eu-central-1, service: lambda}}
+"""
+    assert endpoint(text).headers == (
+        HeaderSpec("X-Tenant", "shop"),
+        HeaderSpec("X-Version", "3"),
+        HeaderSpec("X-Key", file="key"),
+    )
+    assert endpoint(text).auth == SigV4Spec("eu-central-1", "lambda")
+
+
+@pytest.mark.parametrize("url", ["http+unix:///run/fns.sock", "https+unix:///run/fns.sock/a?b=c"])
+def test_functions_may_be_behind_a_unix_domain_socket(url: str):
+    text = ENDPOINT.replace("http://shop:8000/statefun", url)
+    assert endpoint(text).url_template == url
 
 
 def test_fields_without_a_value_count_as_left_out():

@@ -110,15 +110,18 @@ def test_a_lost_reply_uses_the_whole_budget_of_async():
     run_virtual(main)
 
 
-def test_okhttp_tries_a_lost_reply_again():
+def test_a_call_of_okhttp_is_over_when_its_time_is_whatever_its_attempts_did():
     async def main():
         world = World(transport=OKHTTP)
-        world.serve("f", lambda _: Answer(fate=Fate.LOST))
+        outcomes = [Answer(status=503, after_s=0.6), Answer(fate=Fate.LOST)]
+        world.serve("f", lambda _: outcomes.pop(0))
         world.send("f", "alice")
-        await world.settled(0.65)
+        await world.settled(0.9)
+        assert world.backlog("f", "alice").phase == Phase.IN_FLIGHT
 
-        assert world.failures("f") == {"timeout": 1}
-        assert len(world.requests("f")) == 2
+        await world.settled(0.2)
+        assert world.backlog("f", "alice").phase == Phase.PARKED
+        assert world.failures("f") == {"status": 1, "timeout": 1}
 
     run_virtual(main)
 

@@ -1,15 +1,25 @@
 """An Endpoint served by a real HTTP server on this machine."""
 
 import asyncio
+import ssl
+from pathlib import Path
 
 from tests.fakes.endpoint import Answer, Endpoint, Fate
 
 
 class HttpEndpoint:
-    """Serves an Endpoint on any free port; `async with` starts and ends it."""
+    """Serves an Endpoint on any free port, or on a socket in a folder; `async with` starts and ends it."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        tls: ssl.SSLContext | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self._endpoint = endpoint
+        self._tls = tls
+        self._socket = None if folder is None else folder / "fns.sock"
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server
         self.opened = 0
@@ -18,7 +28,9 @@ class HttpEndpoint:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/statefun"
+        if self._socket is not None:
+            return f"http+unix://{self._socket}/statefun"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}/statefun"
 
     async def __aenter__(self) -> "HttpEndpoint":
         await self.listen()
@@ -26,12 +38,17 @@ class HttpEndpoint:
 
     async def listen(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, "127.0.0.1", self.port)
+        if self._socket is not None:
+            self._server = await loop.create_unix_server(self._accept, self._socket)
+            return
+        self._server = await loop.create_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def leave(self) -> None:
         """Refuse new connections and cut those that are open."""
         self._server.close()
+        if self._socket is not None:
+            self._socket.unlink(missing_ok=True)
         self.cut_all()
 
     def cut_all(self) -> None:
