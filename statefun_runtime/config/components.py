@@ -17,6 +17,12 @@ from statefun_runtime.config.kafka import (
     read_kafka_ingress,
 )
 from statefun_runtime.config.kinds import Kind, KindTable
+from statefun_runtime.config.kinesis import (
+    KINESIS_EGRESS,
+    KINESIS_INGRESS,
+    read_kinesis_egress,
+    read_kinesis_ingress,
+)
 from statefun_runtime.config.playground import (
     EGRESS_SHAPE,
     INGRESS_SHAPE,
@@ -30,9 +36,6 @@ from statefun_runtime.core.address import TypeName
 COMPONENT = Shape("a component", ("kind", "spec"))
 _FORM = "a component is a mapping with the fields 'kind' and 'spec'"
 
-
-_KINESIS_IN = Shape("Kinesis ingress", ())
-_KINESIS_OUT = Shape("Kinesis egress", ())
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
@@ -53,8 +56,20 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind("io.statefun.kafka.v1/ingress", Role.INGRESS, KAFKA_INGRESS, "id", read_kafka_ingress),
         Kind("io.statefun.kafka.v1/egress", Role.EGRESS, KAFKA_EGRESS, "id", read_kafka_egress),
-        Kind("io.statefun.kinesis.v1/ingress", Role.INGRESS, _KINESIS_IN),
-        Kind("io.statefun.kinesis.v1/egress", Role.EGRESS, _KINESIS_OUT),
+        Kind(
+            "io.statefun.kinesis.v1/ingress",
+            Role.INGRESS,
+            KINESIS_INGRESS,
+            "id",
+            read_kinesis_ingress,
+        ),
+        Kind(
+            "io.statefun.kinesis.v1/egress",
+            Role.EGRESS,
+            KINESIS_EGRESS,
+            "id",
+            read_kinesis_egress,
+        ),
         Kind(
             "io.statefun.playground.v1/ingress",
             Role.INGRESS,

@@ -58,6 +58,7 @@ class Code(StrEnum):
     SECRET_NAME = "SF1074"
     BAD_CONFIG_FILE = "SF1075"
     BAD_PACKAGE = "SF1076"
+    UNENCRYPTED = "SF1093"
 
 
 class Severity(Enum):

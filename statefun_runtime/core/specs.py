@@ -210,6 +210,107 @@ class KafkaEgressSpec:
     dead_letters: DeadLetterRoute | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DefaultRegion:
+    """The AWS region that the environment or AWS's configuration file names."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecificRegion:
+    """One AWS region."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomEndpoint:
+    """An URL that is called instead of AWS; requests are signed for a region all the same."""
+
+    url: str
+    region_id: str
+
+
+AwsRegion = DefaultRegion | SpecificRegion | CustomEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultCredentials:
+    """What AWS's chain of providers finds: environment, files, the machine's role."""
+
+
+@dataclass(frozen=True, slots=True)
+class BasicCredentials:
+    """A key as the module has it; its secret is not shown."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileCredentials:
+    """A profile of AWS's credentials file, or of another file of that form."""
+
+    name: str
+    path: str | None = None
+
+
+AwsCredentials = DefaultCredentials | BasicCredentials | ProfileCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class AwsClientSettings:
+    """How AWS is called; `endpoint_url` replaces its own URL, None leaves that to the environment."""
+
+    connect_s: float = 10.0
+    read_s: float = 50.0
+    connections_max: int = 50
+    endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRoute:
+    """Each record of `stream` goes, as a value of type `value_type`, to every target in this order."""
+
+    stream: str
+    value_type: str
+    targets: tuple[TypeName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReading:
+    """How often a shard is read and how much at once, and how often the shards of a stream are looked up."""
+
+    interval_s: float = 0.2
+    records_max: int = 10_000
+    discovery_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class KinesisIngressSpec:
+    """A Kinesis ingress."""
+
+    id: TypeName
+    routes: tuple[StreamRoute, ...]
+    region: AwsRegion = field(default_factory=DefaultRegion)
+    credentials: AwsCredentials = field(default_factory=DefaultCredentials)
+    startup: Earliest | Latest | Date = field(default_factory=Latest)
+    client: AwsClientSettings = field(default_factory=AwsClientSettings)
+    reading: ShardReading = field(default_factory=ShardReading)
+    invalid_records: InvalidRecords = field(default_factory=InvalidRecords)
+
+
+@dataclass(frozen=True, slots=True)
+class KinesisEgressSpec:
+    """A Kinesis egress; at most `outstanding_max` records are on their way at once."""
+
+    id: TypeName
+    region: AwsRegion = field(default_factory=DefaultRegion)
+    credentials: AwsCredentials = field(default_factory=DefaultCredentials)
+    outstanding_max: int = 1000
+    client: AwsClientSettings = field(default_factory=AwsClientSettings)
+    dead_letters: DeadLetterRoute | None = None
+
+
 PLAYGROUND_INGRESS = TypeName("io.statefun.playground", "ingress")
 PLAYGROUND_EGRESS = TypeName("io.statefun.playground", "egress")
 
@@ -254,8 +355,8 @@ class OwnEgressSpec:
     build: Callable[[Any, Any], Any] = field(repr=False)
 
 
-IngressSpec = KafkaIngressSpec | PlaygroundIngressSpec | OwnIngressSpec
-EgressSpec = KafkaEgressSpec | PlaygroundEgressSpec | OwnEgressSpec
+IngressSpec = KafkaIngressSpec | KinesisIngressSpec | PlaygroundIngressSpec | OwnIngressSpec
+EgressSpec = KafkaEgressSpec | KinesisEgressSpec | PlaygroundEgressSpec | OwnEgressSpec
 
 
 @dataclass(frozen=True, slots=True)
