@@ -22,14 +22,16 @@ from statefun_runtime.adapters.kinesis_clients import (
     words,
 )
 from statefun_runtime.adapters.kinesis_records import (
+    ReadOutbox,
     Record,
     TellRefused,
     nobody_is_told,
+    nothing_is_stored,
     prepare_record,
     read_record,
 )
 from statefun_runtime.core.checkpoint import Outbox
-from statefun_runtime.core.keyed_outbox import Item, KeyedOutbox
+from statefun_runtime.core.keyed_outbox import Item, KeyedOutbox, Shelved
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.core.specs import KinesisEgressSpec
 
@@ -37,6 +39,7 @@ log = logging.getLogger("statefun.egress")
 
 _REQUEST_RECORDS_MAX = 500
 _REQUEST_BYTES_MAX = 4 * 1024 * 1024
+_MEMORY_MAX_BYTES = 32 * 1024 * 1024
 _RETRY_S = 1.0
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MAX_S = 5.0
@@ -58,16 +61,19 @@ class KinesisEgress:
         *,
         clients: KinesisClients,
         past_epoch: int,
+        read: ReadOutbox = nothing_is_stored,
         tell_refused: TellRefused = nobody_is_told,
     ) -> None:
         self._spec = spec
         self._clients = clients
+        self._read = read
         self._tell_refused = tell_refused
         self._client: Any = None
         self._outbox: KeyedOutbox[Record] = KeyedOutbox(
             lambda record: record.key,
             lambda record: record.size_bytes,
             confirmed_epoch=past_epoch,
+            memory_max_bytes=_MEMORY_MAX_BYTES,
         )
         self._confirmed_at_cut = past_epoch
         self._outstanding = 0
@@ -93,8 +99,8 @@ class KinesisEgress:
         return self._outbox.bytes
 
     def stored_bytes(self) -> int:
-        """All that has not left is in memory."""
-        return 0
+        """Return the size of what is not acknowledged and on disk only."""
+        return self._outbox.shelved_bytes
 
     def refused(self) -> list[tuple[int, int]]:
         """Return epoch and index of what was given up in epochs that have not left whole."""
@@ -105,6 +111,7 @@ class KinesisEgress:
         async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
             self._client = await self._connect(opened)
             while True:
+                await self._load()
                 while self._outbox.has_ready and self._outstanding < self._spec.outstanding_max:
                     room = self._spec.outstanding_max - self._outstanding
                     items = self._outbox.take(min(room, _REQUEST_RECORDS_MAX), _REQUEST_BYTES_MAX)
@@ -124,6 +131,12 @@ class KinesisEgress:
                     is_said = True
                     log.warning("egress %s waits: %s", self._spec.id, words(error))
                 await asyncio.sleep(_RETRY_S)
+
+    async def _load(self) -> None:
+        """Read from disk what memory has room for again."""
+        while (shelved := self._outbox.next_shelved()) is not None:
+            records = await self._read(shelved.object)
+            self._outbox.loaded(shelved, [read_record(record) for record in records])
 
     async def _send(self, stream: str, items: _Items) -> None:
         """Have each record taken or given up, or make it ready to be sent again after a while."""
@@ -203,7 +216,7 @@ class KinesisEgress:
             log.warning(
                 "egress %s: %d bytes have not left; they are kept for the next start",
                 self._spec.id,
-                self._outbox.bytes,
+                self._outbox.bytes + self._outbox.shelved_bytes,
             )
 
     @property
@@ -227,7 +240,7 @@ class KinesisEgress:
 
     def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
         """The records up to an epoch may leave."""
-        self._outbox.completed(epoch)
+        self._outbox.completed(epoch, None if outbox is None else outbox.object.id)
         self._is_wanted.set()
 
     def failed(self, epoch: int) -> None:
@@ -242,9 +255,16 @@ class KinesisEgress:
     def restore(
         self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
     ) -> None:
-        """Send what may not have left."""
-        records = [read_record(record) for record in read()]
-        self._outbox.restore(outbox.epoch, records, frozenset(refused))
+        """Send what may not have left; what memory has no room for stays on disk until its turn."""
+        given_up = frozenset(refused)
+        if self._outbox.has_room:
+            records = [read_record(record) for record in read()]
+            self._outbox.restore(outbox.epoch, records, given_up)
+        else:
+            stored, count = outbox.object, outbox.count - len(given_up)
+            self._outbox.shelve(
+                Shelved(outbox.epoch, stored.id, count, stored.size_bytes, given_up)
+            )
         self._confirmed_at_cut = self._outbox.confirmed_epoch
         self._is_wanted.set()
 

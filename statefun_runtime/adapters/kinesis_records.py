@@ -1,12 +1,13 @@
 """Records for Kinesis, as functions send them and as checkpoints keep them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from statefun_runtime.adapters.wire import decode_kinesis_record
+from statefun_runtime.core.checkpoint import ObjectId
 from statefun_runtime.core.dead_letter import KINESIS_RECORD
 from statefun_runtime.ports.egress import RecordRefused
 
@@ -22,6 +23,15 @@ _HASH_KEY_MAX = 2**128 - 1
 # Is told which record Kinesis will never take (stream, key, value, and all of it), and why; returns whether a dead
 # letter was made of it.
 TellRefused = Callable[[tuple[str, bytes, bytes, bytes], str], bool]
+
+
+# Returns the records of an outbox's object, as the egress encoded them.
+ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
+
+
+async def nothing_is_stored(object_id: ObjectId) -> list[bytes]:
+    """There is no checkpoint store."""
+    raise AssertionError(f"{object_id} is nowhere")
 
 
 def nobody_is_told(record: tuple[str, bytes, bytes, bytes], why: str) -> bool:

@@ -190,6 +190,7 @@ def make_egress(
                 spec,
                 clients=AwsClients(spec.region, spec.credentials, spec.client, owner=owner),
                 past_epoch=application.start.first_epoch - 1,
+                read=application.read_outbox,
                 tell_refused=partial(letters.tell, spec),
             )
         case _:

@@ -1,17 +1,21 @@
 """The egress records of a sink that acknowledges each record by itself, from the reply that made them to that.
 
     epoch runs ─▶ collected ─cut▶ awaiting its checkpoint ─complete▶ queued per key ─▶ on its way ─▶ acknowledged
-                      ▲               │ failed                            ▲                │ not taken
-                      └───────────────┘                                   └────────────────┘
+                      ▲               │ failed      │  ▲                  ▲                │ not taken
+                      └───────────────┘     shelved ▼  │ loaded           └────────────────┘
+                                             (in its object only)
 
 Of one key at most one record is on its way, so records of a key leave in their order whatever is not taken. An epoch
-is confirmed when all records of it, and of those before it, are acknowledged.
+is confirmed when all records of it, and of those before it, are acknowledged. The records of a complete epoch lie in an
+object of the checkpoint store: what is too much for memory is shelved, the newest epochs, and read again in its turn.
 """
 
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from statefun_runtime.core.checkpoint import ObjectId
 
 R = TypeVar("R")
 
@@ -26,11 +30,23 @@ class Item(Generic[R]):
     record: R
 
 
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """The records of a complete epoch that are in their object only, but for those that were given up."""
+
+    epoch: int
+    object: ObjectId
+    count: int
+    size_bytes: int
+    refused: frozenset[int]
+
+
 class KeyedOutbox(Generic[R]):
     """All records that are not acknowledged.
 
     `key_of` says what keeps its order, `size_of` how many bytes one counts for; `confirmed_epoch` is that of an
-    earlier life, whose unconfirmed epochs are restored.
+    earlier life, whose unconfirmed epochs are restored. Records of complete epochs are in memory up to
+    `memory_max_bytes`.
     """
 
     def __init__(
@@ -39,6 +55,7 @@ class KeyedOutbox(Generic[R]):
         size_of: Callable[[R], int],
         *,
         confirmed_epoch: int = 0,
+        memory_max_bytes: int = 1 << 62,
     ) -> None:
         self._key_of = key_of
         self._size_of = size_of
@@ -49,9 +66,13 @@ class KeyedOutbox(Generic[R]):
         self._ready: deque[Hashable] = deque()
         self._left_of: dict[int, int] = {}
         self._refused: dict[int, list[int]] = {}
-        self._queued_epoch = confirmed_epoch
+        self._complete_epoch = confirmed_epoch
+        self._memory_max_bytes = memory_max_bytes
+        self._shelf: deque[Shelved] = deque()
+        self._in_memory = 0
+        # What has not left and is in memory, and what is not.
         self.bytes = 0
-        self.count = 0
+        self.shelved_bytes = 0
 
     @property
     def has_collected(self) -> bool:
@@ -61,7 +82,7 @@ class KeyedOutbox(Generic[R]):
     @property
     def has_queued(self) -> bool:
         """Whether records of complete epochs are not acknowledged."""
-        return bool(self._queues)
+        return bool(self._queues or self._shelf)
 
     @property
     def has_ready(self) -> bool:
@@ -71,7 +92,18 @@ class KeyedOutbox(Generic[R]):
     @property
     def confirmed_epoch(self) -> int:
         """The last epoch up to which everything is acknowledged."""
-        return min(self._left_of) - 1 if self._left_of else self._queued_epoch
+        left = [*self._left_of, *(shelved.epoch for shelved in self._shelf)]
+        return min(left) - 1 if left else self._complete_epoch
+
+    @property
+    def count(self) -> int:
+        """How many records are not acknowledged."""
+        return self._in_memory + sum(shelved.count for shelved in self._shelf)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the records of one more epoch may be in memory: none before them is shelved, and it is not full."""
+        return not self._shelf and (not self._queues or self.bytes < self._memory_max_bytes)
 
     def collect(self, record: R) -> None:
         """Take a record of the epoch that runs."""
@@ -90,11 +122,19 @@ class KeyedOutbox(Generic[R]):
         if self._awaiting and self._awaiting[-1][0] == epoch:
             self._collected = self._awaiting.pop()[1] + self._collected
 
-    def completed(self, epoch: int) -> None:
-        """The records up to an epoch may leave."""
+    def completed(self, epoch: int, object_id: ObjectId | None = None) -> None:
+        """The records up to an epoch may leave; those of the epoch itself lie in this object."""
         while self._awaiting and self._awaiting[0][0] <= epoch:
             done, records = self._awaiting.pop(0)
-            self._enqueue(done, list(enumerate(records)))
+            if self.has_room or object_id is None:
+                assert not self._shelf, "an epoch would overtake those before it"
+                self._enqueue(done, list(enumerate(records)))
+                continue
+            assert done == epoch, f"the records of epoch {done} lie elsewhere"
+            size_bytes = sum(map(self._size_of, records))
+            self.shelve(Shelved(epoch, object_id, len(records), size_bytes, frozenset()))
+            self.bytes -= size_bytes
+            self._in_memory -= len(records)
 
     def restore(self, epoch: int, records: Sequence[R], refused: Collection[int] = ()) -> None:
         """Take back the records of an epoch that may or may not have left, but for those that were given up."""
@@ -105,8 +145,27 @@ class KeyedOutbox(Generic[R]):
         if left and refused:
             self._refused[epoch] = list(refused)
 
+    def shelve(self, shelved: Shelved) -> None:
+        """Leave the records of an epoch where they are, until it is their turn."""
+        self._complete_epoch = max(self._complete_epoch, shelved.epoch)
+        self._shelf.append(shelved)
+        self.shelved_bytes += shelved.size_bytes
+
+    def next_shelved(self) -> Shelved | None:
+        """Return what is to be loaded now; None if nothing is shelved, or half of the memory is in use."""
+        if self._shelf and (not self._queues or self.bytes * 2 < self._memory_max_bytes):
+            return self._shelf[0]
+        return None
+
+    def loaded(self, shelved: Shelved, records: Sequence[R]) -> None:
+        """Put the records of an epoch into their queues."""
+        assert self._shelf[0] is shelved, f"epoch {shelved.epoch} is not the next one"
+        self._shelf.popleft()
+        self.shelved_bytes -= shelved.size_bytes
+        self.restore(shelved.epoch, records, shelved.refused)
+
     def _enqueue(self, epoch: int, records: Sequence[tuple[int, R]]) -> None:
-        self._queued_epoch = max(self._queued_epoch, epoch)
+        self._complete_epoch = max(self._complete_epoch, epoch)
         if records:
             self._left_of[epoch] = self._left_of.get(epoch, 0) + len(records)
         for index, record in records:
@@ -152,12 +211,14 @@ class KeyedOutbox(Generic[R]):
 
     def refused(self) -> list[tuple[int, int]]:
         """Return epoch and index of what was given up of epochs that are not done with."""
-        return [(epoch, index) for epoch, found in self._refused.items() for index in found]
+        shelved = {one.epoch: one.refused for one in self._shelf}
+        found = {**self._refused, **shelved}
+        return [(epoch, index) for epoch, indexes in found.items() for index in indexes]
 
     def returned(self, item: Item[R]) -> None:
         """A record was not taken: it is the next one of its key again."""
         self._ready.append(item.key)
 
     def _count(self, record: R, sign: int) -> None:
-        self.count += sign
+        self._in_memory += sign
         self.bytes += sign * self._size_of(record)

@@ -26,8 +26,8 @@ def record(value: bytes = b"v", *, stream: str = "s", key: str = "k", hash_key: 
     ).SerializeToString()
 
 
-def outbox(epoch: int) -> Outbox:
-    return Outbox("t/out", epoch, 1, StoredObject(ObjectId("0"), 0), True)
+def outbox(epoch: int, name: str = "0") -> Outbox:
+    return Outbox("t/out", epoch, 10, StoredObject(ObjectId(name), 1), True)
 
 
 class World:
@@ -40,14 +40,23 @@ class World:
         self.settings = settings
         self.letters: list[tuple[str, bytes, bytes, str]] = []
         self.has_letters = False
+        self.stored: dict[ObjectId, list[bytes]] = {}
         self.sink = self.new()
         self.epoch = 0
 
     def new(self, past_epoch: int = 0) -> KinesisEgress:
         spec = KinesisEgressSpec(TypeName("t", "out"), **self.settings)
         return KinesisEgress(
-            spec, clients=self.kinesis, past_epoch=past_epoch, tell_refused=self.tell_refused
+            spec,
+            clients=self.kinesis,
+            past_epoch=past_epoch,
+            read=self.read,
+            tell_refused=self.tell_refused,
         )
+
+    async def read(self, object_id: ObjectId) -> list[bytes]:
+        await asyncio.sleep(0.01)
+        return self.stored[object_id]
 
     def tell_refused(self, record: tuple[str, bytes, bytes, bytes], why: str) -> bool:
         self.letters.append((*record[:3], why))
@@ -274,6 +283,42 @@ def test_a_record_that_is_refused_for_good_may_be_a_dead_letter_once(
 
     play(body)
     assert caplog.records == []
+
+
+def test_what_memory_has_no_room_for_waits_on_disk():
+    async def body(world: World) -> None:
+        value = bytes(1024 * 1024 - 10)
+        judge, world.kinesis.judge = world.kinesis.judge, lambda stream, key, data: THROTTLED
+        async with world.running():
+            for epoch in range(1, 8):
+                world.emit(*(record(b"%d" % epoch + value) for _ in range(10)))
+                kept = world.sink.encode(world.sink.cut(epoch))
+                world.stored[ObjectId(str(epoch))] = kept
+                world.sink.completed(epoch, outbox(epoch, str(epoch)))
+            await asyncio.sleep(10)
+            assert world.sink.backlog_bytes() < 45 * len(value)
+            assert world.sink.stored_bytes() > 25 * len(value)
+            assert world.sink.confirmed_epoch() == 0
+            world.kinesis.judge = judge
+            await world.sink.flush(600)
+        assert world.sink.confirmed_epoch() == 7
+        assert (world.sink.backlog_bytes(), world.sink.stored_bytes()) == (0, 0)
+        values = [data[:1] for data in world.kinesis.values("s", "k")]
+        assert values == [b"%d" % epoch for epoch in range(1, 8) for _ in range(10)]
+
+        # The next life leaves on disk what it has no room for.
+        world.sink = world.new(past_epoch=9)
+        for epoch in range(1, 8):
+            restored = outbox(epoch, str(epoch))
+            kept = world.stored[restored.object.id]
+            world.sink.restore(restored, lambda kept=kept: kept)
+        assert world.sink.backlog_bytes() < 45 * len(value)
+        assert world.sink.stored_bytes() > 0
+        async with world.running():
+            await world.sink.flush(600)
+        assert len(world.kinesis.values("s", "k")) == 140
+
+    play(body)
 
 
 def test_no_more_records_are_on_their_way_than_is_allowed():
