@@ -1,6 +1,8 @@
 """From stream to stream on a server that speaks Kinesis' protocol: order, crashes, shards that split and merge."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from tests.support.faulty_process import FaultyProcess
 from tests.support.kinesis_records import packed
 from tests.support.kinesis_server import KinesisServer, StreamRecord
 from tests.support.processes import wait_until
+from tests.support.provisions import ROOT
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.integration
@@ -253,3 +256,33 @@ def test_a_record_that_no_function_can_take_is_forwarded_to_a_stream(
     assert found["target"] == {"type": "t/unserved", "id": "k"}
     assert found["record"]["split"] == f"{stream}/shardId-000000000000"
     running.stop_cleanly()
+
+
+def test_validate_tries_whether_the_streams_are_there(
+    kinesis: KinesisServer, tmp_path: Path, kinesis_functions: FaultyProcess
+) -> None:
+    stream = kinesis.unique_stream("in", 3)
+    file = tmp_path / "module.yaml"
+    file.write_text(_module(kinesis, kinesis_functions, stream))
+    assert _validated(file) == (
+        0,
+        f"good    ingress t/lines at Kinesis: {stream} has 3 open shards",
+        "good    egress t/records at Kinesis: answers",
+    )
+    file.write_text(file.read_text().replace(f"stream: {stream}", "stream: elsewhere"))
+    assert _validated(file)[1] == (
+        "failed  ingress t/lines at Kinesis: stream elsewhere does not exist"
+    )
+
+
+def _validated(file: Path) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "statefun_runtime.cli", "validate", "--connect", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = [line for line in (done.stdout + done.stderr).splitlines() if "at Kinesis: " in line]
+    assert len(told) == 2, done.stdout + done.stderr
+    return done.returncode, told[0], told[1]
