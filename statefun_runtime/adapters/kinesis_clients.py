@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
-from statefun_runtime.core.specs import (
+from statefun_runtime.core.aws import (
     AwsClientSettings,
     AwsCredentials,
     AwsRegion,

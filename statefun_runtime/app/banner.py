@@ -7,10 +7,8 @@ from typing import assert_never
 from statefun_runtime.adapters.telemetry import MetricsPort
 from statefun_runtime.app.connectors import Application
 from statefun_runtime.config.settings import Settings
+from statefun_runtime.core.aws import AwsRegion, CustomEndpoint, DefaultRegion, SpecificRegion
 from statefun_runtime.core.specs import (
-    AwsRegion,
-    CustomEndpoint,
-    DefaultRegion,
     EgressSpec,
     IngressSpec,
     KafkaEgressSpec,
@@ -21,7 +19,6 @@ from statefun_runtime.core.specs import (
     OwnIngressSpec,
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
-    SpecificRegion,
 )
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from statefun_runtime.config.fields import Fields, Item, Shape, parse_integer
 from statefun_runtime.config.positions import Scalar
 from statefun_runtime.config.problems import Code
-from statefun_runtime.core.specs import (
+from statefun_runtime.core.aws import (
     AwsCredentials,
     AwsRegion,
     BasicCredentials,

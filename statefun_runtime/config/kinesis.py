@@ -22,14 +22,8 @@ from statefun_runtime.config.positions import Scalar
 from statefun_runtime.config.problems import Code
 from statefun_runtime.config.startup import read_stream_position
 from statefun_runtime.config.topics import read_stream_routes
-from statefun_runtime.core.specs import (
-    AwsClientSettings,
-    AwsRegion,
-    CustomEndpoint,
-    KinesisEgressSpec,
-    KinesisIngressSpec,
-    ShardReading,
-)
+from statefun_runtime.core.aws import AwsClientSettings, AwsRegion, CustomEndpoint
+from statefun_runtime.core.specs import KinesisEgressSpec, KinesisIngressSpec, ShardReading
 
 KINESIS_INGRESS = Shape(
     "Kinesis ingress",

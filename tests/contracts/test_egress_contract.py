@@ -17,12 +17,10 @@ from statefun_runtime.adapters.kinesis_records import RECORD_TYPENAME as KINESIS
 from statefun_runtime.adapters.playground_egress import RECORD_TYPENAME as PLAYGROUND_RECORD
 from statefun_runtime.adapters.playground_egress import PlaygroundEgress
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
 from statefun_runtime.core.checkpoint import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.samples import Sample
 from statefun_runtime.core.specs import (
-    AwsClientSettings,
-    BasicCredentials,
-    CustomEndpoint,
     DeliverySemantic,
     KafkaEgressSpec,
     KinesisEgressSpec,

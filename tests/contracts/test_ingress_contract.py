@@ -12,11 +12,9 @@ from statefun_runtime.adapters.kafka_ingress import KafkaIngress
 from statefun_runtime.adapters.kinesis_clients import AwsClients, KinesisClients
 from statefun_runtime.adapters.kinesis_ingress import KinesisIngress
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
 from statefun_runtime.core.samples import Sample
 from statefun_runtime.core.specs import (
-    AwsClientSettings,
-    BasicCredentials,
-    CustomEndpoint,
     Earliest,
     EndpointSpec,
     FunctionPattern,

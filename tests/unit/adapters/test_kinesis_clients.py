@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from statefun_runtime.adapters.kinesis_clients import AwsClients, code_of, words
-from statefun_runtime.core.specs import (
+from statefun_runtime.core.aws import (
     AwsClientSettings,
     AwsCredentials,
     AwsRegion,

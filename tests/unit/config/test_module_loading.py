@@ -5,14 +5,18 @@ from module_texts import REST, load, load_with_rest
 
 from statefun_runtime.config import ModuleError, Severity, load_module, parse_module, render
 from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.specs import (
-    AsyncTransport,
+from statefun_runtime.core.aws import (
     AwsClientSettings,
     BasicCredentials,
     CustomEndpoint,
-    Date,
     DefaultCredentials,
     DefaultRegion,
+    ProfileCredentials,
+    SpecificRegion,
+)
+from statefun_runtime.core.specs import (
+    AsyncTransport,
+    Date,
     DeliverySemantic,
     Earliest,
     EndpointSpec,
@@ -27,10 +31,8 @@ from statefun_runtime.core.specs import (
     OkHttpTransport,
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
-    ProfileCredentials,
     ShardReading,
     SpecificOffsets,
-    SpecificRegion,
     StreamRoute,
     TlsSpec,
     TopicRoute,
