@@ -1,4 +1,4 @@
-"""What tests of all kinds share: the broker, the stock SDKs, and workers that are ended afterwards.
+"""What tests of all kinds share: the broker, the Kinesis server, the stock SDKs, and workers that are ended afterwards.
 
 Something that is missing skips the tests that need it, with one loud line in the
 summary. STATEFUN_REQUIRE_KAFKA=1 and STATEFUN_REQUIRE_STOCK_SDK=1 turn such a
@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import stock_sdk
 from tests.support.kafka_broker import KafkaBroker
+from tests.support.kinesis_server import KinesisServer
 from tests.support.provisions import Unavailable
 from tests.support.worker import Worker
 
@@ -30,6 +31,13 @@ def broker(pytestconfig: pytest.Config) -> Iterator[KafkaBroker]:
         _skip_or_fail(pytestconfig, "Kafka", error)
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def kinesis() -> Iterator[KinesisServer]:
+    """One running Kinesis server for all."""
+    with KinesisServer() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

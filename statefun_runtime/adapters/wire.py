@@ -48,6 +48,23 @@ _SCHEMA: dict[str, dict[str, tuple[int, str]]] = {
     "FromFunction": {"result": (100, "Result"), "incomplete": (101, "Missing")},
     # The key is text in the contract; SDKs put any bytes there.
     "KafkaRecord": {"key": (1, "bytes"), "value": (2, "bytes"), "topic": (3, "string")},
+    "KinesisRecord": {
+        "partition_key": (1, "string"),
+        "value": (2, "bytes"),
+        "stream": (3, "string"),
+        "explicit_hash_key": (4, "string"),
+    },
+    # Of the Kinesis producer library; the index is declared as repeated to tell 0 from absence.
+    "Aggregated": {
+        "partition_keys": (1, "*string"),
+        "hash_keys": (2, "*string"),
+        "records": (3, "*AggregatedItem"),
+    },
+    "AggregatedItem": {
+        "key_index": (1, "uint64"),
+        "hash_index": (2, "*uint64"),
+        "data": (3, "bytes"),
+    },
 }
 _PACKAGE = "statefun.runtime.wire"
 
@@ -79,6 +96,8 @@ def _build_classes() -> dict[str, Any]:
 _CLASSES = _build_classes()
 _FromFunction = _CLASSES["FromFunction"]
 _KafkaRecord = _CLASSES["KafkaRecord"]
+_KinesisRecord = _CLASSES["KinesisRecord"]
+_Aggregated = _CLASSES["Aggregated"]
 _DELETE, _MODIFY = 0, 1
 
 
@@ -111,6 +130,26 @@ def decode_kafka_record(value: bytes) -> tuple[str, bytes, bytes]:
     except DecodeError as error:
         raise ValueError(f"not a KafkaProducerRecord message: {error}") from error
     return record.topic, record.key, record.value
+
+
+def decode_kinesis_record(value: bytes) -> tuple[str, str, str, bytes]:
+    """Return stream, partition key, explicit hash key and value of an encoded KinesisEgressRecord.
+
+    Raise ValueError if it is none.
+    """
+    try:
+        record = _KinesisRecord.FromString(value)
+    except DecodeError as error:
+        raise ValueError(f"not a KinesisEgressRecord message: {error}") from error
+    return record.stream, record.partition_key, record.explicit_hash_key, record.value
+
+
+def decode_aggregated(value: bytes) -> Any | None:
+    """Return the records that the Kinesis producer library packed into one; None if they cannot be read."""
+    try:
+        return _Aggregated.FromString(value)
+    except DecodeError:
+        return None
 
 
 def _message(message: Any) -> OutgoingMessage:

@@ -2,13 +2,19 @@
 
 import sys
 from collections.abc import Iterator
+from typing import assert_never
 
 from statefun_runtime.adapters.telemetry import MetricsPort
 from statefun_runtime.app.connectors import Application
 from statefun_runtime.config.settings import Settings
+from statefun_runtime.core.aws import AwsRegion, CustomEndpoint, DefaultRegion, SpecificRegion
 from statefun_runtime.core.specs import (
     EgressSpec,
     IngressSpec,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    KinesisEgressSpec,
+    KinesisIngressSpec,
     OwnEgressSpec,
     OwnIngressSpec,
     PlaygroundEgressSpec,
@@ -37,17 +43,43 @@ def _lines(application: Application, metrics: MetricsPort | None) -> Iterator[st
 
 
 def _ingress_place(spec: IngressSpec, settings: Settings) -> str:
-    if isinstance(spec, OwnIngressSpec):
-        return f"{spec.kind} of {spec.package}"
-    if isinstance(spec, PlaygroundIngressSpec):
-        return f"PUT http://{settings.host}:{spec.port}/namespace/name/id"
-    topics = ", ".join(route.topic for route in spec.routes)
-    return f"Kafka {spec.bootstrap_servers}, topics {topics}"
+    match spec:
+        case OwnIngressSpec():
+            return f"{spec.kind} of {spec.package}"
+        case PlaygroundIngressSpec():
+            return f"PUT http://{settings.host}:{spec.port}/namespace/name/id"
+        case KafkaIngressSpec():
+            topics = ", ".join(route.topic for route in spec.routes)
+            return f"Kafka {spec.bootstrap_servers}, topics {topics}"
+        case KinesisIngressSpec():
+            streams = ", ".join(route.stream for route in spec.routes)
+            return f"Kinesis {_aws_place(spec.region)}, streams {streams}"
+        case _:
+            assert_never(spec)
 
 
 def _egress_place(spec: EgressSpec, settings: Settings) -> str:
-    if isinstance(spec, OwnEgressSpec):
-        return f"{spec.kind} of {spec.package}"
-    if isinstance(spec, PlaygroundEgressSpec):
-        return " ".join(f"GET http://{settings.host}:{spec.port}/{topic}" for topic in spec.topics)
-    return f"Kafka {spec.bootstrap_servers}, {spec.delivery.value}"
+    match spec:
+        case OwnEgressSpec():
+            return f"{spec.kind} of {spec.package}"
+        case PlaygroundEgressSpec():
+            urls = (f"http://{settings.host}:{spec.port}/{topic}" for topic in spec.topics)
+            return " ".join(f"GET {url}" for url in urls)
+        case KafkaEgressSpec():
+            return f"Kafka {spec.bootstrap_servers}, {spec.delivery.value}"
+        case KinesisEgressSpec():
+            return f"Kinesis {_aws_place(spec.region)}, at-least-once"
+        case _:
+            assert_never(spec)
+
+
+def _aws_place(region: AwsRegion) -> str:
+    match region:
+        case DefaultRegion():
+            return "in the default region"
+        case SpecificRegion():
+            return region.id
+        case CustomEndpoint():
+            return f"{region.url}, {region.region_id}"
+        case _:
+            assert_never(region)

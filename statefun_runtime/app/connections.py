@@ -15,6 +15,8 @@ from statefun_runtime.core.specs import (
     EndpointSpec,
     KafkaEgressSpec,
     KafkaIngressSpec,
+    KinesisEgressSpec,
+    KinesisIngressSpec,
     ModuleSpec,
     TlsSpec,
 )
@@ -51,10 +53,16 @@ def _attempts(module: ModuleSpec) -> Iterator[tuple[str, Attempt]]:
         if isinstance(ingress, KafkaIngressSpec):
             subject = f"ingress {ingress.id} at {ingress.bootstrap_servers}"
             yield subject, _kafka_attempt(subject, ingress)
+        if isinstance(ingress, KinesisIngressSpec):
+            subject = f"ingress {ingress.id} at Kinesis"
+            yield subject, _kinesis_attempt(subject, ingress)
     for egress in module.egresses:
         if isinstance(egress, KafkaEgressSpec):
             subject = f"egress {egress.id} at {egress.bootstrap_servers}"
             yield subject, _kafka_attempt(subject, egress)
+        if isinstance(egress, KinesisEgressSpec):
+            subject = f"egress {egress.id} at Kinesis"
+            yield subject, _kinesis_attempt(subject, egress)
 
 
 def _endpoint_attempts(endpoint: EndpointSpec, module: ModuleSpec) -> Iterator[tuple[str, Attempt]]:
@@ -88,7 +96,7 @@ def _urls(endpoint: EndpointSpec, module: ModuleSpec) -> list[str]:
     names = {
         target.name
         for ingress in module.ingresses
-        if isinstance(ingress, KafkaIngressSpec)
+        if isinstance(ingress, KafkaIngressSpec | KinesisIngressSpec)
         for route in ingress.routes
         for target in route.targets
         if module.endpoint_for(target) is endpoint
@@ -190,6 +198,35 @@ def _kafka_attempt(subject: str, spec: KafkaIngressSpec | KafkaEgressSpec) -> At
             )
             return Check(subject, False, found, "create it; the worker would wait for it")
         return Check(subject, True, "; ".join(parts))
+
+    return attempt
+
+
+def _kinesis_attempt(subject: str, spec: KinesisIngressSpec | KinesisEgressSpec) -> Attempt:
+    async def attempt() -> Check:
+        wanted = (
+            tuple(r.stream for r in spec.routes) if isinstance(spec, KinesisIngressSpec) else ()
+        )
+        try:
+            # AWS's client is an extra that many applications do not have installed.
+            from statefun_runtime.adapters.kinesis_clients import AwsClients
+            from statefun_runtime.adapters.kinesis_probe import KinesisAway, ask_streams
+        except ConfigError as error:
+            return Check(subject, False, error.message, error.hint)
+        try:
+            clients = AwsClients(spec.region, spec.credentials, spec.client, owner=subject)
+            streams = await ask_streams(clients, wanted)
+        except ConfigError as error:
+            return Check(subject, False, error.message, error.hint)
+        except KinesisAway as error:
+            hint = "mend 'awsRegion' and 'awsCredentials', or what they may do"
+            return Check(subject, False, str(error), hint)
+        parts = [f"{s} has {_counted(n, 'open shard')}" for s, n in streams.shards.items()]
+        if streams.missing:
+            missing = [f"stream {stream} does not exist" for stream in streams.missing]
+            found = "; ".join([*parts, *missing])
+            return Check(subject, False, found, "create it; the worker would wait for it")
+        return Check(subject, True, "; ".join(parts) or "answers")
 
     return attempt
 

@@ -25,6 +25,8 @@ from statefun_runtime.core.specs import (
     IngressSpec,
     KafkaEgressSpec,
     KafkaIngressSpec,
+    KinesisEgressSpec,
+    KinesisIngressSpec,
     ModuleSpec,
     OkHttpTransport,
     OwnEgressSpec,
@@ -131,6 +133,14 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
             place = IngressPlace(router, restored, folder, application.settings.host)
             made: IngressSource = build_own(spec, place, IngressSource)
             return made
+        case KinesisIngressSpec():
+            # AWS's client is an extra that many applications do not have installed.
+            from statefun_runtime.adapters.kinesis_clients import AwsClients
+            from statefun_runtime.adapters.kinesis_ingress import KinesisIngress
+
+            owner = f"ingress '{spec.id}'"
+            clients = AwsClients(spec.region, spec.credentials, spec.client, owner=owner)
+            return KinesisIngress(spec, router, restored, clients=clients)
         case _:
             assert_never(spec)
 
@@ -172,5 +182,17 @@ def make_egress(
             )
             made: EgressSink = build_own(spec, place, EgressSink)
             return made
+        case KinesisEgressSpec():
+            from statefun_runtime.adapters.kinesis_clients import AwsClients
+            from statefun_runtime.adapters.kinesis_egress import KinesisEgress
+
+            owner = f"egress '{spec.id}'"
+            return KinesisEgress(
+                spec,
+                clients=AwsClients(spec.region, spec.credentials, spec.client, owner=owner),
+                past_epoch=application.start.first_epoch - 1,
+                read=application.read_outbox,
+                tell_refused=partial(letters.tell, spec),
+            )
         case _:
             assert_never(spec)

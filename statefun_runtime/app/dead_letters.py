@@ -7,6 +7,7 @@ from statefun_runtime.app.connectors import Application
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.dead_letter import (
     KAFKA_RECORD,
+    KINESIS_RECORD,
     PLAYGROUND_RECORD,
     DeadLetter,
     record_for,
@@ -15,10 +16,12 @@ from statefun_runtime.core.specs import (
     DeadLetterRoute,
     EgressSpec,
     KafkaEgressSpec,
-    KafkaIngressSpec,
+    KinesisEgressSpec,
     ModuleSpec,
     OwnEgressSpec,
+    OwnIngressSpec,
     PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
 )
 from statefun_runtime.engine.outcomes import Outcomes
 from statefun_runtime.engine.states import States
@@ -59,10 +62,14 @@ def dead_letter_routes(module: ModuleSpec) -> Iterator[tuple[str, DeadLetterRout
         if endpoint.dead_letters is not None:
             yield f"the functions {endpoint.pattern}", endpoint.dead_letters
     for ingress in module.ingresses:
-        if isinstance(ingress, KafkaIngressSpec) and ingress.invalid_records.dead_letters:
+        if isinstance(ingress, PlaygroundIngressSpec | OwnIngressSpec):
+            continue
+        if ingress.invalid_records.dead_letters:
             yield f"ingress '{ingress.id}'", ingress.invalid_records.dead_letters
     for egress in module.egresses:
-        if isinstance(egress, KafkaEgressSpec) and egress.dead_letters is not None:
+        if isinstance(egress, PlaygroundEgressSpec | OwnEgressSpec):
+            continue
+        if egress.dead_letters is not None:
             yield f"egress '{egress.id}'", egress.dead_letters
 
 
@@ -70,6 +77,8 @@ def _record_type(spec: EgressSpec) -> str:
     match spec:
         case KafkaEgressSpec():
             return KAFKA_RECORD
+        case KinesisEgressSpec():
+            return KINESIS_RECORD
         case PlaygroundEgressSpec():
             return PLAYGROUND_RECORD
         case OwnEgressSpec():

@@ -3,7 +3,7 @@
 import logging
 
 from statefun_runtime.core.dead_letter import Origin
-from statefun_runtime.core.specs import KafkaEgressSpec
+from statefun_runtime.core.specs import KafkaEgressSpec, KinesisEgressSpec
 from statefun_runtime.engine.outcomes import Outcomes
 
 log = logging.getLogger("statefun.egress")
@@ -16,9 +16,15 @@ class EgressLetters:
         self.outcomes: Outcomes | None = None
 
     def tell(
-        self, spec: KafkaEgressSpec, record: tuple[str, bytes | None, bytes, bytes], why: str
+        self,
+        spec: KafkaEgressSpec | KinesisEgressSpec,
+        record: tuple[str, bytes | None, bytes, bytes],
+        why: str,
     ) -> bool:
-        """Make a dead letter of a record that the broker refuses; return whether that could be done."""
+        """Make a dead letter of a record that the broker refuses; return whether that could be done.
+
+        A record is its topic or stream, its key, its value, and all of it as the function sent it.
+        """
         if spec.dead_letters is None:
             return False
         assert self.outcomes is not None

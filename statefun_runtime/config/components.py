@@ -17,6 +17,12 @@ from statefun_runtime.config.kafka import (
     read_kafka_ingress,
 )
 from statefun_runtime.config.kinds import Kind, KindTable
+from statefun_runtime.config.kinesis import (
+    KINESIS_EGRESS,
+    KINESIS_INGRESS,
+    read_kinesis_egress,
+    read_kinesis_ingress,
+)
 from statefun_runtime.config.playground import (
     EGRESS_SHAPE,
     INGRESS_SHAPE,
@@ -30,9 +36,6 @@ from statefun_runtime.core.address import TypeName
 COMPONENT = Shape("a component", ("kind", "spec"))
 _FORM = "a component is a mapping with the fields 'kind' and 'spec'"
 
-
-_KINESIS_IN = Shape("Kinesis ingress", ())
-_KINESIS_OUT = Shape("Kinesis egress", ())
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
@@ -53,19 +56,33 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind("io.statefun.kafka.v1/ingress", Role.INGRESS, KAFKA_INGRESS, "id", read_kafka_ingress),
         Kind("io.statefun.kafka.v1/egress", Role.EGRESS, KAFKA_EGRESS, "id", read_kafka_egress),
-        Kind("io.statefun.kinesis.v1/ingress", Role.INGRESS, _KINESIS_IN),
-        Kind("io.statefun.kinesis.v1/egress", Role.EGRESS, _KINESIS_OUT),
+        Kind(
+            "io.statefun.kinesis.v1/ingress",
+            Role.INGRESS,
+            KINESIS_INGRESS,
+            "id",
+            read_kinesis_ingress,
+        ),
+        Kind(
+            "io.statefun.kinesis.v1/egress",
+            Role.EGRESS,
+            KINESIS_EGRESS,
+            "id",
+            read_kinesis_egress,
+        ),
         Kind(
             "io.statefun.playground.v1/ingress",
             Role.INGRESS,
             INGRESS_SHAPE,
-            read=read_playground_ingress,
+            None,
+            read_playground_ingress,
         ),
         Kind(
             "io.statefun.playground.v1/egress",
             Role.EGRESS,
             EGRESS_SHAPE,
-            read=read_playground_egress,
+            None,
+            read_playground_egress,
         ),
     )
 }
@@ -83,11 +100,7 @@ def read_component(document: Node, kinds: Mapping[str, Kind], draft: ModuleDraft
     if kind is None:
         return
     draft.has_role(kind.role)
-    if kind.read is None:
-        message = f"a {kind.shape.noun} is not supported yet"
-        place = document.entries["kind"].value.place
-        draft.error(place, Code.NOT_SUPPORTED_YET, message, "take this component out to go on")
-    elif spec is not None:
+    if spec is not None:
         _read_as(kind, spec, kind.read, draft)
 
 
@@ -131,7 +144,7 @@ def _find_kind(scalar: Scalar, kinds: Mapping[str, Kind], draft: ModuleDraft) ->
         if name in kinds:
             return kinds[name]
         near = nearest(name, kinds)
-        hint = f"did you mean {near!r}?" if near else f"the kinds are {_supported(kinds)}"
+        hint = f"did you mean {near!r}?" if near else f"the kinds are {', '.join(kinds)}"
         draft.error(scalar.place, Code.UNKNOWN_KIND, f"unknown kind {scalar.text!r}", hint)
         _report_packages(scalar, kinds, draft)
     _count_as_nearest(name, kinds, draft)
@@ -143,10 +156,6 @@ def _report_packages(scalar: Scalar, kinds: Mapping[str, Kind], draft: ModuleDra
     for failure in kinds.installed.failures if isinstance(kinds, KindTable) else ():
         hint = "install another version of it, or take it away"
         draft.error(scalar.place, Code.BAD_PACKAGE, failure, hint)
-
-
-def _supported(kinds: Mapping[str, Kind]) -> str:
-    return ", ".join(name for name, kind in kinds.items() if kind.read is not None)
 
 
 def _count_as_nearest(name: str, kinds: Mapping[str, Kind], draft: ModuleDraft) -> None:

@@ -20,6 +20,7 @@ from statefun_runtime.core.specs import (
     FunctionPattern,
     IngressSpec,
     KafkaIngressSpec,
+    KinesisIngressSpec,
     ModuleSpec,
     OwnIngressSpec,
     PlaygroundIngressSpec,
@@ -237,7 +238,12 @@ class ModuleDraft:
             match component:
                 case EndpointSpec():
                     endpoints.append(component)
-                case KafkaIngressSpec() | PlaygroundIngressSpec() | OwnIngressSpec():
+                case (
+                    KafkaIngressSpec()
+                    | KinesisIngressSpec()
+                    | PlaygroundIngressSpec()
+                    | OwnIngressSpec()
+                ):
                     ingresses.append(component)
                 case _:
                     egresses.append(component)

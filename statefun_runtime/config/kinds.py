@@ -9,16 +9,13 @@ from statefun_runtime.config.fields import Fields, Shape
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a `kind:` means: the shape of its spec, the field that names it, and its reader.
-
-    A kind without a reader is known and refused.
-    """
+    """What a `kind:` means: the shape of its spec, the field that names it, if one does, and its reader."""
 
     name: str
     role: Role
     shape: Shape
-    named_by: str | None = None
-    read: Callable[[Fields], ComponentSpec | None] | None = None
+    named_by: str | None
+    read: Callable[[Fields], ComponentSpec | None]
 
 
 @dataclass(frozen=True, slots=True)

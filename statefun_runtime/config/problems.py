@@ -26,7 +26,6 @@ class Code(StrEnum):
     NOT_A_COMPONENT = "SF1005"
     UNKNOWN_KIND = "SF1006"
     UNKNOWN_VERSION = "SF1007"
-    NOT_SUPPORTED_YET = "SF1008"
     MISSING_FIELD = "SF1009"
     WRONG_VALUE = "SF1010"
     BAD_TYPENAME = "SF1011"
@@ -61,6 +60,7 @@ class Code(StrEnum):
     BAD_HEADER = "SF1095"
     BAD_LOCATION = "SF1096"
     BAD_PROXY = "SF1097"
+    UNENCRYPTED = "SF1093"
 
 
 class Severity(Enum):

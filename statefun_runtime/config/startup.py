@@ -1,4 +1,4 @@
-"""`startupPosition`: where a Kafka ingress begins when there is nothing to restore."""
+"""`startupPosition`: where an ingress begins when there is nothing to restore."""
 
 from statefun_runtime.config.fields import Fields, Item, Shape, parse_integer
 from statefun_runtime.config.problems import Code
@@ -14,6 +14,8 @@ from statefun_runtime.core.specs import (
 
 STARTUP_TYPES = ("group-offsets", "earliest", "latest", "specific-offsets", "date")
 STARTUP_SHAPE = Shape("startupPosition", ("type", "offsets", "date"))
+STREAM_STARTUP_TYPES = ("earliest", "latest", "date")
+STREAM_STARTUP_SHAPE = Shape("startupPosition", ("type", "date"))
 _PARTITION_MAX = 2**31 - 1
 
 
@@ -31,6 +33,21 @@ def read_startup_position(ingress: Fields, topics: set[str]) -> StartupPosition 
             return Latest()
         case "specific-offsets":
             return _read_offsets(fields, topics)
+        case "date":
+            return _read_date(fields)
+    return None
+
+
+def read_stream_position(ingress: Fields) -> Earliest | Latest | Date | None:
+    """Read the position of an ingress that reads streams; None if it could not be read."""
+    fields = ingress.mapping("startupPosition", STREAM_STARTUP_SHAPE)
+    if fields is None:
+        return Latest() if ingress.find("startupPosition") is None else None
+    match fields.choice("type", STREAM_STARTUP_TYPES, required=True):
+        case "earliest":
+            return Earliest()
+        case "latest":
+            return Latest()
         case "date":
             return _read_date(fields)
     return None

@@ -10,6 +10,13 @@ from enum import Enum
 from typing import Any
 
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.aws import (
+    AwsClientSettings,
+    AwsCredentials,
+    AwsRegion,
+    DefaultCredentials,
+    DefaultRegion,
+)
 from statefun_runtime.core.templates import TargetTemplate
 
 
@@ -232,6 +239,50 @@ class KafkaEgressSpec:
     dead_letters: DeadLetterRoute | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StreamRoute:
+    """Each record of `stream` goes, as a value of type `value_type`, to every target in this order."""
+
+    stream: str
+    value_type: str
+    targets: tuple[TypeName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReading:
+    """How often a shard is read and how much at once, and how often the shards of a stream are looked up."""
+
+    interval_s: float = 0.2
+    records_max: int = 10_000
+    discovery_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class KinesisIngressSpec:
+    """A Kinesis ingress."""
+
+    id: TypeName
+    routes: tuple[StreamRoute, ...]
+    region: AwsRegion = field(default_factory=DefaultRegion)
+    credentials: AwsCredentials = field(default_factory=DefaultCredentials)
+    startup: Earliest | Latest | Date = field(default_factory=Latest)
+    client: AwsClientSettings = field(default_factory=AwsClientSettings)
+    reading: ShardReading = field(default_factory=ShardReading)
+    invalid_records: InvalidRecords = field(default_factory=InvalidRecords)
+
+
+@dataclass(frozen=True, slots=True)
+class KinesisEgressSpec:
+    """A Kinesis egress; at most `outstanding_max` records are on their way at once."""
+
+    id: TypeName
+    region: AwsRegion = field(default_factory=DefaultRegion)
+    credentials: AwsCredentials = field(default_factory=DefaultCredentials)
+    outstanding_max: int = 1000
+    client: AwsClientSettings = field(default_factory=AwsClientSettings)
+    dead_letters: DeadLetterRoute | None = None
+
+
 PLAYGROUND_INGRESS = TypeName("io.statefun.playground", "ingress")
 PLAYGROUND_EGRESS = TypeName("io.statefun.playground", "egress")
 
@@ -276,8 +327,8 @@ class OwnEgressSpec:
     build: Callable[[Any, Any], Any] = field(repr=False)
 
 
-IngressSpec = KafkaIngressSpec | PlaygroundIngressSpec | OwnIngressSpec
-EgressSpec = KafkaEgressSpec | PlaygroundEgressSpec | OwnEgressSpec
+IngressSpec = KafkaIngressSpec | KinesisIngressSpec | PlaygroundIngressSpec | OwnIngressSpec
+EgressSpec = KafkaEgressSpec | KinesisEgressSpec | PlaygroundEgressSpec | OwnEgressSpec
 
 
 @dataclass(frozen=True, slots=True)

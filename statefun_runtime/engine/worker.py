@@ -1,7 +1,7 @@
 """The life of a worker: restore, run, stop with a last checkpoint.
 
 restore ─▶ start ingresses ─▶ checkpoint of where they begin ─▶ run ─▶ stop: ingress first, then requests that
-           are out, then the last checkpoint, then egresses publish what it completed
+           are out, then the last checkpoint, then egresses publish what it completed, which one more may record
 """
 
 import asyncio
@@ -194,6 +194,9 @@ class Worker:
         if parts.checkpointer.is_changed():
             await parts.checkpointer.take()
         await self._flush(ends_s, transactional=True)
+        if parts.checkpointer.is_changed():
+            # What left just now is not to leave again, and this egress has no other memory than the checkpoint.
+            await parts.checkpointer.take()
 
     async def _flush(self, ends_s: float, *, transactional: bool) -> None:
         for sink in self.parts.egresses.values():

@@ -16,7 +16,7 @@ class EgressSink(Protocol):
 
     Guarantees: `prepare` refuses whatever the sink could not take for good; a prepared record that was handed to
     `emit` leaves, or is among what `cut` returns; order per key
-    is kept. A fenced sink cannot publish.
+    is kept. A fenced sink cannot publish, where the outside can tell it from a newer one.
     """
 
     def prepare(self, typename: str, value: bytes) -> Any:
@@ -45,12 +45,12 @@ class EgressSink(Protocol):
 
     @property
     def is_transactional(self) -> bool:
-        """Whether records wait for their epoch to be complete, and leave once."""
+        """Whether records wait for their epoch to be complete."""
         ...
 
     @property
     def is_changed(self) -> bool:
-        """Whether `cut` would return something else than the last time."""
+        """Whether a checkpoint now would hold something else than the last one: records, or that some have left."""
         ...
 
     def cut(self, epoch: int) -> Sequence[Any] | None:

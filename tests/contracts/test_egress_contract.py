@@ -1,4 +1,4 @@
-"""The EgressSink port: the playground's egress, Kafka's, and the one of the tests."""
+"""The EgressSink port: the playground's egress, Kafka's, Kinesis', and the one of the tests."""
 
 import asyncio
 import json
@@ -7,20 +7,31 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from statefun._wire import KafkaProducerRecord
+from statefun._wire import KafkaProducerRecord, KinesisEgressRecord
 
 from statefun_runtime.adapters.kafka_egress import KafkaEgress
 from statefun_runtime.adapters.kafka_records import RECORD_TYPENAME as KAFKA_RECORD
+from statefun_runtime.adapters.kinesis_clients import AwsClients, KinesisClients
+from statefun_runtime.adapters.kinesis_egress import KinesisEgress
+from statefun_runtime.adapters.kinesis_records import RECORD_TYPENAME as KINESIS_RECORD
 from statefun_runtime.adapters.playground_egress import RECORD_TYPENAME as PLAYGROUND_RECORD
 from statefun_runtime.adapters.playground_egress import PlaygroundEgress
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
 from statefun_runtime.core.checkpoint import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.samples import Sample
-from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec, PlaygroundEgressSpec
+from statefun_runtime.core.specs import (
+    DeliverySemantic,
+    KafkaEgressSpec,
+    KinesisEgressSpec,
+    PlaygroundEgressSpec,
+)
 from statefun_runtime.ports.egress import EgressSink, RecordRefused
 from tests.fakes.egress import RecordingEgress
+from tests.fakes.kinesis import FakeKinesis
 from tests.fakes.rows import DictRows
 from tests.support.kafka_broker import KafkaBroker
+from tests.support.kinesis_server import KEY_ID, REGION, SECRET, KinesisServer
 
 
 @dataclass
@@ -84,11 +95,62 @@ async def kafka_rig(broker: KafkaBroker) -> AsyncIterator[Rig]:
     yield Rig(lambda: KafkaEgress(spec), KAFKA_RECORD, encode, left)
 
 
+Values = Callable[[int], Awaitable[list[bytes]]]
+
+
+def kinesis_stream(server: KinesisServer) -> tuple[str, KinesisClients, Values]:
+    """Return a stream on a real server, clients for it, and what waits for its values."""
+    stream = server.unique_stream("egress", 2)
+    region, credentials = CustomEndpoint(server.url, REGION), BasicCredentials(KEY_ID, SECRET)
+
+    async def values(count: int) -> list[bytes]:
+        return [record.value for record in await asyncio.to_thread(server.consume, stream, count)]
+
+    return stream, AwsClients(region, credentials, AwsClientSettings(), owner="t/out"), values
+
+
+def kinesis_in_memory() -> tuple[str, KinesisClients, Values]:
+    """The same without a server."""
+    kinesis = FakeKinesis()
+    kinesis.create("s", 2)
+
+    async def values(_: int) -> list[bytes]:
+        return kinesis.values("s", "key")
+
+    return "s", kinesis, values
+
+
+@asynccontextmanager
+async def kinesis_rig(place: tuple[str, KinesisClients, Values]) -> AsyncIterator[Rig]:
+    stream, clients, values = place
+    spec = KinesisEgressSpec(TypeName("t", "out"))
+
+    def encode(value: bytes) -> bytes:
+        record = KinesisEgressRecord(stream=stream, partition_key="key", value_bytes=value)
+        return record.SerializeToString()
+
+    async def left(_: EgressSink, count: int) -> list[bytes]:
+        return await values(count)
+
+    def new() -> KinesisEgress:
+        return KinesisEgress(spec, clients=clients, past_epoch=0)
+
+    yield Rig(new, KINESIS_RECORD, encode, left)
+
+
 RigFactory = Callable[[], AbstractAsyncContextManager[Rig]]
 
 
-@pytest.fixture(params=["fake", "playground", pytest.param("kafka", marks=pytest.mark.kafka)])
+_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
+
+
+@pytest.fixture(params=["fake", "playground", _KAFKA, "kinesis", "kinesis-in-memory"])
 def rig(request: pytest.FixtureRequest) -> RigFactory:
+    if request.param == "kinesis":
+        server = request.getfixturevalue("kinesis")
+        return lambda: kinesis_rig(kinesis_stream(server))
+    if request.param == "kinesis-in-memory":
+        return lambda: kinesis_rig(kinesis_in_memory())
     if request.param == "kafka":
         broker = request.getfixturevalue("broker")
         return lambda: kafka_rig(broker)
@@ -109,6 +171,13 @@ async def running(sink: EgressSink) -> AsyncIterator[EgressSink]:
 def put(rig: Rig, sink: EgressSink, *values: bytes) -> None:
     for value in values:
         sink.emit(sink.prepare(rig.typename, rig.encode(value)))
+
+
+async def let_leave(sink: EgressSink) -> None:
+    """End the epoch, and wait until its records have left; there are sinks that do not wait for that."""
+    sink.cut(1)
+    sink.completed(1)
+    await sink.flush(20)
 
 
 def taken_away(sink: EgressSink) -> EgressSink:
@@ -140,7 +209,7 @@ def test_records_leave_in_the_order_in_which_they_were_taken(rig: RigFactory):
         async with rig() as made, running(made.new()) as sink:
             values = [b"%d" % number for number in range(50)]
             put(made, sink, *values)
-            await sink.flush(20)
+            await let_leave(sink)
 
             assert await made.left(sink, 50) == values
             assert published(sink) == 50
@@ -168,7 +237,7 @@ def test_a_record_that_was_prepared_and_not_emitted_does_not_leave(rig: RigFacto
         async with rig() as made, running(made.new()) as sink:
             sink.prepare(made.typename, made.encode(b"never"))
             put(made, sink, b"only")
-            await sink.flush(20)
+            await let_leave(sink)
 
             assert await made.left(sink, 1) == [b"only"]
             assert cut(sink) == []

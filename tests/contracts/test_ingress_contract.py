@@ -1,4 +1,4 @@
-"""The IngressSource port: Kafka's, and the log of the tests. (The playground's has no splits: see unit/adapters.)"""
+"""The IngressSource port: Kafka's, Kinesis', and the log of the tests. (The playground's has no splits: see unit/adapters.)"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -9,19 +9,27 @@ import pytest
 from statefun._wire import ToFunction
 
 from statefun_runtime.adapters.kafka_ingress import KafkaIngress
+from statefun_runtime.adapters.kinesis_clients import AwsClients, KinesisClients
+from statefun_runtime.adapters.kinesis_ingress import KinesisIngress
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
 from statefun_runtime.core.samples import Sample
 from statefun_runtime.core.specs import (
     Earliest,
     EndpointSpec,
     FunctionPattern,
     KafkaIngressSpec,
+    KinesisIngressSpec,
     ModuleSpec,
+    ShardReading,
+    StreamRoute,
     TopicRoute,
 )
 from statefun_runtime.ports.ingress import IngressSource
 from tests.fakes.ingress import FakeIngress, FakeLog, RecordingRouter
+from tests.fakes.kinesis import FakeKinesis
 from tests.support.kafka_broker import KafkaBroker
+from tests.support.kinesis_server import KEY_ID, REGION, SECRET, KinesisServer
 
 TARGET = TypeName("t", "f")
 MODULE = ModuleSpec((EndpointSpec(FunctionPattern("t", None), "http://x/"),), (), ())
@@ -35,6 +43,9 @@ class Rig:
     router: RecordingRouter
     new: Callable[[dict[str, int]], IngressSource]
     append: Callable[[int, Sequence[Record]], Awaitable[None]]
+    # From how many records of a split were passed to its position, and back.
+    position: Callable[[int, int], int]
+    passed: Callable[[IngressSource], list[int]]
 
 
 @asynccontextmanager
@@ -44,7 +55,18 @@ async def fake_rig(_: None) -> AsyncIterator[Rig]:
     async def append(split: int, records: Sequence[Record]) -> None:
         log.append(split, *records)
 
-    yield Rig(router, lambda r: FakeIngress(log, router, TARGET, "t/value", r), append)
+    yield Rig(
+        router,
+        lambda r: FakeIngress(log, router, TARGET, "t/value", r),
+        append,
+        lambda _, count: count,
+        count_passed,
+    )
+
+
+def count_passed(ingress: IngressSource) -> list[int]:
+    """Where a position is the number of records before it."""
+    return sorted(ingress.positions().values())
 
 
 @asynccontextmanager
@@ -61,18 +83,109 @@ async def kafka_rig(broker: KafkaBroker) -> AsyncIterator[Rig]:
     async def append(split: int, records: Sequence[Record]) -> None:
         await asyncio.to_thread(broker.client.produce, topic, records, partition=split)
 
-    yield Rig(router, lambda restored: KafkaIngress(spec, router, restored), append)
+    yield Rig(
+        router,
+        lambda restored: KafkaIngress(spec, router, restored),
+        append,
+        lambda _, count: count,
+        count_passed,
+    )
+
+
+class KinesisStream:
+    """A stream of two shards on a real server."""
+
+    def __init__(self, server: KinesisServer) -> None:
+        self._server = server
+        self.name = server.unique_stream("ingress", 2)
+        self.clients: KinesisClients = AwsClients(
+            CustomEndpoint(server.url, REGION),
+            BasicCredentials(KEY_ID, SECRET),
+            AwsClientSettings(),
+            owner="t/in",
+        )
+
+    async def put(self, split: int, records: Sequence[tuple[str, bytes]]) -> list[int]:
+        """Put records; return the sequence numbers of all that the shard has."""
+        await asyncio.to_thread(self._server.put, self.name, records, shard=split)
+        found = await asyncio.to_thread(self._server.read_all, self.name)
+        return [record.sequence for record in found if record.shard.endswith(str(split))]
+
+
+class KinesisInMemory:
+    """The same without a server."""
+
+    def __init__(self) -> None:
+        self._kinesis = FakeKinesis()
+        self.name = "s"
+        self._kinesis.create(self.name, 2)
+        self.clients: KinesisClients = self._kinesis
+
+    async def put(self, split: int, records: Sequence[tuple[str, bytes]]) -> list[int]:
+        for key, value in records:
+            self._kinesis.put(self.name, key, value, shard=split)
+        return [record.sequence for record in self._kinesis.streams[self.name][split].records]
+
+
+@asynccontextmanager
+async def kinesis_rig(stream: KinesisStream | KinesisInMemory) -> AsyncIterator[Rig]:
+    router = RecordingRouter(MODULE)
+    spec = KinesisIngressSpec(
+        id=TypeName("t", "in"),
+        routes=(StreamRoute(stream.name, "t/value", (TARGET,)),),
+        startup=Earliest(),
+        reading=ShardReading(interval_s=0.02),
+    )
+    sequences: list[list[int]] = [[], []]
+
+    async def append(split: int, records: Sequence[Record]) -> None:
+        put = [((key or b"").decode(), value or b"") for key, value in records]
+        sequences[split] = await stream.put(split, put)
+
+    def position(split: int, count: int) -> int:
+        return sequences[split][count - 1] if count else 0
+
+    def passed(ingress: IngressSource) -> list[int]:
+        positions = ingress.positions()
+        return sorted(
+            sequences[split].index(at) + 1 if at else 0
+            for split in (0, 1)
+            for at in (positions[f"{stream.name}/shardId-00000000000{split}"],)
+        )
+
+    def new(restored: dict[str, int]) -> IngressSource:
+        return KinesisIngress(spec, router, restored, clients=stream.clients)
+
+    yield Rig(router, new, append, position, passed)
 
 
 RigFactory = Callable[[], AbstractAsyncContextManager[Rig]]
 
 
-@pytest.fixture(params=["fake", pytest.param("kafka", marks=pytest.mark.kafka)])
-def rig(request: pytest.FixtureRequest) -> RigFactory:
+_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
+
+
+def factory(request: pytest.FixtureRequest) -> RigFactory:
     if request.param == "kafka":
         broker = request.getfixturevalue("broker")
         return lambda: kafka_rig(broker)
+    if request.param == "kinesis":
+        server = request.getfixturevalue("kinesis")
+        return lambda: kinesis_rig(KinesisStream(server))
+    if request.param == "kinesis-in-memory":
+        return lambda: kinesis_rig(KinesisInMemory())
     return lambda: fake_rig(None)
+
+
+@pytest.fixture(params=["fake", _KAFKA, "kinesis", "kinesis-in-memory"])
+def rig(request: pytest.FixtureRequest) -> RigFactory:
+    return factory(request)
+
+
+@pytest.fixture(params=["fake", _KAFKA])
+def rig_of_bytes(request: pytest.FixtureRequest) -> RigFactory:
+    """One whose keys and values may be anything, also missing; Kinesis has text and bytes, always."""
+    return factory(request)
 
 
 @asynccontextmanager
@@ -115,7 +228,7 @@ def test_records_are_routed_in_order_per_split_with_key_and_type(rig: RigFactory
                         expected = [b"%d" % n for n in range(30) if n % 3 == rest]
                         assert values(made.router, f"id-{split}-{rest}") == expected
                 assert {name for name, _, _ in made.router.delivered} == {"t/f"}
-                assert sorted(ingress.positions().values()) == [30, 30]
+                assert made.passed(ingress) == [30, 30]
 
     asyncio.run(main())
 
@@ -141,8 +254,8 @@ def test_after_a_restore_it_goes_on_behind_the_position_and_skips_nothing(rig: R
                 positions = ingress.positions()
             made.router.delivered.clear()
             await made.append(0, records(0, 3, first=10))
-            split_1 = next(name for name, position in positions.items() if position == 7)
-            positions[split_1] = 5
+            split_1 = next(name for name, at in positions.items() if at == made.position(1, 7))
+            positions[split_1] = made.position(1, 5)
 
             async with reading(made.new(positions)):
                 await made.router.arrived(5)
@@ -154,22 +267,22 @@ def test_after_a_restore_it_goes_on_behind_the_position_and_skips_nothing(rig: R
     asyncio.run(main())
 
 
-def test_a_record_without_key_or_value_is_skipped_and_counted(rig: RigFactory):
+def test_a_record_without_key_or_value_is_skipped_and_counted(rig_of_bytes: RigFactory):
     async def main() -> None:
-        async with rig() as made, reading(made.new({})) as ingress:
+        async with rig_of_bytes() as made, reading(made.new({})) as ingress:
             await made.append(0, [(b"a", b"1"), (None, b"x"), (b"a", None), (b"a", b"2")])
             await made.router.arrived(2)
 
             assert values(made.router, "a") == [b"1", b"2"]
             assert counted(ingress, "statefun_ingress_skipped") == 2
-            assert sorted(ingress.positions().values()) == [0, 4]
+            assert made.passed(ingress) == [0, 4]
 
     asyncio.run(main())
 
 
-def test_a_key_that_is_not_text_becomes_text(rig: RigFactory):
+def test_a_key_that_is_not_text_becomes_text(rig_of_bytes: RigFactory):
     async def main() -> None:
-        async with rig() as made, reading(made.new({})):
+        async with rig_of_bytes() as made, reading(made.new({})):
             await made.append(0, [(b"a\xff", b"1"), (b"", b"2")])
             await made.router.arrived(2)
 
@@ -187,7 +300,7 @@ def test_a_closed_gate_holds_it_back_and_nothing_is_lost(rig: RigFactory):
                 for _ in range(10):
                     await asyncio.sleep(0)
                 assert made.router.delivered == []
-                assert sorted(ingress.positions().values()) == [0, 0]
+                assert made.passed(ingress) == [0, 0]
 
                 made.router.open_gate()
                 await made.router.arrived(5)

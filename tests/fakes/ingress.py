@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 
-from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.address import Address, TypeName
+from statefun_runtime.core.dead_letter import Origin
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.messages import IngressEncoder
 from statefun_runtime.core.repeat import Repeat
 from statefun_runtime.core.samples import Kind, Sample
-from statefun_runtime.core.specs import ModuleSpec
+from statefun_runtime.core.specs import DeadLetterRoute, ModuleSpec
 from statefun_runtime.ports.ingress import Router
 
 LogRecord = tuple[bytes | None, bytes | None]
@@ -87,7 +88,7 @@ class FakeIngress:
 
 
 class RecordingRouter:
-    """A Router; `delivered` holds (typename, id, invocation), `arrived(n)` waits for so many."""
+    """A Router; `delivered` holds (typename, id, invocation), `arrived(n)` waits for so many; `forwarded` are dead letters."""
 
     def __init__(self, module: ModuleSpec) -> None:
         self._module = module
@@ -98,6 +99,7 @@ class RecordingRouter:
         self._keys: dict[tuple[str, str, str], bytes] = {}
         self.tight_for: set[str] = set()
         self.delivered: list[tuple[str, str, bytes]] = []
+        self.forwarded: list[Origin] = []
 
     def resolve(self, function_type: TypeName) -> Function | None:
         endpoint = self._module.endpoint_for(function_type)
@@ -117,6 +119,19 @@ class RecordingRouter:
 
     def remember(self, function: Function, function_id: str, key: str, digest: bytes) -> None:
         self._keys[str(function.type), function_id, key] = digest
+
+    def forward(
+        self,
+        route: DeadLetterRoute,
+        origin: Origin,
+        *,
+        reason: str,
+        error: str,
+        target: Address | None = None,
+        invocation: bytes | None = None,
+    ) -> str | None:
+        self.forwarded.append(origin)
+        return None
 
     def is_open(self) -> bool:
         return self._gate.is_set()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.kinesis_server import KEY_ID, REGION, SECRET, KinesisServer
 from tests.support.processes import wait_until
 from tests.support.sockets import free_port, http_request
 from tests.support.worker import Worker
@@ -76,6 +77,51 @@ spec:
   address: {bootstrap}
   deliverySemantic: {{{delivery}}}
 """
+
+
+def kinesis_ingress(
+    server: KinesisServer,
+    name: str,
+    streams: Mapping[str, Sequence[str]],
+    *,
+    startup: str = "type: earliest",
+    interval_ms: int = 50,
+) -> str:
+    """Return an ingress component `t/NAME`; `streams` are streams and the names of their targets in `t`."""
+    routes = "".join(
+        f"""\
+    - stream: {stream}
+      valueType: t/line
+      targets: [{", ".join(f"t/{target}" for target in targets)}]
+"""
+        for stream, targets in streams.items()
+    )
+    return f"""\
+kind: io.statefun.kinesis.v1/ingress
+spec:
+  id: t/{name}
+{_aws(server)}
+  startupPosition: {{{startup}}}
+  clientConfigProperties:
+    - flink.shard.getrecords.intervalmillis: {interval_ms}
+    - flink.shard.discovery.intervalmillis: 500
+  streams:
+{routes}"""
+
+
+def kinesis_egress(server: KinesisServer) -> str:
+    return f"""\
+kind: io.statefun.kinesis.v1/egress
+spec:
+  id: t/records
+{_aws(server)}
+"""
+
+
+def _aws(server: KinesisServer) -> str:
+    return f"""\
+  awsRegion: {{type: custom-endpoint, endpoint: "{server.url}", id: {REGION}}}
+  awsCredentials: {{type: basic, accessKeyId: {KEY_ID}, secretAccessKey: {SECRET}}}"""
 
 
 def documents(*components: str) -> str:

@@ -15,6 +15,7 @@ from tests.support.provisions import ROOT
 
 SCRIPT = "tests.integration.scripted:script"
 KAFKA = "tests.integration.scripted:kafka"
+KINESIS = "tests.integration.scripted:kinesis"
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +77,14 @@ def serve(tmp_path: Path) -> Iterator[Callable[[int], Process]]:
 def kafka_functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyProcess]:
     """One function server for all Kafka tests: any type in `t`, see `scripted.kafka`."""
     served = FaultyProcess(KAFKA, tmp_path_factory.mktemp("kafka-functions"))
+    yield served
+    served.close()
+
+
+@pytest.fixture(scope="session")
+def kinesis_functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyProcess]:
+    """One function server for all Kinesis tests: any type in `t`, see `scripted.kinesis`."""
+    served = FaultyProcess(KINESIS, tmp_path_factory.mktemp("kinesis-functions"))
     yield served
     served.close()
 

@@ -15,6 +15,7 @@ from tests.support.wire_builders import Request, incomplete, typed
 
 COMMAND = "application/vnd.t/command"
 TOPIC = "out"
+KINESIS_RECORD = "type.googleapis.com/io.statefun.sdk.egress.KinesisEgressRecord"
 KAFKA_RECORD = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord"
 PLAYGROUND = ("io.statefun.playground", "egress", "io.statefun.playground/EgressRecord")
 Reply = Any
@@ -136,6 +137,15 @@ async def kafka(body: bytes) -> bytes:
 
     For the text `empty` it is a record with an empty value.
     """
+    return _echo(body, KAFKA_RECORD)
+
+
+async def kinesis(body: bytes) -> bytes:
+    """The same to streams: what a record has for both is in the same fields."""
+    return _echo(body, KINESIS_RECORD)
+
+
+def _echo(body: bytes, typename: str) -> bytes:
     request = Request(body)
     if "seen" not in request.state:
         return incomplete("seen")
@@ -147,7 +157,7 @@ async def kafka(body: bytes) -> bytes:
         topic, _, text = value.decode().partition("|")
         seen += 1
         said = "" if text == "empty" else f"{name} {text} {seen}"
-        _egress(result, "t", "records", KAFKA_RECORD, _kafka_record(topic, request.id, said))
+        _egress(result, "t", "records", typename, _record(topic, request.id, said))
     mutation = result.state_mutations.add(mutation_type=1, state_name="seen")
     mutation.state_value.CopyFrom(typed(str(seen).encode()))
     return reply.SerializeToString()
@@ -160,12 +170,12 @@ async def tell(body: bytes) -> bytes:
     for invocation in batch.invocations:
         argument = invocation.argument
         said = f"{batch.target.type} {argument.typename} {argument.value.hex()}"
-        record = _kafka_record(batch.target.id, "", said)
+        record = _record(batch.target.id, "", said)
         _egress(reply.invocation_result, "t", "records", KAFKA_RECORD, record)
     return reply.SerializeToString()
 
 
-def _kafka_record(topic: str, key: str, value: str) -> bytes:
+def _record(topic: str, key: str, value: str) -> bytes:
     fields = (key.encode(), value.encode(), topic.encode())
     return b"".join(
         bytes([number << 3 | 2]) + _varint(len(content)) + content

@@ -10,6 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from statefun_runtime.config.aws import (
+    CREDENTIALS_SHAPE,
+    CREDENTIALS_TYPES,
+    REGION_SHAPE,
+    REGION_TYPES,
+)
 from statefun_runtime.config.components import KINDS
 from statefun_runtime.config.failures import DEAD_LETTERS_SHAPE
 from statefun_runtime.config.fields import Shape
@@ -18,8 +24,13 @@ from statefun_runtime.config.kafka import DELIVERY_SHAPE
 from statefun_runtime.config.legacy import FORMATS
 from statefun_runtime.config.legacy_entry import ENTRY_KEYS
 from statefun_runtime.config.routers import ROUTER_SHAPE
-from statefun_runtime.config.startup import STARTUP_SHAPE, STARTUP_TYPES
-from statefun_runtime.config.topics import TOPIC_SHAPE
+from statefun_runtime.config.startup import (
+    STARTUP_SHAPE,
+    STARTUP_TYPES,
+    STREAM_STARTUP_SHAPE,
+    STREAM_STARTUP_TYPES,
+)
+from statefun_runtime.config.topics import STREAM_SHAPE, TOPIC_SHAPE
 from statefun_runtime.config.transports import (
     ASYNC,
     ASYNC_SHAPE,
@@ -124,6 +135,7 @@ _ADDRESS = {"anyOf": [{"required": ["address"]}, {"required": ["properties"]}]}
 _GROUP = {"anyOf": [{"required": ["consumerGroupId"]}, {"required": ["properties"]}]}
 _STEPS = dict.fromkeys(("call", "connect", "read", "write"), _ref("duration"))
 _NO_QUOTES = {"anyOf": [{"type": "integer"}, _pattern()]}
+_STREAM_IN, _STREAM_OUT = "io.statefun.kinesis.v1/ingress", "io.statefun.kinesis.v1/egress"
 _PLAYGROUND = "io.statefun.playground.v1"
 
 _PAIR = {"dependentRequired": {"client_cert": ["client_key"], "client_key": ["client_cert"]}}
@@ -206,6 +218,55 @@ _NESTED: Mapping[str, _Object] = {
         [_when("type", "specific-offsets", "offsets"), _when("type", "date", "date")],
         {"required": ["type"]},
     ),
+    "stream": _Object(
+        STREAM_SHAPE,
+        _STREAM_IN,
+        "streams[].",
+        {
+            "stream": _pattern(r"^[A-Za-z0-9_.-]{1,128}$"),
+            "valueType": {"type": "string", "minLength": 1},
+            "targets": _list(_ref("typename")),
+        },
+    ),
+    "streamStartupPosition": _Object(
+        STREAM_STARTUP_SHAPE,
+        _STREAM_IN,
+        "startupPosition.",
+        {"type": _choice(STREAM_STARTUP_TYPES), "date": _ref("text")},
+        [_when("type", "date", "date")],
+    ),
+    "awsRegion": _Object(
+        REGION_SHAPE,
+        _STREAM_IN,
+        "awsRegion.",
+        {
+            "type": _choice(REGION_TYPES),
+            "id": _ref("text"),
+            "endpoint": _pattern("^https?://"),
+        },
+        [
+            _when("type", "specific", "id"),
+            _when("type", "custom-endpoint", "id"),
+            _when("type", "custom-endpoint", "endpoint"),
+        ],
+        optional=frozenset({"id", "endpoint"}),
+    ),
+    "awsCredentials": _Object(
+        CREDENTIALS_SHAPE,
+        _STREAM_IN,
+        "awsCredentials.",
+        {
+            "type": _choice(CREDENTIALS_TYPES),
+            **dict.fromkeys(
+                ("accessKeyId", "secretAccessKey", "profileName", "profilePath"), _ref("text")
+            ),
+        },
+        [
+            _when("type", "basic", "accessKeyId"),
+            _when("type", "basic", "secretAccessKey"),
+            _when("type", "profile", "profileName"),
+        ],
+    ),
     "deliverySemantic": _Object(
         DELIVERY_SHAPE,
         _OUT,
@@ -260,6 +321,33 @@ _SPECS: Mapping[str, _Object] = {
         },
         rules=[_ADDRESS],
         optional=frozenset({"address"}),
+    ),
+    _STREAM_IN: _Object(
+        KINDS[_STREAM_IN].shape,
+        _STREAM_IN,
+        fields={
+            "id": _ref("typename"),
+            "awsRegion": _ref("awsRegion"),
+            "awsCredentials": _ref("awsCredentials"),
+            "startupPosition": _ref("streamStartupPosition"),
+            "streams": _list(_ref("stream"), at_least=1),
+            "clientConfigProperties": _ref("properties"),
+            "invalidRecordHandling": _choice([each.value for each in OnInvalidRecord]),
+            "deadLetters": _ref("deadLetters"),
+        },
+        rules=[_when("invalidRecordHandling", "forward", "deadLetters")],
+    ),
+    _STREAM_OUT: _Object(
+        KINDS[_STREAM_OUT].shape,
+        _STREAM_OUT,
+        fields={
+            "id": _ref("typename"),
+            "awsRegion": _ref("awsRegion"),
+            "awsCredentials": _ref("awsCredentials"),
+            "maxOutstandingRecords": _integer(1),
+            "clientConfigProperties": _ref("properties"),
+            "deadLetters": _ref("deadLetters"),
+        },
     ),
     f"{_PLAYGROUND}/ingress": _Object(
         KINDS[f"{_PLAYGROUND}/ingress"].shape,

@@ -37,8 +37,8 @@ SHOWN_BY = {
     "PUT with a bad path": "test_malformed_requests_are_refused_with_a_reason_and_counted",
     "too much to do": "test_http_answers_503_when_memory_is_used_up_and_goes_on_later",
     "a checkpoint cannot be written": "test_what_a_failed_checkpoint_would_have_held_is_in_the_next",
-    "a broker is away": "test_a_broker_that_restarts_while_the_worker_runs_costs_nothing",
-    "the broker refuses a record": "test_a_record_that_the_broker_refuses_is_a_dead_letter_and_the_others_leave",
+    "a broker or Kinesis is away": "test_a_broker_that_restarts_while_the_worker_runs_costs_nothing",
+    "the broker or Kinesis refuses a record": "test_a_record_that_the_broker_refuses_is_a_dead_letter_and_the_others_leave",
     "unpublished records use up": "test_what_a_broker_that_is_away_cannot_take_waits_on_disk_up_to_its_quota",
     "the disk of the HTTP ingress": "test_what_cannot_be_written_is_not_taken",
 }

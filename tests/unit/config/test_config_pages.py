@@ -16,6 +16,12 @@ from statefun_runtime.config import (
     read_settings,
     render,
 )
+from statefun_runtime.config.aws import (
+    CREDENTIALS_SHAPE,
+    CREDENTIALS_TYPES,
+    REGION_SHAPE,
+    REGION_TYPES,
+)
 from statefun_runtime.config.components import COMPONENT, KINDS
 from statefun_runtime.config.failures import DEAD_LETTERS_SHAPE
 from statefun_runtime.config.fields import Shape
@@ -25,7 +31,7 @@ from statefun_runtime.config.kafka import DELIVERY_SHAPE
 from statefun_runtime.config.options import OPTIONS
 from statefun_runtime.config.routers import ROUTER_SHAPE
 from statefun_runtime.config.startup import STARTUP_SHAPE, STARTUP_TYPES
-from statefun_runtime.config.topics import TOPIC_SHAPE
+from statefun_runtime.config.topics import STREAM_SHAPE, TOPIC_SHAPE
 from statefun_runtime.config.transports import ASYNC_SHAPE, OKHTTP_SHAPE, TIMEOUTS_SHAPE
 from tests.support import settings_page
 from tests.support.packages import install
@@ -43,6 +49,9 @@ SHAPES = (
     STARTUP_SHAPE,
     DELIVERY_SHAPE,
     DEAD_LETTERS_SHAPE,
+    STREAM_SHAPE,
+    REGION_SHAPE,
+    CREDENTIALS_SHAPE,
     *(kind.shape for kind in KINDS.values()),
 )
 
@@ -105,8 +114,8 @@ def test_every_field_is_in_the_reference_and_in_the_example(shape: Shape):
             assert re.search(rf"^[ -]*{field}:", example, flags=re.M), field
 
 
-@pytest.mark.parametrize("name", [*KINDS, *STARTUP_TYPES])
-def test_every_kind_and_startup_type_is_in_the_reference(name: str):
+@pytest.mark.parametrize("name", [*KINDS, *STARTUP_TYPES, *REGION_TYPES, *CREDENTIALS_TYPES])
+def test_every_kind_and_type_is_in_the_reference(name: str):
     assert f"`{name}`" in (ROOT / "docs/reference/module.md").read_text()
 
 
@@ -126,7 +135,9 @@ def test_importing_config_brings_in_nothing_heavy():
     ).stdout.split()
     heavy = {
         "asyncio",
+        "aiobotocore",
         "aiokafka",
+        "botocore",
         "google.protobuf",
         "prometheus_client",
         "rocksdict",

@@ -5,6 +5,15 @@ from module_texts import REST, load, load_with_rest
 
 from statefun_runtime.config import ModuleError, Severity, load_module, parse_module, render
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.aws import (
+    AwsClientSettings,
+    BasicCredentials,
+    CustomEndpoint,
+    DefaultCredentials,
+    DefaultRegion,
+    ProfileCredentials,
+    SpecificRegion,
+)
 from statefun_runtime.core.specs import (
     AsyncTransport,
     Date,
@@ -16,13 +25,17 @@ from statefun_runtime.core.specs import (
     HeaderSpec,
     KafkaEgressSpec,
     KafkaIngressSpec,
+    KinesisEgressSpec,
+    KinesisIngressSpec,
     Latest,
     OffsetReset,
     OkHttpTransport,
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
+    ShardReading,
     SigV4Spec,
     SpecificOffsets,
+    StreamRoute,
     TlsSpec,
     TopicRoute,
 )
@@ -313,6 +326,132 @@ def test_every_delivery_semantic_is_read(
     assert (egress.delivery, egress.transaction_timeout_ms) == (delivery, timeout_ms)
 
 
+KINESIS_INGRESS = """kind: io.statefun.kinesis.v1/ingress
+spec:
+  id: shop.io/orders
+  streams:
+    - {stream: orders, valueType: shop.types/Order, targets: [rest.fns/order]}
+"""
+KINESIS_EGRESS = """kind: io.statefun.kinesis.v1/egress
+spec:
+  id: shop.io/receipts
+"""
+
+
+def kinesis_ingress(text: str) -> KinesisIngressSpec:
+    loaded = load_with_rest(text)
+    assert not loaded.problems, render(loaded.problems)
+    ingress = loaded.required().ingresses[0]
+    assert isinstance(ingress, KinesisIngressSpec)
+    return ingress
+
+
+def kinesis_egress(text: str) -> KinesisEgressSpec:
+    loaded = load_with_rest(text)
+    assert not loaded.problems, render(loaded.problems)
+    (egress,) = loaded.required().egresses
+    assert isinstance(egress, KinesisEgressSpec)
+    return egress
+
+
+def test_a_kinesis_ingress_has_the_defaults_of_statefun_and_of_flinks_consumer():
+    assert kinesis_ingress(KINESIS_INGRESS) == KinesisIngressSpec(
+        id=TypeName("shop.io", "orders"),
+        routes=(StreamRoute("orders", "shop.types/Order", (TypeName("rest.fns", "order"),)),),
+        region=DefaultRegion(),
+        credentials=DefaultCredentials(),
+        startup=Latest(),
+        client=AwsClientSettings(10.0, 50.0, 50, None),
+        reading=ShardReading(0.2, 10_000, 10.0),
+    )
+
+
+def test_a_kinesis_egress_has_the_defaults_of_statefun():
+    assert kinesis_egress(KINESIS_EGRESS) == KinesisEgressSpec(
+        id=TypeName("shop.io", "receipts"),
+        region=DefaultRegion(),
+        credentials=DefaultCredentials(),
+        outstanding_max=1000,
+        client=AwsClientSettings(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        ("type: default", DefaultRegion()),
+        ("type: specific, id: eu-west-1", SpecificRegion("eu-west-1")),
+        (
+            "type: custom-endpoint, endpoint: 'https://k:4567', id: eu-west-1",
+            CustomEndpoint("https://k:4567", "eu-west-1"),
+        ),
+    ],
+)
+def test_every_aws_region_is_read(region: str, expected: object):
+    assert kinesis_ingress(f"{KINESIS_INGRESS}  awsRegion: {{{region}}}\n").region == expected
+    assert kinesis_egress(f"{KINESIS_EGRESS}  awsRegion: {{{region}}}\n").region == expected
+
+
+@pytest.mark.parametrize(
+    ("credentials", "expected"),
+    [
+        ("type: default", DefaultCredentials()),
+        ("type: basic, accessKeyId: a, secretAccessKey: b", BasicCredentials("a", "b")),
+        ("type: profile, profileName: a", ProfileCredentials("a")),
+        ("type: profile, profileName: a, profilePath: /b", ProfileCredentials("a", "/b")),
+    ],
+)
+def test_all_aws_credentials_are_read(credentials: str, expected: object):
+    field = f"  awsCredentials: {{{credentials}}}\n"
+    assert kinesis_ingress(KINESIS_INGRESS + field).credentials == expected
+    assert kinesis_egress(KINESIS_EGRESS + field).credentials == expected
+
+
+def test_a_secret_is_not_shown():
+    assert "b" not in repr(BasicCredentials("a", "b")).removeprefix("BasicCredentials")
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"),
+    [
+        ("type: earliest", Earliest()),
+        ("type: latest", Latest()),
+        ("type: date, date: 1970-01-01 00:00:01.000 +0000", Date(1000)),
+    ],
+)
+def test_every_startup_position_of_kinesis_is_read(position: str, expected: object):
+    text = f"{KINESIS_INGRESS}  startupPosition: {{{position}}}\n"
+    assert kinesis_ingress(text).startup == expected
+
+
+def test_properties_of_kinesis_have_the_effect_they_have_in_java():
+    ingress = kinesis_ingress(
+        f"""{KINESIS_INGRESS}  clientConfigProperties:
+    - SocketTimeout: 9999
+    - connectionTimeout: 1
+    - MaxConnections: 7
+    - aws.endpoint: https://k:1
+    - flink.shard.getrecords.intervalmillis: 250
+    - flink.shard.getrecords.maxrecordcount: 500
+    - flink.shard.discovery.intervalmillis: 1000
+"""
+    )
+    assert ingress.client == AwsClientSettings(0.001, 9.999, 7, "https://k:1")
+    assert ingress.reading == ShardReading(0.25, 500, 1.0)
+    egress = kinesis_egress(
+        f"""{KINESIS_EGRESS}  maxOutstandingRecords: 5
+  clientConfigProperties:
+    RequestTimeout: 6000
+    ConnectTimeout: 3000
+    MaxConnections: 24
+    KinesisEndpoint: kinesis.local
+    KinesisPort: 4567
+"""
+    )
+    assert egress.client == AwsClientSettings(3.0, 6.0, 24, "https://kinesis.local:4567")
+    assert egress.outstanding_max == 5
+
+
 def test_the_playground_is_read():
     module = load_with_rest(
         "kind: io.statefun.playground.v1/ingress\nspec: {}\n---\n"
@@ -370,7 +509,6 @@ def test_an_empty_file_is_refused_at_its_first_line():
         'version: "4.0"\nmodule: {meta: {type: remote}, spec: {}}\n',
         "kind: [\n",
         INGRESS.replace("/ingress", "/ingres") + "---\n" + ENDPOINT,
-        INGRESS.replace("kafka.v1", "kinesis.v1") + "---\n" + ENDPOINT,
     ],
 )
 def test_one_mistake_does_not_make_the_module_look_empty_too(text: str):

@@ -1,0 +1,131 @@
+"""The shards of a stream: which may be read now, and where each begins.
+
+A shard that was split or merged ends, and goes on in its children. A child is read only when all its parents are
+read to their end, so that the records of one key keep their order.
+
+    BEGINNING ─▶ at its first record        at_time(t) ─▶ at its first record that is not older
+         └──────────┬──────────────────────────┘
+                    ▼
+             a sequence number (the last record routed) ─ no more records, closed ─▶ FINISHED
+
+A position is one number, because that is what checkpoints hold: sequence numbers are larger than 0, so what lies
+below says the rest. A finished shard keeps its position: without one it would look like a new shard.
+
+A stream also has a position that belongs to no shard: until when, by the hour, all its shards are known to be read.
+Kinesis does not say that records were dropped because they were too old; it can be told from this.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from statefun_runtime.core.specs import Date, Earliest, Latest
+
+BEGINNING = 0
+FINISHED = -1
+_TIME_MS_MIN = 2
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard as its stream lists it, with the range of hash keys whose records it takes."""
+
+    stream: str
+    id: str
+    parents: tuple[str, ...]
+    is_open: bool
+    first_sequence: int
+    first_hash: int
+    last_hash: int
+
+    @property
+    def split(self) -> str:
+        """Return its name in checkpoints; a stream's name holds no slash."""
+        return f"{self.stream}/{self.id}"
+
+
+Positions = dict[str, int]
+
+
+def at_time(timestamp_ms: int) -> int:
+    """Return the position in front of the first record that is not older than a time."""
+    return -timestamp_ms if timestamp_ms >= _TIME_MS_MIN else BEGINNING
+
+
+def time_ms_of(position: int) -> int | None:
+    """Return the time if a position stands at one."""
+    return -position if position <= -_TIME_MS_MIN else None
+
+
+def is_known(stream: str, positions: Mapping[str, int]) -> bool:
+    """Return whether a checkpoint holds positions of this stream."""
+    return any(split.startswith(f"{stream}/") for split in positions)
+
+
+def read_until(stream: str) -> str:
+    """Return the name of the position that says until when a stream is read; no shard is called so."""
+    return f"{stream}/read-until"
+
+
+def by_the_hour(time_ms: int) -> int:
+    """Return the hour of a time: a position that changed at every poll would ask for a checkpoint each time."""
+    return time_ms - time_ms % _HOUR_MS
+
+
+def may_lack_records(
+    stream: str, positions: Mapping[str, int], *, now_ms: int, kept_ms: int
+) -> bool:
+    """Return whether records that were never read may be too old by now for the stream to have them."""
+    read_until_ms = positions.get(read_until(stream))
+    return read_until_ms is not None and now_ms - read_until_ms > kept_ms
+
+
+def first_positions(
+    shards: Iterable[Shard], startup: Earliest | Latest | Date, *, now_ms: int
+) -> Positions:
+    """Return where to begin in a stream that no checkpoint knows; `now_ms` is by the service's clock.
+
+    With `latest` a shard that is closed already has nothing that is still to come.
+    """
+    match startup:
+        case Earliest():
+            return {shard.split: BEGINNING for shard in shards}
+        case Date(timestamp_ms):
+            return {shard.split: at_time(timestamp_ms) for shard in shards}
+        case Latest():
+            return {shard.split: at_time(now_ms) if shard.is_open else FINISHED for shard in shards}
+        case _:
+            assert_never(startup)
+
+
+def new_positions(shards: Iterable[Shard], positions: Mapping[str, int]) -> Positions:
+    """Return where to begin in shards that appeared later: at their beginning."""
+    return {shard.split: BEGINNING for shard in shards if shard.split not in positions}
+
+
+def readable(shards: Iterable[Shard], positions: Mapping[str, int]) -> Iterator[Shard]:
+    """Yield the shards that may be read now: not finished, and their parents finished or long gone."""
+    for shard in shards:
+        parents = (positions.get(f"{shard.stream}/{parent}", FINISHED) for parent in shard.parents)
+        if positions[shard.split] != FINISHED and all(one == FINISHED for one in parents):
+            yield shard
+
+
+def find_vanished(
+    stream: str, shards: Iterable[Shard], positions: Mapping[str, int]
+) -> tuple[str, str] | None:
+    """Return the first split that cannot be gone on with, and why not; None if there is none."""
+    listed = {shard.split: shard for shard in shards}
+    for split, position in positions.items():
+        if not split.startswith(f"{stream}/") or split == read_until(stream):
+            continue
+        shard = listed.get(split)
+        if shard is None:
+            if position != FINISHED:
+                return split, "the stream does not have this shard any more"
+        elif position == FINISHED and shard.is_open:
+            return split, "it was read to its end, and is open: the stream was made anew"
+        elif BEGINNING < position < shard.first_sequence:
+            return split, f"the shard begins later, at {shard.first_sequence}"
+    return None
