@@ -7,6 +7,7 @@ from pathlib import Path
 
 from statefun_runtime.config.comments import find_comments, set_comments
 from statefun_runtime.config.draft import ModuleDraft
+from statefun_runtime.config.endpoints import ENDPOINT_V1, ENDPOINT_V2
 from statefun_runtime.config.fields import parse_integer
 from statefun_runtime.config.legacy import components_of
 from statefun_runtime.config.legacy_nodes import map_node, text_node
@@ -21,6 +22,7 @@ _ENDPOINT_V1 = "io.statefun.endpoints.v1/http"
 _ENDPOINT_V2 = "io.statefun.endpoints.v2/http"
 _KAFKA_EGRESS = "io.statefun.kafka.v1/egress"
 _UNITS_MS = (("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
+_NEW_IN_V2 = tuple(name for name in ENDPOINT_V2.fields if name not in ENDPOINT_V1.fields)
 _KNOWN_ELSEWHERE = (Code.NO_VARIABLE, Code.BAD_SECRET_FILE)
 # Of what no line of the file is the origin; no comment belongs to it.
 _NOWHERE = Place(0, 0)
@@ -117,7 +119,8 @@ def _with_transport(spec: MapNode) -> MapNode:
         timeouts = Entry(TIMEOUTS, _NOWHERE, timeouts.value)
     kind = Entry("type", _NOWHERE, text_node(_NOWHERE, OKHTTP))
     transport = Entry("transport", _NOWHERE, map_node(_NOWHERE, (kind, timeouts)))
-    kept = (e for e in spec.entries.values() if e.key not in (TIMEOUTS, "transport"))
+    # What v1 ignores must not begin to mean something.
+    kept = (e for e in spec.entries.values() if e.key not in (TIMEOUTS, *_NEW_IN_V2))
     return map_node(spec.place, (*kept, transport))
 
 

@@ -76,6 +76,7 @@ MODULES = {
     "the snippet": f"{SNIPPET}{REST}",
     "an old endpoint": f"{ENDPOINT_V1}  timeouts: {{call: 3min, read: 5s}}{REST}",
     "an old endpoint that names a transport": f"{ENDPOINT_V1}  transport: {{call: 3s}}{REST}",
+    "an old endpoint that has headers": f"{ENDPOINT_V1}  headers: {{x-team: bank}}{REST}",
     "the example": EXAMPLE,
     "aliases": VERSION_3.replace("topic: transfers", "topic: &t transfers").replace(
         "valueType: bank.types/Transfer", "valueType: *t"
