@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from statefun_runtime.adapters.admin import admin_socket, ask_worker
 from tests.integration.applications import HttpApplication, endpoint
 from tests.integration.scripted import CAUSES, COMMAND
 from tests.support.faulty_process import FaultyProcess
@@ -65,7 +66,13 @@ def test_functions_that_break_the_contract_for_ever_are_parked_and_harm_nobody(
     assert app.take() is None
     assert _told(app) == 51
     assert all(app.failures(cause) > 0 for cause in set(CAUSES.values()))
-    assert "which is not declared (declared: io.statefun.playground/egress)" in app.worker.output()
+    shown = ask_worker(admin_socket(app.worker.state_dir), "parked-list", {"limit": 100})
+    errors = {one["id"]: one["error"] for one in shown["parked"]}
+    assert errors.keys() == set(CAUSES)
+    assert any(
+        error.endswith("which is not declared (declared: io.statefun.playground/egress)")
+        for error in errors.values()
+    )
     app.worker.stop_cleanly()
 
 
