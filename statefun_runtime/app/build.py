@@ -93,7 +93,7 @@ def build_worker(application: Application, commit_log: CommitLogFolder) -> tuple
         commit_log,
         asyncio.to_thread,
         interval_s=settings.checkpoint_interval_s,
-        retention=Retention(settings.checkpoints_kept, application.start.kept, objects.ids()),
+        retention=_make_retention(application),
         last=manifest,
         first_epoch=application.start.first_epoch,
         scratch=application.folder.fresh_live_folder,
@@ -124,6 +124,16 @@ def _make_gate(
         lambda: sum(sink.backlog_bytes() for sink in sinks.values()),
         lambda: states.unsaved_bytes,
         lambda: sum(sink.stored_bytes() for sink in sinks.values()),
+    )
+
+
+def _make_retention(application: Application) -> Retention:
+    start = application.start
+    return Retention(
+        application.settings.checkpoints_kept,
+        start.kept,
+        application.objects.ids(),
+        start.started.from_manifest,
     )
 
 

@@ -32,26 +32,41 @@ class Kept:
 
 
 class Retention:
-    """The complete checkpoints that are kept, oldest first."""
+    """The complete checkpoints that are kept, oldest first.
 
-    def __init__(self, kept_max: int, kept: Iterable[Kept], ids: set[ObjectId]) -> None:
+    `start` is the one that this life goes on from. Only what that looks back to, and what comes after it, may have
+    records that are to be published: others are of a lineage that was left.
+    """
+
+    def __init__(
+        self, kept_max: int, kept: Iterable[Kept], ids: set[ObjectId], start: ObjectId | None = None
+    ) -> None:
         assert kept_max > 0
         self._kept_max = kept_max
         self._kept = list(kept)
         self._ids = ids
+        parents = {one.id: one.manifest.pending_parent for one in self._kept}
+        self._own: set[ObjectId] = set()
+        while start is not None:
+            self._own.add(start)
+            start = parents.get(start)
 
     def added(self, kept: Kept) -> None:
         """One more checkpoint is complete."""
         self._kept.append(kept)
+        self._own.add(kept.id)
         self._ids.add(kept.id)
         self._ids.update(stored.id for stored in kept.manifest.objects())
 
     def newest_pending(self, confirmed: dict[str, int]) -> ObjectId | None:
         """Return the newest manifest that may have unpublished records."""
         for kept in reversed(self._kept):
-            if kept.is_pending(confirmed):
+            if self._is_pending(kept, confirmed):
                 return kept.id
         return None
+
+    def _is_pending(self, kept: Kept, confirmed: dict[str, int]) -> bool:
+        return kept.id in self._own and kept.is_pending(confirmed)
 
     def chain(self) -> list[Kept]:
         """Return the newest checkpoint, after the manifests it looks back to, oldest first."""
@@ -79,7 +94,7 @@ class Retention:
         self._kept = [
             kept if kept.id in is_whole else kept.slim()
             for kept in self._kept
-            if kept.id in is_whole or kept.id in chained or kept.is_pending(confirmed)
+            if kept.id in is_whole or kept.id in chained or self._is_pending(kept, confirmed)
         ]
         needed: set[ObjectId] = {file.object.id for base in bases for file in base.files}
         for kept in self._kept:

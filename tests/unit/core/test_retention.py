@@ -78,3 +78,20 @@ def test_the_files_of_a_base_in_the_making_are_kept():
     made.added(kept(1))
 
     assert made.collect({}, [Base(1, (BaseFile("1.sst", stored("file")),))]) == {"orphan"}
+
+
+def test_what_a_lineage_that_was_left_did_not_publish_is_nobody_s_to_publish():
+    before = (
+        kept(1, has_outbox=True),
+        kept(2, parent=1),
+        kept(3, has_outbox=True, parent=1),
+        kept(4, parent=3),
+    )
+    # Checkpoint 2 was chosen, though 4 was complete.
+    made = Retention(1, before, set(), ObjectId("m2"))
+
+    assert made.newest_pending({}) == "m1"
+    made.added(kept(5, parent=1))
+    made.collect({}, [])
+    assert [one.id for one in made.chain()] == ["m1", "m5"]
+    assert made.newest_pending({"e": 1}) is None

@@ -54,7 +54,9 @@ class Life:
             log,
             self._off_loop,
             interval_s=interval_s,
-            retention=Retention(3, self.start.kept, objects.ids()),
+            retention=Retention(
+                3, self.start.kept, objects.ids(), self.start.started.from_manifest
+            ),
             last=self.start.manifest,
             first_epoch=self.start.first_epoch,
             scratch=lambda: Path("/nowhere"),
