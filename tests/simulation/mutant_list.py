@@ -139,20 +139,20 @@ MUTANTS = (
     _one(
         "publish before the epoch is complete",
         _OUTBOX,
-        "            self._awaiting.append(Batch(epoch, records))\n",
-        "            self._queue.append(Batch(epoch, records))\n",
+        "            self._awaiting.append(Batch(",
+        "            self._queue.append(Batch(",
     ),
     _one(
         "drop the outbox of an aborted epoch",
         _OUTBOX,
-        "            self._collected = self._awaiting.pop().records + self._collected\n",
-        "            self._awaiting.pop()\n",
+        "            self._collected = batch.records + self._collected\n",
+        "",
     ),
     _one(
         "put an aborted outbox behind the next",
         _OUTBOX,
-        "            self._collected = self._awaiting.pop().records + self._collected\n",
-        "            self._collected = self._collected + self._awaiting.pop().records\n",
+        "            self._collected = batch.records + self._collected\n",
+        "            self._collected = self._collected + batch.records\n",
     ),
     _one(
         "an aborted epoch's rows are not merged",
@@ -175,8 +175,8 @@ MUTANTS = (
     _one(
         "collect unpublished outboxes",
         "core/retention.py",
-        "            if kept in whole or kept.id in chained or kept.is_pending(confirmed)\n",
-        "            if kept in whole\n",
+        "            if kept.id in is_whole or kept.id in chained or self._is_pending(kept, confirmed)\n",
+        "            if kept.id in is_whole\n",
     ),
     _one(
         "collect a base too early",
@@ -325,5 +325,53 @@ MUTANTS = (
         "            self._applier.apply(backlog, reply)\n"
         "            if backlog.trouble is not None:\n"
         "                self._applier.apply(backlog, reply)\n",
+    ),
+    _one(
+        "put a parked backlog behind its chunks",
+        "core/backlog.py",
+        "        self.chunks.appendleft(chunk)\n",
+        "        self.chunks.append(chunk)\n",
+    ),
+    _one(
+        "give up a whole batch for one of its invocations",
+        "engine/outcomes.py",
+        "        (invocation,) = backlog.in_flight\n",
+        "        invocation = backlog.in_flight[0]\n",
+    ),
+    _one(
+        "send a dead letter and keep its invocation",
+        "engine/lane.py",
+        "                self._is_gone(backlog)\n                if backlog.settle():\n"
+        "                    self._suspects.append(backlog)\n                else:\n"
+        "                    self.function.counts.busy -= 1\n",
+        "                backlog.unsettle(Phase.READY)\n"
+        "                self._suspects.append(backlog)\n",
+    ),
+    Mutant(
+        "count a refused record before its dead letter is durable",
+        (
+            (
+                _OUTBOX,
+                "                    if letter_epoch is None or letter_epoch > self._complete_epoch:\n",
+                "                    if letter_epoch is None:\n",
+            ),
+        ),
+        "tests/unit/core/test_outbox.py",
+    ),
+    Mutant(
+        "publish what a lineage that was left had not",
+        (
+            (
+                "core/retention.py",
+                "        return kept.id in self._own and kept.is_pending(confirmed)\n",
+                "        return kept.is_pending(confirmed)\n",
+            ),
+        ),
+        "tests/unit/core/test_retention.py",
+    ),
+    Mutant(
+        "take the zeros of a power cut for records",
+        (("adapters/ingress_log.py", "            if not size or len", "            if len"),),
+        "tests/unit/adapters/test_ingress_log.py",
     ),
 )
