@@ -21,14 +21,14 @@ all of it is in chunks, and its memory is for the others.
     in flight · waiting (the head, one row in a snapshot) · chunks (a row each) · tail (becomes the next chunk)
 """
 
-from collections import deque
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from statefun_runtime.core.address import Address
 from statefun_runtime.core.messages import total_size
+from statefun_runtime.core.spill import CHUNK_BYTES, Spill
 from statefun_runtime.core.state import Values
+from statefun_runtime.core.trouble import RENEWED_WHEN_SENT, Trouble
 
 if TYPE_CHECKING:
     from statefun_runtime.core.function import Function
@@ -57,114 +57,6 @@ IDLE, READY, IN_FLIGHT, BACKING_OFF, PARKED = (phase.value for phase in Phase)
 
 
 HEAD_BYTES_MAX = 2 * 1024 * 1024
-CHUNK_BYTES = 256 * 1024
-# Chunks are numbered upwards from here, and downwards where they are put in front.
-MIDDLE_SEQUENCE = 1 << 32
-RENEWED_WHEN_SENT = -1
-_WIDTH_MAX = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A row of spilled invocations."""
-
-    sequence: int
-    count: int
-    size_bytes: int
-
-
-class Spill:
-    """What of a backlog is not in its head."""
-
-    __slots__ = ("chunks", "first_sequence", "last_sequence", "tail", "tail_bytes")
-
-    def __init__(self) -> None:
-        self.chunks: deque[Chunk] = deque()
-        self.tail: list[bytes] = []
-        self.tail_bytes = 0
-        self.first_sequence = MIDDLE_SEQUENCE + 1
-        self.last_sequence = MIDDLE_SEQUENCE
-
-    def put_in_front(self, invocations: list[bytes]) -> Chunk:
-        """Make invocations the first chunk."""
-        self.first_sequence -= 1
-        chunk = Chunk(self.first_sequence, len(invocations), total_size(invocations))
-        self.chunks.appendleft(chunk)
-        return chunk
-
-    def restore(self, chunk: Chunk) -> None:
-        """Take back a chunk of an earlier life; they come in order."""
-        if not self.chunks:
-            self.first_sequence = chunk.sequence
-        self.last_sequence = chunk.sequence
-        self.chunks.append(chunk)
-
-    def add(self, invocation: bytes) -> None:
-        """Take an invocation behind all others."""
-        self.tail.append(invocation)
-        self.tail_bytes += len(invocation)
-
-    def cut_tail(self) -> tuple[Chunk, bytes]:
-        """Make the tail a chunk; return it with the row that is to be written."""
-        self.last_sequence += 1
-        chunk = Chunk(self.last_sequence, len(self.tail), self.tail_bytes)
-        row = b"".join(self.tail)
-        self.chunks.append(chunk)
-        self.tail, self.tail_bytes = [], 0
-        return chunk, row
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is spilled any more."""
-        return not self.chunks and not self.tail
-
-    @property
-    def count(self) -> int:
-        """How many invocations are spilled."""
-        return sum(chunk.count for chunk in self.chunks) + len(self.tail)
-
-
-class Trouble:
-    """What is remembered about an address whose batch failed, until a request of it succeeds.
-
-    `circuit_times` is how often the endpoint's circuit had opened when the budget began: time behind an open circuit
-    is not the address's own; RENEWED_WHEN_SENT begins it anew with the next attempt. `width` is how many invocations
-    a batch may have while the failing one is looked for, 0 if it is not. `pause` names the pause that is being made.
-    `is_unwanted` says that an operator gives the batch up if it fails once more.
-    """
-
-    __slots__ = (
-        "attempts",
-        "budget_ends_s",
-        "circuit_times",
-        "has_gone_stale",
-        "is_unwanted",
-        "parked_ms",
-        "parked_times",
-        "pause",
-        "reason",
-        "width",
-    )
-
-    def __init__(self, *, budget_ends_s: float, circuit_times: int) -> None:
-        self.budget_ends_s = budget_ends_s
-        self.circuit_times = circuit_times
-        self.attempts = 0
-        self.parked_times = 0
-        self.parked_ms = 0
-        self.has_gone_stale = False
-        self.is_unwanted = False
-        self.reason = ""
-        self.width = 0
-        self.pause = 0
-
-    def settled(self) -> "Trouble | None":
-        """Return what is left of it when a batch is done: who failed may be in the next one, which may be wider."""
-        if not 0 < self.width < _WIDTH_MAX:
-            return None
-        left = Trouble(budget_ends_s=0.0, circuit_times=RENEWED_WHEN_SENT)
-        left.width = 2 * self.width
-        return left
 
 
 class Backlog:

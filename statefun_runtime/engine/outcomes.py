@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from statefun_runtime.core.address import Address, TypeName
-from statefun_runtime.core.backlog import Backlog, Trouble
+from statefun_runtime.core.backlog import Backlog
 from statefun_runtime.core.dead_letter import DeadLetter, Origin
 from statefun_runtime.core.rows import parked_key_of
 from statefun_runtime.core.specs import DeadLetterRoute
+from statefun_runtime.core.trouble import Trouble
 from statefun_runtime.engine.states import States
 from statefun_runtime.errors import FunctionError, StatefunError
 from statefun_runtime.ports.clock import Clock

@@ -17,11 +17,12 @@ import logging
 from collections.abc import Callable
 from enum import Enum
 
-from statefun_runtime.core.backlog import RENEWED_WHEN_SENT, Backlog, Phase, Trouble
+from statefun_runtime.core.backlog import Backlog, Phase
 from statefun_runtime.core.circuit import Circuit, CircuitState
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.retry import Failure, attempt_limit_s, park_pause_s, retry_pause_s
 from statefun_runtime.core.specs import OnFailure
+from statefun_runtime.core.trouble import RENEWED_WHEN_SENT, Trouble
 from statefun_runtime.engine.outcomes import Outcomes
 
 log = logging.getLogger("statefun.functions")

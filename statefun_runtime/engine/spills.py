@@ -1,9 +1,10 @@
 """Spilled backlogs: chunks go to the store as rows, and come back in order when the head is used up."""
 
-from statefun_runtime.core.backlog import CHUNK_BYTES, Backlog, Chunk, Spill
+from statefun_runtime.core.backlog import Backlog
 from statefun_runtime.core.backpressure import Load
 from statefun_runtime.core.messages import split_fields
 from statefun_runtime.core.rows import chunk_key_of
+from statefun_runtime.core.spill import CHUNK_BYTES, Chunk, Spill
 from statefun_runtime.engine.states import States
 
 

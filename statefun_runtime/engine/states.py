@@ -10,10 +10,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
 
-from statefun_runtime.core.backlog import IDLE, MIDDLE_SEQUENCE, Backlog
+from statefun_runtime.core.backlog import IDLE, Backlog
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.overlay import Layer, Overlay
 from statefun_runtime.core.rows import backlog_key_of, chunk_key_of, chunk_prefix
+from statefun_runtime.core.spill import MIDDLE_SEQUENCE
 from statefun_runtime.core.state import Values, decode_row, encode_row
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.state_store import StateStore

@@ -328,7 +328,7 @@ MUTANTS = (
     ),
     _one(
         "put a parked backlog behind its chunks",
-        "core/backlog.py",
+        "core/spill.py",
         "        self.chunks.appendleft(chunk)\n",
         "        self.chunks.append(chunk)\n",
     ),

@@ -66,6 +66,7 @@ def machine(
         (build, "make_egress", connectors.make_egress),
         (backlog, "HEAD_BYTES_MAX", limits["head_bytes"]),
         (spills, "CHUNK_BYTES", limits["chunk_bytes"]),
+        (backlog, "CHUNK_BYTES", limits["chunk_bytes"]),
         (snapshots, "_DELTAS_MAX", limits["deltas"]),
         (snapshots, "_SLICE_ROWS", limits["slice_rows"]),
         (states, "_SLICE_ROWS", limits["slice_rows"]),

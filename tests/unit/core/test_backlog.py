@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.backlog import LEGAL_MOVES, Backlog, Phase, Trouble
+from statefun_runtime.core.backlog import LEGAL_MOVES, Backlog, Phase
 from statefun_runtime.core.function import Function
 from statefun_runtime.core.specs import EndpointSpec, FunctionPattern
+from statefun_runtime.core.trouble import Trouble
 
 FUNCTION = Function(TypeName("t", "f"), EndpointSpec(FunctionPattern("t", None), "http://x/"))
 NO_CAP = 1 << 20

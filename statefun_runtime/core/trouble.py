@@ -1,0 +1,47 @@
+"""What is remembered about an address that fails, until it goes well again."""
+
+RENEWED_WHEN_SENT = -1
+_WIDTH_MAX = 1024
+
+
+class Trouble:
+    """What is remembered about an address whose batch failed, until a request of it succeeds.
+
+    `circuit_times` is how often the endpoint's circuit had opened when the budget began: time behind an open circuit
+    is not the address's own; RENEWED_WHEN_SENT begins it anew with the next attempt. `width` is how many invocations
+    a batch may have while the failing one is looked for, 0 if it is not. `pause` names the pause that is being made.
+    `is_unwanted` says that an operator gives the batch up if it fails once more.
+    """
+
+    __slots__ = (
+        "attempts",
+        "budget_ends_s",
+        "circuit_times",
+        "has_gone_stale",
+        "is_unwanted",
+        "parked_ms",
+        "parked_times",
+        "pause",
+        "reason",
+        "width",
+    )
+
+    def __init__(self, *, budget_ends_s: float, circuit_times: int) -> None:
+        self.budget_ends_s = budget_ends_s
+        self.circuit_times = circuit_times
+        self.attempts = 0
+        self.parked_times = 0
+        self.parked_ms = 0
+        self.has_gone_stale = False
+        self.is_unwanted = False
+        self.reason = ""
+        self.width = 0
+        self.pause = 0
+
+    def settled(self) -> "Trouble | None":
+        """Return what is left of it when a batch is done: who failed may be in the next one, which may be wider."""
+        if not 0 < self.width < _WIDTH_MAX:
+            return None
+        left = Trouble(budget_ends_s=0.0, circuit_times=RENEWED_WHEN_SENT)
+        left.width = 2 * self.width
+        return left
