@@ -1,6 +1,7 @@
 """`statefun-worker dead-letters list|replay`: what was given up, and sending it again."""
 
 import argparse
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 from statefun_runtime.cli.flags import add_settings, add_state_dir, load_modules
@@ -26,6 +27,8 @@ def main(given: Sequence[str]) -> int:
     flags = _parser().parse_args(given)
     from statefun_runtime.app.letters import letters_in_file, letters_in_kafka
 
+    # What the Kafka client says of a broker that is away is in the error.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if flags.letters_from:
         found = list(letters_in_file(flags.letters_from))
     else:
