@@ -66,7 +66,8 @@ def hunt(mutant: Mutant, seeds: int) -> Outcome:
 
 def _ask_unit_test(mutant: Mutant, folder: str) -> Outcome:
     program = (
-        f"import sys, pytest; sys.path.insert(0, {folder!r});"
+        f"import sys, pytest; sys.path.insert(0, {folder!r}); import statefun_runtime;"
+        f"assert statefun_runtime.__file__.startswith({folder!r});"
         f"sys.exit(pytest.main(['-q', '-x', '--no-header', '--tb=line', {mutant.test!r}]))"
     )
     done = subprocess.run(
