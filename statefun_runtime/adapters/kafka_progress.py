@@ -17,6 +17,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from statefun_runtime.adapters.kafka_clients import KafkaClients
 from statefun_runtime.adapters.kafka_properties import Arguments
 from statefun_runtime.adapters.kafka_records import leave
+from statefun_runtime.adapters.kafka_trouble import DENIED, MISSING
 from statefun_runtime.core.commits import Claim, Marker
 from statefun_runtime.errors import CorruptionError, UnavailableError
 
@@ -28,15 +29,11 @@ _SETTINGS = {
 }
 _READ_LIMIT_S = 30.0
 _REPLICAS_WANTED = 3
-_ADMIN_ARGUMENTS = frozenset(
-    {
-        "bootstrap_servers",
-        "security_protocol",
-        "ssl_context",
-        "sasl_mechanism",
-        "sasl_plain_username",
-    }
-    | {"sasl_plain_password"}
+# What the clients beside the producer share with it.
+_SHARED_ARGUMENTS = frozenset(
+    {"bootstrap_servers", "client_id", "request_timeout_ms", "retry_backoff_ms", "ssl_context"}
+    | {"security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
+    | {"sasl_oauth_token_provider"}
 )
 
 
@@ -58,7 +55,7 @@ def decode(key: bytes, value: bytes) -> Claim | Marker:
 
 def connection_arguments(producer_arguments: Arguments) -> Arguments:
     """Return those arguments of a producer that say how to reach its cluster: other clients take them too."""
-    return {k: v for k, v in producer_arguments.items() if k in _ADMIN_ARGUMENTS}
+    return {k: v for k, v in producer_arguments.items() if k in _SHARED_ARGUMENTS}
 
 
 async def make_topic(
@@ -69,8 +66,11 @@ async def make_topic(
     admin = clients.make_admin(**arguments)
     try:
         await admin.start()
-        if topic in await admin.list_topics():
+        found = (await clients.find_topics(admin, [topic], may_create=False))[topic]
+        if isinstance(found, int) and found:
             return
+        if not isinstance(found, (int, *MISSING)):
+            raise found
         if must_exist:
             raise CorruptionError(
                 f"the progress topic {topic} has vanished, and with it what was published",
@@ -87,6 +87,8 @@ async def make_topic(
             ]
         )
         for _, code, *_ in response.topic_errors:
+            if code and issubclass(for_code(code), DENIED):
+                raise for_code(code)(topic)
             if code and not issubclass(for_code(code), TopicAlreadyExistsError):
                 raise UnavailableError(
                     f"the progress topic {topic} cannot be made: {for_code(code).__name__}",

@@ -18,6 +18,10 @@ from statefun_runtime.errors import UnavailableError
 Offsets = dict[TopicPartition, int]
 
 
+NO_PARTITION = -1
+"""A split of this number says in a checkpoint that its topic did not exist: all that it ever holds came later."""
+
+
 def split_name(topic: str, partition: int) -> str:
     """Return the name of a split in checkpoints; a topic's name holds no slash."""
     return f"{topic}/{partition}"
@@ -41,7 +45,7 @@ async def resolve_start(
             _check_restored(spec, topic_partition, offset, beginnings, ends)
             positions[topic_partition] = offset
         elif topic_partition.topic in known_topics:
-            # It was added after the last cut, so nothing of it was read.
+            # It was added after the last cut or the first look, so nothing of it was read.
             positions[topic_partition] = beginnings[topic_partition]
         else:
             fresh.append(topic_partition)

@@ -11,7 +11,7 @@ from statefun_runtime.core.specs import TopicRoute
 
 TOPIC_SHAPE = Shape(
     "topic",
-    ("topic", "valueType", "targets", "routers"),
+    ("topic", "valueType", "targets", "routers", "forwardMetadata"),
     advice={"typeUrl": "it is called 'valueType' now"},
 )
 
@@ -41,6 +41,7 @@ def _read_route(entry: Fields, earlier: Mapping[str, TopicRoute]) -> TopicRoute 
     value_type = entry.strict_text("valueType", required=True)
     routers = read_routers(entry)
     targets = _read_targets(entry, required=entry.find("routers") is None)
+    forwards = entry.choice("forwardMetadata", ("true", "false"), ignore_case=True)
     if topic is None:
         return None
     entry.draft.public_name(topic.text, topic.place)
@@ -48,7 +49,7 @@ def _read_route(entry: Fields, earlier: Mapping[str, TopicRoute]) -> TopicRoute 
         message = f"topic {topic.text!r} is there twice in this ingress; this last one counts"
         hint = "write all targets below one 'topic'"
         entry.draft.warn(topic.place, Code.DOUBTFUL_ROUTE, message, hint)
-    return TopicRoute(topic.text, value_type or "", targets, routers)
+    return TopicRoute(topic.text, value_type or "", targets, routers, forwards == "true")
 
 
 def _read_targets(entry: Fields, *, required: bool) -> tuple[TypeName, ...]:

@@ -7,12 +7,10 @@ import pytest
 from statefun._wire import KafkaProducerRecord
 
 from statefun_runtime.adapters.kafka_egress import KafkaEgress
-from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import RECORD_TYPENAME
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.checkpoint import ObjectId, Outbox, StoredObject
-from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
-from statefun_runtime.errors import ConfigError
+from statefun_runtime.core.specs import KafkaEgressSpec
 from statefun_runtime.ports.egress import RecordRefused
 
 
@@ -95,31 +93,3 @@ def test_what_has_not_left_is_kept_as_it_was(key: str, value: bytes):
         assert again.backlog_bytes() == sink.backlog_bytes() > len(value)
 
     with_egress(body)
-
-
-def test_properties_become_arguments_of_the_client():
-    arguments = producer_arguments(spec(("linger.ms", "7"), ("compression.type", "none")))
-
-    assert arguments["linger_ms"] == 7
-    assert arguments["compression_type"] is None
-    assert arguments["enable_idempotence"] is True
-    assert arguments["acks"] == "all"
-    assert producer_arguments(spec(delivery=DeliverySemantic.NONE))["acks"] == 0
-
-
-def test_properties_that_have_no_effect_are_named(caplog: pytest.LogCaptureFixture):
-    producer_arguments(spec(("acks", "1"), ("interceptor.classes", "x")))
-
-    assert [entry.getMessage() for entry in caplog.records] == [
-        "egress 't/out': property 'acks' is ignored: the worker decides it itself",
-        "egress 't/out': property 'interceptor.classes' is ignored: it has no counterpart",
-    ]
-
-
-def test_a_property_that_is_no_number_is_refused():
-    with pytest.raises(ConfigError) as refused:
-        producer_arguments(spec(("linger.ms", "soon")))
-
-    assert str(refused.value) == (
-        "SF1043: egress 't/out': property 'linger.ms' must be a number, found 'soon'"
-    )
