@@ -163,7 +163,7 @@ class KafkaIngress:
         self._has_fresh.clear()
         self._positions = {**fresh, **self._positions}
         self._assign()
-        places = ", ".join(split_name(tp.topic, tp.partition) for tp in fresh)
+        places = ", ".join(split_name(tp.topic, tp.partition) for tp in sorted(fresh))
         log.info("ingress %s reads new topic partitions: %s", self._spec.id, places)
 
     async def _read(self) -> None:

@@ -15,10 +15,12 @@ from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from statefun_runtime.adapters.kafka_clients import KafkaClients
+from statefun_runtime.adapters.kafka_memory import Memory
 from statefun_runtime.adapters.kafka_properties import Arguments
 from statefun_runtime.adapters.kafka_records import leave
 from statefun_runtime.adapters.kafka_trouble import DENIED, MISSING
 from statefun_runtime.core.commits import Claim, Marker
+from statefun_runtime.core.outbox import Outboxes
 from statefun_runtime.errors import CorruptionError, UnavailableError
 
 _KINDS: dict[str, type[Claim] | type[Marker]] = {"claim": Claim, "marker": Marker}
@@ -59,24 +61,29 @@ def connection_arguments(producer_arguments: Arguments) -> Arguments:
 
 
 async def make_topic(
-    clients: KafkaClients, topic: str, producer_arguments: Arguments, *, must_exist: bool
-) -> None:
-    """Make the progress topic if it is not there; raise CorruptionError if it has vanished."""
+    clients: KafkaClients,
+    topic: str,
+    producer_arguments: Arguments,
+    memory: Memory,
+    outboxes: Outboxes[Any],
+) -> str | None:
+    """Make the progress topic if it is not there, and should not be; return the id of its cluster.
+
+    Raise what `memory` raises if it was there, or the cluster is another one.
+    """
     arguments = connection_arguments(producer_arguments)
     admin = clients.make_admin(**arguments)
     try:
         await admin.start()
+        cluster = await clients.cluster_id(admin)
+        memory.check_cluster(cluster, outboxes)
         found = (await clients.find_topics(admin, [topic], may_create=False))[topic]
-        if isinstance(found, int) and found:
-            return
         if not isinstance(found, (int, *MISSING)):
             raise found
-        if must_exist:
-            raise CorruptionError(
-                f"the progress topic {topic} has vanished, and with it what was published",
-                code="SF5006",
-                hint="restore the topic; or start from a savepoint, which may publish records again",
-            )
+        is_there = isinstance(found, int) and found > 0
+        memory.check_topic(topic, is_there=is_there)
+        if is_there:
+            return cluster
         brokers = (await admin.describe_cluster())["brokers"]
         replicas = min(_REPLICAS_WANTED, len(brokers))
         response = await admin.create_topics(
@@ -94,6 +101,7 @@ async def make_topic(
                     f"the progress topic {topic} cannot be made: {for_code(code).__name__}",
                     code="SF3004",
                 )
+        return cluster
     finally:
         await admin.close()
 

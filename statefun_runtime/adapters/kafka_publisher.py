@@ -25,13 +25,14 @@ from aiokafka.errors import (
 
 from statefun_runtime.adapters import kafka_progress
 from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
+from statefun_runtime.adapters.kafka_memory import Memory
 from statefun_runtime.adapters.kafka_partitioner import Partitioner
 from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import (
     RECORD_OVERHEAD_BYTES,
     Record,
     TellRefused,
-    append,
+    batches,
     leave,
     nobody_is_told,
     prepare_record,
@@ -39,7 +40,7 @@ from statefun_runtime.adapters.kafka_records import (
 )
 from statefun_runtime.adapters.kafka_topics import EgressTopics
 from statefun_runtime.adapters.kafka_trouble import DENIED, Complaint, explain, why_it_failed
-from statefun_runtime.core.checkpoint import ObjectId, Outbox
+from statefun_runtime.core.checkpoint import ObjectId, Outbox, Progress
 from statefun_runtime.core.commits import (
     Claim,
     Covered,
@@ -87,6 +88,8 @@ class KafkaPublisher:
         owner: str,
         read: ReadOutbox,
         tell_refused: TellRefused = nobody_is_told,
+        known: Progress | None = None,
+        may_republish: bool = False,
         clients: KafkaClients = AIOKAFKA,
     ) -> None:
         name = f"{started.application}-{owner}-{spec.id.namespace}.{spec.id.name}"
@@ -112,6 +115,7 @@ class KafkaPublisher:
         self._outboxes: Outboxes[Record] = Outboxes(
             _size_of, records_max=_RECORDS_MAX, memory_max_bytes=_MEMORY_MAX_BYTES
         )
+        self._memory = Memory(spec.id, known, may_republish=may_republish)
         self._has_work = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -179,6 +183,10 @@ class KafkaPublisher:
     def confirmed_epoch(self) -> int:
         """Return the last epoch whose outbox is known to be published, with all before it."""
         return self._outboxes.confirmed_epoch
+
+    def progress(self) -> Progress | None:
+        """Return how far this egress is known to have published, and where."""
+        return self._memory.progress(self._outboxes.confirmed_epoch)
 
     def restore(
         self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
@@ -250,11 +258,8 @@ class KafkaPublisher:
 
     async def _recover(self) -> None:
         """Become the one publisher, and forget what is published already."""
-        await kafka_progress.make_topic(
-            self._clients,
-            self._progress_topic,
-            self._arguments,
-            must_exist=bool(self._outboxes.confirmed_epoch),
+        cluster = await kafka_progress.make_topic(
+            self._clients, self._progress_topic, self._arguments, self._memory, self._outboxes
         )
         producer = self._producer = self._clients.make_producer(**self._arguments)
         await producer.start()
@@ -275,6 +280,7 @@ class KafkaPublisher:
                 )
             case Covered(epoch, count):
                 self._forget(epoch, count)
+        self._memory.begun(cluster)
         self._has_work.set()
         log.info("egress %s publishes to %s", self._spec.id, self._spec.bootstrap_servers)
 
@@ -334,14 +340,7 @@ class KafkaPublisher:
         """Write the records of a transaction; all are acknowledged when this returns."""
         futures = []
         for (topic, partition), records in by_place.items():
-            start = 0
-            while start < len(records):
-                batch = self._producer.create_batch()
-                first = start
-                while start < len(records) and append(batch, records[start]):
-                    start += 1
-                assert start > first, "a record that was checked does not fit into a batch"
-                batch.close()
+            for batch in batches(self._producer, records):
                 futures.append(await self._producer.send_batch(batch, topic, partition=partition))
         try:
             for future in futures:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -83,6 +83,18 @@ def append(batch: Any, record: Record) -> bool:
         )
         is not None
     )
+
+
+def batches(producer: Any, records: list[Record]) -> Iterator[Any]:
+    """Yield records in as few batches of a producer as hold them."""
+    start = 0
+    while start < len(records):
+        batch, first = producer.create_batch(), start
+        while start < len(records) and append(batch, records[start]):
+            start += 1
+        assert start > first, "a record that was checked does not fit into a batch"
+        batch.close()
+        yield batch
 
 
 @lru_cache(1024)

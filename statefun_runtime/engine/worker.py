@@ -194,6 +194,9 @@ class Worker:
         if parts.checkpointer.is_changed():
             await parts.checkpointer.take()
         await self._flush(ends_s, transactional=True)
+        if parts.checkpointer.has_published():
+            # So that the next start knows it even where it cannot ask.
+            await parts.checkpointer.take()
 
     async def _flush(self, ends_s: float, *, transactional: bool) -> None:
         for sink in self.parts.egresses.values():

@@ -10,6 +10,7 @@ from tests.conftest import skip_or_fail
 from tests.integration.applications import documents, endpoint, kafka_egress, kafka_ingress
 from tests.support.certificates import Authority
 from tests.support.faulty_process import FaultyProcess
+from tests.support.kafka_broker import KafkaBroker
 from tests.support.kafka_secure import (
     PLAIN_LOGIN,
     SCRAM_LOGIN,
@@ -313,3 +314,76 @@ def test_an_ingress_whose_topic_it_may_not_see_waits_and_says_so(
     secure.plain.produce(topic, [("k", f"{out}|a")])
 
     assert secure.plain.consume(out, 1)[0].value == b"echo a 1"
+
+
+def exactly_once(served: FaultyProcess, broker: KafkaBroker, topic: str, egress: str) -> str:
+    return documents(
+        endpoint(served.url, "t/*"),
+        kafka_ingress(broker.bootstrap, "lines", {topic: ["echo"]}),
+        kafka_egress(egress, EXACTLY_ONCE),
+    )
+
+
+def progress_topic(broker: KafkaBroker, since: set[str]) -> str:
+    found = topics(broker) - since
+    return next(topic for topic in found if topic.startswith("statefun-progress-"))
+
+
+def topics(broker: KafkaBroker) -> set[str]:
+    return set(broker.client._admin().list_topics(timeout=5).topics)
+
+
+def test_a_progress_topic_that_vanished_between_two_lives_is_missed(
+    broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    before = topics(broker)
+    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
+    running = worker(exactly_once(kafka_functions, broker, topic, broker.bootstrap))
+    broker.produce(topic, [("k", f"{out}|a")])
+    broker.consume(out, 1)
+    running.stop_cleanly()
+    vanished = progress_topic(broker, before)
+    broker.client.delete_topic(vanished)
+    wait_until(lambda: vanished not in topics(broker), "the end of the topic")
+
+    running.start(is_ready_awaited=False)
+
+    assert wait_until(lambda: running.process.exit_status, "the end of the worker") == 1
+    assert f"SF5006: the progress topic {vanished} has vanished" in running.output()
+    assert "Traceback" not in running.output()
+    running.arguments += ["--republish-egress", "t/records"]
+    running.start()
+    broker.produce(topic, [("k", f"{out}|b")])
+    assert [r.value for r in broker.consume(out, 2)] == [b"echo a 1", b"echo b 2"]
+
+
+def test_an_egress_moves_to_another_cluster_only_when_nothing_is_unconfirmed(
+    broker: KafkaBroker, secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
+    secure.plain.create_topic(out)
+    here, there = broker.bootstrap, secure.plain.bootstrap
+    running = worker(exactly_once(kafka_functions, broker, topic, here))
+    broker.produce(topic, [("k", f"{out}|a")])
+    broker.consume(out, 1)
+    # The last checkpoint holds the record, and cannot know that it has left.
+    running.kill9()
+    running.module_file.write_text(exactly_once(kafka_functions, broker, topic, there))
+
+    running.start(is_ready_awaited=False)
+
+    assert wait_until(lambda: running.process.exit_status, "the end of the worker") == 2
+    assert (
+        "SF1036: egress 't/records' has 1 records that may have been published" in running.output()
+    )
+    running.module_file.write_text(exactly_once(kafka_functions, broker, topic, here))
+    running.start()
+    running.process.wait_for_line(f"egress t/records publishes to {here}")
+    running.stop_cleanly()
+
+    running.module_file.write_text(exactly_once(kafka_functions, broker, topic, there))
+    running.start()
+    broker.produce(topic, [("k", f"{out}|b")])
+
+    assert secure.plain.consume(out, 1)[0].value == b"echo b 2"
+    assert [r.value for r in broker.client.read_all(out)] == [b"echo a 1"]
