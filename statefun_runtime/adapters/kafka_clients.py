@@ -6,7 +6,13 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import collect_hosts, create_conn
-from aiokafka.errors import KafkaConnectionError, KafkaError, NoError, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    LeaderNotAvailableError,
+    NoError,
+    for_code,
+)
 from aiokafka.protocol.metadata import MetadataRequest
 
 _CONNECTION_ARGUMENTS = frozenset(
@@ -35,7 +41,10 @@ class KafkaClients(Protocol):
         ...
 
     async def find_topics(self, client: Any, topics: Sequence[str], *, may_create: bool) -> Topics:
-        """Ask a broker about topics; with `may_create` it makes those that are missing, if it is one that does."""
+        """Ask a broker about topics; with `may_create` it makes those that are missing, if it is one that does.
+
+        The client knows their topic partitions afterwards.
+        """
         ...
 
     async def cluster_id(self, client: Any) -> str | None:
@@ -69,6 +78,7 @@ class AioKafkaClients:
         for error_code, topic, *_, partitions in answer.topics:
             error = for_code(error_code)
             found[topic] = len(partitions) if error is NoError else error(topic)
+        await _teach(_inner(client), found)
         return found
 
     async def cluster_id(self, client: Any) -> str | None:
@@ -95,8 +105,26 @@ class AioKafkaClients:
         return first
 
 
+async def _teach(inner: Any, found: Topics) -> None:
+    """Let a client know what was found: it asserts that the topic partitions it is given are known to it."""
+    known = inner.cluster.partitions_for_topic
+    news = [t for t, n in found.items() if isinstance(n, int) and len(known(t) or ()) < n]
+    if not news:
+        return
+    for topic in news:
+        inner.add_topic(topic)
+    await inner.force_metadata_update()
+    for topic in news:
+        # Brokers hear of changes one after another.
+        found[topic] = len(known(topic) or ()) or LeaderNotAvailableError(topic)
+
+
+def _inner(client: Any) -> Any:
+    return client.client if hasattr(client, "client") else client._client
+
+
 async def _ask(client: Any, request: Any) -> Any:
-    inner = client.client if hasattr(client, "client") else client._client
+    inner = _inner(client)
     node = inner.get_random_node()
     if node is None:
         raise KafkaConnectionError("no broker is known")

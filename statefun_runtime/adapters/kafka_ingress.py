@@ -16,6 +16,8 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
+    ConsumerStoppedError,
+    GroupAuthorizationFailedError,
     KafkaError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
@@ -30,6 +32,7 @@ from statefun_runtime.adapters.kafka_start import (
     PositionVanished,
     resolve_start,
     split_name,
+    vanished,
 )
 from statefun_runtime.adapters.kafka_topics import IngressTopics
 from statefun_runtime.adapters.kafka_trouble import Complaint, explain, words
@@ -80,6 +83,7 @@ class KafkaIngress:
         self._has_fresh = asyncio.Event()
         self._denied_until_s: dict[str, float] = {}
         self._consumer: Any = None
+        self._has_group = True
         self._to_tell: dict[str, int] = {}
         self._received = 0
         self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, router)
@@ -152,10 +156,9 @@ class KafkaIngress:
                     if tp not in self._positions
                 ]
                 if fresh:
-                    await self._consumer._client.force_metadata_update()
                     self._fresh = await self._consumer.beginning_offsets(fresh)
                     self._has_fresh.set()
-            except (KafkaError, OSError) as error:
+            except (KafkaError, ConsumerStoppedError, OSError) as error:
                 self._complaint.say(f"cannot look at its topics: {words(error, self._arguments)}")
 
     def _adopt_fresh(self) -> None:
@@ -184,9 +187,12 @@ class KafkaIngress:
                     timeout_ms=_POLL_MS, max_records=self._records_per_poll
                 )
             except OffsetOutOfRangeError as error:
-                raise self._vanished(error) from error
+                raise vanished(self._spec, error.args[0]) from error
             except TopicAuthorizationFailedError as error:
                 self._deny(error)
+                continue
+            except GroupAuthorizationFailedError as error:
+                await self._read_without_group(error)
                 continue
             except KafkaError as error:
                 self._complaint.say(f"cannot read: {words(error, self._arguments)}")
@@ -194,6 +200,22 @@ class KafkaIngress:
                 continue
             for topic_partition, records in polled.items():
                 self._take(topic_partition, records)
+
+    async def _read_without_group(self, error: GroupAuthorizationFailedError) -> None:
+        """The group is for people to look at: to read, another consumer does without it."""
+        self._complaint.say(f"reads without its consumer group: {words(error, self._arguments)}")
+        consumer = self._clients.make_consumer(**self._arguments | {"group_id": None})
+        try:
+            await consumer.start()
+            await consumer._client.set_topics(list({tp.topic: 0 for tp in self._positions}))
+        except (KafkaError, OSError):
+            await leave(consumer)
+            await asyncio.sleep(_RETRY_S)
+            return
+        self._has_group = False
+        old, self._consumer = self._consumer, consumer
+        self._assign()
+        await leave(old)
 
     def _deny(self, error: TopicAuthorizationFailedError) -> None:
         """Leave a topic alone for a while that may not be read; the others go on."""
@@ -304,18 +326,6 @@ class KafkaIngress:
         component = f"ingress {self._spec.id}"
         return Origin(component, split, str(record.offset), record.key, record.value), where
 
-    def _vanished(self, error: OffsetOutOfRangeError) -> PositionVanished:
-        places = ", ".join(
-            f"topic {tp.topic}, partition {tp.partition}, offset {offset}"
-            for tp, offset in error.args[0].items()
-        )
-        return PositionVanished(
-            f"ingress '{self._spec.id}' cannot go on: the broker does not have {places} any more",
-            code="SF3003",
-            hint="records between that offset and the first one kept are lost; to go on without them, "
-            "start with a new state folder (--state-dir) and a startupPosition of your choice",
-        )
-
     def positions(self) -> dict[str, int]:
         """Return the offset of the next record of each topic partition, and marks of topics that did not exist."""
         return self._topics.marks() | {
@@ -362,17 +372,14 @@ class KafkaIngress:
             for tp in self._positions
             if (name := split_name(tp.topic, tp.partition)) in positions
         }
-        if not offsets:
+        if not offsets or not self._has_group:
             return
         try:
             async with asyncio.timeout(_TELL_LIMIT_S):
                 await self._consumer.commit(offsets)
-        except (KafkaError, TimeoutError) as error:
-            log.warning(
-                "ingress %s could not tell its consumer group: %s",
-                self._spec.id,
-                words(error, self._arguments),
-            )
+        except (KafkaError, ConsumerStoppedError, TimeoutError) as error:
+            why = words(error, self._arguments)
+            log.warning("ingress %s could not tell its consumer group: %s", self._spec.id, why)
 
     async def close(self) -> None:
         """Tell the consumer group for the last time, and leave."""

@@ -74,6 +74,20 @@ def _check_restored(
     )
 
 
+def vanished(spec: KafkaIngressSpec, offsets: Offsets) -> "PositionVanished":
+    """Return the error for offsets that the broker does not have any more."""
+    places = ", ".join(
+        f"topic {tp.topic}, partition {tp.partition}, offset {offset}"
+        for tp, offset in offsets.items()
+    )
+    return PositionVanished(
+        f"ingress '{spec.id}' cannot go on: the broker does not have {places} any more",
+        code="SF3003",
+        hint="records between that offset and the first one kept are lost; to go on without them, "
+        "start with a new state folder (--state-dir) and a startupPosition of your choice",
+    )
+
+
 class PositionVanished(UnavailableError):
     """A position of a checkpoint does not exist any more; waiting does not help."""
 

@@ -54,7 +54,7 @@ class IngressTopics:
                 self._missing.pop(topic, None)
                 self._seen.add(topic)
                 found += [TopicPartition(topic, number) for number in range(partitions)]
-            elif isinstance(partitions, (int, *MISSING)):
+            elif isinstance(partitions, int | UnknownTopicOrPartitionError):
                 self._miss(topic)
             else:
                 raise partitions

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import ResourceType  # type: ignore[attr-defined]
 
 from tests.conftest import skip_or_fail
 from tests.integration.applications import documents, endpoint, kafka_egress, kafka_ingress
@@ -311,6 +312,21 @@ def test_an_ingress_whose_topic_it_may_not_see_waits_and_says_so(
     running.process.wait_for_line(re.escape(f"ingress t/lines {words}"))
 
     secure.allow(rule)
+    secure.plain.produce(topic, [("k", f"{out}|a")])
+
+    assert secure.plain.consume(out, 1)[0].value == b"echo a 1"
+
+
+def test_a_consumer_group_that_may_not_be_used_keeps_nobody_from_reading(
+    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    topic, out = secure.plain.unique_topic("in"), secure.plain.unique_topic("out")
+    secure.deny("ALL", topic, ResourceType.GROUP)
+    given = sasl(secure)
+    running = worker(module(kafka_functions, topic, secure.secure, given, group=topic))
+    words = f"reads without its consumer group: broker {secure.secure}: not authorised for consumer group {topic}"
+    running.process.wait_for_line(re.escape(f"ingress t/lines {words} (SF3019)"))
+
     secure.plain.produce(topic, [("k", f"{out}|a")])
 
     assert secure.plain.consume(out, 1)[0].value == b"echo a 1"

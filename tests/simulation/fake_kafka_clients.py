@@ -279,9 +279,6 @@ class FakeConsumer:
     async def set_topics(self, topics: list[str]) -> None:
         await self._network.ask(lambda: None)
 
-    async def force_metadata_update(self) -> None:
-        await self._network.ask(lambda: None)
-
     def assign(self, topic_partitions: list[TopicPartition]) -> None:
         self._positions = dict.fromkeys(topic_partitions, 0)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     ResourcePatternType,
@@ -30,6 +31,9 @@ SCRAM_LOGIN = (
 TOKEN_LOGIN = (
     f'{_MODULE}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="{USER}";'
 )
+
+
+_DENY_AND_ALLOW = (AclPermissionType.DENY, AclPermissionType.ALLOW)
 
 
 class SecureBroker:
@@ -91,34 +95,20 @@ class SecureBroker:
             for done in admin.alter_user_scram_credentials([change]).values():
                 done.result(DEADLINE_S)
 
-    def deny(self, operation: str, topic: str) -> AclBinding:
+    def deny(
+        self, operation: str, name: str, kind: ResourceType = ResourceType.TOPIC
+    ) -> AclBinding:
         """Forbid the user something on a topic; `allow` takes it back."""
-        rule = AclBinding(
-            ResourceType.TOPIC,
-            topic,
-            ResourcePatternType.LITERAL,
-            f"User:{USER}",
-            "*",
-            AclOperation[operation],
-            AclPermissionType.DENY,
-        )
-        everyone = AclBinding(
-            ResourceType.TOPIC,
-            topic,
-            ResourcePatternType.LITERAL,
-            "User:*",
-            "*",
-            AclOperation.ALL,
-            AclPermissionType.ALLOW,
-        )
+        literal = ResourcePatternType.LITERAL
+        asked, all_, no, yes = AclOperation[operation], AclOperation.ALL, *_DENY_AND_ALLOW
+        rule = AclBinding(kind, name, literal, f"User:{USER}", "*", asked, no)
+        everyone = AclBinding(kind, name, literal, "User:*", "*", all_, yes)
         admin = self.plain.client._admin()
         for done in admin.create_acls([rule, everyone]).values():
             done.result(DEADLINE_S)
         return rule
 
     def allow(self, rule: AclBinding) -> None:
-        from confluent_kafka.admin import AclBindingFilter
-
         given = AclBindingFilter(
             rule.restype,
             rule.name,

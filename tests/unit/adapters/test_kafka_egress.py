@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from statefun import kafka_egress_message
 from statefun._wire import KafkaProducerRecord
 
 from statefun_runtime.adapters.kafka_egress import KafkaEgress
-from statefun_runtime.adapters.kafka_records import RECORD_TYPENAME
+from statefun_runtime.adapters.kafka_records import RECORD_TYPENAME, read_record
+from statefun_runtime.adapters.wire import RecordOptions
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.checkpoint import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.specs import KafkaEgressSpec
@@ -91,5 +93,50 @@ def test_what_has_not_left_is_kept_as_it_was(key: str, value: bytes):
         again.restore(outbox, lambda: sink.encode(kept))
         assert again.cut(2) == kept
         assert again.backlog_bytes() == sink.backlog_bytes() > len(value)
+
+    with_egress(body)
+
+
+def optioned(**options: object) -> bytes:
+    message = kafka_egress_message("t/out", "topic", b"v", key="k", **options)  # type: ignore[arg-type]
+    return message.raw_value() or b""
+
+
+def refusal(sink: KafkaEgress, value: bytes) -> str:
+    with pytest.raises(RecordRefused) as refused:
+        sink.prepare(RECORD_TYPENAME, value)
+    return str(refused.value)
+
+
+def test_a_partition_that_a_known_topic_does_not_have_is_refused():
+    def body(sink: KafkaEgress) -> None:
+        # Nobody knows yet: it goes where its key says, if there is no such partition.
+        sink.prepare(RECORD_TYPENAME, optioned(partition=2))
+        sink._partitioner.learn("topic", 2)
+
+        sink.prepare(RECORD_TYPENAME, optioned(partition=1))
+        assert refusal(sink, optioned(partition=2)) == (
+            "a record is for partition 2 of topic 'topic', which has 2"
+        )
+
+    with_egress(body)
+
+
+def test_headers_count_for_the_size_of_a_record():
+    def body(sink: KafkaEgress) -> None:
+        assert refusal(sink, optioned(headers={"h": b"x" * 1024})) == (
+            "a record of 1031 bytes for topic 'topic' is larger than max.request.size allows (954)"
+        )
+
+    with_egress(body, ("max.request.size", "1024"))
+
+
+def test_options_are_kept_with_what_has_not_left():
+    def body(sink: KafkaEgress) -> None:
+        record = sink.prepare(
+            RECORD_TYPENAME, optioned(headers=[("h", None)], timestamp_ms=7, partition=1)
+        )
+        assert read_record(record[3]) == record
+        assert record[4] == RecordOptions((("h", None),), 7, 1)
 
     with_egress(body)
