@@ -28,7 +28,7 @@ def broker(pytestconfig: pytest.Config) -> Iterator[KafkaBroker]:
     try:
         started = KafkaBroker().__enter__()
     except (Unavailable, TimeoutError) as error:
-        _skip_or_fail(pytestconfig, "Kafka", error)
+        skip_or_fail(pytestconfig, "Kafka", error)
     yield started
     started.close()
 
@@ -78,11 +78,12 @@ def _command(config: pytest.Config, what: str, make: Command) -> Command:
     try:
         make(Path("program"))
     except Unavailable as error:
-        _skip_or_fail(config, what, error)
+        skip_or_fail(config, what, error)
     return make
 
 
-def _skip_or_fail(config: pytest.Config, what: str, error: Exception) -> NoReturn:
+def skip_or_fail(config: pytest.Config, what: str, error: Exception) -> NoReturn:
+    """Skip the tests that need something which is missing, loudly; or fail, where it is required."""
     variable = f"STATEFUN_REQUIRE_{what.split()[0].upper()}"
     reason = " ".join(str(error).split())
     if os.environ.get(variable) == "1":

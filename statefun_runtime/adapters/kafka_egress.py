@@ -28,11 +28,14 @@ from statefun_runtime.adapters.kafka_records import (
     RECORD_OVERHEAD_BYTES,
     Record,
     TellRefused,
+    append,
     leave,
     nobody_is_told,
     prepare_record,
     read_record,
 )
+from statefun_runtime.adapters.kafka_topics import EgressTopics
+from statefun_runtime.adapters.kafka_trouble import DENIED, Complaint, explain, words
 from statefun_runtime.core.checkpoint import Outbox
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
@@ -40,6 +43,7 @@ from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
 log = logging.getLogger("statefun.egress")
 
 _RETRY_S = 0.5
+_DENIED_RETRY_S = 2.0
 _FAILURES_FOR_NEW_PRODUCER = 3
 
 
@@ -69,6 +73,8 @@ class KafkaEgress:
         self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
         self._producer: Any = None
         self._partitioner = Partitioner()
+        self._complaint = Complaint(log, f"egress {spec.id}")
+        self._topics = EgressTopics(clients, self._partitioner, self._complaint, self._arguments)
         self._queues: dict[tuple[str, int], _Queue] = {}
         self._ready: list[_Queue] = []
         self._unknown: dict[str, deque[Record]] = {}
@@ -90,14 +96,20 @@ class KafkaEgress:
 
     def prepare(self, typename: str, value: bytes) -> Record:
         """Check a KafkaProducerRecord; raise RecordRefused."""
-        return prepare_record(typename, value, record_bytes_max=self._record_bytes_max)
+        return prepare_record(
+            typename,
+            value,
+            record_bytes_max=self._record_bytes_max,
+            partitions=self._partitioner.count,
+        )
 
     def emit(self, record: Record) -> None:
         """Put a record into the queue of its topic partition."""
-        topic, key, content, _ = record
+        topic, key, content, _, options = record
         self._bytes += len(content) + RECORD_OVERHEAD_BYTES
         self._is_changed = True
-        partition = self._partitioner.partition(topic, key)
+        chosen = None if options is None else options.partition
+        partition = self._partitioner.place(topic, key, chosen)
         if partition is None:
             self._unknown.setdefault(topic, deque()).append(record)
             self._is_wanted.set()
@@ -128,6 +140,7 @@ class KafkaEgress:
         self._producer = await self._connect()
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._look_at_topics())
                 while True:
                     await self._is_wanted.wait()
                     self._is_wanted.clear()
@@ -143,21 +156,20 @@ class KafkaEgress:
             await leave(self._producer)
 
     async def _connect(self) -> Any:
-        is_said = False
         while True:
             producer = self._clients.make_producer(**self._arguments)
             try:
                 await producer.start()
             except (KafkaError, OSError) as error:
                 await leave(producer)
-                if not is_said:
-                    is_said = True
-                    self._warn("waits for its broker", error)
+                why = await explain(error, self._clients, self._arguments)
+                self._complaint.say(f"waits: {why}")
                 await asyncio.sleep(_RETRY_S)
             except asyncio.CancelledError:
                 await leave(producer)
                 raise
             else:
+                self._complaint.over()
                 log.info(
                     "egress %s is connected to %s", self._spec.id, self._spec.bootstrap_servers
                 )
@@ -170,35 +182,21 @@ class KafkaEgress:
         self._producer = await self._connect()
         self._failures_in_a_row = 0
 
-    def _warn(self, what: str, error: Exception) -> None:
-        log.warning(
-            "egress %s (%s) %s: %s",
-            self._spec.id,
-            self._spec.bootstrap_servers,
-            what,
-            str(error) or type(error).__name__,
-        )
+    async def _look_at_topics(self) -> None:
+        """The producer may be another one by the next look."""
+        while True:
+            await asyncio.sleep(self._topics.refresh_s)
+            await self._topics.refresh(self._producer)
 
     async def _learn_topic(self, topic: str) -> None:
         """Ask the broker how many partitions a topic has, until it says; then let its records go."""
-        is_said = False
-        while True:
-            try:
-                partitions = await self._producer.partitions_for(topic)
-                break
-            except KafkaError as error:
-                if not is_said:
-                    is_said = True
-                    self._warn(f"waits for topic '{topic}'", error)
-                await asyncio.sleep(_RETRY_S)
-        self._partitioner.learn(topic, len(partitions))
+        await self._topics.learn(lambda: self._producer, topic)
         for record in self._unknown.pop(topic):
             self._bytes -= len(record[2]) + RECORD_OVERHEAD_BYTES
             self.emit(record)
 
     async def _send(self, queue: _Queue) -> None:
         """Send what waits for a topic partition, a batch at a time, until nothing does."""
-        is_said = False
         while queue.waiting:
             batch, count = self._build(queue)
             try:
@@ -212,26 +210,34 @@ class KafkaEgress:
                 if self._spec.delivery is DeliverySemantic.NONE:
                     self._take_off(queue, count)
                     continue
-                if not is_said:
-                    is_said = True
-                    self._warn(
-                        f"tries topic {queue.topic}, partition {queue.partition} again and again",
-                        error,
-                    )
-                self._failures_in_a_row += 1
-                self._is_wanted.set()
-                await asyncio.sleep(_RETRY_S)
+                await self._setback(queue, error)
             else:
                 self._take_off(queue, count)
                 self._published += count
-                self._failures_in_a_row = 0
+                if self._failures_in_a_row:
+                    self._failures_in_a_row = 0
+                    self._complaint.over()
         queue.is_sending = False
+
+    async def _setback(self, queue: _Queue, error: KafkaError) -> None:
+        """Wait a little before the same batch is sent again; other topic partitions go on."""
+        if isinstance(error, DENIED):
+            self._complaint.say(f"keeps records: {words(error, self._arguments)}")
+            await asyncio.sleep(_DENIED_RETRY_S)
+            return
+        self._complaint.say(
+            f"tries topic {queue.topic}, partition {queue.partition} again and again: "
+            f"{words(error, self._arguments)}"
+        )
+        self._failures_in_a_row += 1
+        self._is_wanted.set()
+        await asyncio.sleep(_RETRY_S)
 
     def _build(self, queue: _Queue) -> tuple[Any, int]:
         batch = self._producer.create_batch()
-        append, count = batch.append, 0
-        for _, key, content, _ in queue.waiting:
-            if append(timestamp=None, key=key, value=content) is None:
+        count = 0
+        for record in queue.waiting:
+            if not append(batch, record):
                 break
             count += 1
         batch.close()
@@ -323,6 +329,7 @@ class KafkaEgress:
         waiting = sum(len(queue.waiting) for queue in self._queues.values())
         waiting += sum(map(len, self._unknown.values()))
         yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+        yield from self._topics.samples()
 
     async def close(self) -> None:
         """The producer leaves with `run`."""

@@ -4,16 +4,20 @@ Targets are fixed, with the record's key as the id, or what a router finds in th
 
 Topic partitions are assigned by hand, all of them: positions belong to the checkpoint, the consumer group is only
 told about them. A split is held back by pausing its topic partition; records fetched ahead stay in the client.
+
+Topics that do not exist, and new topic partitions, are looked for beside reading. Both are read from their beginning,
+as after a restart: the checkpoint knows the topic, if only by the mark that it did not exist.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
+    ConsumerStoppedError,
+    GroupAuthorizationFailedError,
     KafkaError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
@@ -21,16 +25,23 @@ from aiokafka.errors import (
 
 from statefun_runtime.adapters.invalid_records import InvalidRecordDesk
 from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
-from statefun_runtime.adapters.kafka_properties import consumer_arguments
+from statefun_runtime.adapters.kafka_properties import consumer_arguments, discovery_s
 from statefun_runtime.adapters.kafka_records import leave
-from statefun_runtime.adapters.kafka_start import PositionVanished, resolve_start, split_name
-from statefun_runtime.adapters.protobuf_router import NotRoutable, RecordRouter
-from statefun_runtime.core.address import Address, TypeName
+from statefun_runtime.adapters.kafka_routes import Route, addresses, make_route
+from statefun_runtime.adapters.kafka_start import (
+    PositionVanished,
+    resolve_start,
+    split_name,
+    vanished,
+)
+from statefun_runtime.adapters.kafka_topics import IngressTopics
+from statefun_runtime.adapters.kafka_trouble import Complaint, explain, words
+from statefun_runtime.adapters.protobuf_router import NotRoutable
+from statefun_runtime.core.address import Address
 from statefun_runtime.core.dead_letter import Origin
 from statefun_runtime.core.function import Function
-from statefun_runtime.core.messages import IngressEncoder
 from statefun_runtime.core.samples import Kind, Sample
-from statefun_runtime.core.specs import KafkaIngressSpec, TopicRoute
+from statefun_runtime.core.specs import KafkaIngressSpec
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import Router
 
@@ -39,22 +50,9 @@ log = logging.getLogger("statefun.ingress")
 _POLL_MS = 500
 _RECORDS_PER_POLL = 2000
 _RETRY_S = 1.0
+_DENIED_RETRY_S = 2.0
 _TELL_EVERY_S = 5.0
 _TELL_LIMIT_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """A topic's records: how they are encoded, and to whom they go."""
-
-    encoder: IngressEncoder
-    targets: tuple[Function, ...]
-    missing: tuple[TypeName, ...]
-    routers: tuple[RecordRouter, ...]
-
-    @property
-    def needs_key(self) -> bool:
-        return bool(not self.routers or self.targets or self.missing)
 
 
 class KafkaIngress:
@@ -72,77 +70,104 @@ class KafkaIngress:
         self._clients = clients
         self._router = router
         self._restored = restored
-        self._routes = {route.topic: self._route(route) for route in spec.routes}
+        self._routes = {route.topic: make_route(route, router) for route in spec.routes}
         self._positions: dict[TopicPartition, int] = {}
         self._held: set[TopicPartition] = set()
+        # Raises for a file that cannot be used, before anything starts.
+        self._arguments = consumer_arguments(spec)
+        self._discovery_s = discovery_s(spec)
+        self._records_per_poll = self._arguments.get("max_poll_records", _RECORDS_PER_POLL)
+        self._complaint = Complaint(log, f"ingress {spec.id}")
+        self._topics = IngressTopics(spec, clients)
+        self._fresh: dict[TopicPartition, int] = {}
+        self._has_fresh = asyncio.Event()
+        self._denied_until_s: dict[str, float] = {}
         self._consumer: Any = None
+        self._has_group = True
         self._to_tell: dict[str, int] = {}
         self._received = 0
         self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, router)
 
-    def _route(self, route: TopicRoute) -> _Route:
-        found = [(target, self._router.resolve(target)) for target in route.targets]
-        return _Route(
-            IngressEncoder(route.value_type),
-            tuple(function for _, function in found if function is not None),
-            tuple(target for target, function in found if function is None),
-            tuple(map(RecordRouter, route.routers)),
-        )
-
     async def start(self) -> None:
-        """Connect, and seek to where reading begins; waits for broker and topics, and says so."""
-        is_said = False
+        """Connect, and seek to where reading begins; waits for the broker, and says so.
+
+        Topics that do not exist are looked for later: the others do not wait for them.
+        """
         while True:
             try:
                 await self._connect()
+                self._complaint.over()
                 return
             except PositionVanished:
                 await self._leave()
                 raise
             except (KafkaError, OSError, UnavailableError) as error:
                 await self._leave()
-                if not is_said:
-                    is_said = True
-                    log.warning("ingress %s waits: %s", self._spec.id, _words(error, self._spec))
+                why = await explain(error, self._clients, self._arguments)
+                self._complaint.say(f"waits: {why}")
                 await asyncio.sleep(_RETRY_S)
 
     async def _connect(self) -> None:
-        self._consumer = self._clients.make_consumer(**consumer_arguments(self._spec))
+        self._consumer = self._clients.make_consumer(**self._arguments)
         await self._consumer.start()
-        topic_partitions = await self._topic_partitions()
-        positions = await resolve_start(
-            self._consumer, self._spec, topic_partitions, self._restored
-        )
-        # Nothing may happen between these: the client would choose positions by itself.
-        self._consumer.assign(topic_partitions)
-        for topic_partition, offset in positions.items():
-            self._consumer.seek(topic_partition, offset)
-        self._positions = positions
+        topic_partitions = await self._topics.look(self._consumer)
+        known = {**self._restored, **self._topics.marks()}
+        if topic_partitions:
+            self._positions = await resolve_start(
+                self._consumer, self._spec, topic_partitions, known
+            )
+            self._assign()
         log.info(
             "ingress %s reads %d topic partitions of %s",
             self._spec.id,
             len(topic_partitions),
-            ", ".join(self._routes),
+            ", ".join(dict.fromkeys(tp.topic for tp in topic_partitions)) or "no topic yet",
         )
 
-    async def _topic_partitions(self) -> list[TopicPartition]:
-        client = self._consumer._client
-        topics = list(self._routes)
-        await client.set_topics(topics)
-        found = []
-        for topic in topics:
-            numbers = client.cluster.partitions_for_topic(topic)
-            if not numbers:
-                raise UnavailableError(f"topic '{topic}' does not exist", code="SF3002")
-            found += [TopicPartition(topic, number) for number in sorted(numbers)]
-        return found
+    def _assign(self) -> None:
+        """Read all topic partitions that are known, from where each is."""
+        consumer = self._consumer
+        # Nothing may happen between these: the client would choose positions by itself.
+        consumer.assign(list(self._positions))
+        for topic_partition, offset in self._positions.items():
+            consumer.seek(topic_partition, offset)
+        paused = [tp for tp in self._positions if tp in self._held or self._is_denied(tp)]
+        if paused:
+            consumer.pause(*paused)
+
+    def _is_denied(self, topic_partition: TopicPartition) -> bool:
+        return topic_partition.topic in self._denied_until_s
 
     async def run(self) -> None:
         """Route records until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             # A coordinator that does not answer must not hold up reading.
             tasks.create_task(self._tell_regularly())
+            tasks.create_task(self._discover_regularly())
             await self._read()
+
+    async def _discover_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_RETRY_S if self._topics.are_missing else self._discovery_s)
+            try:
+                fresh = [
+                    tp
+                    for tp in await self._topics.look(self._consumer)
+                    if tp not in self._positions
+                ]
+                if fresh:
+                    self._fresh = await self._consumer.beginning_offsets(fresh)
+                    self._has_fresh.set()
+            except (KafkaError, ConsumerStoppedError, OSError) as error:
+                self._complaint.say(f"cannot look at its topics: {words(error, self._arguments)}")
+
+    def _adopt_fresh(self) -> None:
+        fresh, self._fresh = self._fresh, {}
+        self._has_fresh.clear()
+        self._positions = {**fresh, **self._positions}
+        self._assign()
+        places = ", ".join(split_name(tp.topic, tp.partition) for tp in sorted(fresh))
+        log.info("ingress %s reads new topic partitions: %s", self._spec.id, places)
 
     async def _read(self) -> None:
         while True:
@@ -151,18 +176,61 @@ class KafkaIngress:
             if self._held and not self._router.is_tight():
                 self._consumer.resume(*self._held)
                 self._held.clear()
+            if self._denied_until_s:
+                self._try_denied()
+            if not self._positions:
+                await self._has_fresh.wait()
+            if self._fresh:
+                self._adopt_fresh()
             try:
                 polled = await self._consumer.getmany(
-                    timeout_ms=_POLL_MS, max_records=_RECORDS_PER_POLL
+                    timeout_ms=_POLL_MS, max_records=self._records_per_poll
                 )
             except OffsetOutOfRangeError as error:
-                raise self._vanished(error) from error
+                raise vanished(self._spec, error.args[0]) from error
+            except TopicAuthorizationFailedError as error:
+                self._deny(error)
+                continue
+            except GroupAuthorizationFailedError as error:
+                await self._read_without_group(error)
+                continue
             except KafkaError as error:
-                log.warning("ingress %s: %s", self._spec.id, _words(error, self._spec))
+                self._complaint.say(f"cannot read: {words(error, self._arguments)}")
                 await asyncio.sleep(_RETRY_S)
                 continue
             for topic_partition, records in polled.items():
                 self._take(topic_partition, records)
+
+    async def _read_without_group(self, error: GroupAuthorizationFailedError) -> None:
+        """The group is for people to look at: to read, another consumer does without it."""
+        self._complaint.say(f"reads without its consumer group: {words(error, self._arguments)}")
+        consumer = self._clients.make_consumer(**self._arguments | {"group_id": None})
+        try:
+            await consumer.start()
+            await consumer._client.set_topics(list({tp.topic: 0 for tp in self._positions}))
+        except (KafkaError, OSError):
+            await leave(consumer)
+            await asyncio.sleep(_RETRY_S)
+            return
+        self._has_group = False
+        old, self._consumer = self._consumer, consumer
+        self._assign()
+        await leave(old)
+
+    def _deny(self, error: TopicAuthorizationFailedError) -> None:
+        """Leave a topic alone for a while that may not be read; the others go on."""
+        topic = str(error.args[0])
+        self._complaint.say(f"cannot read: {words(error, self._arguments)}")
+        until_s = asyncio.get_running_loop().time() + _DENIED_RETRY_S
+        self._denied_until_s[topic] = until_s
+        self._consumer.pause(*(tp for tp in self._positions if tp.topic == topic))
+
+    def _try_denied(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for topic in [t for t, until_s in self._denied_until_s.items() if now_s >= until_s]:
+            del self._denied_until_s[topic]
+            places = [tp for tp in self._positions if tp.topic == topic and tp not in self._held]
+            self._consumer.resume(*places)
 
     def _take(self, topic_partition: TopicPartition, records: list[Any]) -> None:
         """Route the records of one topic partition, in order."""
@@ -172,17 +240,17 @@ class KafkaIngress:
             fed = self._route_by_content(topic_partition, records, route)
         else:
             self._route_by_key(topic_partition, records, route)
-            fed = _addresses(records, route)
+            fed = addresses(records, route)
         self._positions[topic_partition] = records[-1].offset + 1
         self._received += len(records)
         if self._router.is_tight():
             self._hold_if_blocked(topic_partition, fed)
 
     def _route_by_key(
-        self, topic_partition: TopicPartition, records: list[Any], route: _Route
+        self, topic_partition: TopicPartition, records: list[Any], route: Route
     ) -> None:
         deliver, encode, targets = self._router.deliver, route.encoder.encode, route.targets
-        function_id = ""
+        function_id, is_plain = "", not route.forwards_metadata
         for record in records:
             key, value = record.key, record.value
             if key is None or value is None or route.missing:
@@ -190,12 +258,12 @@ class KafkaIngress:
                 if key is None or value is None:
                     continue
             function_id = key.decode("utf-8", "replace")
-            invocation = encode(value)
+            invocation = encode(value) if is_plain else route.encode(record)
             for target in targets:
                 deliver(target, function_id, invocation)
 
     def _route_by_content(
-        self, topic_partition: TopicPartition, records: list[Any], route: _Route
+        self, topic_partition: TopicPartition, records: list[Any], route: Route
     ) -> set[tuple[Function, str]]:
         """Route records of a topic with routers, which may have targets too; return who was fed."""
         fed = set()
@@ -205,16 +273,16 @@ class KafkaIngress:
                 self._refuse(topic_partition, record, route)
             if record.value is None:
                 continue
-            addresses = _addresses([record], route)
-            invocation = route.encoder.encode(record.value)
+            by_key = addresses([record], route)
+            invocation = route.encode(record)
             found = self._look_into(topic_partition, record, route, invocation)
-            for function, function_id in (*addresses, *found):
+            for function, function_id in (*by_key, *found):
                 self._router.deliver(function, function_id, invocation)
                 fed.add((function, function_id))
         return fed
 
     def _look_into(
-        self, topic_partition: TopicPartition, record: Any, route: _Route, invocation: bytes
+        self, topic_partition: TopicPartition, record: Any, route: Route, invocation: bytes
     ) -> Iterator[tuple[Function, str]]:
         """Return the addresses that routers find in a record; hand it in for each that finds none."""
         for router in route.routers:
@@ -239,7 +307,7 @@ class KafkaIngress:
             self._consumer.pause(topic_partition)
             self._held.add(topic_partition)
 
-    def _refuse(self, topic_partition: TopicPartition, record: Any, route: _Route) -> None:
+    def _refuse(self, topic_partition: TopicPartition, record: Any, route: Route) -> None:
         """Hand in a record that cannot be routed by its key, or not to everyone; may raise."""
         origin, where = self._hand_in(topic_partition, record)
         for name, content in (("key", record.key), ("value", record.value)):
@@ -247,7 +315,7 @@ class KafkaIngress:
                 defect = f"it has no {name}"
                 self._invalid.unroutable(origin, where, reason=f"no-{name}", defect=defect)
                 return
-        invocation = route.encoder.encode(record.value)
+        invocation = route.encode(record)
         self._invalid.unknown_targets(origin, where, route.missing, invocation)
 
     def _hand_in(self, topic_partition: TopicPartition, record: Any) -> tuple[Origin, str]:
@@ -258,21 +326,9 @@ class KafkaIngress:
         component = f"ingress {self._spec.id}"
         return Origin(component, split, str(record.offset), record.key, record.value), where
 
-    def _vanished(self, error: OffsetOutOfRangeError) -> PositionVanished:
-        places = ", ".join(
-            f"topic {tp.topic}, partition {tp.partition}, offset {offset}"
-            for tp, offset in error.args[0].items()
-        )
-        return PositionVanished(
-            f"ingress '{self._spec.id}' cannot go on: the broker does not have {places} any more",
-            code="SF3003",
-            hint="records between that offset and the first one kept are lost; to go on without them, "
-            "start with a new state folder (--state-dir) and a startupPosition of your choice",
-        )
-
     def positions(self) -> dict[str, int]:
-        """Return the offset of the next record of each topic partition."""
-        return {
+        """Return the offset of the next record of each topic partition, and marks of topics that did not exist."""
+        return self._topics.marks() | {
             split_name(tp.topic, tp.partition): offset for tp, offset in self._positions.items()
         }
 
@@ -316,17 +372,14 @@ class KafkaIngress:
             for tp in self._positions
             if (name := split_name(tp.topic, tp.partition)) in positions
         }
-        if not offsets:
+        if not offsets or not self._has_group:
             return
         try:
             async with asyncio.timeout(_TELL_LIMIT_S):
                 await self._consumer.commit(offsets)
-        except (KafkaError, TimeoutError) as error:
-            log.warning(
-                "ingress %s could not tell its consumer group: %s",
-                self._spec.id,
-                _words(error, self._spec),
-            )
+        except (KafkaError, ConsumerStoppedError, TimeoutError) as error:
+            why = words(error, self._arguments)
+            log.warning("ingress %s could not tell its consumer group: %s", self._spec.id, why)
 
     async def close(self) -> None:
         """Tell the consumer group for the last time, and leave."""
@@ -338,18 +391,3 @@ class KafkaIngress:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await leave(consumer)
-
-
-def _addresses(records: list[Any], route: _Route) -> Iterator[tuple[Function, str]]:
-    """Return whom records go to by their keys, each once."""
-    for key in {record.key for record in records if record.key is not None}:
-        function_id = key.decode("utf-8", "replace")
-        yield from ((target, function_id) for target in route.targets)
-
-
-def _words(error: Exception, spec: KafkaIngressSpec) -> str:
-    if isinstance(error, UnavailableError):
-        return error.message
-    if isinstance(error, TopicAuthorizationFailedError):
-        return f"not authorised to read {error}"
-    return f"broker {spec.bootstrap_servers}: {str(error) or type(error).__name__}"

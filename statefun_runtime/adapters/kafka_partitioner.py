@@ -39,9 +39,26 @@ class Partitioner:
         self._asked.add(topic)
 
     def learn(self, topic: str, partition_count: int) -> None:
-        """A topic has so many partitions."""
+        """A topic has so many partitions: as with the Java client, keys may go elsewhere when they become more."""
         self._asked.discard(topic)
+        if self._counts.get(topic, partition_count) != partition_count:
+            self._of_key.clear()
         self._counts[topic] = partition_count
+
+    def topics(self) -> list[str]:
+        """Return the topics that are known."""
+        return list(self._counts)
+
+    def count(self, topic: str) -> int | None:
+        """Return how many partitions a topic has, if that is known."""
+        return self._counts.get(topic)
+
+    def place(self, topic: str, key: bytes | None, chosen: int | None) -> int | None:
+        """Return the topic partition that a function chose, if there is such a one; else as `partition` does."""
+        partition_count = self._counts.get(topic)
+        if chosen is not None and partition_count is not None and chosen < partition_count:
+            return chosen
+        return self.partition(topic, key)
 
     def partition(self, topic: str, key: bytes | None) -> int | None:
         """Return the topic partition for a key, or None if the topic is not known yet."""

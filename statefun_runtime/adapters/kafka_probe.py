@@ -8,17 +8,15 @@ from aiokafka.errors import KafkaError
 
 from statefun_runtime.adapters.endpoint_probe import Destination, reach, why_not
 from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
+from statefun_runtime.adapters.kafka_progress import connection_arguments
 from statefun_runtime.adapters.kafka_properties import (
     Arguments,
     consumer_arguments,
     producer_arguments,
 )
+from statefun_runtime.adapters.kafka_trouble import is_refusal, words
 from statefun_runtime.core.specs import KafkaEgressSpec, KafkaIngressSpec
 
-_ADMIN_ARGUMENTS = frozenset(
-    {"bootstrap_servers", "client_id", "security_protocol", "ssl_context", "sasl_mechanism"}
-    | {"sasl_plain_username", "sasl_plain_password"}
-)
 _PORT = 9092
 _CLOSE_S = 2.0
 
@@ -46,14 +44,14 @@ async def ask_cluster(
         arguments = consumer_arguments(spec)
     else:
         arguments = producer_arguments(spec)
-    admin = clients.make_admin(**{k: v for k, v in arguments.items() if k in _ADMIN_ARGUMENTS})
+    admin = clients.make_admin(**connection_arguments(arguments))
     try:
         await admin.start()
         brokers = len((await admin.describe_cluster())["brokers"])
         # To ask for a topic by name may create it.
         there = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
     except (KafkaError, OSError) as error:
-        raise ClusterAway(await _reason(error, arguments)) from error
+        raise ClusterAway(await _reason(error, clients, arguments)) from error
     finally:
         await _close(admin)
     found = {topic: there[topic] for topic in topics if topic in there}
@@ -69,8 +67,11 @@ async def _close(admin: Any) -> None:
         return
 
 
-async def _reason(error: Exception, arguments: Arguments) -> str:
+async def _reason(error: Exception, clients: KafkaClients, arguments: Arguments) -> str:
     """Return why a cluster cannot be asked: the client itself does not tell connections from all else."""
+    trouble = await clients.find_trouble(arguments)
+    if is_refusal(trouble):
+        return words(trouble, arguments)
     reasons: list[str] = []
     for server in str(arguments["bootstrap_servers"]).split(","):
         try:

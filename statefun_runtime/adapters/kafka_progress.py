@@ -15,9 +15,12 @@ from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from statefun_runtime.adapters.kafka_clients import KafkaClients
+from statefun_runtime.adapters.kafka_memory import Memory
 from statefun_runtime.adapters.kafka_properties import Arguments
 from statefun_runtime.adapters.kafka_records import leave
+from statefun_runtime.adapters.kafka_trouble import DENIED, MISSING
 from statefun_runtime.core.commits import Claim, Marker
+from statefun_runtime.core.outbox import Outboxes
 from statefun_runtime.errors import CorruptionError, UnavailableError
 
 _KINDS: dict[str, type[Claim] | type[Marker]] = {"claim": Claim, "marker": Marker}
@@ -28,15 +31,11 @@ _SETTINGS = {
 }
 _READ_LIMIT_S = 30.0
 _REPLICAS_WANTED = 3
-_ADMIN_ARGUMENTS = frozenset(
-    {
-        "bootstrap_servers",
-        "security_protocol",
-        "ssl_context",
-        "sasl_mechanism",
-        "sasl_plain_username",
-    }
-    | {"sasl_plain_password"}
+# What the clients beside the producer share with it.
+_SHARED_ARGUMENTS = frozenset(
+    {"bootstrap_servers", "client_id", "request_timeout_ms", "retry_backoff_ms", "ssl_context"}
+    | {"security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
+    | {"sasl_oauth_token_provider"}
 )
 
 
@@ -58,25 +57,33 @@ def decode(key: bytes, value: bytes) -> Claim | Marker:
 
 def connection_arguments(producer_arguments: Arguments) -> Arguments:
     """Return those arguments of a producer that say how to reach its cluster: other clients take them too."""
-    return {k: v for k, v in producer_arguments.items() if k in _ADMIN_ARGUMENTS}
+    return {k: v for k, v in producer_arguments.items() if k in _SHARED_ARGUMENTS}
 
 
 async def make_topic(
-    clients: KafkaClients, topic: str, producer_arguments: Arguments, *, must_exist: bool
-) -> None:
-    """Make the progress topic if it is not there; raise CorruptionError if it has vanished."""
+    clients: KafkaClients,
+    topic: str,
+    producer_arguments: Arguments,
+    memory: Memory,
+    outboxes: Outboxes[Any],
+) -> str | None:
+    """Make the progress topic if it is not there, and should not be; return the id of its cluster.
+
+    Raise what `memory` raises if it was there, or the cluster is another one.
+    """
     arguments = connection_arguments(producer_arguments)
     admin = clients.make_admin(**arguments)
     try:
         await admin.start()
-        if topic in await admin.list_topics():
-            return
-        if must_exist:
-            raise CorruptionError(
-                f"the progress topic {topic} has vanished, and with it what was published",
-                code="SF5006",
-                hint="restore the topic; or start from a savepoint, which may publish records again",
-            )
+        cluster = await clients.cluster_id(admin)
+        memory.check_cluster(cluster, outboxes)
+        found = (await clients.find_topics(admin, [topic], may_create=False))[topic]
+        if not isinstance(found, (int, *MISSING)):
+            raise found
+        is_there = isinstance(found, int) and found > 0
+        memory.check_topic(topic, is_there=is_there)
+        if is_there:
+            return cluster
         brokers = (await admin.describe_cluster())["brokers"]
         replicas = min(_REPLICAS_WANTED, len(brokers))
         response = await admin.create_topics(
@@ -87,11 +94,14 @@ async def make_topic(
             ]
         )
         for _, code, *_ in response.topic_errors:
+            if code and issubclass(for_code(code), DENIED):
+                raise for_code(code)(topic)
             if code and not issubclass(for_code(code), TopicAlreadyExistsError):
                 raise UnavailableError(
                     f"the progress topic {topic} cannot be made: {for_code(code).__name__}",
                     code="SF3004",
                 )
+        return cluster
     finally:
         await admin.close()
 

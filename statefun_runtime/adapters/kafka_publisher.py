@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from aiokafka.errors import (
+    IllegalOperation,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
@@ -24,18 +25,22 @@ from aiokafka.errors import (
 
 from statefun_runtime.adapters import kafka_progress
 from statefun_runtime.adapters.kafka_clients import AIOKAFKA, KafkaClients
+from statefun_runtime.adapters.kafka_memory import Memory
 from statefun_runtime.adapters.kafka_partitioner import Partitioner
 from statefun_runtime.adapters.kafka_properties import producer_arguments
 from statefun_runtime.adapters.kafka_records import (
     RECORD_OVERHEAD_BYTES,
     Record,
     TellRefused,
+    batches,
     leave,
     nobody_is_told,
     prepare_record,
     read_record,
 )
-from statefun_runtime.core.checkpoint import ObjectId, Outbox
+from statefun_runtime.adapters.kafka_topics import EgressTopics
+from statefun_runtime.adapters.kafka_trouble import DENIED, Complaint, explain, why_it_failed
+from statefun_runtime.core.checkpoint import ObjectId, Outbox, Progress
 from statefun_runtime.core.commits import (
     Claim,
     Covered,
@@ -53,6 +58,7 @@ from statefun_runtime.errors import FencedError, UnavailableError
 log = logging.getLogger("statefun.egress")
 
 _RETRY_S = 0.5
+_DENIED_RETRY_S = 2.0
 _COMMIT_LIMIT_S = 60.0
 _TRANSACTION_TIMEOUT_MS_MAX = 60_000
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -61,6 +67,9 @@ _MEMORY_MAX_BYTES = 32 * 1024 * 1024
 
 # Returns the records of an outbox's object, as `encode` made them.
 ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
+
+
+Places = dict[tuple[str, int], list[Record]]
 
 
 class _Refused(Exception):
@@ -79,6 +88,8 @@ class KafkaPublisher:
         owner: str,
         read: ReadOutbox,
         tell_refused: TellRefused = nobody_is_told,
+        known: Progress | None = None,
+        may_republish: bool = False,
         clients: KafkaClients = AIOKAFKA,
     ) -> None:
         name = f"{started.application}-{owner}-{spec.id.namespace}.{spec.id.name}"
@@ -99,9 +110,12 @@ class KafkaPublisher:
         }
         self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
         self._partitioner = Partitioner()
+        self._complaint = Complaint(log, f"egress {spec.id}")
+        self._topics = EgressTopics(clients, self._partitioner, self._complaint, self._arguments)
         self._outboxes: Outboxes[Record] = Outboxes(
             _size_of, records_max=_RECORDS_MAX, memory_max_bytes=_MEMORY_MAX_BYTES
         )
+        self._memory = Memory(spec.id, known, may_republish=may_republish)
         self._has_work = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -116,7 +130,12 @@ class KafkaPublisher:
 
     def prepare(self, typename: str, value: bytes) -> Record:
         """Check a KafkaProducerRecord; raise RecordRefused."""
-        return prepare_record(typename, value, record_bytes_max=self._record_bytes_max)
+        return prepare_record(
+            typename,
+            value,
+            record_bytes_max=self._record_bytes_max,
+            partitions=self._partitioner.count,
+        )
 
     def emit(self, record: Record) -> None:
         """Put a record into the outbox of the epoch that runs."""
@@ -165,6 +184,10 @@ class KafkaPublisher:
         """Return the last epoch whose outbox is known to be published, with all before it."""
         return self._outboxes.confirmed_epoch
 
+    def progress(self) -> Progress | None:
+        """Return how far this egress is known to have published, and where."""
+        return self._memory.progress(self._outboxes.confirmed_epoch)
+
     def restore(
         self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
     ) -> None:
@@ -182,12 +205,10 @@ class KafkaPublisher:
 
     async def run(self) -> None:
         """Publish complete outboxes until cancelled; raise FencedError if somebody newer does."""
-        is_said = False
         try:
             while True:
                 try:
                     await self._recover()
-                    is_said = False
                     while True:
                         await self._has_work.wait()
                         self._has_work.clear()
@@ -195,20 +216,19 @@ class KafkaPublisher:
                 except _Refused as error:
                     await self._throw_away()
                     self._narrow_down(error)
-                except (KafkaError, UnavailableError, OSError) as error:
-                    self._recoveries += 1
-                    if not is_said:
-                        is_said = True
-                        log.warning(
-                            "egress %s (%s) waits, records are kept: %s",
-                            self._spec.id,
-                            self._spec.bootstrap_servers,
-                            error or type(error).__name__,
-                        )
+                except (KafkaError, IllegalOperation, UnavailableError, OSError) as error:
+                    error = why_it_failed(self._producer, error)
                     await self._throw_away()
-                    await asyncio.sleep(_RETRY_S)
+                    await self._setback(error)
         finally:
             await self._throw_away()
+
+    async def _setback(self, error: Exception) -> None:
+        """Wait a little before the next producer."""
+        self._recoveries += 1
+        why = await explain(error, self._clients, self._arguments)
+        self._complaint.say(f"waits, records are kept: {why}")
+        await asyncio.sleep(_DENIED_RETRY_S if isinstance(error, DENIED) else _RETRY_S)
 
     def _narrow_down(self, error: _Refused) -> None:
         """Try smaller transactions until the one record is found that is to be given up."""
@@ -238,11 +258,8 @@ class KafkaPublisher:
 
     async def _recover(self) -> None:
         """Become the one publisher, and forget what is published already."""
-        await kafka_progress.make_topic(
-            self._clients,
-            self._progress_topic,
-            self._arguments,
-            must_exist=bool(self._outboxes.confirmed_epoch),
+        cluster = await kafka_progress.make_topic(
+            self._clients, self._progress_topic, self._arguments, self._memory, self._outboxes
         )
         producer = self._producer = self._clients.make_producer(**self._arguments)
         await producer.start()
@@ -263,6 +280,7 @@ class KafkaPublisher:
                 )
             case Covered(epoch, count):
                 self._forget(epoch, count)
+        self._memory.begun(cluster)
         self._has_work.set()
         log.info("egress %s publishes to %s", self._spec.id, self._spec.bootstrap_servers)
 
@@ -287,8 +305,10 @@ class KafkaPublisher:
             if not chunk.is_progress:
                 # The next checkpoint will have the dead letter that this waits for.
                 return
+            # A topic may be waited for, and no transaction may be open that long.
+            by_place = await self._place(chunk.records)
             await self._producer.begin_transaction()
-            await self._send(chunk.records)
+            await self._send(by_place)
             marker = Marker(
                 self._started.incarnation,
                 self._started.nonce,
@@ -299,42 +319,34 @@ class KafkaPublisher:
             key, value = kafka_progress.encode(marker)
             await self._producer.send_and_wait(self._progress_topic, value, key, partition=0)
             await self._commit()
+            self._complaint.over()
             self._forget(marker.epoch, marker.count)
             self._published += len(chunk.records)
             self._transaction_ms.add((loop.time() - began_s) * 1000)
 
-    async def _send(self, chunk: list[Record]) -> None:
-        """Write the records of a transaction; all are acknowledged when this returns."""
-        by_place: dict[tuple[str, int], list[Record]] = {}
+    async def _place(self, chunk: list[Record]) -> Places:
+        """Return the records of a transaction by topic partition; a topic that does not exist holds all up, loudly."""
+        await self._topics.refresh(self._producer)
+        by_place: Places = {}
         for record in chunk:
-            place = (record[0], await self._partition(record[0], record[1]))
-            by_place.setdefault(place, []).append(record)
+            topic, key, _, _, options = record
+            chosen = None if options is None else options.partition
+            while (partition := self._partitioner.place(topic, key, chosen)) is None:
+                await self._topics.learn(lambda: self._producer, topic)
+            by_place.setdefault((topic, partition), []).append(record)
+        return by_place
+
+    async def _send(self, by_place: Places) -> None:
+        """Write the records of a transaction; all are acknowledged when this returns."""
         futures = []
         for (topic, partition), records in by_place.items():
-            start = 0
-            while start < len(records):
-                batch = self._producer.create_batch()
-                first = start
-                while start < len(records) and batch.append(
-                    timestamp=None, key=records[start][1], value=records[start][2]
-                ):
-                    start += 1
-                assert start > first, "a record that was checked does not fit into a batch"
-                batch.close()
+            for batch in batches(self._producer, records):
                 futures.append(await self._producer.send_batch(batch, topic, partition=partition))
         try:
             for future in futures:
                 await future
         except (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError) as error:
             raise _Refused(str(error) or type(error).__name__) from error
-
-    async def _partition(self, topic: str, key: bytes | None) -> int:
-        partition = self._partitioner.partition(topic, key)
-        if partition is None:
-            self._partitioner.learn(topic, len(await self._producer.partitions_for(topic)))
-            partition = self._partitioner.partition(topic, key)
-            assert partition is not None
-        return partition
 
     async def _commit(self) -> None:
         """Commit, or raise with the outcome unclear; the producer is thrown away then, and the marker read."""
@@ -343,6 +355,9 @@ class KafkaPublisher:
                 await self._producer.commit_transaction()
         except TimeoutError:
             raise UnavailableError("a commit got no answer", code="SF3006") from None
+        except AssertionError as error:
+            # How aiokafka says that its sender has died meanwhile.
+            raise KafkaError("the producer failed before its commit") from error
 
     async def flush(self, timeout_s: float) -> None:
         """Wait until all complete outboxes are published, at most so long."""
@@ -371,6 +386,8 @@ class KafkaPublisher:
             "milliseconds per transaction",
             self._transaction_ms,
         )
+
+        yield from self._topics.samples()
 
     async def close(self) -> None:
         """The producer leaves with `run`."""

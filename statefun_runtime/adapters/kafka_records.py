@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from statefun_runtime.adapters.wire import decode_kafka_record
+from statefun_runtime.adapters.wire import RecordOptions, decode_kafka_record
 from statefun_runtime.ports.egress import RecordRefused
 
 log = logging.getLogger("statefun.egress")
@@ -19,8 +19,8 @@ RECORD_OVERHEAD_BYTES = 70
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _LEAVE_S = 2.0
 
-# Topic, key, value, and all of it as the function sent it.
-Record = tuple[str, bytes | None, bytes, bytes]
+# Topic, key, value, all of it as the function sent it, and what it asks for besides.
+Record = tuple[str, bytes | None, bytes, bytes, RecordOptions | None]
 # Is told which record the broker will never take, and why; returns whether a dead letter was made of it.
 TellRefused = Callable[[Record, str], bool]
 
@@ -30,21 +30,71 @@ def nobody_is_told(record: Record, why: str) -> bool:
     return False
 
 
-def prepare_record(typename: str, value: bytes, *, record_bytes_max: int) -> Record:
+def prepare_record(
+    typename: str,
+    value: bytes,
+    *,
+    record_bytes_max: int,
+    partitions: Callable[[str], int | None],
+) -> Record:
     """Return a KafkaProducerRecord in parts; raise RecordRefused if the broker could not take it."""
     if typename != RECORD_TYPENAME:
         raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
     try:
-        topic, key, content = decode_kafka_record(value)
+        topic, key, content, options = decode_kafka_record(value)
     except ValueError as error:
         raise RecordRefused(str(error)) from error
     _check_name(topic)
-    if len(key) + len(content) > record_bytes_max:
+    size = len(key) + len(content)
+    if options is not None:
+        size += options.size_bytes
+        _check_options(topic, options, partitions)
+    if size > record_bytes_max:
         raise RecordRefused(
-            f"a record of {len(key) + len(content)} bytes for topic '{topic}' is larger than "
+            f"a record of {size} bytes for topic '{topic}' is larger than "
             f"max.request.size allows ({record_bytes_max})"
         )
-    return topic, key or None, content, value
+    return topic, key or None, content, value, options
+
+
+def _check_options(
+    topic: str, options: RecordOptions, partitions: Callable[[str], int | None]
+) -> None:
+    count, partition = partitions(topic), options.partition
+    if options.timestamp_ms is not None and options.timestamp_ms < 0:
+        raise RecordRefused(f"a record has the negative timestamp {options.timestamp_ms}")
+    if partition is not None and (partition < 0 or (count is not None and partition >= count)):
+        raise RecordRefused(
+            f"a record is for partition {partition} of topic '{topic}', which has {count or 'no such'}"
+        )
+
+
+def append(batch: Any, record: Record) -> bool:
+    """Put a record into a batch; return whether there was room."""
+    options = record[4]
+    if options is None:
+        return batch.append(timestamp=None, key=record[1], value=record[2]) is not None
+    return (
+        batch.append(
+            timestamp=options.timestamp_ms,
+            key=record[1],
+            value=record[2],
+            headers=list(options.headers),
+        )
+        is not None
+    )
+
+
+def batches(producer: Any, records: list[Record]) -> Iterator[Any]:
+    """Yield records in as few batches of a producer as hold them."""
+    start = 0
+    while start < len(records):
+        batch, first = producer.create_batch(), start
+        while start < len(records) and append(batch, records[start]):
+            start += 1
+        assert start > first, "a record that was checked does not fit into a batch"
+        batch.close()
+        yield batch
 
 
 @lru_cache(1024)
@@ -56,8 +106,8 @@ def _check_name(topic: str) -> None:
 
 def read_record(data: bytes) -> Record:
     """Read a record as a checkpoint keeps it: as the function sent it."""
-    topic, key, content = decode_kafka_record(data)
-    return topic, key or None, content, data
+    topic, key, content, options = decode_kafka_record(data)
+    return topic, key or None, content, data, options
 
 
 async def leave(client: Any) -> None:

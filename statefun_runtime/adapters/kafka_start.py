@@ -18,6 +18,10 @@ from statefun_runtime.errors import UnavailableError
 Offsets = dict[TopicPartition, int]
 
 
+NO_PARTITION = -1
+"""A split of this number says in a checkpoint that its topic did not exist: all that it ever holds came later."""
+
+
 def split_name(topic: str, partition: int) -> str:
     """Return the name of a split in checkpoints; a topic's name holds no slash."""
     return f"{topic}/{partition}"
@@ -41,7 +45,7 @@ async def resolve_start(
             _check_restored(spec, topic_partition, offset, beginnings, ends)
             positions[topic_partition] = offset
         elif topic_partition.topic in known_topics:
-            # It was added after the last cut, so nothing of it was read.
+            # It was added after the last cut or the first look, so nothing of it was read.
             positions[topic_partition] = beginnings[topic_partition]
         else:
             fresh.append(topic_partition)
@@ -67,6 +71,20 @@ def _check_restored(
         code="SF3003",
         hint="records are lost, or the topic was made anew; to go on without them, start with a new state "
         "folder (--state-dir) and a startupPosition of your choice",
+    )
+
+
+def vanished(spec: KafkaIngressSpec, offsets: Offsets) -> "PositionVanished":
+    """Return the error for offsets that the broker does not have any more."""
+    places = ", ".join(
+        f"topic {tp.topic}, partition {tp.partition}, offset {offset}"
+        for tp, offset in offsets.items()
+    )
+    return PositionVanished(
+        f"ingress '{spec.id}' cannot go on: the broker does not have {places} any more",
+        code="SF3003",
+        hint="records between that offset and the first one kept are lost; to go on without them, "
+        "start with a new state folder (--state-dir) and a startupPosition of your choice",
     )
 
 

@@ -4,6 +4,7 @@ The field numbers are those of the contract (protos/); what is only passed on is
 neither parsed nor changed. The classes live in a pool of their own: the default pool belongs to the application.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -47,7 +48,20 @@ _SCHEMA: dict[str, dict[str, tuple[int, str]]] = {
     "Missing": {"specs": (1, "*Spec")},
     "FromFunction": {"result": (100, "Result"), "incomplete": (101, "Missing")},
     # The key is text in the contract; SDKs put any bytes there.
-    "KafkaRecord": {"key": (1, "bytes"), "value": (2, "bytes"), "topic": (3, "string")},
+    "KafkaRecord": {
+        "key": (1, "bytes"),
+        "value": (2, "bytes"),
+        "topic": (3, "string"),
+        # Not of the contract: protos/extensions/record.proto.
+        "options": (1000, "RecordOptions"),
+    },
+    "RecordHeader": {"key": (1, "string"), "has_value": (2, "bool"), "value": (3, "bytes")},
+    "RecordOptions": {
+        "headers": (1, "*RecordHeader"),
+        "timestamp_ms": (2, "int64"),
+        "has_partition": (3, "bool"),
+        "partition": (4, "int32"),
+    },
     "KinesisRecord": {
         "partition_key": (1, "string"),
         "value": (2, "bytes"),
@@ -123,13 +137,36 @@ def decode_reply(body: bytes) -> Reply:
     )
 
 
-def decode_kafka_record(value: bytes) -> tuple[str, bytes, bytes]:
-    """Return topic, key and value of an encoded KafkaProducerRecord; raise ValueError if it is none."""
+@dataclass(frozen=True, slots=True)
+class RecordOptions:
+    """What a function asks for besides key and value: headers, a time of its own, a topic partition."""
+
+    headers: tuple[tuple[str, bytes | None], ...]
+    timestamp_ms: int | None
+    partition: int | None
+
+    @property
+    def size_bytes(self) -> int:
+        """What the headers take, about."""
+        return sum(len(key) + len(value or b"") + 4 for key, value in self.headers)
+
+
+def decode_kafka_record(value: bytes) -> tuple[str, bytes, bytes, RecordOptions | None]:
+    """Return topic, key, value and options of an encoded KafkaProducerRecord; raise ValueError if it is none."""
     try:
         record = _KafkaRecord.FromString(value)
     except DecodeError as error:
         raise ValueError(f"not a KafkaProducerRecord message: {error}") from error
-    return record.topic, record.key, record.value
+    options = _options(record.options) if record.HasField("options") else None
+    return record.topic, record.key, record.value, options
+
+
+def _options(options: Any) -> RecordOptions:
+    return RecordOptions(
+        tuple((each.key, each.value if each.has_value else None) for each in options.headers),
+        options.timestamp_ms or None,
+        options.partition if options.has_partition else None,
+    )
 
 
 def decode_kinesis_record(value: bytes) -> tuple[str, str, str, bytes]:

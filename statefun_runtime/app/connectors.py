@@ -15,7 +15,7 @@ from statefun_runtime.app.egress_letters import EgressLetters
 from statefun_runtime.app.equipment import AllEquipment
 from statefun_runtime.app.own_kinds import build_own, own_folder
 from statefun_runtime.config.settings import Settings
-from statefun_runtime.core.checkpoint import ObjectId
+from statefun_runtime.core.checkpoint import ObjectId, Progress
 from statefun_runtime.core.commits import History
 from statefun_runtime.core.specs import (
     AsyncTransport,
@@ -145,6 +145,11 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
             assert_never(spec)
 
 
+def known_progress(start: StartingPoint, egress_id: str) -> Progress | None:
+    """Return what the checkpoint knows of an egress's publishing; another application's is none of ours."""
+    return start.manifest.progress.get(egress_id) if start.manifest and start.is_ours else None
+
+
 def make_egress(
     spec: EgressSpec, rows: Rows, application: Application, letters: EgressLetters
 ) -> EgressSink:
@@ -170,6 +175,8 @@ def make_egress(
                     owner=_OWNER,
                     read=application.read_outbox,
                     tell_refused=partial(letters.tell, spec),
+                    known=known_progress(application.start, str(spec.id)),
+                    may_republish=str(spec.id) in application.settings.republished_egresses,
                 )
             from statefun_runtime.adapters.kafka_egress import KafkaEgress
 

@@ -1,6 +1,7 @@
 """Dead letters of egresses: records that a broker refuses for good, though they were checked before."""
 
 import logging
+from typing import Any
 
 from statefun_runtime.core.dead_letter import Origin
 from statefun_runtime.core.specs import KafkaEgressSpec, KinesisEgressSpec
@@ -18,7 +19,7 @@ class EgressLetters:
     def tell(
         self,
         spec: KafkaEgressSpec | KinesisEgressSpec,
-        record: tuple[str, bytes | None, bytes, bytes],
+        record: tuple[str, bytes | None, bytes, *tuple[Any, ...]],
         why: str,
     ) -> bool:
         """Make a dead letter of a record that the broker refuses; return whether that could be done.
@@ -28,7 +29,7 @@ class EgressLetters:
         if spec.dead_letters is None:
             return False
         assert self.outcomes is not None
-        topic, key, value, _ = record
+        topic, key, value, *_ = record
         origin = Origin(f"egress {spec.id}", topic, "", key, value)
         refused = self.outcomes.forward(spec.dead_letters, origin, reason="refused", error=why)
         if refused is not None:

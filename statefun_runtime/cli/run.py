@@ -123,6 +123,14 @@ def _add_checkpoints(group: argparse._ArgumentGroup) -> None:
         help="drop the unpublished records of an egress that is not in the module any more; may be repeated",
     )
     add(
+        "--republish-egress",
+        dest="republished_egresses",
+        action="append",
+        metavar="ID",
+        help="publish what is unconfirmed of an egress, though its progress topic or its cluster is not what it was; "
+        "may be repeated",
+    )
+    add(
         "--savepoint-outbox",
         choices=("publish", "drop"),
         help="what becomes of unpublished records in a savepoint of another application",

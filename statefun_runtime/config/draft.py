@@ -15,10 +15,12 @@ from statefun_runtime.config.problems import (
 from statefun_runtime.config.secrets import reveal
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.specs import (
+    DeliverySemantic,
     EgressSpec,
     EndpointSpec,
     FunctionPattern,
     IngressSpec,
+    KafkaEgressSpec,
     KafkaIngressSpec,
     KinesisIngressSpec,
     ModuleSpec,
@@ -81,6 +83,7 @@ class ModuleDraft:
     _patterns: dict[FunctionPattern, str] = field(default_factory=dict)
     _targets: list[_Reference] = field(default_factory=list)
     _dead_letters: list[_Reference] = field(default_factory=list)
+    _uncommitted: list[tuple[Source, Place]] = field(default_factory=list)
     _nouns_unknown: set[str] = field(default_factory=set)
     _is_every_pattern_known: bool = True
     _files: dict[str, Source] = field(default_factory=dict)
@@ -115,11 +118,12 @@ class ModuleDraft:
         self, place: Place, code: Code, message: str, hint: str | None, severity: Severity
     ) -> None:
         # A placeholder without a value is one mistake, and has been told.
-        if not self._is_unfilled(place):
+        if not self.is_unfilled(place):
             problem = self.source.problem(place, code, message, hint=hint, severity=severity)
             self.problems.append(problem)
 
-    def _is_unfilled(self, place: Place) -> bool:
+    def is_unfilled(self, place: Place) -> bool:
+        """Return whether a text at a place lacks a value; what is wrong with it has been reported."""
         return self.filler.is_unfilled(self.source.file, place)
 
     def has_role(self, role: Role) -> None:
@@ -144,7 +148,7 @@ class ModuleDraft:
 
     def define(self, noun: str, name: str, place: Place) -> None:
         """Note that something is defined here; report it if it was defined before."""
-        if self._is_unfilled(place):
+        if self.is_unfilled(place):
             self._nouns_unknown.add(noun)
             return
         first = self._defined.get((noun, name))
@@ -157,7 +161,7 @@ class ModuleDraft:
 
     def serve(self, pattern: FunctionPattern | None, place: Place) -> None:
         """Note what an endpoint serves; None if its pattern could not be read."""
-        if pattern is None or self._is_unfilled(place):
+        if pattern is None or self.is_unfilled(place):
             self._is_every_pattern_known = False
             return
         pattern = reveal(pattern)
@@ -168,17 +172,21 @@ class ModuleDraft:
 
     def route(self, target: TypeName, place: Place) -> None:
         """Note that an ingress sends messages to a function type."""
-        if self._is_unfilled(place):
+        if self.is_unfilled(place):
             return
         self._targets.append(self._reference(target, place))
 
     def send_dead_letters(self, egress: TypeName, place: Place) -> None:
         """Note that dead letters go to an egress."""
-        if not self._is_unfilled(place):
+        if not self.is_unfilled(place):
             self._dead_letters.append(self._reference(egress, place))
 
     def _reference(self, typename: TypeName, place: Place) -> _Reference:
         return _Reference(typename, self.public_name(str(typename), place), self.source, place)
+
+    def read_uncommitted(self, place: Place) -> None:
+        """Note that an ingress is told to read records of aborted transactions."""
+        self._uncommitted.append((self.source, place))
 
     def check_whole(self) -> None:
         """Report what can only be seen when every component of every file has been read."""
@@ -189,6 +197,9 @@ class ModuleDraft:
         if "egress id" not in self._nouns_unknown:
             for egress in self._dead_letters:
                 self._check_egress(egress)
+        if any(_is_exactly_once(component) for component in self._components):
+            for source, place in self._uncommitted:
+                self.problems.append(_uncommitted_input(source, place))
         if self._patterns and self._is_every_pattern_known:
             for target in self._targets:
                 self._check_served(target)
@@ -248,3 +259,19 @@ class ModuleDraft:
                 case _:
                     egresses.append(component)
         return ModuleSpec(tuple(endpoints), tuple(ingresses), tuple(egresses))
+
+
+def _is_exactly_once(component: ComponentSpec) -> bool:
+    """Return whether a component is an egress that publishes each record once."""
+    return (
+        isinstance(component, KafkaEgressSpec)
+        and component.delivery is DeliverySemantic.EXACTLY_ONCE
+    )
+
+
+def _uncommitted_input(source: Source, place: Place) -> Problem:
+    message = "records of aborted transactions are read, and an egress publishes what comes of them exactly once"
+    hint = "write 'read_committed', if the topics are written in transactions"
+    return source.problem(
+        place, Code.DOUBTFUL_PROPERTY, message, hint=hint, severity=Severity.WARNING
+    )

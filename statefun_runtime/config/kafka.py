@@ -1,15 +1,21 @@
 """`io.statefun.kafka.v1/ingress` and `io.statefun.kafka.v1/egress`."""
 
 import re
-from collections.abc import Mapping
 
 from statefun_runtime.config.failures import read_invalid_records, read_route
 from statefun_runtime.config.fields import Fields, Shape
+from statefun_runtime.config.kafka_properties import (
+    Properties,
+    check_promises,
+    check_properties,
+    read_properties,
+)
 from statefun_runtime.config.problems import Code, Place
 from statefun_runtime.config.startup import read_startup_position
 from statefun_runtime.config.topics import read_routes
 from statefun_runtime.config.units import DURATION_FORM
 from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.kafka_properties import CONSUMER, PRODUCER
 from statefun_runtime.core.specs import (
     DeliverySemantic,
     KafkaEgressSpec,
@@ -49,28 +55,18 @@ DELIVERY_SHAPE = Shape(
 
 _BOOTSTRAP_SERVERS = "bootstrap.servers"
 _GROUP_ID = "group.id"
-_CONSUMER_IGNORED = {
-    "auto.offset.reset": "the field 'autoOffsetResetPosition' decides it",
-    "enable.auto.commit": "positions are kept with the state, not committed by a timer",
-    "key.deserializer": "keys are read as UTF-8 text",
-    "value.deserializer": "values are passed on as bytes",
-}
-_PRODUCER_IGNORED = {
-    "transactional.id": "the worker names its transactions itself",
-    "key.serializer": "keys are written as UTF-8 text",
-    "value.serializer": "values are written as bytes",
-}
 _SERVER = re.compile(r"(?:[0-9A-Za-z\-%._]+://)?(?:\[[0-9A-Za-z%.:]+\]|[0-9A-Za-z\-%._]+):[0-9]+")
 _TRANSACTION_TIMEOUT_MAX_MS = 2**31 - 1
-
-_Properties = dict[str, tuple[str, Place]]
 
 
 def read_kafka_ingress(fields: Fields) -> KafkaIngressSpec | None:
     ingress_id = read_id(fields, "ingress id")
-    properties = _read_properties(fields, _CONSUMER_IGNORED)
+    properties = read_properties(fields)
     servers = _read_servers(fields, properties)
     group_id = _field_or_property(fields, "consumerGroupId", _GROUP_ID, properties)
+    used = check_properties(fields, properties, CONSUMER, "consumer")
+    if used.get("isolation.level") == "read_uncommitted":
+        fields.draft.read_uncommitted(properties["isolation.level"].place)
     routes = read_routes(fields)
     choices = [reset.value for reset in OffsetReset]
     reset = fields.choice("autoOffsetResetPosition", choices, ignore_case=True)
@@ -85,23 +81,23 @@ def read_kafka_ingress(fields: Fields) -> KafkaIngressSpec | None:
         routes=routes,
         offset_reset=OffsetReset.LATEST if reset is None else OffsetReset(reset),
         startup=startup,
-        properties=_as_pairs(properties),
+        properties=tuple(used.items()),
         invalid_records=invalid_records,
     )
 
 
 def read_kafka_egress(fields: Fields) -> KafkaEgressSpec | None:
     egress_id = read_id(fields, "egress id")
-    properties = _read_properties(fields, _PRODUCER_IGNORED)
+    properties = read_properties(fields)
     servers = _read_servers(fields, properties)
     delivery, timeout_ms = _read_delivery(fields)
+    used = check_properties(fields, properties, PRODUCER, "producer")
+    check_promises(fields, properties, used, delivery)
     dead_letters = read_route(fields)
-    if timeout_ms is not None:
-        _ignore(fields, "transaction.timeout.ms", "'deliverySemantic' decides it", properties)
     if egress_id is None or servers is None:
         return None
     return KafkaEgressSpec(
-        egress_id, servers, delivery, timeout_ms, _as_pairs(properties), dead_letters
+        egress_id, servers, delivery, timeout_ms, tuple(used.items()), dead_letters
     )
 
 
@@ -114,33 +110,7 @@ def read_id(fields: Fields, noun: str) -> TypeName | None:
     return typename
 
 
-def _read_properties(fields: Fields, ignored: Mapping[str, str]) -> _Properties:
-    """Read Kafka's own properties; of two with one name the last one counts."""
-    properties: _Properties = {}
-    for item in fields.pairs("properties"):
-        if item.key in properties:
-            message = f"property {item.key!r} is there twice; this last one counts"
-            fields.draft.warn(item.place, Code.IGNORED, message)
-        properties[item.key] = (item.value.text, item.place)
-    if properties.get("enable.auto.commit", ("", None))[0] == "false":
-        del properties["enable.auto.commit"]
-    for name, reason in ignored.items():
-        _ignore(fields, name, reason, properties)
-    return properties
-
-
-def _ignore(fields: Fields, name: str, reason: str, properties: _Properties) -> None:
-    found = properties.pop(name, None)
-    if found is not None:
-        message = f"property {name!r} is ignored: {reason}"
-        fields.draft.warn(found[1], Code.IGNORED, message)
-
-
-def _as_pairs(properties: _Properties) -> tuple[tuple[str, str], ...]:
-    return tuple((name, text) for name, (text, _) in properties.items())
-
-
-def _read_servers(fields: Fields, properties: _Properties) -> str | None:
+def _read_servers(fields: Fields, properties: Properties) -> str | None:
     found = _field_or_property(fields, "address", _BOOTSTRAP_SERVERS, properties)
     if found is None:
         return None
@@ -154,13 +124,12 @@ def _read_servers(fields: Fields, properties: _Properties) -> str | None:
 
 
 def _field_or_property(
-    fields: Fields, name: str, property_name: str, properties: _Properties
+    fields: Fields, name: str, property_name: str, properties: Properties
 ) -> tuple[str, Place] | None:
     """Return the field, or the property that stands for it; the field wins."""
     if property_name in properties and fields.find(name) is None:
-        return properties.pop(property_name)
+        return properties.pop(property_name)[:2]
     scalar = fields.scalar(name, required=True)
-    _ignore(fields, property_name, f"the field {name!r} decides it", properties)
     return None if scalar is None else (scalar.text, scalar.place)
 
 

@@ -14,6 +14,12 @@ from statefun_runtime.errors import ConfigError
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SHOWN_COLUMNS_MAX = 120
+# What stands behind these is no one's to read but the client's.
+_SECRET = re.compile(
+    r"((?:jaas\.config|\.password|client\.secret|keystore\.key)[\"']?\s*:\s*+|(?:password|clientSecret)\s*=\s*+)"
+    # What stands in for a secret is none.
+    r"(?![\"']?\$\{[^}]*\}[\"']?\s*$).+"
+)
 
 
 class Code(StrEnum):
@@ -40,6 +46,11 @@ class Code(StrEnum):
     UNSERVED_TARGET = "SF1022"
     DOUBTFUL_ROUTE = "SF1023"
     UNDECLARED_EGRESS = "SF1024"
+    BREAKS_PROMISE = "SF1025"
+    WRONG_PROPERTY = "SF1026"
+    DOUBTFUL_PROPERTY = "SF1027"
+    BAD_SECURITY = "SF1028"
+    UNKNOWN_PROPERTY = "SF1029"
     BAD_SET = "SF1030"
     UNKNOWN_OPTION = "SF1031"
     BAD_SETTING = "SF1032"
@@ -151,6 +162,9 @@ class Source:
         severity: Severity = Severity.ERROR,
     ) -> Problem:
         line = self._lines[place.line - 1] if place.line <= len(self._lines) else None
+        if line:
+            line = _SECRET.sub(r"\1***", line)
+        message = _SECRET.sub(r"\1***", message)
         return Problem(
             self.file, place.line, place.column, severity, code, message, hint, line or None
         )

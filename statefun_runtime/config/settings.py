@@ -55,6 +55,7 @@ class Settings:
     from_savepoint: Path | None = None
     from_checkpoint: int | None = None
     abandoned_egresses: tuple[str, ...] = ()
+    republished_egresses: tuple[str, ...] = ()
     savepoint_outbox: str | None = None
     savepoints_dir: Path | None = None
     async_max_per_task: int | None = options.ASYNC_MAX_PER_TASK.default_value()

@@ -13,7 +13,7 @@ from statefun_runtime.core.specs import StreamRoute, TopicRoute
 
 TOPIC_SHAPE = Shape(
     "topic",
-    ("topic", "valueType", "targets", "routers"),
+    ("topic", "valueType", "targets", "routers", "forwardMetadata"),
     advice={"typeUrl": "it is called 'valueType' now"},
 )
 STREAM_SHAPE = Shape(
@@ -61,7 +61,10 @@ def _read_topic(entry: Fields, earlier: Collection[str]) -> tuple[str, TopicRout
     value_type = entry.strict_text("valueType", required=True)
     routers = read_routers(entry)
     targets = _read_targets(entry, required=entry.find("routers") is None)
-    return None if topic is None else (topic, TopicRoute(topic, value_type or "", targets, routers))
+    forwards = entry.choice("forwardMetadata", ("true", "false"), ignore_case=True)
+    if topic is None:
+        return None
+    return topic, TopicRoute(topic, value_type or "", targets, routers, forwards == "true")
 
 
 def _read_stream(entry: Fields, earlier: Collection[str]) -> tuple[str, StreamRoute] | None:

@@ -64,11 +64,20 @@ class Outbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an exactly-once egress is known to have published, and on which Kafka cluster, if that says."""
+
+    epoch: int
+    cluster: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One consistent cut of the application.
 
     `positions` holds, per ingress id, the next position of each split. `outboxes` are those of this epoch;
     `pending_parent` is the newest manifest before this one that may have an outbox which is not confirmed published.
+    `progress` holds, per id of an egress that has begun to publish, what it knew of that.
     `refused` names, per egress id, records of such outboxes by epoch and index whose dead letters are in this
     checkpoint or an older one.
     """
@@ -86,6 +95,7 @@ class Manifest:
     outboxes: tuple[Outbox, ...]
     pending_parent: ObjectId | None = None
     refused: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every object that this manifest names itself."""
@@ -127,6 +137,9 @@ class Manifest:
             refused={
                 egress: [(epoch, index) for epoch, index in places]
                 for egress, places in content.pop("refused", {}).items()
+            },
+            progress={
+                egress: Progress(**known) for egress, known in content.pop("progress", {}).items()
             },
             **content,
         )

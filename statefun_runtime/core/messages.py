@@ -83,10 +83,17 @@ class IngressEncoder:
         prefix = self._prefixes.get(size)
         return (self._prefix(size) if prefix is None else prefix) + value
 
-    def _prefix(self, size: int) -> bytes:
+    def encode_with(self, value: bytes, extension: bytes) -> bytes:
+        """Return the same with a field more of the invocation, which the contract does not have."""
+        return field(b"\x1a", self._argument(len(value)) + value + extension)
+
+    def _argument(self, size: int) -> bytes:
         value_head = b"\x1a" + varint(size)
         typed = b"\x12" + varint(len(self._typename) + len(value_head) + size)
-        inner = typed + self._typename + value_head
+        return typed + self._typename + value_head
+
+    def _prefix(self, size: int) -> bytes:
+        inner = self._argument(size)
         prefix = b"\x1a" + varint(len(inner) + size) + inner
         if len(self._prefixes) < _ENCODERS_MAX:
             self._prefixes[size] = prefix

@@ -185,13 +185,15 @@ class ProtobufRouter:
 class TopicRoute:
     """Each record of `topic` goes, as a value of type `value_type`, to every target in this order.
 
-    Its key is the id at the `targets`; `routers` do not look at the key.
+    Its key is the id at the `targets`; `routers` do not look at the key. With `forward_metadata` its headers, time
+    and place go with it, in a field that the contract does not have.
     """
 
     topic: str
     value_type: str
     targets: tuple[TypeName, ...]
     routers: tuple[ProtobufRouter, ...] = ()
+    forward_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ class InvalidRecords:
 
 @dataclass(frozen=True, slots=True)
 class KafkaIngressSpec:
-    """A Kafka ingress; `properties` are written for the Java client, in the order of the file."""
+    """A Kafka ingress; `properties` are written for the Java client, in the order of the file; they hold secrets."""
 
     id: TypeName
     bootstrap_servers: str
@@ -212,7 +214,7 @@ class KafkaIngressSpec:
     routes: tuple[TopicRoute, ...]
     offset_reset: OffsetReset = OffsetReset.LATEST
     startup: StartupPosition = field(default_factory=Latest)
-    properties: tuple[tuple[str, str], ...] = ()
+    properties: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     invalid_records: InvalidRecords = field(default_factory=InvalidRecords)
 
 
@@ -235,7 +237,7 @@ class KafkaEgressSpec:
     bootstrap_servers: str
     delivery: DeliverySemantic = DeliverySemantic.AT_LEAST_ONCE
     transaction_timeout_ms: int | None = None
-    properties: tuple[tuple[str, str], ...] = ()
+    properties: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     dead_letters: DeadLetterRoute | None = None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from statefun_runtime.core.backpressure import Load
-from statefun_runtime.core.checkpoint import Manifest, ObjectId
+from statefun_runtime.core.checkpoint import Manifest, ObjectId, Progress
 from statefun_runtime.core.commits import Completed
 from statefun_runtime.core.overlay import Layer
 from statefun_runtime.core.retention import Kept, Retention
@@ -25,7 +25,7 @@ from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.commit_log import CommitLog
-from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.egress import EgressSink, Publishes
 from statefun_runtime.ports.ingress import IngressSource
 
 log = logging.getLogger("statefun.checkpoints")
@@ -78,6 +78,8 @@ class Checkpointer:
             identity, states, egresses, store, off_loop, last=last, scratch=scratch
         )
         self._positions: Positions = dict(last.positions) if last else {}
+        is_ours = last is not None and last.application == identity.started.application
+        self._progress = dict(last.progress) if last and is_ours else {}
         self._last_epoch = first_epoch - 1
         # Nothing is left to be published of what an operator gave up.
         self._abandoned = dict.fromkeys(abandoned, first_epoch - 1)
@@ -120,6 +122,10 @@ class Checkpointer:
             or self._current_positions() != self._positions
             or any(sink.is_changed for sink in self._egresses.values())
         )
+
+    def has_published(self) -> bool:
+        """Return whether more has been published than the last checkpoint knows."""
+        return self._current_progress() != self._progress
 
     async def settled(self) -> None:
         """Return when all that is so now is in a complete checkpoint."""
@@ -195,7 +201,17 @@ class Checkpointer:
                 for egress_id, sink in self._egresses.items()
                 if (places := list(sink.refused()))
             },
+            self._current_progress(),
         )
+
+    def _current_progress(self) -> dict[str, Progress]:
+        """An egress that has gone, or was never reached, keeps what was known of it."""
+        progress = dict(self._progress)
+        for egress_id, sink in self._egresses.items():
+            known = sink.progress() if isinstance(sink, Publishes) else None
+            if known is not None:
+                progress[egress_id] = known
+        return progress
 
     def _current_positions(self) -> Positions:
         """An ingress that has gone, or was never reached, keeps the positions it had."""
@@ -230,6 +246,7 @@ class Checkpointer:
     ) -> None:
         self._snapshots.completed(manifest)
         self._positions = cut.positions
+        self._progress = cut.progress
         self._states.saved(layers)
         self._retention.added(Kept(object_id, manifest))
         self.last_complete = manifest

@@ -18,6 +18,7 @@ from statefun_runtime.core.checkpoint import (
     Manifest,
     ObjectId,
     Outbox,
+    Progress,
     StoredObject,
     wants_base,
 )
@@ -68,6 +69,7 @@ class Cut:
     positions: Positions
     records: dict[str, Sequence[Any] | None]
     refused: dict[str, list[tuple[int, int]]]
+    progress: dict[str, Progress]
 
 
 class Snapshots:
@@ -150,6 +152,7 @@ class Snapshots:
             outboxes=tuple(outboxes),
             pending_parent=pending_parent,
             refused=cut.refused,
+            progress=cut.progress,
         )
         content = json.dumps(manifest.to_json(), separators=(",", ":")).encode()
 

@@ -194,8 +194,8 @@ class Worker:
         if parts.checkpointer.is_changed():
             await parts.checkpointer.take()
         await self._flush(ends_s, transactional=True)
-        if parts.checkpointer.is_changed():
-            # What left just now is not to leave again, and this egress has no other memory than the checkpoint.
+        if parts.checkpointer.is_changed() or parts.checkpointer.has_published():
+            # What left just now is not to leave again, and the next start knows it even where it cannot ask.
             await parts.checkpointer.take()
 
     async def _flush(self, ends_s: float, *, transactional: bool) -> None:

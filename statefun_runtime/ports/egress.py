@@ -1,14 +1,23 @@
 """Where results leave."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from statefun_runtime.core.checkpoint import Outbox
+from statefun_runtime.core.checkpoint import Outbox, Progress
 from statefun_runtime.core.samples import Sample
 
 
 class RecordRefused(Exception):
     """A typed value cannot leave through an egress; the text says why."""
+
+
+@runtime_checkable
+class Publishes(Protocol):
+    """What an egress has besides that remembers in checkpoints how far it has published."""
+
+    def progress(self) -> Progress | None:
+        """Return what the next life shall know; None before anything is known."""
+        ...
 
 
 class EgressSink(Protocol):

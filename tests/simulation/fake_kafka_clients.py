@@ -5,7 +5,7 @@ Requests are sent again until they are answered or a limit has passed, as aiokaf
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -118,6 +118,23 @@ class FakeClients:
     def make_admin(self, **arguments: Any) -> "FakeAdmin":
         return FakeAdmin(self._network)
 
+    async def find_topics(
+        self, client: object, topics: Sequence[str], *, may_create: bool
+    ) -> dict[str, Any]:
+        there = self._network.cluster.topics
+        return await self._network.ask(
+            lambda: {
+                topic: len(there[topic]) if topic in there else UnknownTopicOrPartitionError(topic)
+                for topic in topics
+            }
+        )
+
+    async def cluster_id(self, client: object) -> str:
+        return await self._network.ask(lambda: "simulated")
+
+    async def find_trouble(self, arguments: dict[str, Any]) -> None:
+        return None
+
 
 class _Batch:
     def __init__(self, bytes_max: int) -> None:
@@ -167,12 +184,6 @@ class FakeProducer:
 
     async def stop(self) -> None:
         self._is_stopped = True
-
-    async def partitions_for(self, topic: str) -> set[int]:
-        partitions = await self._network.ask(lambda: self._network.cluster.topics.get(topic))
-        if not partitions:
-            raise UnknownTopicOrPartitionError(topic)
-        return set(range(len(partitions)))
 
     async def begin_transaction(self) -> None:
         self._check()
@@ -258,7 +269,6 @@ class FakeConsumer:
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._client = self
-        self.cluster = SimpleNamespace(partitions_for_topic=self._partitions_for_topic)
 
     async def start(self) -> None:
         await self._network.ask(lambda: None)
@@ -268,10 +278,6 @@ class FakeConsumer:
 
     async def set_topics(self, topics: list[str]) -> None:
         await self._network.ask(lambda: None)
-
-    def _partitions_for_topic(self, topic: str) -> set[int] | None:
-        found = self._network.cluster.topics.get(topic)
-        return set(range(len(found))) if found else None
 
     def assign(self, topic_partitions: list[TopicPartition]) -> None:
         self._positions = dict.fromkeys(topic_partitions, 0)
@@ -385,9 +391,6 @@ class FakeAdmin:
 
     async def close(self) -> None:
         current_process().check()
-
-    async def list_topics(self) -> list[str]:
-        return await self._network.ask(lambda: list(self._network.cluster.topics))
 
     async def describe_cluster(self) -> dict[str, Any]:
         return {"brokers": [1]}

@@ -107,6 +107,7 @@ def make_connectors(
             application.history,
             owner="standalone",
             read=application.read_outbox,
+            known=connectors.known_progress(application.start, str(spec.id)),
             clients=ours,
         )
 

@@ -39,10 +39,11 @@ class Record:
 class KafkaClient:
     """Topics and records of one broker. Every call connects anew, so broker restarts do no harm."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, **settings: str) -> None:
         self._common: dict[str, str | int | float | bool] = {
             "bootstrap.servers": bootstrap,
             **_QUIET,
+            **settings,
         }
 
     def is_ready(self) -> bool:

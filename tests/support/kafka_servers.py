@@ -1,5 +1,6 @@
 """The ways to run Apache Kafka: from its jars, or in a container."""
 
+import base64
 import tempfile
 import uuid
 from collections.abc import Mapping
@@ -13,8 +14,6 @@ from tests.support.sockets import free_port
 
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 STOP_S = 20.0
-# Any base64 UUID will do; one broker is alone in its cluster.
-_CLUSTER_ID = "c3RhdGVmdW4tdGVzdHMtMQ"
 
 
 class Server(Protocol):
@@ -81,7 +80,9 @@ class JavaServer:
         self._config.write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
         self._cpus = cpus
         self._process: Process | None = None
-        format_ = ("format", "-t", _CLUSTER_ID, "-c", self._config)
+        # One broker is alone in its cluster.
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        format_ = ("format", "-t", cluster_id.replace("-", "A", 1), "-c", self._config)
         command = java_command("kafka.tools.StorageTool", *format_)
         run_or_unavailable(command, cwd=self._home, timeout_s=60)
 

@@ -195,6 +195,7 @@ _NESTED: Mapping[str, _Object] = {
         {
             "topic": _ref("text"),
             "valueType": {"type": "string", "minLength": 1},
+            "forwardMetadata": {"anyOf": [{"type": "boolean"}, _choice(["true", "false"])]},
             "targets": _list(_ref("typename")),
             "routers": _list(_ref("router")),
         },

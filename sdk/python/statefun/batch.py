@@ -9,6 +9,7 @@ from statefun.address import SdkAddress, split_typename
 from statefun.context import Context
 from statefun.egress import EgressMessage
 from statefun.message import Message
+from statefun.record import RecordMetadata, read_metadata
 from statefun.storage import Storage
 from statefun.value_spec import ValueSpec, milliseconds
 
@@ -34,6 +35,7 @@ class BatchContext(Context):
         "_caller",
         "_delayed",
         "_egress_messages",
+        "_invocation",
         "_messages",
         "_specs",
         "_storage",
@@ -51,6 +53,7 @@ class BatchContext(Context):
         self._written: dict[str, bytes | None] = {}
         self._storage = Storage(address.typename, specs, received, self._written)
         self._caller: SdkAddress | None = None
+        self._invocation: ToFunction.Invocation | None = None
         self._messages: list[Message] = []
         self._delayed: list[_Delayed] = []
         self._egress_messages: list[EgressMessage] = []
@@ -66,6 +69,10 @@ class BatchContext(Context):
     @property
     def caller(self) -> SdkAddress | None:
         return self._caller
+
+    @property
+    def record_metadata(self) -> RecordMetadata | None:
+        return None if self._invocation is None else read_metadata(self._invocation)
 
     def send(self, message: Message) -> None:
         _check_message(message)
@@ -92,6 +99,7 @@ class BatchContext(Context):
 
     def begin(self, invocation: ToFunction.Invocation) -> None:
         """Turn to the next invocation of the batch."""
+        self._invocation = invocation
         self._caller = _caller(invocation.caller) if invocation.HasField("caller") else None
 
     def response(self) -> bytes:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from statefun.address import SdkAddress
 from statefun.egress import EgressMessage
 from statefun.message import Message
+from statefun.record import RecordMetadata
 from statefun.storage import Storage
 
 
@@ -33,6 +34,15 @@ class Context(ABC):
     @abstractmethod
     def caller(self) -> SdkAddress | None:
         """The function that sent the message, or None when it came from an ingress."""
+
+    @property
+    def record_metadata(self) -> RecordMetadata | None:
+        """Where the record came from that is the message, with its time and headers.
+
+        None if it came from elsewhere, or the ingress does not say `forwardMetadata: true` for its
+        topic, or the runtime has no such thing.
+        """
+        return None
 
     def send(self, message: Message) -> None:
         """Send a message to a function."""

@@ -4,6 +4,7 @@ import struct
 from typing import Any
 
 from statefun._wire import KafkaProducerRecord, KinesisEgressRecord, TypedValue
+from statefun.record import Headers, encode_options
 from statefun.types import T, Type, make_protobuf_type, to_bytes, to_typed_value
 
 _KAFKA_RECORD = make_protobuf_type(KafkaProducerRecord)
@@ -43,11 +44,18 @@ def kafka_egress_message(
     value: Any,
     value_type: Type[Any] | None = None,
     key: str | None = None,
+    *,
+    headers: Headers | None = None,
+    timestamp_ms: int | None = None,
+    partition: int | None = None,
 ) -> EgressMessage:
     """Build a record for a Kafka egress.
 
     With a `value_type` the record's value is what its serializer writes. Without one a str is
     UTF-8, bytes are themselves, an int is 4 bytes and a float 8 bytes, both big-endian.
+
+    Headers, a timestamp of one's own and the choice of a topic partition need a runtime that knows
+    them, as `statefun-runtime` does; others leave them out.
     """
     if not topic:
         raise ValueError(f"a message to Kafka egress {typename} needs a topic")
@@ -56,7 +64,12 @@ def kafka_egress_message(
     record = KafkaProducerRecord(topic=topic, value_bytes=data)
     if key is not None:
         record.key = key
-    return egress_message_builder(typename, record, _KAFKA_RECORD)
+    message = egress_message_builder(typename, record, _KAFKA_RECORD)
+    options = encode_options(headers, timestamp_ms, partition)
+    if options:
+        # One encoded message behind another is both of them in one.
+        message.typed_value.value += options
+    return message
 
 
 def kinesis_egress_message(

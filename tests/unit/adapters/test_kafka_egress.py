@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from statefun import kafka_egress_message
 from statefun._wire import KafkaProducerRecord
 
 from statefun_runtime.adapters.kafka_egress import KafkaEgress
-from statefun_runtime.adapters.kafka_properties import producer_arguments
-from statefun_runtime.adapters.kafka_records import RECORD_TYPENAME
+from statefun_runtime.adapters.kafka_records import RECORD_TYPENAME, read_record
+from statefun_runtime.adapters.wire import RecordOptions
 from statefun_runtime.core.address import TypeName
 from statefun_runtime.core.checkpoint import ObjectId, Outbox, StoredObject
-from statefun_runtime.core.specs import DeliverySemantic, KafkaEgressSpec
-from statefun_runtime.errors import ConfigError
+from statefun_runtime.core.specs import KafkaEgressSpec
 from statefun_runtime.ports.egress import RecordRefused
 
 
@@ -97,29 +97,46 @@ def test_what_has_not_left_is_kept_as_it_was(key: str, value: bytes):
     with_egress(body)
 
 
-def test_properties_become_arguments_of_the_client():
-    arguments = producer_arguments(spec(("linger.ms", "7"), ("compression.type", "none")))
-
-    assert arguments["linger_ms"] == 7
-    assert arguments["compression_type"] is None
-    assert arguments["enable_idempotence"] is True
-    assert arguments["acks"] == "all"
-    assert producer_arguments(spec(delivery=DeliverySemantic.NONE))["acks"] == 0
+def optioned(**options: object) -> bytes:
+    message = kafka_egress_message("t/out", "topic", b"v", key="k", **options)  # type: ignore[arg-type]
+    return message.raw_value() or b""
 
 
-def test_properties_that_have_no_effect_are_named(caplog: pytest.LogCaptureFixture):
-    producer_arguments(spec(("acks", "1"), ("interceptor.classes", "x")))
-
-    assert [entry.getMessage() for entry in caplog.records] == [
-        "egress 't/out': property 'acks' is ignored: the worker decides it itself",
-        "egress 't/out': property 'interceptor.classes' is ignored: it has no counterpart",
-    ]
+def refusal(sink: KafkaEgress, value: bytes) -> str:
+    with pytest.raises(RecordRefused) as refused:
+        sink.prepare(RECORD_TYPENAME, value)
+    return str(refused.value)
 
 
-def test_a_property_that_is_no_number_is_refused():
-    with pytest.raises(ConfigError) as refused:
-        producer_arguments(spec(("linger.ms", "soon")))
+def test_a_partition_that_a_known_topic_does_not_have_is_refused():
+    def body(sink: KafkaEgress) -> None:
+        # Nobody knows yet: it goes where its key says, if there is no such partition.
+        sink.prepare(RECORD_TYPENAME, optioned(partition=2))
+        sink._partitioner.learn("topic", 2)
 
-    assert str(refused.value) == (
-        "SF1043: egress 't/out': property 'linger.ms' must be a number, found 'soon'"
-    )
+        sink.prepare(RECORD_TYPENAME, optioned(partition=1))
+        assert refusal(sink, optioned(partition=2)) == (
+            "a record is for partition 2 of topic 'topic', which has 2"
+        )
+
+    with_egress(body)
+
+
+def test_headers_count_for_the_size_of_a_record():
+    def body(sink: KafkaEgress) -> None:
+        assert refusal(sink, optioned(headers={"h": b"x" * 1024})) == (
+            "a record of 1031 bytes for topic 'topic' is larger than max.request.size allows (954)"
+        )
+
+    with_egress(body, ("max.request.size", "1024"))
+
+
+def test_options_are_kept_with_what_has_not_left():
+    def body(sink: KafkaEgress) -> None:
+        record = sink.prepare(
+            RECORD_TYPENAME, optioned(headers=[("h", None)], timestamp_ms=7, partition=1)
+        )
+        assert read_record(record[3]) == record
+        assert record[4] == RecordOptions((("h", None),), 7, 1)
+
+    with_egress(body)

@@ -59,3 +59,24 @@ def test_a_remembered_key_stays_where_it_was(monkeypatch: pytest.MonkeyPatch):
     first = [partitioner.partition("t", key) for key in keys]
 
     assert [partitioner.partition("t", key) for key in keys] == first
+
+
+def test_keys_may_go_elsewhere_when_a_topic_has_grown():
+    partitioner = Partitioner()
+    partitioner.learn("t", 1)
+    assert {partitioner.partition("t", b"%d" % n) for n in range(20)} == {0}
+
+    partitioner.learn("t", 3)
+
+    assert {partitioner.partition("t", b"%d" % n) for n in range(20)} == {0, 1, 2}
+    assert partitioner.topics() == ["t"]
+
+
+def test_a_function_may_choose_a_partition_that_there_is():
+    partitioner = Partitioner()
+    assert partitioner.place("t", b"k", 1) is None
+    partitioner.learn("t", 2)
+
+    assert partitioner.place("t", b"k", 1) == 1
+    assert partitioner.place("t", b"k", 2) == partitioner.partition("t", b"k")
+    assert partitioner.place("t", b"k", None) == partitioner.partition("t", b"k")

@@ -193,13 +193,13 @@ class OneTopic:
             for n, (key, value) in enumerate(records)
         ]
         self.paused: list[TopicPartition] = []
-        self._client = SimpleNamespace(
-            set_topics=lambda topics: asyncio.sleep(0),
-            cluster=SimpleNamespace(partitions_for_topic=lambda topic: {0}),
-        )
+        self._client = SimpleNamespace(set_topics=lambda topics: asyncio.sleep(0))
 
     def make_consumer(self, **arguments: Any) -> "OneTopic":
         return self
+
+    async def find_topics(self, *_: Any, **__: Any) -> dict[str, int]:
+        return {"orders": 1}
 
     async def start(self) -> None: ...
 

@@ -113,7 +113,7 @@ def test_the_vectors_of_the_contract_are_read():
         [],
         [],
     )
-    assert decode_kafka_record(bytes.fromhex("0a016b1201761a0174")) == ("t", b"k", b"v")
+    assert decode_kafka_record(bytes.fromhex("0a016b1201761a0174")) == ("t", b"k", b"v", None)
 
 
 @pytest.mark.parametrize("body", [b"", bytes.fromhex("a20600")])
@@ -193,6 +193,6 @@ def test_a_reply_with_one_wrong_bit_is_read_or_refused(place: int, bit: int, bod
 def test_a_kafka_record_may_have_a_key_that_is_not_text():
     record = KafkaProducerRecord(topic="t", value_bytes=b"v").SerializeToString()
 
-    assert decode_kafka_record(record + b"\x0a\x02\xff\xfe") == ("t", b"\xff\xfe", b"v")
+    assert decode_kafka_record(record + b"\x0a\x02\xff\xfe") == ("t", b"\xff\xfe", b"v", None)
     with pytest.raises(ValueError, match="not a KafkaProducerRecord message"):
         decode_kafka_record(b"\xff")

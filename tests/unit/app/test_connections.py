@@ -187,16 +187,15 @@ def test_a_cluster_that_is_away_is_told_for_each_component():
     ]
 
 
-def test_a_property_that_cannot_be_used_is_told():
+def test_a_file_of_a_property_that_cannot_be_used_is_told():
+    properties = (("security.protocol", "SSL"), ("ssl.truststore.location", "/nowhere.jks"))
     module = ModuleSpec(
-        (),
-        (),
-        (KafkaEgressSpec(TypeName("a", "b"), "127.0.0.1:1", properties=(("linger.ms", "x"),)),),
+        (), (), (KafkaEgressSpec(TypeName("a", "b"), "127.0.0.1:1", properties=properties),)
     )
     (check,) = asyncio.run(check_connections(module, timeout_s=10.0))
     assert (check.is_good, check.found) == (
         False,
-        "egress 'a/b': property 'linger.ms' must be a number, found 'x'",
+        "egress 'a/b': the truststore /nowhere.jks cannot be used: no such file or directory",
     )
 
 
@@ -210,6 +209,9 @@ class FakeAdmin:
     def make_admin(self, **arguments: Any) -> "FakeAdmin":
         self.asked.append(f"admin {sorted(arguments)}")
         return self
+
+    async def find_trouble(self, arguments: dict[str, object]) -> None:
+        return None
 
     async def start(self) -> None:
         if self.error is not None:
@@ -231,7 +233,11 @@ def test_a_cluster_is_asked_for_all_topics_because_naming_one_may_create_it():
     cluster = asyncio.run(ask_cluster(ORDERS, ("orders", "gone"), admin))  # type: ignore[arg-type]
 
     assert cluster == Cluster(2, {"orders": 3}, ("gone",))
-    assert admin.asked == ["admin ['bootstrap_servers']", "topics None", "close"]
+    assert admin.asked == [
+        "admin ['bootstrap_servers', 'security_protocol']",
+        "topics None",
+        "close",
+    ]
 
 
 def test_a_cluster_that_takes_connections_but_does_not_answer_is_told():

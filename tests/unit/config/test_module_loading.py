@@ -249,10 +249,13 @@ def test_address_and_group_may_be_properties():
 
 @pytest.mark.parametrize(
     "properties",
-    ["\n    - fetch.min.bytes: 1\n    - a: True\n", "\n    fetch.min.bytes: 1\n    a: true\n"],
+    [
+        "\n    - fetch.min.bytes: 1\n    - check.crcs: True\n",
+        "\n    fetch.min.bytes: 1\n    check.crcs: true\n",
+    ],
 )
 def test_properties_are_a_list_or_a_mapping_and_kept_as_text(properties: str):
-    expected = (("fetch.min.bytes", "1"), ("a", "true"))
+    expected = (("fetch.min.bytes", "1"), ("check.crcs", "true"))
     assert kafka_ingress(f"{INGRESS}  properties:{properties}").properties == expected
 
 

@@ -288,6 +288,10 @@ module.yaml:7:25: '${TIME' is not a placeholder
                                 ^
 hint: write ${NAME}, ${NAME:-default} or ${file:PATH}; $${ is the text ${
 
+module.yaml:9:7: warning: property 'sasl.jaas.config' has no effect without SASL in 'security.protocol'
+    9 |     - sasl.jaas.config: ***
+              ^
+
 module.yaml:19:18: ${TARGET} has no value: TARGET is not set
    19 |       targets: ["${TARGET}"]
                          ^

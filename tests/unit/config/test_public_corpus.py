@@ -92,6 +92,7 @@ spec:
   properties:
     - security.protocol: SASL_SSL
     - sasl.mechanism: PLAIN
+    - sasl.jaas.config: 'org.apache.kafka.common.security.plain.PlainLoginModule required username="a" password="b";'
 ---
 kind: io.statefun.kafka.v1/egress
 spec:

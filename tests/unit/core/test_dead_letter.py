@@ -54,7 +54,7 @@ def test_a_person_sees_who_sent_what():
 def test_a_record_for_kafka_is_keyed_by_the_function_id():
     letter = DeadLetter("1", 0, "status", "no", TARGET, CALLED)
 
-    topic, key, value = decode_kafka_record(record_for(KAFKA_RECORD, "dead", letter))
+    topic, key, value, _ = decode_kafka_record(record_for(KAFKA_RECORD, "dead", letter))
 
     assert (topic, key) == ("dead", b"alice")
     assert read_letter(value) == letter

@@ -15,7 +15,17 @@ STUB = Path(_wire.__file__).with_suffix(".pyi")
 TOKEN = re.compile(r'//[^\n]*|"[^"]*"|[\w.]+|[{}=;]')
 SCALARS = {
     getattr(FieldDescriptor, f"TYPE_{name.upper()}"): name
-    for name in ("double", "float", "int64", "bool", "string", "bytes", "sfixed32", "sfixed64")
+    for name in [
+        "double",
+        "float",
+        "int32",
+        "int64",
+        "bool",
+        "string",
+        "bytes",
+        "sfixed32",
+        "sfixed64",
+    ]
 }
 
 
