@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with KafkaBroker() as broker:
             for addresses in options.addresses:
-                for row in _run(broker, cores, addresses, options):
+                for row in rounds_of(broker, cores, addresses, options):
                     print(json.dumps(asdict(row)), flush=True)
                     rounds.append(row)
     except Unavailable as error:
@@ -162,7 +162,7 @@ class Line:
         return stats
 
 
-def _run(
+def rounds_of(
     broker: KafkaBroker, cores: Cores, addresses: int, options: argparse.Namespace
 ) -> Iterator[Round]:
     """Measure one number of addresses; the warm-up is a round only when it goes wrong."""
