@@ -1,6 +1,8 @@
 """Passwords, certificates and rights on a real broker: a worker end to end, and each refusal in words."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tests.support.certificates import Authority
 from tests.support.faulty_process import FaultyProcess
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.kafka_secure import (
+    PASSWORD,
     PLAIN_LOGIN,
     SCRAM_LOGIN,
     TOKEN_LOGIN,
@@ -70,154 +73,164 @@ def module(
     *,
     delivery: str = "type: at-least-once",
     group: str = "tests",
+    out: Properties | None = None,
 ) -> str:
+    """Return a module whose egress has the same properties as its ingress, if it has no others."""
     ingress = kafka_ingress(address, "lines", {topic: ["echo"]}, group=group)
     return documents(
         endpoint(served.url, "t/*"),
         with_properties(ingress, properties),
-        with_properties(kafka_egress(address, delivery), properties),
+        with_properties(kafka_egress(address, delivery), out or properties),
     )
 
 
 @pytest.mark.parametrize(
-    ("mechanism", "login", "delivery"),
+    ("reading", "writing"),
     [
-        ("PLAIN", PLAIN_LOGIN, EXACTLY_ONCE),
-        ("SCRAM-SHA-512", SCRAM_LOGIN, "type: at-least-once"),
-        ("OAUTHBEARER", TOKEN_LOGIN, EXACTLY_ONCE),
+        (("SCRAM-SHA-512", SCRAM_LOGIN), ("PLAIN", PLAIN_LOGIN)),
+        (("OAUTHBEARER", TOKEN_LOGIN), ("OAUTHBEARER", TOKEN_LOGIN)),
     ],
+    ids=["passwords", "tokens"],
 )
 def test_a_worker_reads_and_writes_over_sasl_ssl(
     secure: SecureBroker,
     worker: Workers,
     kafka_functions: FaultyProcess,
-    mechanism: str,
-    login: str,
-    delivery: str,
+    reading: tuple[str, str],
+    writing: tuple[str, str],
 ) -> None:
     topic, out = secure.plain.unique_topic("in"), secure.plain.unique_topic("out")
     secure.plain.produce(topic, [("k", f"{out}|{n}") for n in range(20)])
-    properties = sasl(secure, mechanism, login)
+    given, egress = sasl(secure, *reading), sasl(secure, *writing)
 
-    running = worker(module(kafka_functions, topic, secure.secure, properties, delivery=delivery))
+    running = worker(
+        module(kafka_functions, topic, secure.secure, given, delivery=EXACTLY_ONCE, out=egress)
+    )
 
     values = [record.value for record in secure.plain.consume(out, 20)]
     assert values == [b"echo %d %d" % (n, n + 1) for n in range(20)]
     running.stop_cleanly()
-    assert "secret" not in running.output()
-    assert 'sec"ret' not in running.output()
+    assert PASSWORD not in running.output()
     assert "Traceback" not in running.output()
 
 
-@pytest.mark.parametrize("kind", ["pem", "p12"])
 def test_a_worker_shows_its_certificate_to_a_broker_that_wants_one(
-    secure: SecureBroker,
-    worker: Workers,
-    kafka_functions: FaultyProcess,
-    tmp_path: Path,
-    kind: str,
+    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess, tmp_path: Path
 ) -> None:
     topic, out = secure.plain.unique_topic("in"), secure.plain.unique_topic("out")
     secure.plain.produce(topic, [("k", f"{out}|a")])
     identity = secure.authority.issue("worker")
-    properties = {
+    (tmp_path / "worker.p12").write_bytes(identity.pkcs12("of the store"))
+    common = {
         "security.protocol": "SSL",
         "ssl.truststore.certificates": secure.authority.pem,
         "ssl.truststore.type": "PEM",
     }
-    if kind == "pem":
-        properties |= {
-            "ssl.keystore.type": "PEM",
-            "ssl.keystore.certificate.chain": identity.certificate_pem,
-            "ssl.keystore.key": identity.key_pem("of the key"),
-            "ssl.key.password": "of the key",
-        }
-    else:
-        (tmp_path / "worker.p12").write_bytes(identity.pkcs12("of the store"))
-        properties |= {
-            "ssl.keystore.type": "PKCS12",
-            "ssl.keystore.location": str(tmp_path / "worker.p12"),
-            "ssl.keystore.password": "of the store",
-        }
+    pem = {
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.certificate.chain": identity.certificate_pem,
+        "ssl.keystore.key": identity.key_pem("of the key"),
+        "ssl.key.password": "of the key",
+    }
+    pkcs12 = {
+        "ssl.keystore.type": "PKCS12",
+        "ssl.keystore.location": str(tmp_path / "worker.p12"),
+        "ssl.keystore.password": "of the store",
+    }
 
-    worker(module(kafka_functions, topic, secure.mutual, properties, delivery=EXACTLY_ONCE))
+    worker(
+        module(
+            kafka_functions,
+            topic,
+            secure.mutual,
+            common | pem,
+            delivery=EXACTLY_ONCE,
+            out=common | pkcs12,
+        )
+    )
 
     assert secure.plain.consume(out, 1)[0].value == b"echo a 1"
 
 
-def refusals(
-    secure: SecureBroker, worker: Workers, served: FaultyProcess, address: str, given: Properties
-) -> list[str]:
-    """Return what a worker that cannot connect says, after it had time to say it twice."""
-    running = worker(
-        module(served, "nothing", address, given, delivery=EXACTLY_ONCE),
-    )
-
-    def tried_again() -> bool:
-        metrics = running.metrics()
-        return metrics.total("statefun_egress_recoveries_total") >= 3
-
-    wait_until(tried_again, "several tries")
-    wait_until(lambda: "ingress t/lines waits" in running.output(), "a word of the ingress")
-    assert "sec" + '"ret' not in running.output()
-    assert "Traceback" not in running.output()
-    lines = [line for line in running.output().splitlines() if "waits" in line]
-    running.process.sigterm()
-    assert len(lines) == len(set(lines)) == 2, lines
-    return sorted(re.sub(r"^.*?((?:in|e)gress t/)", r"\1", line) for line in lines)
-
-
-def both(why: str) -> list[str]:
-    return [f"egress t/records waits, records are kept: {why}", f"ingress t/lines waits: {why}"]
-
-
-def test_a_wrong_password_is_said_once_in_words(
-    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess
-) -> None:
-    given = sasl(secure, "PLAIN", PLAIN_LOGIN.replace("sec", "other"))
-    assert refusals(secure, worker, kafka_functions, secure.secure, given) == both(
-        f"broker {secure.secure}: it refuses the login of user 'alice' (PLAIN): "
-        "Authentication failed: Invalid username or password (SF3017)"
-    )
-
-
-def test_an_authority_that_is_not_trusted_is_said_once_in_words(
+def test_each_refusal_is_said_once_in_words(
     secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.pem"
     other.write_text(Authority("other").pem)
-    given = sasl(secure) | {"ssl.truststore.location": str(other)}
-    assert refusals(secure, worker, kafka_functions, secure.secure, given) == both(
-        f"broker {secure.secure}: its certificate is not trusted: "
-        "unable to get local issuer certificate (SF3018)"
-    )
-
-
-def test_an_expired_certificate_is_said_once_in_words(
-    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess
-) -> None:
-    given = {
-        "security.protocol": "SSL",
-        "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": str(secure.trusted),
+    good = sasl(secure)
+    without_login = {n: text for n, text in good.items() if not n.startswith("sasl.")}
+    without_login["security.protocol"] = "SSL"
+    login = PLAIN_LOGIN.replace("sec", "other")
+    # name: (address, properties, what is said)
+    cases = {
+        "password": (
+            secure.secure,
+            good | {"sasl.jaas.config": login},
+            "it refuses the login of user 'alice' (PLAIN): "
+            "Authentication failed: Invalid username or password (SF3017)",
+        ),
+        "authority": (
+            secure.secure,
+            good | {"ssl.truststore.location": str(other)},
+            "its certificate is not trusted: unable to get local issuer certificate (SF3018)",
+        ),
+        "expired": (
+            secure.expired,
+            without_login,
+            "its certificate is not trusted: certificate has expired (SF3018)",
+        ),
+        "login": (
+            secure.secure,
+            without_login,
+            "it closed the connection at once; does its listener speak security.protocol SSL, "
+            "and want no certificate of this client?",
+        ),
     }
-    assert refusals(secure, worker, kafka_functions, secure.expired, given) == both(
-        f"broker {secure.expired}: its certificate is not trusted: certificate has expired (SF3018)"
+    components = [endpoint(kafka_functions.url, "t/*")]
+    for name, (address, given, _) in cases.items():
+        egress = kafka_egress(address, EXACTLY_ONCE).replace("t/records", f"t/{name}")
+        components.append(with_properties(kafka_ingress(address, name, {"x": ["echo"]}), given))
+        components.append(with_properties(egress, given))
+    running = worker(documents(*components))
+
+    def tried_again() -> bool:
+        return running.metrics().total("statefun_egress_recoveries_total") >= 12
+
+    wait_until(tried_again, "several tries of each")
+    expected = sorted(
+        line
+        for name, (address, _, why) in cases.items()
+        for line in (
+            f"egress t/{name} waits, records are kept: broker {address}: {why}",
+            f"ingress t/{name} waits: broker {address}: {why}",
+        )
     )
 
+    def said() -> list[str]:
+        lines = [line for line in running.output().splitlines() if "waits" in line]
+        return sorted(re.sub(r"^.*?((?:in|e)gress t/)", r"\1", line) for line in lines)
 
-def test_a_client_without_login_is_told_what_may_be_missing(
-    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess
+    wait_until(lambda: len(said()) >= len(expected), "a word of each")
+    assert said() == expected
+    assert 'other"ret' not in running.output()
+    assert "Traceback" not in running.output()
+
+
+def test_validate_connects_as_the_worker_does_and_says_what_is_refused(
+    secure: SecureBroker, kafka_functions: FaultyProcess, tmp_path: Path
 ) -> None:
-    given = {
-        "security.protocol": "SSL",
-        "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": str(secure.trusted),
-    }
-    assert refusals(secure, worker, kafka_functions, secure.secure, given) == both(
-        f"broker {secure.secure}: it closed the connection at once; does its listener speak "
-        "security.protocol SSL, and want no certificate of this client?"
-    )
+    def connect(login: str) -> str:
+        file = tmp_path / "module.yaml"
+        given = sasl(secure, "PLAIN", login)
+        file.write_text(module(kafka_functions, "nothing", secure.secure, given))
+        command = [sys.executable, "-m", "statefun_runtime.cli", "validate", "--connect", str(file)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    found = connect(PLAIN_LOGIN.replace("sec", "other"))
+
+    assert "it refuses the login of user 'alice' (PLAIN)" in found
+    assert "other" not in found
+    assert "1 broker" in connect(PLAIN_LOGIN)
 
 
 def both_topics(
@@ -255,50 +268,54 @@ def test_a_topic_that_may_not_be_read_is_named_once_and_the_others_are_read(
     assert running.output().count("not authorised") == 1
 
 
-@pytest.mark.parametrize("delivery", ["type: at-least-once", EXACTLY_ONCE])
-def test_records_for_a_topic_that_may_not_be_written_are_kept_and_leave_later(
-    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess, delivery: str
+def test_records_of_other_topics_leave_an_egress_at_least_once(
+    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess
 ) -> None:
     plain = secure.plain
     topic, closed, out = (plain.unique_topic(stem) for stem in ("in", "closed", "out"))
-    rule = secure.deny("WRITE", closed)
-    running = worker(both_topics(secure, kafka_functions, [topic], delivery))
-
-    plain.produce(topic, [("k", f"{closed}|a"), ("k", f"{out}|b")])
-
-    line = rf"egress t/records .*not authorised for topic .*{closed}"
-    running.process.wait_for_line(line)
-    if delivery == "type: at-least-once":
-        assert plain.consume(out, 1)[0].value == b"echo b 2"
-    secure.allow(rule)
-    assert plain.consume(closed, 1)[0].value == b"echo a 1"
-    assert plain.consume(out, 1)[0].value == b"echo b 2"
-    assert running.output().count("not authorised") == 1
-
-
-@pytest.mark.parametrize("delivery", ["type: at-least-once", EXACTLY_ONCE])
-def test_records_for_a_topic_that_does_not_exist_wait_for_it_loudly(
-    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess, delivery: str
-) -> None:
-    plain = secure.plain
-    topic, out = plain.unique_topic("in"), plain.unique_topic("out")
     later = out.replace("out", "later")
-    module = both_topics(secure, kafka_functions, [topic], delivery)
-    running = worker(module, arguments=["--stop-timeout", "1"])
+    rule = secure.deny("WRITE", closed)
+    running = worker(both_topics(secure, kafka_functions, [topic], "type: at-least-once"))
 
-    plain.produce(topic, [("k", f"{later}|a"), ("k", f"{out}|b")])
+    plain.produce(topic, [("k", f"{closed}|a"), ("k", f"{later}|b"), ("k", f"{out}|c")])
 
+    assert plain.consume(out, 1)[0].value == b"echo c 3"
+    running.process.wait_for_line(rf"egress t/records .*not authorised for topic {closed}")
     running.process.wait_for_line(
         rf"egress t/records keeps records for topic '{later}', which does not exist; "
         "they leave when somebody makes it"
     )
     assert missing(running) == 1
-    if delivery == "type: at-least-once":
-        assert plain.consume(out, 1)[0].value == b"echo b 2"
+    secure.allow(rule)
+    plain.create_topic(later)
+    assert plain.consume(closed, 1)[0].value == b"echo a 1"
+    assert plain.consume(later, 1)[0].value == b"echo b 2"
+    assert running.output().count("not authorised") == 1
+
+
+def test_a_topic_holds_up_an_exactly_once_egress_loudly_and_loses_nothing(
+    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    plain = secure.plain
+    topic, closed, out = (plain.unique_topic(stem) for stem in ("in", "closed", "out"))
+    later = out.replace("out", "later")
+    rule = secure.deny("WRITE", closed)
+    module = both_topics(secure, kafka_functions, [topic], EXACTLY_ONCE)
+    running = worker(module, arguments=["--stop-timeout", "1"])
+    plain.produce(topic, [("k", f"{closed}|a")])
+    running.process.wait_for_line(rf"egress t/records .*not authorised for topic {closed}")
+    secure.allow(rule)
+    assert plain.consume(closed, 1)[0].value == b"echo a 1"
+    assert running.output().count("not authorised") == 1
+
+    plain.produce(topic, [("k", f"{later}|b"), ("k", f"{out}|c")])
+    running.process.wait_for_line(rf"egress t/records keeps records for topic '{later}'")
+    assert missing(running) == 1
     running.restart()
     plain.create_topic(later)
-    assert plain.consume(later, 1)[0].value == b"echo a 1"
-    assert plain.consume(out, 1)[0].value == b"echo b 2"
+
+    assert plain.consume(later, 1)[0].value == b"echo b 2"
+    assert plain.consume(out, 1)[0].value == b"echo c 3"
     wait_until(lambda: missing(running) == 0, "no missing topic")
 
 
