@@ -195,7 +195,7 @@ class Worker:
             await parts.checkpointer.take()
         await self._flush(ends_s, transactional=True)
         if parts.checkpointer.is_changed() or parts.checkpointer.has_published():
-            # What left just now is not to leave again, and the next start knows it even where it cannot ask.
+            # What left just now is not to leave again, also where nobody else can say that it has left.
             await parts.checkpointer.take()
 
     async def _flush(self, ends_s: float, *, transactional: bool) -> None:

@@ -68,10 +68,10 @@ MUTANTS = (
     _one(
         "take a timed-out transaction for a successor",
         _PUBLISHER,
-        "                    self._recoveries += 1\n",
-        "                    self._recoveries += 1\n"
-        "                    if type(error).__name__ == 'ProducerFenced':\n"
-        "                        raise FencedError('fenced') from None\n",
+        "        self._recoveries += 1\n",
+        "        self._recoveries += 1\n"
+        "        if type(error).__name__ == 'ProducerFenced':\n"
+        "            raise FencedError('fenced') from None\n",
     ),
     Mutant(
         # The commit log stops a zombie as well; a copy of the folder has another log, and is not simulated.
