@@ -1,5 +1,6 @@
 """Where the Kafka adapters get their clients from: aiokafka's; the simulation gives them others."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ _CONNECTION_ARGUMENTS = frozenset(
     | {"sasl_plain_password", "sasl_oauth_token_provider"}
 )
 _TRY_MS = 5000
+_FIND_S = 10.0
 
 Topics = dict[str, int | KafkaError]
 """How many partitions each topic has, or why that cannot be known."""
@@ -73,12 +75,14 @@ class AioKafkaClients:
 
     async def find_topics(self, client: Any, topics: Sequence[str], *, may_create: bool) -> Topics:
         """Ask any broker; only a client that was started knows one."""
-        answer = await _ask(client, MetadataRequest(list(topics), may_create))
         found: Topics = {}
-        for error_code, topic, *_, partitions in answer.topics:
-            error = for_code(error_code)
-            found[topic] = len(partitions) if error is NoError else error(topic)
-        await _teach(_inner(client), found)
+        # A client that is stopped meanwhile would never answer.
+        async with asyncio.timeout(_FIND_S):
+            answer = await _ask(client, MetadataRequest(list(topics), may_create))
+            for error_code, topic, *_, partitions in answer.topics:
+                error = for_code(error_code)
+                found[topic] = len(partitions) if error is NoError else error(topic)
+            await _teach(_inner(client), found)
         return found
 
     async def cluster_id(self, client: Any) -> str | None:
