@@ -276,17 +276,21 @@ MUTANTS = (
         "        await parts.checkpointer.idle()\n",
         "",
     ),
-    _one(
+    Mutant(
         "collect beside a base in the making",
-        _SNAPSHOTS,
-        "        async with self.collecting:\n            await self._take_base(epoch)\n",
-        "        await self._take_base(epoch)\n",
+        (
+            (
+                _SNAPSHOTS,
+                "        async with self.collecting:\n            await self._take_base(epoch)\n",
+                "        await self._take_base(epoch)\n",
+            ),
+        ),
+        "tests/unit/engine/test_recovery.py",
     ),
-    _one(
+    Mutant(
         "look back to what was half collected",
-        "engine/recovery.py",
-        "if _is_whole(kept, found, there)",
-        "",
+        (("engine/recovery.py", "if _is_whole(kept, found, there)", ""),),
+        "tests/unit/engine/test_recovery.py",
     ),
     _one(
         "a rebuilt store lacks what it had",
