@@ -70,6 +70,8 @@ class Lane:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._batch_bytes_max = batch_bytes_max
+        # Replies that came while nothing may be changed.
+        self._held: deque[tuple[Backlog, bytes]] = deque()
         self._suspects: deque[Backlog] = deque()
         self._suspects_max = suspects_max
         self._suspects_out = 0
@@ -82,8 +84,10 @@ class Lane:
         client.attach(self)
 
     def wake(self) -> None:
-        """Addresses became ready: send what can be sent."""
+        """Addresses became ready, or changes may be made again: send what can be sent."""
         self.function.is_awake = False
+        while self._held and not self._load.is_stuck:
+            self._take(*self._held.popleft())
         self.pump()
 
     def has_room(self) -> None:
@@ -176,7 +180,14 @@ class Lane:
             backlog.has_unsaved_stamp = True
 
     def replied(self, backlog: Backlog, body: bytes) -> None:
-        """The endpoint answered: apply the reply whole, or count it as a failed attempt."""
+        """The endpoint answered; while too much is in no checkpoint, what it answered has to wait for one."""
+        if self._load.is_stuck:
+            self._held.append((backlog, body))
+        else:
+            self._take(backlog, body)
+
+    def _take(self, backlog: Backlog, body: bytes) -> None:
+        """Apply a reply whole, or count it as a failed attempt."""
         try:
             reply = self._decode(body)
             if isinstance(reply, Incomplete):
@@ -303,6 +314,7 @@ class Lane:
     def close(self) -> None:
         """Forget requests that are out."""
         self.stop()
+        self._held.clear()
         self._client.close()
 
     def _resumed(self, backlog: Backlog) -> None:

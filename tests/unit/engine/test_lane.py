@@ -536,3 +536,29 @@ def test_a_stopped_lane_does_not_retry(caplog: pytest.LogCaptureFixture):
 
     with caplog.at_level(logging.ERROR):
         run_virtual(main)
+
+
+# ── too much is in no checkpoint ──
+
+
+def test_replies_in_hand_wait_until_a_checkpoint_has_made_room():
+    async def main():
+        world = World()
+        world.serve(
+            "f", lambda request: Answer(result(egress=[("out", request.values[0])]), after_s=0.5)
+        )
+        world.send("f", "alice", b"1")
+        await world.settled(0.1)
+        world.load.is_stuck = True
+        world.send("f", "alice", b"2")
+        await world.settled(1.0)
+        assert world.egress.left == []
+
+        world.load.is_stuck = False
+        world.exchange.wake_all()
+        await world.settled(1.0)
+
+        assert world.egress.left == [b"1", b"2"]
+        assert [request.values for request in world.requests("f")] == [[b"1"], [b"2"]]
+
+    run_virtual(main)
