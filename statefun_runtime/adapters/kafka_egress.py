@@ -28,7 +28,7 @@ from statefun_runtime.adapters.kafka_records import (
     RECORD_OVERHEAD_BYTES,
     Record,
     TellRefused,
-    append,
+    append_with_options,
     leave,
     nobody_is_told,
     prepare_record,
@@ -108,8 +108,10 @@ class KafkaEgress:
         topic, key, content, _, options = record
         self._bytes += len(content) + RECORD_OVERHEAD_BYTES
         self._is_changed = True
-        chosen = None if options is None else options.partition
-        partition = self._partitioner.place(topic, key, chosen)
+        if options is None:
+            partition = self._partitioner.partition(topic, key)
+        else:
+            partition = self._partitioner.place(topic, key, options.partition)
         if partition is None:
             self._unknown.setdefault(topic, deque()).append(record)
             self._is_wanted.set()
@@ -235,9 +237,13 @@ class KafkaEgress:
 
     def _build(self, queue: _Queue) -> tuple[Any, int]:
         batch = self._producer.create_batch()
-        count = 0
+        append, count = batch.append, 0
         for record in queue.waiting:
-            if not append(batch, record):
+            if record[4] is None:
+                is_in = append(timestamp=None, key=record[1], value=record[2]) is not None
+            else:
+                is_in = append_with_options(batch, record, record[4])
+            if not is_in:
                 break
             count += 1
         batch.close()

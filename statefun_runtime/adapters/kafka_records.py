@@ -69,20 +69,13 @@ def _check_options(
         )
 
 
-def append(batch: Any, record: Record) -> bool:
-    """Put a record into a batch; return whether there was room."""
-    options = record[4]
-    if options is None:
-        return batch.append(timestamp=None, key=record[1], value=record[2]) is not None
-    return (
-        batch.append(
-            timestamp=options.timestamp_ms,
-            key=record[1],
-            value=record[2],
-            headers=list(options.headers),
-        )
-        is not None
+def append_with_options(batch: Any, record: Record, options: RecordOptions) -> bool:
+    """Put a record into a batch with its headers and its time; return whether there was room."""
+    headers = list(options.headers)
+    added = batch.append(
+        timestamp=options.timestamp_ms, key=record[1], value=record[2], headers=headers
     )
+    return added is not None
 
 
 def batches(producer: Any, records: list[Record]) -> Iterator[Any]:
@@ -90,7 +83,15 @@ def batches(producer: Any, records: list[Record]) -> Iterator[Any]:
     start = 0
     while start < len(records):
         batch, first = producer.create_batch(), start
-        while start < len(records) and append(batch, records[start]):
+        append = batch.append
+        while start < len(records):
+            _, key, value, _, options = records[start]
+            if options is None:
+                is_in = append(timestamp=None, key=key, value=value) is not None
+            else:
+                is_in = append_with_options(batch, records[start], options)
+            if not is_in:
+                break
             start += 1
         assert start > first, "a record that was checked does not fit into a batch"
         batch.close()

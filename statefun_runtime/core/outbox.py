@@ -55,7 +55,7 @@ class Chunk(Generic[R]):
 class Outboxes(Generic[R]):
     """All records that have not left; `size_of` says how many bytes one counts for.
 
-    Complete outboxes stay in memory up to `memory_max_bytes`.
+    Complete outboxes stay in memory up to `memory_max_bytes`; the oldest always does.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Outboxes(Generic[R]):
         self._collected_bytes = 0
         self._awaiting: list[Batch[R]] = []
         self._queue: deque[Batch[R]] = deque()
+        self._queued_bytes = 0
         self._complete_epoch = 0
         # What has not left and is in memory, and what is not.
         self.bytes = 0
@@ -129,6 +130,7 @@ class Outboxes(Generic[R]):
             if outbox is not None and outbox.epoch == batch.epoch:
                 batch.object = outbox.object.id
             self._queue.append(batch)
+            self._queued_bytes += batch.size_bytes
         self._unload()
 
     def restore(self, epoch: int, records: list[R], refused: Iterable[int] = ()) -> None:
@@ -137,6 +139,7 @@ class Outboxes(Generic[R]):
         self._queue.append(
             Batch(epoch, records, len(records), size_bytes, refused=dict.fromkeys(refused, 0))
         )
+        self._queued_bytes += size_bytes
         self.bytes += size_bytes
 
     def restore_unloaded(self, outbox: Outbox, refused: Iterable[int] = ()) -> None:
@@ -150,14 +153,16 @@ class Outboxes(Generic[R]):
     @property
     def has_room(self) -> bool:
         """Whether another outbox may be taken into memory."""
-        return self.bytes < self._memory_max_bytes
+        return self._queued_bytes < self._memory_max_bytes
 
     def _unload(self) -> None:
+        """Forget the newest of what is queued; what is about to leave would only be read again."""
         for batch in reversed(self._queue):
-            if self.bytes <= self._memory_max_bytes:
+            if self._queued_bytes <= self._memory_max_bytes or batch is self._queue[0]:
                 return
             if batch.records is not None and batch.object is not None:
                 batch.records = None
+                self._queued_bytes -= batch.size_bytes
                 self.bytes -= batch.size_bytes
                 self.unloaded_bytes += batch.size_bytes
 
@@ -178,6 +183,7 @@ class Outboxes(Generic[R]):
         assert len(records) == batch.count
         self.unloaded_bytes -= batch.size_bytes
         batch.records, batch.size_bytes = records, sum(map(self._size_of, records))
+        self._queued_bytes += batch.size_bytes
         self.bytes += batch.size_bytes
 
     def chunk(self, bytes_max: int) -> Chunk[R]:
@@ -187,23 +193,32 @@ class Outboxes(Generic[R]):
         """
         chunk: Chunk[R] = Chunk()
         for batch in self._queue:
-            if batch.records is None:
-                return chunk
-            chunk.epoch, chunk.count = batch.epoch, batch.done
-            for index, record in enumerate(batch.records[batch.done :], batch.done):
-                if chunk.size_bytes >= bytes_max or len(chunk.records) >= self._records_max_now:
-                    return chunk
-                if index in batch.refused:
-                    letter_epoch = batch.refused[index]
-                    if letter_epoch is None or letter_epoch > self._complete_epoch:
-                        return chunk
-                else:
-                    chunk.records.append(record)
-                    chunk.size_bytes += self._size_of(record)
-                    chunk.newest = (batch, index)
-                chunk.count = index + 1
-                chunk.is_progress = True
+            if batch.records is None or not self._add(chunk, batch, batch.records, bytes_max):
+                break
         return chunk
+
+    def _add(self, chunk: Chunk[R], batch: Batch[R], records: list[R], bytes_max: int) -> bool:
+        """Add what there is room for to a chunk; return whether that is all of the batch."""
+        size_of, take, refused = self._size_of, chunk.records.append, batch.refused
+        size, room = chunk.size_bytes, self._records_max_now - len(chunk.records)
+        index, newest = batch.done, -1
+        while index < batch.count and size < bytes_max and room > 0:
+            if refused and index in refused:
+                letter_epoch = refused[index]
+                if letter_epoch is None or letter_epoch > self._complete_epoch:
+                    break
+            else:
+                record = records[index]
+                take(record)
+                size += size_of(record)
+                room -= 1
+                newest = index
+            index += 1
+        if newest >= 0:
+            chunk.newest = (batch, newest)
+        chunk.is_progress = chunk.is_progress or index > batch.done
+        chunk.epoch, chunk.count, chunk.size_bytes = batch.epoch, index, size
+        return index == batch.count
 
     def published(self, epoch: int, count: int) -> None:
         """A marker covers all outboxes before an epoch, and so many records of its own."""
@@ -219,6 +234,7 @@ class Outboxes(Generic[R]):
             if batch.records is None:
                 self.unloaded_bytes -= batch.size_bytes
             else:
+                self._queued_bytes -= batch.size_bytes
                 self.bytes -= batch.size_bytes
             self.confirmed_epoch = batch.epoch
 

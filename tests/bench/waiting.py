@@ -162,7 +162,7 @@ def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> 
         bench = Bench(worker, broker, topic)
         alone = bench.changes("1,000 changed per epoch, nothing waits", options.epochs)
         for number in range(options.delayed // PER_REPLY):
-            bench.send(f"delayer-{number % 50}", b"delay")
+            bench.send(f"delayer-{number}", b"delay")
         delayed = bench.filled("delayed messages", "statefun_delayed_messages", options.delayed)
         beside = bench.changes("1,000 changed beside them", options.epochs)
         for _ in range(options.waiting):
