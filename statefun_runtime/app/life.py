@@ -43,6 +43,7 @@ from statefun_runtime.errors import ConfigError, StatefunError
 log = logging.getLogger("statefun.worker")
 
 _FAR_AHEAD_S = 3600.0
+_OUR_PACKAGE = "statefun_runtime."
 _GC_THRESHOLDS = (50_000, 20, 50)
 
 
@@ -113,9 +114,10 @@ def _crash_on_bugs(tasks: asyncio.TaskGroup) -> None:
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if (isinstance(error, Exception) and "handle" in context) or isinstance(
-            error, AssertionError
-        ):
+        in_protocol = type(context.get("protocol")).__module__.startswith(_OUR_PACKAGE)
+        is_in_callback = isinstance(error, Exception) and ("handle" in context or in_protocol)
+        if is_in_callback or isinstance(error, AssertionError):
+            assert error is not None
             tasks.create_task(crash(error))
         elif "never retrieved" in context["message"]:
             # All our tasks have a parent: a library gave this one up, and what it was for has failed already.

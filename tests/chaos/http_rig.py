@@ -201,11 +201,16 @@ class HttpRig:
     def wait_for_more(self, count: int = 50, *, timeout_s: float = 30.0) -> None:
         """Return when so many more results were read."""
         wanted = len(self.out.kept[1]) + count
-        wait_until(
-            lambda: len(self.out.kept[1]) >= wanted,
-            f"{count} more results:\n{self.worker.output()[-3000:]}",
-            timeout_s=timeout_s,
-        )
+        try:
+            wait_until(
+                lambda: len(self.out.kept[1]) >= wanted or self.out.foreign is not None,
+                f"{count} more results",
+                timeout_s=timeout_s,
+            )
+        except TimeoutError as error:
+            tail = self.worker.output()[-3000:]
+            raise AssertionError(f"{error}, found {len(self.out.kept[1])}\n{tail}") from None
+        assert self.out.foreign is None, self.out.foreign
 
     def wait_until_listening(self) -> None:
         self.worker.process.wait_for_port(self._ingress_port)

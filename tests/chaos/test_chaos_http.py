@@ -45,14 +45,21 @@ def test_a_wall_clock_that_is_set_back_and_forth_loses_and_doubles_nothing(
     tmp_path: Path, tell: Tell
 ):
     offset = tmp_path / "offset"
-    offset.write_text("0")
+    _set_clock(offset, hours=0)
     with running_http(tmp_path, seed=24, python=_skewed(tmp_path, offset)) as rig:
         for hours in (6, -6, 0, -12, 3, 0) if IS_FULL else (6, -6):
             rig.wait_for_more()
-            offset.write_text(str(hours * 3600))
+            _set_clock(offset, hours=hours)
             rig.wait_for_more()
             rig.kill_and_start()
         tell(rig.check())
+
+
+def _set_clock(offset: Path, *, hours: int) -> None:
+    """Replace the file at once: the worker reads it at any moment."""
+    new = offset.with_suffix(".new")
+    new.write_text(str(hours * 3600))
+    new.replace(offset)
 
 
 def _skewed(folder: Path, offset: Path) -> Path:
