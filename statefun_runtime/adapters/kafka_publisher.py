@@ -38,7 +38,7 @@ from statefun_runtime.adapters.kafka_records import (
     prepare_record,
     read_record,
 )
-from statefun_runtime.adapters.kafka_topics import EgressTopics
+from statefun_runtime.adapters.kafka_topics import EgressTopics, Places
 from statefun_runtime.adapters.kafka_trouble import DENIED, Complaint, explain, why_it_failed
 from statefun_runtime.core.checkpoint import ObjectId, Outbox, Progress
 from statefun_runtime.core.commits import (
@@ -67,9 +67,6 @@ _MEMORY_MAX_BYTES = 32 * 1024 * 1024
 
 # Returns the records of an outbox's object, as `encode` made them.
 ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
-
-
-Places = dict[tuple[str, int], list[Record]]
 
 
 class _Refused(Exception):
@@ -306,7 +303,7 @@ class KafkaPublisher:
                 # The next checkpoint will have the dead letter that this waits for.
                 return
             # A topic may be waited for, and no transaction may be open that long.
-            by_place = await self._place(chunk.records)
+            by_place = await self._topics.places(lambda: self._producer, chunk.records)
             await self._producer.begin_transaction()
             await self._send(by_place)
             marker = Marker(
@@ -323,18 +320,6 @@ class KafkaPublisher:
             self._forget(marker.epoch, marker.count)
             self._published += len(chunk.records)
             self._transaction_ms.add((loop.time() - began_s) * 1000)
-
-    async def _place(self, chunk: list[Record]) -> Places:
-        """Return the records of a transaction by topic partition; a topic that does not exist holds all up, loudly."""
-        await self._topics.refresh(self._producer)
-        by_place: Places = {}
-        for record in chunk:
-            topic, key, _, _, options = record
-            chosen = None if options is None else options.partition
-            while (partition := self._partitioner.place(topic, key, chosen)) is None:
-                await self._topics.learn(lambda: self._producer, topic)
-            by_place.setdefault((topic, partition), []).append(record)
-        return by_place
 
     async def _send(self, by_place: Places) -> None:
         """Write the records of a transaction; all are acknowledged when this returns."""

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from statefun_runtime.adapters.kafka_clients import KafkaClients
 from statefun_runtime.adapters.kafka_partitioner import Partitioner
 from statefun_runtime.adapters.kafka_properties import Arguments
+from statefun_runtime.adapters.kafka_records import Record
 from statefun_runtime.adapters.kafka_start import NO_PARTITION, split_name
 from statefun_runtime.adapters.kafka_trouble import DENIED, MISSING, Complaint, words
 from statefun_runtime.core.samples import Kind, Sample
@@ -70,6 +71,9 @@ class IngressTopics:
         log.warning("ingress %s waits: %s", self._spec.id, reason.message)
 
 
+Places = dict[tuple[str, int], list[Record]]
+
+
 class EgressTopics:
     """Tells the partitioner of one egress about topics; a topic that cannot be had is waited for, and said once."""
 
@@ -87,6 +91,34 @@ class EgressTopics:
         self.refresh_s = arguments.get("metadata_max_age_ms", _REFRESH_S * 1000) / 1000
         self._next_look_s = 0.0
         self._unavailable: dict[str, None] = {}
+
+    async def places(self, producer: Callable[[], Any], records: list[Record]) -> Places:
+        """Return records by topic partition; a topic that does not exist holds all of them up, loudly."""
+        await self.refresh(producer())
+        by_place: Places = {}
+        partition_of = self._partitioner.partition
+        for record in records:
+            topic, key, _, _, options = record
+            if options is None:
+                partition = partition_of(topic, key)
+            else:
+                partition = self._partitioner.place(topic, key, options.partition)
+            if partition is None:
+                partition = await self._learnt(producer, record)
+            same_place = by_place.get((topic, partition))
+            if same_place is None:
+                by_place[topic, partition] = [record]
+            else:
+                same_place.append(record)
+        return by_place
+
+    async def _learnt(self, producer: Callable[[], Any], record: Record) -> int:
+        """Return the topic partition of a record once the broker has said how many its topic has."""
+        topic, key, _, _, options = record
+        chosen = None if options is None else options.partition
+        while (partition := self._partitioner.place(topic, key, chosen)) is None:
+            await self.learn(producer, topic)
+        return partition
 
     async def learn(self, producer: Callable[[], Any], topic: str) -> None:
         """Return when the partitioner knows a topic; the broker makes it, if it is one that does."""

@@ -292,17 +292,21 @@ MUTANTS = (
         (("engine/recovery.py", "if _is_whole(kept, found, there)", ""),),
         "tests/unit/engine/test_recovery.py",
     ),
-    _one(
+    Mutant(
         "a rebuilt store lacks what it had",
-        "core/overlay.py",
-        "            layer.is_stored = layer.is_saved\n",
-        "            pass\n",
+        (
+            (
+                "core/overlay.py",
+                "            layer.is_stored = layer.is_saved\n",
+                "            pass\n",
+            ),
+        ),
+        "tests/unit/core/test_overlay.py",
     ),
-    _one(
+    Mutant(
         "a rebuilt store's files are taken for the old",
-        _SNAPSHOTS,
-        "        self._sst.clear()\n",
-        "        pass\n",
+        ((_SNAPSHOTS, "        self._sst.clear()\n", "        pass\n"),),
+        "tests/unit/engine/test_recovery.py",
     ),
     _one(
         "forget what was not acknowledged",

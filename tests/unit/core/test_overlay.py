@@ -45,6 +45,20 @@ def test_heads_go_into_deltas_only():
     ]
 
 
+def test_a_store_that_was_rebuilt_has_to_be_given_what_its_checkpoint_lacks():
+    overlay = Overlay(1 << 20)
+    layers = []
+    for epoch, is_saved in ((1, True), (2, False)):
+        overlay.put(b"k%d" % epoch, b"v")
+        layers.append(overlay.freeze(epoch))
+        layers[-1].is_stored, layers[-1].is_saved = True, is_saved
+    assert overlay.unstored() is None
+
+    overlay.store_lost()
+
+    assert overlay.unstored() is layers[1]
+
+
 def test_a_layer_is_kept_until_it_is_stored_and_saved():
     overlay = Overlay(1 << 20)
     overlay.put(b"k", b"v")

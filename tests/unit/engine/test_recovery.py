@@ -74,3 +74,38 @@ def test_no_base_is_taken_while_objects_are_collected(tmp_path: Path):
         assert [base.epoch for base in snapshots.bases] == [1]
 
     run_virtual(main)
+
+
+def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp_path: Path):
+    contents = [b"old", b"new"]
+    objects = MemoryObjects()
+
+    def snapshot(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "000007.sst").write_bytes(contents.pop(0))
+
+    async def at_once(work: Any) -> Any:
+        return work()
+
+    async def main() -> None:
+        large = manifest(1, deltas=(Delta(1, StoredObject(ObjectId("d"), 1 << 30)),))
+        snapshots = Snapshots(
+            Identity(STARTED, 128, 8),
+            SimpleNamespace(store=SimpleNamespace(flush=list, snapshot=snapshot)),  # type: ignore[arg-type]
+            {},
+            objects,
+            at_once,
+            last=large,
+            scratch=lambda: tmp_path / "base",
+        )
+        found = []
+        for epoch in (1, 2):
+            await snapshots.stored(epoch)
+            assert snapshots.adopt_base()
+            assert snapshots.base is not None
+            (file,) = snapshots.base.files
+            found.append(objects.get(file.object.id))
+            snapshots.store_replaced()
+        assert found == [b"old", b"new"]
+
+    run_virtual(main)
