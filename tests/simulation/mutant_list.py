@@ -342,9 +342,9 @@ MUTANTS = (
     ),
     _one(
         "give up a whole batch for one of its invocations",
-        "engine/outcomes.py",
-        "        (invocation,) = backlog.in_flight\n",
-        "        invocation = backlog.in_flight[0]\n",
+        "engine/setbacks.py",
+        "        if len(backlog.in_flight) > 1 and (trouble.width or pause_s is None):\n",
+        "        if False:\n",
     ),
     _one(
         "send a dead letter and keep its invocation",
