@@ -1,6 +1,7 @@
 """What can befall a state folder: a full disk, a damaged file, a changed module, another number of partitions."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -167,9 +168,9 @@ def test_an_egress_with_records_that_have_not_left_cannot_go(mortal: KafkaBroker
         )
 
         assert _refusal(rig.worker) == 2
-        assert (
-            "SF1047: egress 'demo.io/out' is not in the module any more, but has records"
-            in rig.worker.output()
+        assert re.search(
+            r"SF1047: egress 'demo.io/out' is not in the module any more, but has \d+ records that may not have left",
+            rig.worker.output(),
         )
 
         rig.worker.module_file.write_text(module)
