@@ -89,10 +89,6 @@ class KafkaEgress:
 
     async def start(self) -> None:
         """There is nothing to listen on; the broker is waited for in `run`."""
-        if self._spec.delivery is DeliverySemantic.EXACTLY_ONCE:
-            log.warning(
-                "egress %s is declared exactly-once, and is at-least-once for now", self._spec.id
-            )
 
     def prepare(self, typename: str, value: bytes) -> Record:
         """Check a KafkaProducerRecord; raise RecordRefused."""

@@ -10,11 +10,12 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from statefun_runtime.adapters.wire import RecordOptions, decode_kafka_record
+from statefun_runtime.core.dead_letter import KAFKA_RECORD
 from statefun_runtime.ports.egress import RecordRefused
 
 log = logging.getLogger("statefun.egress")
 
-RECORD_TYPENAME = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord"
+RECORD_TYPENAME = KAFKA_RECORD
 RECORD_OVERHEAD_BYTES = 70
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _LEAVE_S = 2.0

@@ -20,13 +20,14 @@ from urllib.parse import parse_qs
 
 from statefun_runtime.adapters.http_server import Deferred, HttpRequest, HttpResponse, HttpServer
 from statefun_runtime.core.checkpoint import Outbox
+from statefun_runtime.core.dead_letter import PLAYGROUND_RECORD
 from statefun_runtime.core.rows import egress_key, egress_prefix
 from statefun_runtime.core.samples import Kind, Sample
 from statefun_runtime.core.specs import PlaygroundEgressSpec
 from statefun_runtime.ports.egress import RecordRefused
 from statefun_runtime.ports.rows import Rows
 
-RECORD_TYPENAME = "io.statefun.playground/EgressRecord"
+RECORD_TYPENAME = PLAYGROUND_RECORD
 _QUEUE_MAX = 1 << 20
 _RECORDS_PER_READ = 1000
 _READ_BYTES_MAX = 4 * 1024 * 1024
