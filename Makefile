@@ -42,9 +42,9 @@ format: setup ## format the code
 	@$(BIN)/ruff format .
 
 docs: setup ## write what comes from the code: settings.md, module.schema.json and kafka-properties.md in docs/reference
-	@$(BIN)/python -m tests.support.settings_page
-	@$(BIN)/python -m tests.support.module_schema
-	@$(BIN)/python -m tests.support.kafka_properties_page
+	@$(BIN)/python -m tests.support.pages.settings_page
+	@$(BIN)/python -m tests.support.pages.module_schema
+	@$(BIN)/python -m tests.support.pages.kafka_properties_page
 
 bench: setup ## measure CPU per message, Kafka to Kafka (needs Java and Maven, and a C compiler)
 	@$(BIN)/python -m tests.bench.bench

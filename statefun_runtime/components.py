@@ -3,15 +3,15 @@
 Only what is named here stays as it is from one release to the next.
 """
 
-from statefun_runtime.config.draft import Role
-from statefun_runtime.config.fields import Fields, Shape
-from statefun_runtime.config.installed import ComponentKind
-from statefun_runtime.config.kafka import read_id
-from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.function import Function
-from statefun_runtime.core.messages import IngressEncoder
-from statefun_runtime.core.samples import Kind as SampleKind
-from statefun_runtime.core.samples import Sample
+from statefun_runtime.config.module.installed import ComponentKind
+from statefun_runtime.config.module.kafka import read_id
+from statefun_runtime.config.reading.draft import Role
+from statefun_runtime.config.reading.fields import Fields, Shape
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.messages import IngressEncoder
+from statefun_runtime.core.model.metrics import Kind as SampleKind
+from statefun_runtime.core.model.metrics import Sample
 from statefun_runtime.ports.egress import EgressSink, RecordRefused
 from statefun_runtime.ports.ingress import IngressSource, Router
 from statefun_runtime.ports.places import EgressPlace, IngressPlace

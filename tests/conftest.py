@@ -13,8 +13,8 @@ from typing import NoReturn
 import pytest
 
 from tests.support import stock_sdk
-from tests.support.kafka_broker import KafkaBroker
-from tests.support.kinesis_server import KinesisServer
+from tests.support.kafka.broker import KafkaBroker
+from tests.support.kinesis.server import KinesisServer
 from tests.support.provisions import Unavailable
 from tests.support.worker import Worker
 

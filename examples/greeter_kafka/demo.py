@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from examples.support.processes import answers, running, stay, wait_until
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.provisions import Unavailable
 
 HERE = Path(__file__).parent

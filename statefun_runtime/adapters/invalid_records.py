@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 
-from statefun_runtime.core.address import Address, TypeName
-from statefun_runtime.core.dead_letter import Origin
-from statefun_runtime.core.samples import Kind, Sample
-from statefun_runtime.core.specs import InvalidRecords, OnInvalidRecord
+from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.core.model.dead_letter import Origin
+from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.module.specs import InvalidRecords, OnInvalidRecord
 from statefun_runtime.errors import FunctionError
 from statefun_runtime.ports.ingress import Router
 

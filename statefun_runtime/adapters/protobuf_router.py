@@ -9,9 +9,9 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.specs import ProtobufRouter
-from statefun_runtime.core.templates import FieldPath
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.module.specs import ProtobufRouter
+from statefun_runtime.core.module.templates import FieldPath
 from statefun_runtime.errors import ConfigError
 
 

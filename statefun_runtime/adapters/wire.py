@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from statefun_runtime.core.reply import (
+from statefun_runtime.core.model.reply import (
     DelayedMessage,
     EgressMessage,
     Incomplete,
@@ -20,8 +20,8 @@ from statefun_runtime.core.reply import (
     ReplyRefused,
     Result,
 )
-from statefun_runtime.core.retry import Cause
-from statefun_runtime.core.state import UNSET_TYPENAME, ExpireMode, StateSpec
+from statefun_runtime.core.model.state import UNSET_TYPENAME, ExpireMode, StateSpec
+from statefun_runtime.core.partition.retry import Cause
 
 # message: {field: (number, type)}; a type in capitals is another message, "*" in front means repeated.
 _SCHEMA: dict[str, dict[str, tuple[int, str]]] = {

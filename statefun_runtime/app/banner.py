@@ -4,11 +4,11 @@ import sys
 from collections.abc import Iterator
 from typing import assert_never
 
-from statefun_runtime.adapters.telemetry import MetricsPort
-from statefun_runtime.app.connectors import Application
+from statefun_runtime.adapters.admin.metrics_port import MetricsPort
+from statefun_runtime.app.factories import Application
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.aws import AwsRegion, CustomEndpoint, DefaultRegion, SpecificRegion
-from statefun_runtime.core.specs import (
+from statefun_runtime.core.module.specs import (
     EgressSpec,
     IngressSpec,
     KafkaEgressSpec,

@@ -4,33 +4,33 @@ import asyncio
 from collections.abc import Callable
 
 from statefun_runtime.adapters.clock import MachineClock
-from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
-from statefun_runtime.adapters.object_folder import ObjectFolder
-from statefun_runtime.adapters.playground_egress import PlaygroundEgress
-from statefun_runtime.adapters.rocksdb_state import RocksDbStore
+from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.wire import decode_reply
-from statefun_runtime.app.connectors import Application, make_client, make_egress, make_ingress
 from statefun_runtime.app.dead_letters import make_outcomes
 from statefun_runtime.app.egress_letters import EgressLetters
+from statefun_runtime.app.factories import Application, make_client, make_egress, make_ingress
 from statefun_runtime.config.settings import Settings
-from statefun_runtime.core.backpressure import Limits, Load
-from statefun_runtime.core.checkpoint import Manifest
-from statefun_runtime.core.function import Function
-from statefun_runtime.core.overlay import Overlay
-from statefun_runtime.core.retention import Retention
-from statefun_runtime.engine.applier import Applier
-from statefun_runtime.engine.checkpointer import Checkpointer
-from statefun_runtime.engine.delays import Delays
-from statefun_runtime.engine.exchange import Exchange
-from statefun_runtime.engine.gate import Gate
-from statefun_runtime.engine.lane import Lane
-from statefun_runtime.engine.once import Once
-from statefun_runtime.engine.outcomes import Outcomes
-from statefun_runtime.engine.recovery import Heads, apply_deltas, place_base
-from statefun_runtime.engine.snapshots import Identity
-from statefun_runtime.engine.spills import Spills
-from statefun_runtime.engine.states import States
-from statefun_runtime.engine.sweep import Sweep
+from statefun_runtime.connectors.playground.writer import PlaygroundEgress
+from statefun_runtime.core.checkpoints.manifest import Manifest
+from statefun_runtime.core.checkpoints.overlay import Overlay
+from statefun_runtime.core.checkpoints.retention import Retention
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.partition.backpressure import Limits, Load
+from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.recovery import Heads, apply_deltas, place_base
+from statefun_runtime.engine.checkpoints.snapshots import Identity
+from statefun_runtime.engine.dispatch.applier import Applier
+from statefun_runtime.engine.dispatch.dispatcher import Lane
+from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.engine.dispatch.gate import Gate
+from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.state.delays import Delays
+from statefun_runtime.engine.state.expiry import Sweep
+from statefun_runtime.engine.state.idempotency import Once
+from statefun_runtime.engine.state.spills import Spills
+from statefun_runtime.engine.state.states import States
 from statefun_runtime.engine.worker import Parts, Worker
 from statefun_runtime.ports.egress import EgressSink
 

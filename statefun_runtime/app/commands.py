@@ -5,12 +5,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from statefun_runtime.adapters.admin import Arguments, Command
-from statefun_runtime.adapters.savepoint_folder import write_savepoint
+from statefun_runtime.adapters.admin.admin_socket import Arguments, Command
+from statefun_runtime.adapters.storage.savepoint_folder import write_savepoint
 from statefun_runtime.app.letters import parse_letter
-from statefun_runtime.core.address import Address, TypeName
-from statefun_runtime.engine.parked import ParkedAddresses, Selection
-from statefun_runtime.engine.replay import Replay
+from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.engine.dispatch.parked import ParkedAddresses, Selection
+from statefun_runtime.engine.dispatch.replay import Replay
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from statefun_runtime.app.connectors import Application
-from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.dead_letter import (
+from statefun_runtime.app.factories import Application
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.dead_letter import (
     KAFKA_RECORD,
     KINESIS_RECORD,
     PLAYGROUND_RECORD,
     DeadLetter,
     record_for,
 )
-from statefun_runtime.core.specs import (
+from statefun_runtime.core.module.specs import (
     DeadLetterRoute,
     EgressSpec,
     KafkaEgressSpec,
@@ -23,8 +23,8 @@ from statefun_runtime.core.specs import (
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
 )
-from statefun_runtime.engine.outcomes import Outcomes
-from statefun_runtime.engine.states import States
+from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.egress import EgressSink

@@ -3,9 +3,9 @@
 import logging
 from typing import Any
 
-from statefun_runtime.core.dead_letter import Origin
-from statefun_runtime.core.specs import KafkaEgressSpec, KinesisEgressSpec
-from statefun_runtime.engine.outcomes import Outcomes
+from statefun_runtime.core.model.dead_letter import Origin
+from statefun_runtime.core.module.specs import KafkaEgressSpec, KinesisEgressSpec
+from statefun_runtime.engine.dispatch.outcomes import Outcomes
 
 log = logging.getLogger("statefun.egress")
 

@@ -7,19 +7,24 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
-from statefun_runtime.adapters.object_folder import ObjectFolder
-from statefun_runtime.adapters.rocksdb_state import RocksDbStore
-from statefun_runtime.core.checkpoint import Manifest
-from statefun_runtime.core.commits import Completed, History
-from statefun_runtime.core.rows import (
+from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
+from statefun_runtime.core.checkpoints.commits import Completed, History
+from statefun_runtime.core.checkpoints.manifest import Manifest
+from statefun_runtime.core.model.keys import (
     CHUNK,
     STATE,
     TIMER,
     parse_address_key,
     parse_chunk_key,
 )
-from statefun_runtime.engine.recovery import Heads, apply_deltas, place_base, read_manifest
+from statefun_runtime.engine.checkpoints.recovery import (
+    Heads,
+    apply_deltas,
+    place_base,
+    read_manifest,
+)
 from statefun_runtime.errors import ConfigError, CorruptionError
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from statefun_runtime.app.dead_letters import dead_letter_routes
-from statefun_runtime.core.dead_letter import DeadLetter, read_letter
-from statefun_runtime.core.specs import KafkaEgressSpec, ModuleSpec
+from statefun_runtime.core.model.dead_letter import DeadLetter, read_letter
+from statefun_runtime.core.module.specs import KafkaEgressSpec, ModuleSpec
 from statefun_runtime.errors import ConfigError
 
 
@@ -40,7 +40,7 @@ def letters_in_kafka(module: ModuleSpec) -> list[DeadLetter]:
 
 
 async def _read_topics(places: Iterable[tuple[KafkaEgressSpec, str]]) -> list[DeadLetter]:
-    from statefun_runtime.adapters.kafka_letters import read_topic
+    from statefun_runtime.connectors.kafka.dead_letters import read_topic
 
     return [
         parse_letter(value, f"topic '{topic}'")

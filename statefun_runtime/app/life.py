@@ -13,30 +13,30 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from statefun_runtime.adapters.admin import AdminSocket, admin_socket
-from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
-from statefun_runtime.adapters.object_folder import ObjectFolder
-from statefun_runtime.adapters.playground_ingress import PlaygroundIngress
-from statefun_runtime.adapters.savepoint_folder import take_in_savepoint
-from statefun_runtime.adapters.state_folder import StateFolder
-from statefun_runtime.adapters.telemetry import MetricsPort
+from statefun_runtime.adapters.admin.admin_socket import AdminSocket, admin_socket
+from statefun_runtime.adapters.admin.metrics_port import MetricsPort
+from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.adapters.storage.savepoint_folder import take_in_savepoint
+from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.banner import announce
 from statefun_runtime.app.build import build_worker
 from statefun_runtime.app.commands import make_commands
-from statefun_runtime.app.connectors import Application
-from statefun_runtime.app.equipment import AllEquipment, equip
+from statefun_runtime.app.endpoint_security import AllEquipment, equip
+from statefun_runtime.app.factories import Application
 from statefun_runtime.config.settings import Settings
-from statefun_runtime.core.checkpoint import ObjectId, Outbox
-from statefun_runtime.core.commits import Completed, History
-from statefun_runtime.core.specs import ModuleSpec
-from statefun_runtime.engine.recovery import (
+from statefun_runtime.connectors.playground.reader import PlaygroundIngress
+from statefun_runtime.core.checkpoints.commits import Completed, History
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
+from statefun_runtime.core.module.specs import ModuleSpec
+from statefun_runtime.engine.checkpoints.recovery import (
     Names,
     StartingPoint,
     choose_start,
     pending_outboxes,
     read_records,
 )
-from statefun_runtime.engine.samples import engine_samples
+from statefun_runtime.engine.metrics import engine_samples
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError, StatefunError
 

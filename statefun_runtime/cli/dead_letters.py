@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from statefun_runtime.cli.flags import add_settings, add_state_dir, load_modules
 from statefun_runtime.cli.hiding import hiding
 from statefun_runtime.cli.status import FAILED, GOOD
-from statefun_runtime.core.dead_letter import DeadLetter
+from statefun_runtime.core.model.dead_letter import DeadLetter
 
 _BYTES_PER_REQUEST = 4 * 1024 * 1024
 _HELP = """\
@@ -65,7 +65,7 @@ def _print(letter: DeadLetter) -> None:
 
 
 def _replay(letters: list[DeadLetter], flags: argparse.Namespace) -> int:
-    from statefun_runtime.adapters.admin import admin_socket, ask_worker
+    from statefun_runtime.adapters.admin.admin_socket import admin_socket, ask_worker
 
     replayed = repeated = 0
     refused: list[str] = []

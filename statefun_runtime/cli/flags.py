@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from statefun_runtime.config.flink import read_config
-from statefun_runtime.config.module import LoadedModule, load_module
+from statefun_runtime.config.module.loading import LoadedModule, load_module
+from statefun_runtime.config.reading.units import parse_duration_ns
 from statefun_runtime.config.settings import STATE_DIR, Settings, read_settings
-from statefun_runtime.config.units import parse_duration_ns
 
 # A parser, or a group of its flags.
 Flags = argparse.ArgumentParser | argparse._ArgumentGroup

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TextIO, cast
 
-from statefun_runtime.config.secrets import Mask, MaskedStream
+from statefun_runtime.config.reading.secrets import Mask, MaskedStream
 from statefun_runtime.errors import StatefunError
 
 

@@ -14,7 +14,7 @@ def main(given: Sequence[str]) -> int:
     flags = parser.parse_args(given)
     if Path(flags.file).is_dir():
         parser.error("FILE is a folder; name one module.yaml in it")
-    from statefun_runtime.config.upgrade import upgrade_module, write_module
+    from statefun_runtime.config.legacy.upgrade import upgrade_module, write_module
 
     upgraded = upgrade_module(flags.file)
     for problem in upgraded.problems:

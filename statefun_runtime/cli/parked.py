@@ -27,7 +27,7 @@ def main(given: Sequence[str]) -> int:
     selects = [flags.address, flags.function, flags.all]
     if flags.what != "list" and sum(map(bool, selects)) != 1:
         parser.error("say which: an ADDRESS, --function TYPE or --all")
-    from statefun_runtime.adapters.admin import admin_socket, ask_worker
+    from statefun_runtime.adapters.admin.admin_socket import admin_socket, ask_worker
 
     arguments: dict[str, Any] = {"address": flags.address, "function": flags.function}
     if flags.what == "list":

@@ -10,7 +10,7 @@ from pathlib import Path
 from statefun_runtime.cli.flags import add_settings, add_state_dir, duration_s, remarks, settings_of
 from statefun_runtime.cli.hiding import hiding
 from statefun_runtime.cli.status import GOOD
-from statefun_runtime.config.module import load_module
+from statefun_runtime.config.module.loading import load_module
 from statefun_runtime.config.options import options_help
 from statefun_runtime.config.settings import LOG_LEVELS
 

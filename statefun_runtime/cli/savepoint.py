@@ -11,7 +11,7 @@ from statefun_runtime.cli.status import GOOD
 def main(given: Sequence[str]) -> int:
     """Ask the running worker for a savepoint; print its folder."""
     flags = _parser().parse_args(given)
-    from statefun_runtime.adapters.admin import admin_socket, ask_worker
+    from statefun_runtime.adapters.admin.admin_socket import admin_socket, ask_worker
 
     arguments = {"folder": str(flags.to.absolute())} if flags.to else {}
     answer = ask_worker(admin_socket(flags.state_dir), "savepoint", arguments)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from statefun_runtime.cli.flags import add_settings, duration_s, remarks, settings_of
 from statefun_runtime.cli.hiding import hiding
 from statefun_runtime.cli.status import BAD_CONFIG, FAILED, GOOD
-from statefun_runtime.config.module import load_module
-from statefun_runtime.config.reports import FORMATS, Check, Report, report_lines
-from statefun_runtime.core.specs import ModuleSpec
+from statefun_runtime.config.module.loading import load_module
+from statefun_runtime.config.module.reports import FORMATS, Check, Report, report_lines
+from statefun_runtime.core.module.specs import ModuleSpec
 
 _CONNECT_TIMEOUT_S = 10.0
 
@@ -49,7 +49,7 @@ def _connect(spec: ModuleSpec, timeout_s: float) -> list[Check]:
     logging.disable()
     import asyncio
 
-    from statefun_runtime.app.connections import check_connections
+    from statefun_runtime.app.checks import check_connections
 
     return asyncio.run(check_connections(spec, timeout_s=timeout_s))
 

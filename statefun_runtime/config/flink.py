@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from statefun_runtime.config.positions import (
+from statefun_runtime.config.problems import Code, Problem, Source
+from statefun_runtime.config.yaml.positions import (
     ListNode,
     MapNode,
     Node,
@@ -13,7 +14,6 @@ from statefun_runtime.config.positions import (
     compose,
     is_null,
 )
-from statefun_runtime.config.problems import Code, Problem, Source
 from statefun_runtime.errors import ConfigError
 
 _NAMES = ("config.yaml", "flink-conf.yaml")

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from statefun_runtime.config.locations import local_path
 from statefun_runtime.config.problems import Code, did_you_mean
-from statefun_runtime.config.units import MEMORY_FORM, parse_duration_ns, parse_memory_bytes
+from statefun_runtime.config.reading.locations import local_path
+from statefun_runtime.config.reading.units import MEMORY_FORM, parse_duration_ns, parse_memory_bytes
 from statefun_runtime.errors import ConfigError
 
 _INT_LIMIT = 2**31

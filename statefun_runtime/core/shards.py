@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from statefun_runtime.core.specs import Date, Earliest, Latest
+from statefun_runtime.core.module.specs import Date, Earliest, Latest
 
 BEGINNING = 0
 FINISHED = -1

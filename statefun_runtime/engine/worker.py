@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from statefun_runtime.core.address import KeyGroup
-from statefun_runtime.core.backpressure import Load
-from statefun_runtime.core.checkpoint import ObjectId, Outbox
-from statefun_runtime.core.messages import split_fields
-from statefun_runtime.core.rows import (
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
+from statefun_runtime.core.model.address import KeyGroup
+from statefun_runtime.core.model.keys import (
     CHUNK,
     PARKED,
     TIMER,
@@ -23,13 +21,15 @@ from statefun_runtime.core.rows import (
     parse_address_key,
     parse_chunk_key,
 )
-from statefun_runtime.engine.checkpointer import Checkpointer
-from statefun_runtime.engine.delays import Delays
-from statefun_runtime.engine.exchange import Exchange
-from statefun_runtime.engine.gate import Gate
-from statefun_runtime.engine.outcomes import Outcomes
-from statefun_runtime.engine.states import States
-from statefun_runtime.engine.sweep import Sweep
+from statefun_runtime.core.model.messages import split_fields
+from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.engine.dispatch.gate import Gate
+from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.state.delays import Delays
+from statefun_runtime.engine.state.expiry import Sweep
+from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import StatefunError
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.egress import EgressSink

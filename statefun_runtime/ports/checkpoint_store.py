@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from statefun_runtime.core.checkpoint import ObjectId, StoredObject
+from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
 
 
 class CheckpointStore(Protocol):

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from statefun_runtime.core.commits import Entry
+from statefun_runtime.core.checkpoints.commits import Entry
 
 
 class CommitLog(Protocol):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from statefun_runtime.core.checkpoint import Outbox, Progress
-from statefun_runtime.core.samples import Sample
+from statefun_runtime.core.checkpoints.manifest import Outbox, Progress
+from statefun_runtime.core.model.metrics import Sample
 
 
 class RecordRefused(Exception):

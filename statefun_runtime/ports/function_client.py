@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from statefun_runtime.core.backlog import Backlog
-from statefun_runtime.core.retry import Failure
+from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.retry import Failure
 
 
 class ReplyListener(Protocol):

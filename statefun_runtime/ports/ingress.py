@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from statefun_runtime.core.address import Address, TypeName
-from statefun_runtime.core.dead_letter import Origin
-from statefun_runtime.core.function import Function
-from statefun_runtime.core.repeat import Repeat
-from statefun_runtime.core.samples import Sample
-from statefun_runtime.core.specs import DeadLetterRoute
+from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.core.model.dead_letter import Origin
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.idempotency import Repeat
+from statefun_runtime.core.model.metrics import Sample
+from statefun_runtime.core.module.specs import DeadLetterRoute
 
 
 class Router(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from statefun_runtime.core.overlay import Row
+from statefun_runtime.core.checkpoints.overlay import Row
 
 
 class StateStore(Protocol):

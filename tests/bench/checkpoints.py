@@ -18,17 +18,17 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
-from statefun_runtime.adapters.object_folder import ObjectFolder
-from statefun_runtime.core.checkpoint import Manifest
-from statefun_runtime.core.commits import Completed
-from statefun_runtime.core.delta import decode_rows
-from statefun_runtime.core.samples import LATENCY_BOUNDS_MS
-from statefun_runtime.engine.recovery import read_manifest
+from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.core.checkpoints.commits import Completed
+from statefun_runtime.core.checkpoints.delta import decode_rows
+from statefun_runtime.core.checkpoints.manifest import Manifest
+from statefun_runtime.core.model.metrics import LATENCY_BOUNDS_MS
+from statefun_runtime.engine.checkpoints.recovery import read_manifest
 from tests.bench.bench import MODULE, PARTITIONS
 from tests.bench.million import Bench
 from tests.bench.rig import FNSERVER, function_server, machine
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.metrics import Samples
 from tests.support.processes import wait_until
 from tests.support.provisions import Unavailable

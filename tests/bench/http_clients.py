@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def run_lean(url: str, requests: int) -> dict[str, float]:
     """The worker's own client: no task, no future, callbacks only."""
-    from statefun_runtime.adapters.http_client import HttpClient
+    from statefun_runtime.adapters.http.client import HttpClient
 
     async with asyncio.TaskGroup() as tasks:
         client = HttpClient(
@@ -77,8 +77,8 @@ async def run_lean(url: str, requests: int) -> dict[str, float]:
 
 async def run_okhttp(url: str, requests: int) -> dict[str, float]:
     """The worker's client of the transport okhttp, on httpx."""
-    from statefun_runtime.adapters.httpx_client import HttpxClient
-    from statefun_runtime.core.specs import OkHttpTransport
+    from statefun_runtime.adapters.http.httpx_client import HttpxClient
+    from statefun_runtime.core.module.specs import OkHttpTransport
 
     async with asyncio.TaskGroup() as tasks:
         spec = OkHttpTransport()

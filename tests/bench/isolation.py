@@ -24,8 +24,8 @@ from pathlib import Path
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.bench.rig import FNSERVER, function_server, machine
-from tests.support.faulty_process import FaultyProcess
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.http.faulty_process import FaultyProcess
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import wait_until
 from tests.support.provisions import Unavailable
 from tests.support.worker import Worker

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from tests.bench import bench
 from tests.bench.rig import Cores, machine, take_cores
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.provisions import Unavailable
 
 # CPU microseconds of the worker per message with exactly-once, and how often that of at-least-once.

@@ -21,9 +21,9 @@ from typing import Any
 
 import uvloop
 
-from statefun_runtime.adapters.http_client import HttpClient
-from statefun_runtime.adapters.tls import ClientTls
-from statefun_runtime.core.specs import TlsSpec
+from statefun_runtime.adapters.http.client import HttpClient
+from statefun_runtime.adapters.http.tls import ClientTls
+from statefun_runtime.core.module.specs import TlsSpec
 from tests.bench.http_clients import AT_ONCE, WARMUP, Busy, Stopwatch
 from tests.bench.rig import machine
 from tests.support.authority import Authority

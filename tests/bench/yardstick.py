@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.rig import Cores, function_server, machine, take_cores
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.provisions import Unavailable
 from tests.support.worker import Worker
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.rig import IS_FULL, Tell
 from tests.chaos.small_disk import SmallDisk
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.provisions import Unavailable
 
 _TOLD = pytest.StashKey[list[str]]()

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.faulty_process import FaultyProcess
+from tests.support.http.faulty_process import FaultyProcess
 from tests.support.processes import wait_until
 from tests.support.sockets import free_port
 from tests.support.worker import Worker

@@ -18,8 +18,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.bench.bench import MODULE
 from tests.bench.rig import FNSERVER, function_server
-from tests.support.kafka_broker import KafkaBroker
-from tests.support.kafka_client import BEGINNING
+from tests.support.kafka.broker import KafkaBroker
+from tests.support.kafka.client import BEGINNING
 from tests.support.processes import wait_until
 from tests.support.worker import Worker
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from statefun_runtime.adapters import kafka_progress
-from statefun_runtime.adapters.kafka_clients import AIOKAFKA
-from statefun_runtime.core.commits import Claim
+from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA
+from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
+from statefun_runtime.core.checkpoints.commits import Claim
 from statefun_runtime.errors import UnavailableError
 from tests.chaos.rig import IS_FULL, PARTITIONS, Feed, Reader, Tell, driven, running
-from tests.support.faulty_process import FaultyProcess
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.http.faulty_process import FaultyProcess
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import wait_until
 from tests.support.worker import Worker
 

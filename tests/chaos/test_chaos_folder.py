@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.http_rig import MODULE, ask, running_http
 from tests.chaos.rig import IS_FULL, Rig, Tell, running
 from tests.chaos.small_disk import SmallDisk
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import wait_until
 from tests.support.provisions import ROOT
 from tests.support.sockets import free_port

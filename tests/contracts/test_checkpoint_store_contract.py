@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from statefun_runtime.adapters.object_folder import ObjectFolder
-from statefun_runtime.core.checkpoint import ObjectId
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.errors import CorruptionError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from tests.fakes.checkpoint_store import MemoryObjects

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
-from statefun_runtime.core.checkpoint import ObjectId
-from statefun_runtime.core.commits import Completed, Entry, Started
+from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
+from statefun_runtime.core.checkpoints.commits import Completed, Entry, Started
+from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.errors import FencedError
 from statefun_runtime.ports.commit_log import CommitLog
 from tests.fakes.checkpoint_store import MemoryLog

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import pytest
 from statefun._wire import KafkaProducerRecord, KinesisEgressRecord
 
-from statefun_runtime.adapters.kafka_egress import KafkaEgress
-from statefun_runtime.adapters.kafka_records import RECORD_TYPENAME as KAFKA_RECORD
-from statefun_runtime.adapters.kinesis_clients import AwsClients, KinesisClients
-from statefun_runtime.adapters.kinesis_egress import KinesisEgress
-from statefun_runtime.adapters.kinesis_records import RECORD_TYPENAME as KINESIS_RECORD
-from statefun_runtime.adapters.playground_egress import RECORD_TYPENAME as PLAYGROUND_RECORD
-from statefun_runtime.adapters.playground_egress import PlaygroundEgress
-from statefun_runtime.core.address import TypeName
+from statefun_runtime.connectors.kafka.egress.records import RECORD_TYPENAME as KAFKA_RECORD
+from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
+from statefun_runtime.connectors.kinesis.clients import AwsClients, KinesisClients
+from statefun_runtime.connectors.kinesis.records import RECORD_TYPENAME as KINESIS_RECORD
+from statefun_runtime.connectors.kinesis.writer import KinesisEgress
+from statefun_runtime.connectors.playground.writer import RECORD_TYPENAME as PLAYGROUND_RECORD
+from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
-from statefun_runtime.core.checkpoint import ObjectId, Outbox, StoredObject
-from statefun_runtime.core.samples import Sample
-from statefun_runtime.core.specs import (
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.metrics import Sample
+from statefun_runtime.core.module.specs import (
     DeliverySemantic,
     KafkaEgressSpec,
     KinesisEgressSpec,
@@ -30,8 +30,8 @@ from statefun_runtime.ports.egress import EgressSink, RecordRefused
 from tests.fakes.egress import RecordingEgress
 from tests.fakes.kinesis import FakeKinesis
 from tests.fakes.rows import DictRows
-from tests.support.kafka_broker import KafkaBroker
-from tests.support.kinesis_server import KEY_ID, REGION, SECRET, KinesisServer
+from tests.support.kafka.broker import KafkaBroker
+from tests.support.kinesis.server import KEY_ID, REGION, SECRET, KinesisServer
 
 
 @dataclass

@@ -9,20 +9,25 @@ from typing import Protocol
 
 import pytest
 
-from statefun_runtime.adapters.http_client import HttpClient
-from statefun_runtime.adapters.httpx_client import HttpxClient
-from statefun_runtime.adapters.tls import ClientTls
-from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.backlog import Backlog
-from statefun_runtime.core.function import Function
-from statefun_runtime.core.retry import Cause, Failure
-from statefun_runtime.core.specs import EndpointSpec, FunctionPattern, OkHttpTransport, TlsSpec
+from statefun_runtime.adapters.http.client import HttpClient
+from statefun_runtime.adapters.http.httpx_client import HttpxClient
+from statefun_runtime.adapters.http.tls import ClientTls
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.module.specs import (
+    EndpointSpec,
+    FunctionPattern,
+    OkHttpTransport,
+    TlsSpec,
+)
+from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.ports.function_client import FunctionClient
 from tests.fakes.endpoint import Answer, Endpoint, Fate
 from tests.fakes.function_client import FakeFunctionClient
 from tests.fakes.virtual_time import run_virtual
 from tests.support.authority import Authority, Pair
-from tests.support.http_endpoint import HttpEndpoint
+from tests.support.http.endpoint import HttpEndpoint
 
 FUNCTION = Function(TypeName("t", "f"), EndpointSpec(FunctionPattern("t", None), "http://x/"))
 LONG_S = 30.0

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pytest
 from statefun._wire import ToFunction
 
-from statefun_runtime.adapters.kafka_ingress import KafkaIngress
-from statefun_runtime.adapters.kinesis_clients import AwsClients, KinesisClients
-from statefun_runtime.adapters.kinesis_ingress import KinesisIngress
-from statefun_runtime.core.address import TypeName
+from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
+from statefun_runtime.connectors.kinesis.clients import AwsClients, KinesisClients
+from statefun_runtime.connectors.kinesis.reader import KinesisIngress
 from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
-from statefun_runtime.core.samples import Sample
-from statefun_runtime.core.specs import (
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.metrics import Sample
+from statefun_runtime.core.module.specs import (
     Earliest,
     EndpointSpec,
     FunctionPattern,
@@ -28,8 +28,8 @@ from statefun_runtime.core.specs import (
 from statefun_runtime.ports.ingress import IngressSource
 from tests.fakes.ingress import FakeIngress, FakeLog, RecordingRouter
 from tests.fakes.kinesis import FakeKinesis
-from tests.support.kafka_broker import KafkaBroker
-from tests.support.kinesis_server import KEY_ID, REGION, SECRET, KinesisServer
+from tests.support.kafka.broker import KafkaBroker
+from tests.support.kinesis.server import KEY_ID, REGION, SECRET, KinesisServer
 
 TARGET = TypeName("t", "f")
 MODULE = ModuleSpec((EndpointSpec(FunctionPattern("t", None), "http://x/"),), (), ())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from statefun_runtime.adapters.rocksdb_state import RocksDbStore
+from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.ports.state_store import StateStore
 from tests.fakes.state_store import DictStore
 

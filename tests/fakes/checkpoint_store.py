@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from statefun_runtime.core.checkpoint import ObjectId, StoredObject
-from statefun_runtime.core.commits import Completed, Entry
+from statefun_runtime.core.checkpoints.commits import Completed, Entry
+from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
 from statefun_runtime.errors import CorruptionError, FencedError, UnavailableError
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from statefun_runtime.core.checkpoint import Outbox
-from statefun_runtime.core.samples import Kind, Sample
+from statefun_runtime.core.checkpoints.manifest import Outbox
+from statefun_runtime.core.model.metrics import Kind, Sample
 from statefun_runtime.ports.egress import RecordRefused
 
 Record = tuple[str, bytes]

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from statefun_runtime.core.backlog import Backlog
-from statefun_runtime.core.retry import Cause, Failure
+from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.ports.function_client import ReplyListener
 from tests.fakes.endpoint import OCTETS, Answer, Endpoint, Fate
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 
-from statefun_runtime.core.address import Address, TypeName
-from statefun_runtime.core.dead_letter import Origin
-from statefun_runtime.core.function import Function
-from statefun_runtime.core.messages import IngressEncoder
-from statefun_runtime.core.repeat import Repeat
-from statefun_runtime.core.samples import Kind, Sample
-from statefun_runtime.core.specs import DeadLetterRoute, ModuleSpec
+from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.core.model.dead_letter import Origin
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.idempotency import Repeat
+from statefun_runtime.core.model.messages import IngressEncoder
+from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.module.specs import DeadLetterRoute, ModuleSpec
 from statefun_runtime.ports.ingress import Router
 
 LogRecord = tuple[bytes | None, bytes | None]

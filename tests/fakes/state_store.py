@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from statefun_runtime.core.messages import field, split_fields
-from statefun_runtime.core.overlay import Row
+from statefun_runtime.core.checkpoints.overlay import Row
+from statefun_runtime.core.model.messages import field, split_fields
 
 _FILE = "rows.fake"
 

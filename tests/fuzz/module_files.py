@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 
 from statefun_runtime.config import Severity, parse_module
-from statefun_runtime.config.upgrade import upgrade_text
+from statefun_runtime.config.legacy.upgrade import upgrade_text
 
 FILES = tuple(
     path.read_bytes()

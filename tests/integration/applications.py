@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.support.kinesis_server import KEY_ID, REGION, SECRET, KinesisServer
+from tests.support.kinesis.server import KEY_ID, REGION, SECRET, KinesisServer
 from tests.support.processes import wait_until
 from tests.support.sockets import free_port, http_request
 from tests.support.worker import Worker

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.applications import HttpApplication
-from tests.support.faulty_process import FaultyProcess
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.http.faulty_process import FaultyProcess
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import Process
 from tests.support.provisions import ROOT
 
@@ -62,7 +62,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[int], Process]]:
 
     def start(port: int) -> Process:
         env = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "sdk" / "python")])}
-        arguments = ["-m", "tests.support.faulty_process", str(port), SCRIPT, ""]
+        arguments = ["-m", "tests.support.http.faulty_process", str(port), SCRIPT, ""]
         log = tmp_path / f"served-{len(made)}.log"
         made.append(Process([sys.executable, *arguments], log=log, env=env))
         made[-1].wait_for_port(port)

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Command
 from tests.integration.applications import HttpApplication, endpoint
 from tests.integration.scripted import COMMAND
-from tests.support.faulty_process import GREETER, FaultyProcess
+from tests.support.http.faulty_process import GREETER, FaultyProcess
 from tests.support.processes import Process, wait_until
 from tests.support.sockets import free_port
 from tests.support.stock_sdk import FUNCTIONS

@@ -15,8 +15,8 @@ from tests.integration.applications import (
     kafka_ingress,
 )
 from tests.integration.scripted import COMMAND
-from tests.support.faulty_process import FaultyProcess
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.http.faulty_process import FaultyProcess
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import wait_until
 from tests.support.worker import Worker
 

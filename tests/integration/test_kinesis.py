@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.applications import documents, endpoint, kinesis_egress, kinesis_ingress
-from tests.support.faulty_process import FaultyProcess
-from tests.support.kinesis_records import packed
-from tests.support.kinesis_server import KinesisServer, StreamRecord
+from tests.support.http.faulty_process import FaultyProcess
+from tests.support.kinesis.records import packed
+from tests.support.kinesis.server import KinesisServer, StreamRecord
 from tests.support.processes import wait_until
 from tests.support.provisions import ROOT
 from tests.support.worker import Worker

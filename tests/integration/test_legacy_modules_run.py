@@ -8,8 +8,8 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from statefun_runtime.cli import main
-from tests.support.faulty_process import FaultyProcess
-from tests.support.kafka_broker import KafkaBroker
+from tests.support.http.faulty_process import FaultyProcess
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.worker import Worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.applications import documents, endpoint, playground
-from tests.support.faulty_process import FaultyProcess
+from tests.support.http.faulty_process import FaultyProcess
 from tests.support.packages import install
 from tests.support.processes import wait_until
 from tests.support.provisions import ROOT

@@ -4,16 +4,16 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
-from statefun_runtime.adapters.object_folder import ObjectFolder
-from statefun_runtime.core.commits import History
-from statefun_runtime.core.rows import CHUNK, PARKED, STATE, TIMER, parse_address_key
-from statefun_runtime.core.state import decode_row
-from statefun_runtime.engine.recovery import apply_deltas, place_base, read_manifest
-from tests.simulation.fake_disk import FakePath
+from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.model.keys import CHUNK, PARKED, STATE, TIMER, parse_address_key
+from statefun_runtime.core.model.state import decode_row
+from statefun_runtime.engine.checkpoints.recovery import apply_deltas, place_base, read_manifest
+from tests.simulation.kafka.wire import fields
+from tests.simulation.machine.fake_disk import FakePath
+from tests.simulation.machine.state_store import DictStore
 from tests.simulation.programs import Expected, expect
-from tests.simulation.state_store import DictStore
-from tests.simulation.wire import fields
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

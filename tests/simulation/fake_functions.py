@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from statefun_runtime.core.backlog import Backlog
-from statefun_runtime.core.retry import Cause, Failure
+from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.ports.function_client import ReplyListener
-from tests.simulation.loop import Process
+from tests.simulation.machine.loop import Process
 from tests.simulation.programs import Program
 
 _FAILURES = {

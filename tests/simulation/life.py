@@ -1,4 +1,4 @@
-"""One life of a worker in a simulation: the twin of app/life.py and app/connectors.py, around the real build_worker."""
+"""One life of a worker in a simulation: the twin of app/life.py and app/factories.py, around the real build_worker."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,26 +6,31 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from statefun_runtime.adapters.commit_log_folder import CommitLogFolder
-from statefun_runtime.adapters.kafka_egress import KafkaEgress
-from statefun_runtime.adapters.kafka_ingress import KafkaIngress
-from statefun_runtime.adapters.kafka_publisher import KafkaPublisher
-from statefun_runtime.adapters.object_folder import ObjectFolder
-from statefun_runtime.app import build, connectors
-from statefun_runtime.app.connectors import Application
+from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.app import build, factories
+from statefun_runtime.app.factories import Application
 from statefun_runtime.config.settings import Settings
-from statefun_runtime.core.commits import History
-from statefun_runtime.core.specs import (
+from statefun_runtime.connectors.kafka.egress.publisher import KafkaPublisher
+from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
+from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
+from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.module.specs import (
     DeliverySemantic,
     KafkaEgressSpec,
     KafkaIngressSpec,
     ModuleSpec,
 )
-from statefun_runtime.engine.recovery import Names, choose_start, pending_outboxes, read_records
-from tests.simulation.fake_disk import FakeOs, FakePath
+from statefun_runtime.engine.checkpoints.recovery import (
+    Names,
+    choose_start,
+    pending_outboxes,
+    read_records,
+)
 from tests.simulation.fake_functions import Endpoint, FakeFunctionClient
-from tests.simulation.fake_kafka_clients import FakeClients
-from tests.simulation.loop import Process, current_process
+from tests.simulation.kafka.clients import FakeClients
+from tests.simulation.machine.fake_disk import FakeOs, FakePath
+from tests.simulation.machine.loop import Process, current_process
 
 
 class FakeStateFolder:
@@ -82,21 +87,21 @@ def _name(rng: Random) -> str:
 def make_connectors(
     endpoint: Endpoint, clients: dict[Process, FakeClients], *, pool_size: int
 ) -> SimpleNamespace:
-    """Return stand-ins for the factories of app/connectors.py: real ingresses and egresses, other clients."""
+    """Return stand-ins for the factories of app/factories.py: real ingresses and egresses, other clients."""
 
     def make_client(spec: Any, url: str, application: Application) -> tuple[Any, int]:
         return FakeFunctionClient(endpoint, current_process(), pool_size=pool_size), pool_size
 
     def make_ingress(spec: Any, router: Any, application: Application) -> Any:
         if not isinstance(spec, KafkaIngressSpec):
-            return connectors.make_ingress(spec, router, application)
+            return factories.make_ingress(spec, router, application)
         manifest = application.start.manifest
         restored = manifest.positions.get(str(spec.id), {}) if manifest else {}
         return KafkaIngress(spec, router, restored, clients=clients[current_process()])
 
     def make_egress(spec: Any, rows: Any, application: Application, letters: Any) -> Any:
         if not isinstance(spec, KafkaEgressSpec):
-            return connectors.make_egress(spec, rows, application, letters)
+            return factories.make_egress(spec, rows, application, letters)
         ours = clients[current_process()]
         if spec.delivery is not DeliverySemantic.EXACTLY_ONCE:
             return KafkaEgress(spec, clients=ours)
@@ -107,7 +112,7 @@ def make_connectors(
             application.history,
             owner="standalone",
             read=application.read_outbox,
-            known=connectors.known_progress(application.start, str(spec.id)),
+            known=factories.known_progress(application.start, str(spec.id)),
             clients=ours,
         )
 

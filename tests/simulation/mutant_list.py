@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 Edit = tuple[str, str, str]
-_PUBLISHER, _PROGRESS = "adapters/kafka_publisher.py", "adapters/kafka_progress.py"
-_SNAPSHOTS, _WORKER = "engine/snapshots.py", "engine/worker.py"
-_HTTP_IN = "adapters/playground_ingress.py"
-_OUTBOX = "core/outbox.py"
+_PUBLISHER, _PROGRESS = (
+    "connectors/kafka/egress/publisher.py",
+    "connectors/kafka/egress/progress.py",
+)
+_SNAPSHOTS, _WORKER = "engine/checkpoints/snapshots.py", "engine/worker.py"
+_HTTP_IN = "connectors/playground/reader.py"
+_OUTBOX = "core/outboxes/epoch_outbox.py"
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,12 @@ MUTANTS = (
         "take a successor for a timed-out transaction",
         (
             (
-                "core/commits.py",
+                "core/checkpoints/commits.py",
                 "        if not is_known or one.incarnation > own.incarnation:\n            return",
                 "        if False:\n            return",
             ),
         ),
-        test="tests/unit/core/test_commits.py",
+        test="tests/unit/core/checkpoints/test_commits.py",
     ),
     _one(
         "resolve `latest` twice",
@@ -111,7 +114,7 @@ MUTANTS = (
     ),
     _one(
         "answer HTTP before the sync",
-        "adapters/ingress_log.py",
+        "connectors/playground/ingress_log.py",
         "                file.flush()\n                os.fdatasync(file.fileno())\n        except OSError as error:\n"
         "            raise _unavailable(segment.path, error) from error\n        segment.count",
         "                file.flush()\n        except OSError as error:\n"
@@ -119,20 +122,20 @@ MUTANTS = (
     ),
     _one(
         "read an unsynced tail of the HTTP log",
-        "adapters/ingress_log.py",
+        "connectors/playground/ingress_log.py",
         "            self._settle(self._segments[-1])\n",
         "            pass\n",
     ),
     _one("commit before durable: names", _SNAPSHOTS, "            self._store.sync()\n", ""),
     _one(
         "commit before durable: content",
-        "adapters/object_folder.py",
+        "adapters/storage/object_folder.py",
         "                file.flush()\n                os.fsync(file.fileno())\n",
         "                file.flush()\n",
     ),
     _one(
         "publish before the log entry is synced",
-        "adapters/commit_log_folder.py",
+        "adapters/storage/commit_log_folder.py",
         "            sync_folder(self._folder)\n            writing.unlink()\n",
         "            writing.unlink()\n",
     ),
@@ -168,25 +171,25 @@ MUTANTS = (
     ),
     _one(
         "look back to no earlier outbox",
-        "engine/recovery.py",
+        "engine/checkpoints/recovery.py",
         "    parent = manifest.pending_parent\n",
         "    parent = None\n",
     ),
     _one(
         "collect unpublished outboxes",
-        "core/retention.py",
+        "core/checkpoints/retention.py",
         "            if kept.id in is_whole or kept.id in chained or self._is_pending(kept, confirmed)\n",
         "            if kept.id in is_whole\n",
     ),
     _one(
         "collect a base too early",
-        "core/retention.py",
+        "core/checkpoints/retention.py",
         "                needed.update(stored.id for stored in kept.manifest.objects())\n",
         "                needed.update(one.object.id for one in kept.manifest.deltas)\n",
     ),
     _one(
         "a base has no heads after it",
-        "engine/checkpointer.py",
+        "engine/checkpoints/checkpointer.py",
         "            self.touch_busy()\n",
         "            pass\n",
     ),
@@ -198,19 +201,19 @@ MUTANTS = (
     ),
     _one(
         "overtake a spilled backlog",
-        "core/backlog.py",
+        "core/partition/backlog.py",
         "        if self.spill is not None or self.waiting_bytes >= HEAD_BYTES_MAX:\n",
         "        if self.waiting_bytes >= HEAD_BYTES_MAX:\n",
     ),
     _one(
         "a tail is not in the snapshot",
-        "engine/checkpointer.py",
+        "engine/checkpoints/checkpointer.py",
         "        self._spills.cut_tails()\n",
         "",
     ),
     _one(
         "spill a head that is restored",
-        "engine/exchange.py",
+        "engine/dispatch/exchange.py",
         "        backlog.restore(invocations)\n",
         "        for one in invocations:\n"
         "            backlog.deliver(one)\n"
@@ -219,13 +222,13 @@ MUTANTS = (
     ),
     _one(
         "in-flight is not in the snapshot",
-        "core/backlog.py",
+        "core/partition/backlog.py",
         "        return self.in_flight, self.waiting, len(self.waiting)\n",
         "        return [], self.waiting, len(self.waiting)\n",
     ),
     _one(
         "what came after the cut is in the snapshot",
-        "core/backlog.py",
+        "core/partition/backlog.py",
         "        return self.in_flight, self.waiting, len(self.waiting)\n",
         "        return self.in_flight, self.waiting, 1 << 60\n",
     ),
@@ -233,11 +236,15 @@ MUTANTS = (
         "reuse an incarnation",
         (
             (
-                "engine/recovery.py",
+                "engine/checkpoints/recovery.py",
                 "incarnation=before.incarnation + 1 if before else 1",
                 "incarnation=before.incarnation if before else 1",
             ),
-            ("engine/recovery.py", "        nonce=names.nonce,\n", "        nonce='n',\n"),
+            (
+                "engine/checkpoints/recovery.py",
+                "        nonce=names.nonce,\n",
+                "        nonce='n',\n",
+            ),
         ),
     ),
     _one(
@@ -248,7 +255,7 @@ MUTANTS = (
     ),
     _one(
         "a timer fires again",
-        "engine/delays.py",
+        "engine/state/delays.py",
         "            self._states.write(key, None)\n            delayed = _decode(row)\n",
         "            delayed = _decode(row)\n",
     ),
@@ -260,13 +267,13 @@ MUTANTS = (
     ),
     _one(
         "forget an idempotency key",
-        "engine/once.py",
+        "engine/state/idempotency.py",
         "        self._states.write(self._row_key(function, function_id, key), stamp + digest)\n",
         "        pass\n",
     ),
     _one(
         "show what is in no checkpoint by cursor",
-        "adapters/playground_egress.py",
+        "connectors/playground/writer.py",
         "                place[0] > self._complete_epoch\n                or len(records)",
         "                len(records)",
     ),
@@ -289,19 +296,19 @@ MUTANTS = (
     ),
     Mutant(
         "look back to what was half collected",
-        (("engine/recovery.py", "if _is_whole(kept, found, there)", ""),),
+        (("engine/checkpoints/recovery.py", "if _is_whole(kept, found, there)", ""),),
         "tests/unit/engine/test_recovery.py",
     ),
     Mutant(
         "a rebuilt store lacks what it had",
         (
             (
-                "core/overlay.py",
+                "core/checkpoints/overlay.py",
                 "            layer.is_stored = layer.is_saved\n",
                 "            pass\n",
             ),
         ),
-        "tests/unit/core/test_overlay.py",
+        "tests/unit/core/checkpoints/test_overlay.py",
     ),
     Mutant(
         "a rebuilt store's files are taken for the old",
@@ -310,7 +317,7 @@ MUTANTS = (
     ),
     _one(
         "forget what was not acknowledged",
-        "adapters/kafka_egress.py",
+        "connectors/kafka/egress/writer.py",
         "        if self._spec.delivery is DeliverySemantic.NONE:\n            return []\n",
         "        if True:\n            return []\n",
     ),
@@ -322,13 +329,13 @@ MUTANTS = (
     ),
     _one(
         "begin behind the checkpoint's position",
-        "adapters/kafka_start.py",
+        "connectors/kafka/ingress/start.py",
         "            positions[topic_partition] = offset\n",
         "            positions[topic_partition] = ends[topic_partition]\n",
     ),
     _one(
         "apply a reply twice",
-        "engine/lane.py",
+        "engine/dispatch/dispatcher.py",
         "            self._applier.apply(backlog, reply)\n",
         "            self._applier.apply(backlog, reply)\n"
         "            if backlog.trouble is not None:\n"
@@ -336,19 +343,19 @@ MUTANTS = (
     ),
     _one(
         "put a parked backlog behind its chunks",
-        "core/spill.py",
+        "core/partition/spill.py",
         "        self.chunks.appendleft(chunk)\n",
         "        self.chunks.append(chunk)\n",
     ),
     _one(
         "give up a whole batch for one of its invocations",
-        "engine/setbacks.py",
+        "engine/dispatch/failure_policy.py",
         "        if len(backlog.in_flight) > 1 and (trouble.width or pause_s is None):\n",
         "        if False:\n",
     ),
     _one(
         "send a dead letter and keep its invocation",
-        "engine/lane.py",
+        "engine/dispatch/dispatcher.py",
         "                self._is_gone(backlog)\n                if backlog.settle():\n"
         "                    self._suspects.append(backlog)\n                else:\n"
         "                    self.function.counts.busy -= 1\n",
@@ -364,22 +371,28 @@ MUTANTS = (
                 "                    if letter_epoch is None:\n",
             ),
         ),
-        "tests/unit/core/test_outbox.py",
+        "tests/unit/core/outboxes/test_outbox.py",
     ),
     Mutant(
         "publish what a lineage that was left had not",
         (
             (
-                "core/retention.py",
+                "core/checkpoints/retention.py",
                 "        return kept.id in self._own and kept.is_pending(confirmed)\n",
                 "        return kept.is_pending(confirmed)\n",
             ),
         ),
-        "tests/unit/core/test_retention.py",
+        "tests/unit/core/checkpoints/test_retention.py",
     ),
     Mutant(
         "take the zeros of a power cut for records",
-        (("adapters/ingress_log.py", "            if not size or len", "            if len"),),
-        "tests/unit/adapters/test_ingress_log.py",
+        (
+            (
+                "connectors/playground/ingress_log.py",
+                "            if not size or len",
+                "            if len",
+            ),
+        ),
+        "tests/unit/connectors/playground/test_ingress_log.py",
     ),
 )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
-from tests.simulation.wire import Reply, incomplete, parse_request
+from tests.simulation.kafka.wire import Reply, incomplete, parse_request
 
 TYPES = ("a", "b", "c")
 IDS = ("k0", "k1", "k2", "k3")

@@ -5,9 +5,9 @@ import json
 from dataclasses import dataclass, field
 from random import Random
 
-from statefun_runtime.adapters.http_server import HttpRequest
-from tests.simulation.fake_http import Ports
-from tests.simulation.fake_kafka import Cluster, Record
+from statefun_runtime.adapters.http.server import HttpRequest
+from tests.simulation.kafka.cluster import Cluster, Record
+from tests.simulation.machine.fake_http import Ports
 from tests.simulation.programs import TYPES
 
 INGRESS_PORT, WEB_PORT = 1, 2

@@ -13,8 +13,8 @@ from random import Random
 from typing import Any
 
 from statefun_runtime.config.settings import Settings
-from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.specs import (
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.module.specs import (
     AsyncTransport,
     DeadLetterRoute,
     DeliverySemantic,
@@ -32,17 +32,17 @@ from statefun_runtime.core.specs import (
 )
 from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
 from tests.simulation import checker
-from tests.simulation.fake_disk import Disk, FakePath
 from tests.simulation.fake_functions import Endpoint
-from tests.simulation.fake_http import Ports
-from tests.simulation.fake_kafka import Cluster
-from tests.simulation.fake_kafka_clients import FakeClients, Network
 from tests.simulation.faults import draw_faults, inject
+from tests.simulation.kafka.clients import FakeClients, Network
+from tests.simulation.kafka.cluster import Cluster
 from tests.simulation.life import Outside, live, make_connectors
-from tests.simulation.loop import RANDOM, Killed, Process, SimLoop
+from tests.simulation.machine.fake_disk import Disk, FakePath
+from tests.simulation.machine.fake_http import Ports
+from tests.simulation.machine.loop import RANDOM, Killed, Process, SimLoop
+from tests.simulation.machine.seams import Time, machine
+from tests.simulation.machine.state_store import DictStore
 from tests.simulation.programs import IDS, Program
-from tests.simulation.seams import Time, machine
-from tests.simulation.state_store import DictStore
 from tests.simulation.traffic import INGRESS_PORT, WEB_PORT, Sent, Traffic
 
 _CONVERGE_S = 1500.0

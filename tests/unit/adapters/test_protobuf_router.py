@@ -11,11 +11,11 @@ import pytest
 from aiokafka import TopicPartition
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from statefun_runtime.adapters.kafka_ingress import KafkaIngress
 from statefun_runtime.adapters.protobuf_router import NotRoutable, RecordRouter
-from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.messages import IngressEncoder
-from statefun_runtime.core.specs import (
+from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.messages import IngressEncoder
+from statefun_runtime.core.module.specs import (
     Earliest,
     EndpointSpec,
     FunctionPattern,
@@ -24,7 +24,7 @@ from statefun_runtime.core.specs import (
     ProtobufRouter,
     TopicRoute,
 )
-from statefun_runtime.core.templates import parse_target
+from statefun_runtime.core.module.templates import parse_target
 from statefun_runtime.errors import ConfigError
 from tests.fakes.ingress import RecordingRouter
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from statefun._wire import FromFunction, KafkaProducerRecord
 
 from statefun_runtime.adapters.wire import decode_kafka_record, decode_reply
-from statefun_runtime.core.reply import Incomplete, ReplyRefused, Result
-from statefun_runtime.core.retry import Cause
-from statefun_runtime.core.state import UNSET_TYPENAME, ExpireMode, StateSpec
+from statefun_runtime.core.model.reply import Incomplete, ReplyRefused, Result
+from statefun_runtime.core.model.state import UNSET_TYPENAME, ExpireMode, StateSpec
+from statefun_runtime.core.partition.retry import Cause
 from tests.support.wire_builders import incomplete, result, typed
 
 GOLDEN = Path(__file__).parents[2] / "conformance" / "golden" / "golden_cases.tsv"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from statefun_runtime.adapters.http_server import HttpRequest, HttpResponse, HttpServer
+from statefun_runtime.adapters.http.server import HttpRequest, HttpResponse, HttpServer
 from statefun_runtime.app.life import _crash_on_bugs
 
 

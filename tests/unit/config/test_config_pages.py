@@ -2,12 +2,12 @@
 
 import re
 import shlex
+import sys
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from module_texts import load, load_with_rest
 
 from statefun_runtime.config import (
     Code,
@@ -16,25 +16,26 @@ from statefun_runtime.config import (
     read_settings,
     render,
 )
-from statefun_runtime.config.aws import (
+from statefun_runtime.config.flink import read_config
+from statefun_runtime.config.module.aws import (
     CREDENTIALS_SHAPE,
     CREDENTIALS_TYPES,
     REGION_SHAPE,
     REGION_TYPES,
 )
-from statefun_runtime.config.components import COMPONENT, KINDS
-from statefun_runtime.config.failures import DEAD_LETTERS_SHAPE
-from statefun_runtime.config.fields import Shape
-from statefun_runtime.config.flink import read_config
-from statefun_runtime.config.headers import AUTH_SHAPE
-from statefun_runtime.config.kafka import DELIVERY_SHAPE
+from statefun_runtime.config.module.components import COMPONENT, KINDS
+from statefun_runtime.config.module.failures import DEAD_LETTERS_SHAPE
+from statefun_runtime.config.module.headers import AUTH_SHAPE
+from statefun_runtime.config.module.kafka import DELIVERY_SHAPE
+from statefun_runtime.config.module.routers import ROUTER_SHAPE
+from statefun_runtime.config.module.startup import STARTUP_SHAPE, STARTUP_TYPES
+from statefun_runtime.config.module.topics import STREAM_SHAPE, TOPIC_SHAPE
+from statefun_runtime.config.module.transports import ASYNC_SHAPE, OKHTTP_SHAPE, TIMEOUTS_SHAPE
 from statefun_runtime.config.options import OPTIONS
-from statefun_runtime.config.routers import ROUTER_SHAPE
-from statefun_runtime.config.startup import STARTUP_SHAPE, STARTUP_TYPES
-from statefun_runtime.config.topics import STREAM_SHAPE, TOPIC_SHAPE
-from statefun_runtime.config.transports import ASYNC_SHAPE, OKHTTP_SHAPE, TIMEOUTS_SHAPE
-from tests.support import settings_page
+from statefun_runtime.config.reading.fields import Shape
 from tests.support.packages import install
+from tests.support.pages import settings_page
+from tests.unit.config.module_texts import load, load_with_rest
 
 ROOT = Path(__file__).parents[3]
 ERRORS = ROOT / "docs/reference/errors"
@@ -93,6 +94,7 @@ def test_every_code_has_a_page_whose_example_is_true(
         # It looks installed, but what it needs is not there.
         install(tmp_path, "statefun-tick", "statefun_tick:KIND")
         monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "statefun_tick", raising=False)
     loaded = load(module) if code is Code.NOTHING_TO_RUN else load_with_rest(module)
     assert code in {problem.code for problem in loaded.problems}
     assert render(loaded.problems) + "\n" == expected

@@ -2,7 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statefun_runtime.config.units import parse_date_ms, parse_duration_ns, parse_memory_bytes
+from statefun_runtime.config.reading.units import (
+    parse_date_ms,
+    parse_duration_ns,
+    parse_memory_bytes,
+)
 
 SECOND = 1_000_000_000
 LABELS = {

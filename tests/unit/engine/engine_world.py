@@ -5,13 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from statefun_runtime.adapters.wire import decode_reply
-from statefun_runtime.core.address import KeyGroup, TypeName
-from statefun_runtime.core.backlog import Backlog
-from statefun_runtime.core.backpressure import Limits, Load
-from statefun_runtime.core.function import Function
-from statefun_runtime.core.messages import IngressEncoder, split_fields
-from statefun_runtime.core.overlay import Overlay
-from statefun_runtime.core.rows import (
+from statefun_runtime.core.checkpoints.overlay import Overlay
+from statefun_runtime.core.model.address import KeyGroup, TypeName
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.keys import (
     CHUNK,
     PARKED,
     TIMER,
@@ -20,7 +17,8 @@ from statefun_runtime.core.rows import (
     parse_address_key,
     parse_chunk_key,
 )
-from statefun_runtime.core.specs import (
+from statefun_runtime.core.model.messages import IngressEncoder, split_fields
+from statefun_runtime.core.module.specs import (
     AsyncTransport,
     DeadLetterRoute,
     EndpointSpec,
@@ -29,15 +27,17 @@ from statefun_runtime.core.specs import (
     OnFailure,
     Transport,
 )
-from statefun_runtime.engine.applier import Applier
-from statefun_runtime.engine.delays import Delays
-from statefun_runtime.engine.exchange import Exchange
-from statefun_runtime.engine.gate import Gate
-from statefun_runtime.engine.lane import Lane
-from statefun_runtime.engine.once import Once
-from statefun_runtime.engine.outcomes import Outcomes
-from statefun_runtime.engine.spills import Spills
-from statefun_runtime.engine.states import States
+from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backpressure import Limits, Load
+from statefun_runtime.engine.dispatch.applier import Applier
+from statefun_runtime.engine.dispatch.dispatcher import Lane
+from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.engine.dispatch.gate import Gate
+from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.state.delays import Delays
+from statefun_runtime.engine.state.idempotency import Once
+from statefun_runtime.engine.state.spills import Spills
+from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import StatefunError
 from tests.fakes.egress import RecordingEgress
 from tests.fakes.endpoint import Answer, Endpoint

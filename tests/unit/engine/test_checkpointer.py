@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_world import KEY_GROUPS, World
 
-from statefun_runtime.core.commits import Completed, Entry, History
-from statefun_runtime.core.retention import Retention
-from statefun_runtime.engine.checkpointer import Checkpointer
-from statefun_runtime.engine.recovery import Names, apply_deltas, choose_start
-from statefun_runtime.engine.snapshots import Identity
+from statefun_runtime.core.checkpoints.commits import Completed, Entry, History
+from statefun_runtime.core.checkpoints.retention import Retention
+from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.recovery import Names, apply_deltas, choose_start
+from statefun_runtime.engine.checkpoints.snapshots import Identity
 from statefun_runtime.errors import ConfigError, UnavailableError
 from tests.fakes.checkpoint_store import MemoryLog, MemoryObjects
 from tests.fakes.state_store import DictStore
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
+from tests.unit.engine.engine_world import KEY_GROUPS, World
 
 
 def counting(request: Request) -> bytes:

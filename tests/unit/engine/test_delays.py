@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from engine_world import World, start_background
-
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, result
+from tests.unit.engine.engine_world import World, start_background
 
 Body = Callable[[World], Awaitable[None]]
 

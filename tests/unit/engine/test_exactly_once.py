@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from engine_world import KEY_GROUPS, World, start_background
 from statefun._wire import ToFunction
 
-from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.rows import state_key
-from statefun_runtime.core.specs import AsyncTransport, OkHttpTransport, Transport
-from statefun_runtime.core.state import decode_row
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.keys import state_key
+from statefun_runtime.core.model.state import decode_row
+from statefun_runtime.core.module.specs import AsyncTransport, OkHttpTransport, Transport
 from tests.fakes.endpoint import Answer, Fate
 from tests.fakes.state_store import DictStore
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
+from tests.unit.engine.engine_world import KEY_GROUPS, World, start_background
 
 NAMES = ("f", "g")
 IDS = ("a", "b", "c", "d", "e")
@@ -209,8 +209,8 @@ def test_a_clean_stop_in_the_middle_loses_nothing_and_repeats_no_effect(
 ):
     if seed % 2:
         # So little that backlogs are spilled all the time.
-        monkeypatch.setattr("statefun_runtime.core.backlog.HEAD_BYTES_MAX", 150)
-        monkeypatch.setattr("statefun_runtime.engine.spills.CHUNK_BYTES", 100)
+        monkeypatch.setattr("statefun_runtime.core.partition.backlog.HEAD_BYTES_MAX", 150)
+        monkeypatch.setattr("statefun_runtime.engine.state.spills.CHUNK_BYTES", 100)
 
     async def main():
         rng = random.Random(seed)

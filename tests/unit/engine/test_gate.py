@@ -4,12 +4,12 @@ import asyncio
 import logging
 
 import pytest
-from engine_world import World, start_background
 
-from statefun_runtime.core.address import TypeName
+from statefun_runtime.core.model.address import TypeName
 from tests.fakes.endpoint import Answer
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, result
+from tests.unit.engine.engine_world import World, start_background
 
 
 def test_the_gate_closes_when_too_much_waits_and_opens_when_it_has_left():

@@ -5,18 +5,18 @@ import logging
 from typing import Any
 
 import pytest
-from engine_world import ENCODER, World
 
-from statefun_runtime.core.address import Address, TypeName
-from statefun_runtime.core.backlog import Phase
-from statefun_runtime.core.dead_letter import read_letter
-from statefun_runtime.core.specs import OkHttpTransport, OnFailure
-from statefun_runtime.engine.checkpointer import Checkpointer
-from statefun_runtime.engine.parked import ParkedAddresses, Selection
+from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.core.model.dead_letter import read_letter
+from statefun_runtime.core.module.specs import OkHttpTransport, OnFailure
+from statefun_runtime.core.partition.backlog import Phase
+from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.dispatch.parked import ParkedAddresses, Selection
 from statefun_runtime.errors import ConfigError
 from tests.fakes.endpoint import Answer
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, result
+from tests.unit.engine.engine_world import ENCODER, World
 
 OKHTTP = OkHttpTransport(call_s=1.0, read_s=0.3, write_s=0.3)
 ALICE = Address(TypeName("t", "f"), "alice")

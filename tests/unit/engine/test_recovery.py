@@ -6,10 +6,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from statefun_runtime.core.checkpoint import Delta, Manifest, ObjectId, Outbox, StoredObject
-from statefun_runtime.core.commits import Completed, History, Started
-from statefun_runtime.engine.recovery import Names, choose_start
-from statefun_runtime.engine.snapshots import Identity, Snapshots
+from statefun_runtime.core.checkpoints.commits import Completed, History, Started
+from statefun_runtime.core.checkpoints.manifest import (
+    Delta,
+    Manifest,
+    ObjectId,
+    Outbox,
+    StoredObject,
+)
+from statefun_runtime.engine.checkpoints.recovery import Names, choose_start
+from statefun_runtime.engine.checkpoints.snapshots import Identity, Snapshots
 from tests.fakes.checkpoint_store import MemoryObjects
 from tests.fakes.virtual_time import run_virtual
 

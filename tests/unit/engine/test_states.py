@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from engine_world import World, start_background
 
-from statefun_runtime.core.backlog import Phase
+from statefun_runtime.core.partition.backlog import Phase
 from statefun_runtime.errors import CorruptionError
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
+from tests.unit.engine.engine_world import World, start_background
 
 
 def remembering(mode: str = "none", after_ms: int = 0):

@@ -3,8 +3,9 @@
 import functools
 
 import pytest
-from sdk_requests import INT, invoke
 from statefun import IntType, StatefulFunctions, ValueSpec, message_builder
+
+from tests.unit.sdk.sdk_requests import INT, invoke
 
 
 def plain(context, message):

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 import statefun
 from google.protobuf.message import DecodeError
-from sdk_requests import FUNCTION, STRING, invoke, request, value
 from statefun import (
     Context,
     IntType,
@@ -23,6 +22,8 @@ from statefun import (
     message_builder,
 )
 from statefun._wire import FromFunction
+
+from tests.unit.sdk.sdk_requests import FUNCTION, STRING, invoke, request, value
 
 ALICE = SdkAddress("com.example", "user", "alice", "com.example/user")
 

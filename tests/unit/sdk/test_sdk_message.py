@@ -1,7 +1,6 @@
 """Messages to functions: built from a value, read as a value."""
 
 import pytest
-from sdk_requests import INT, value
 from statefun import (
     BoolType,
     DoubleType,
@@ -14,6 +13,8 @@ from statefun import (
     message_builder,
     simple_type,
 )
+
+from tests.unit.sdk.sdk_requests import INT, value
 
 JSON = make_json_type("com.example/json")
 KINDS = {

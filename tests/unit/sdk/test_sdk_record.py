@@ -15,15 +15,15 @@ from statefun.record import CLASSES, RecordMetadata
 from test_sdk_wire import REPOSITORY, built, declared
 
 from statefun_runtime.adapters.wire import RecordOptions, decode_kafka_record
-from statefun_runtime.core.address import TypeName
-from statefun_runtime.core.messages import (
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.messages import (
     TO_FUNCTION_INVOCATION,
     IngressEncoder,
     address_field,
     field,
     is_invocation,
 )
-from statefun_runtime.core.record_metadata import record_metadata
+from statefun_runtime.core.model.record_metadata import record_metadata
 
 HEADERS = (("trace", b"\x00"), ("trace", b"2"), ("empty", b""), ("none", None), ("", b"nameless"))
 ENCODER = IngressEncoder("t/value")

@@ -2,9 +2,10 @@
 
 import pytest
 from google.protobuf.message import DecodeError
-from sdk_requests import INT, STRING, invoke, value
 from statefun import IntType, StringType, ValueSpec, make_json_type
 from statefun._wire import FromFunction
+
+from tests.unit.sdk.sdk_requests import INT, STRING, invoke, value
 
 JSON = make_json_type("com.example/json")
 SEEN = ValueSpec("seen", IntType)

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support.faults import OK, Fault, FaultKind, parse_plan
+from tests.support.http.faults import OK, Fault, FaultKind, parse_plan
 
 
 def kinds(plan: str, *bodies: bytes) -> list[str]:

@@ -5,8 +5,8 @@ import gzip
 
 import pytest
 
-from tests.support.faults import parse_plan
-from tests.support.faulty_server import FaultyServer
+from tests.support.http.faults import parse_plan
+from tests.support.http.faulty_server import FaultyServer
 
 pytestmark = pytest.mark.integration
 

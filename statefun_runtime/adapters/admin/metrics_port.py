@@ -1,0 +1,95 @@
+"""The metrics port: /metrics for Prometheus, /healthz while the process lives, /readyz while it works."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from statefun_runtime.adapters.http.server import HttpRequest, HttpResponse, HttpServer
+from statefun_runtime.core.model.metrics import Histogram, Kind, Sample
+
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class MetricsPort:
+    """Serves what `samples` returns, and whether the worker is ready."""
+
+    def __init__(
+        self,
+        samples: Callable[[], Iterable[Sample]],
+        is_ready: Callable[[], bool],
+        *,
+        host: str,
+        port: int,
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Samples(samples))
+        ProcessCollector(registry=self._registry)
+        self._is_ready = is_ready
+        self._server = HttpServer(self._answer, host=host, port=port, body_bytes_max=0)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.port
+
+    async def start(self) -> None:
+        """Listen; raise ConfigError if the port cannot be had."""
+        await self._server.start(what="the metrics port")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._server.close()
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        match request.path:
+            case "/metrics":
+                return HttpResponse(200, generate_latest(self._registry), _CONTENT_TYPE)
+            case "/healthz":
+                return HttpResponse(200, b"alive\n")
+            case "/readyz":
+                ready = self._is_ready()
+                return HttpResponse(200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+        return HttpResponse(404, b"there are /metrics, /healthz and /readyz\n")
+
+
+class _Samples(Collector):
+    """Groups samples of one name into a family."""
+
+    def __init__(self, samples: Callable[[], Iterable[Sample]]) -> None:
+        self._samples = samples
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, list[Sample]] = {}
+        for sample in self._samples():
+            families.setdefault(sample.name, []).append(sample)
+        for members in families.values():
+            yield _family(members)
+
+    def describe(self) -> Iterator[Metric]:
+        """Names are known only when the worker runs."""
+        return iter(())
+
+
+def _family(members: list[Sample]) -> Metric:
+    first = members[0]
+    labels = tuple(first.labels)
+    if first.kind is Kind.HISTOGRAM:
+        histogram = HistogramMetricFamily(first.name, first.doc, labels=labels)
+        for member in members:
+            assert isinstance(member.value, Histogram)
+            buckets = [
+                ("+Inf" if bound == float("inf") else f"{bound:g}", count)
+                for bound, count in member.value.cumulative()
+            ]
+            histogram.add_metric(tuple(member.labels.values()), buckets, member.value.total)
+        return histogram
+    kind = CounterMetricFamily if first.kind is Kind.COUNTER else GaugeMetricFamily
+    family = kind(first.name, first.doc, labels=labels)
+    for member in members:
+        assert not isinstance(member.value, Histogram)
+        family.add_metric(tuple(member.labels.values()), member.value)
+    return family

@@ -1,0 +1,87 @@
+"""The commit log of a standalone worker: one file per entry, made by `link()`.
+
+A link never replaces a file, so of two workers that want the same number one gets EEXIST, and is fenced. The folder
+is synced before `append` returns, also when the entry was found there.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from statefun_runtime.adapters.storage.object_folder import sync_folder
+from statefun_runtime.core.checkpoints.commits import Completed, Entry, Started
+from statefun_runtime.errors import CorruptionError, FencedError, UnavailableError
+
+_KINDS: dict[str, type[Started] | type[Completed]] = {"started": Started, "completed": Completed}
+
+
+class CommitLogFolder:
+    """A CommitLog in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._last = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def read(self) -> list[Entry]:
+        """Return all entries; from now on `append` goes behind the last one read.
+
+        The folder is synced first: an entry that is found may have been left by an append that failed at that.
+        """
+        try:
+            sync_folder(self._folder)
+        except OSError as error:
+            raise _unavailable(self._folder, error) from error
+        entries = []
+        for number in self._numbers():
+            path = self._path(number)
+            try:
+                content = json.loads(path.read_bytes())
+                entries.append(_KINDS[content.pop("kind")](**content))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise CorruptionError(f"{path} cannot be read: {error}", code="SF5008") from error
+            self._last = number
+        return entries
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry; raise FencedError if another worker has added one since."""
+        kind = "started" if isinstance(entry, Started) else "completed"
+        content = json.dumps({"kind": kind, **asdict(entry)}).encode()
+        writing = self._folder / f"{os.getpid()}.tmp"
+        number = self._last + 1
+        try:
+            with writing.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(writing, self._path(number))
+            except FileExistsError:
+                if self._path(number).read_bytes() != content:
+                    raise FencedError(
+                        f"another worker has written to {self._folder}: this one is no longer the one that runs",
+                        code="SF4001",
+                    ) from None
+            sync_folder(self._folder)
+            writing.unlink()
+        except OSError as error:
+            raise _unavailable(self._folder, error) from error
+        self._last = number
+
+    def prune(self, oldest_epoch: int) -> None:
+        """Delete the entries of checkpoints before an epoch, but never the newest entry."""
+        for number in self._numbers()[:-1]:
+            content = json.loads(self._path(number).read_bytes())
+            if content["kind"] == "completed" and content["epoch"] < oldest_epoch:
+                self._path(number).unlink(missing_ok=True)
+
+    def _numbers(self) -> list[int]:
+        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:012d}"
+
+
+def _unavailable(folder: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(f"{folder} cannot be written: {error.strerror or error}", code="SF3011")

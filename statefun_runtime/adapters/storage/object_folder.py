@@ -1,0 +1,125 @@
+"""A checkpoint store in a folder: one file per object, named by its SHA-256.
+
+A file is written under another name, synced, and renamed: under its own name it is always whole.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Collection, Iterable
+from itertools import count
+from pathlib import Path
+
+from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
+from statefun_runtime.errors import CorruptionError, UnavailableError
+
+
+class ObjectFolder:
+    """A CheckpointStore on a local or shared disk."""
+
+    def __init__(self, folder: Path, *, sweep: bool = True) -> None:
+        self.folder = folder
+        self._numbers = count()
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob("*.tmp") if sweep else ():
+            leftover.unlink()
+
+    def put(self, pieces: Iterable[bytes]) -> StoredObject:
+        """Write an object and sync its content."""
+        writing = self.folder / f"{os.getpid()}-{next(self._numbers)}.tmp"
+        digest, size = hashlib.sha256(), 0
+        try:
+            with writing.open("wb") as file:
+                for piece in pieces:
+                    digest.update(piece)
+                    size += len(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            stored = StoredObject(ObjectId(digest.hexdigest()), size)
+            writing.rename(self._path(stored.id))
+        except OSError as error:
+            writing.unlink(missing_ok=True)
+            raise _unavailable(f"an object cannot be written to {self.folder}", error) from error
+        return stored
+
+    def put_file(self, path: Path) -> StoredObject:
+        """Link a file in; its content is synced, and must never change."""
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                os.fsync(file.fileno())
+            stored = StoredObject(ObjectId(digest), path.stat().st_size)
+            target = self._path(stored.id)
+            if not target.exists():
+                os.link(path, target)
+        except OSError as error:
+            raise _unavailable(f"{path} cannot be taken into {self.folder}", error) from error
+        return stored
+
+    def sync(self) -> None:
+        """Sync the names of what was put."""
+        try:
+            sync_folder(self.folder)
+        except OSError as error:
+            raise _unavailable(f"{self.folder} cannot be synced", error) from error
+
+    def get(self, object_id: ObjectId) -> bytes:
+        """Return an object's content."""
+        try:
+            content = self._path(object_id).read_bytes()
+        except OSError as error:
+            raise _corrupt(self._path(object_id), error.strerror or str(error)) from error
+        if hashlib.sha256(content).hexdigest() != object_id:
+            raise _corrupt(self._path(object_id), "its content is not what its name says")
+        return content
+
+    def place_file(self, stored: StoredObject, path: Path) -> None:
+        """Link or copy an object to a path."""
+        source = self._path(stored.id)
+        try:
+            with source.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != stored.id:
+                    raise _corrupt(source, "its content is not what its name says")
+        except OSError as error:
+            raise _corrupt(source, error.strerror or str(error)) from error
+        try:
+            if path.suffix == ".sst":
+                os.link(source, path)
+            else:
+                shutil.copyfile(source, path)
+        except OSError as error:
+            raise _unavailable(f"{path} cannot be written", error) from error
+
+    def ids(self) -> set[ObjectId]:
+        """Return which objects there are."""
+        return {ObjectId(path.name) for path in self.folder.iterdir() if len(path.name) == 64}
+
+    def delete(self, object_ids: Collection[ObjectId]) -> None:
+        """Delete objects; one that is gone already is no error."""
+        for object_id in sorted(object_ids):
+            self._path(object_id).unlink(missing_ok=True)
+
+    def _path(self, object_id: ObjectId) -> Path:
+        return self.folder / object_id
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive the loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unavailable(what: str, error: OSError) -> UnavailableError:
+    return UnavailableError(f"{what}: {error.strerror or error}", code="SF3010")
+
+
+def _corrupt(path: Path, why: str) -> CorruptionError:
+    return CorruptionError(
+        f"{path} is damaged: {why}",
+        code="SF5002",
+        hint="see `statefun-worker checkpoints verify` for what can still be read",
+    )

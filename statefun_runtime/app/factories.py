@@ -1,0 +1,205 @@
+"""Clients, ingresses and egresses, as a module's specs ask for them."""
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import assert_never
+
+from statefun_runtime.adapters.http.client import HttpClient
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.adapters.storage.state_folder import StateFolder
+from statefun_runtime.app.egress_letters import EgressLetters
+from statefun_runtime.app.endpoint_security import AllEquipment
+from statefun_runtime.app.plugins import build_own, own_folder
+from statefun_runtime.config.settings import Settings
+from statefun_runtime.connectors.playground.ingress_log import IngressLog
+from statefun_runtime.connectors.playground.reader import PlaygroundIngress
+from statefun_runtime.connectors.playground.writer import PlaygroundEgress
+from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Progress
+from statefun_runtime.core.module.specs import (
+    AsyncTransport,
+    DeliverySemantic,
+    EgressSpec,
+    EndpointSpec,
+    IngressSpec,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    KinesisEgressSpec,
+    KinesisIngressSpec,
+    ModuleSpec,
+    OkHttpTransport,
+    OwnEgressSpec,
+    OwnIngressSpec,
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
+)
+from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_records
+from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.function_client import FunctionClient
+from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.places import EgressPlace, IngressPlace
+from statefun_runtime.ports.rows import Rows
+
+_INGRESS_BODY_BYTES_MAX = 16 * 1024 * 1024
+_OWNER = "standalone"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What everything is built from; `tasks` is the parent of all tasks."""
+
+    settings: Settings
+    module: ModuleSpec
+    folder: StateFolder
+    tasks: asyncio.TaskGroup
+    start: StartingPoint
+    history: History
+    objects: ObjectFolder
+    equipment: AllEquipment = field(default_factory=dict)
+
+    async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
+        """Return the records of an outbox's object."""
+        return await asyncio.to_thread(lambda: read_records(self.objects.get(object_id)))
+
+
+def make_client(
+    endpoint: EndpointSpec, url: str, application: Application
+) -> tuple[FunctionClient, int]:
+    """Return the client for one function type, and how many connections it may have."""
+    transport = endpoint.transport
+    equipment = application.equipment[endpoint.pattern]
+    if equipment.signer is not None:
+        equipment.signer.start()
+    match transport:
+        case AsyncTransport():
+            client = HttpClient(
+                url,
+                application.tasks.create_task,
+                connect_s=transport.connect_s,
+                pool_size=transport.pool_size,
+                pool_ttl_s=transport.pool_ttl_s,
+                payload_bytes_max=transport.payload_max_bytes,
+                tls=equipment.tls,
+                headers=equipment.headers,
+                signer=equipment.signer,
+            )
+            return client, transport.pool_size
+        case OkHttpTransport():
+            # Takes long to import, and most applications have no such endpoint.
+            from statefun_runtime.adapters.http.httpx_client import POOL_SIZE, HttpxClient
+
+            return HttpxClient(
+                url,
+                application.tasks.create_task,
+                transport,
+                tls=equipment.tls,
+                headers=equipment.headers,
+                signer=equipment.signer,
+            ), POOL_SIZE
+        case _:
+            assert_never(transport)
+
+
+def make_ingress(spec: IngressSpec, router: Router, application: Application) -> IngressSource:
+    """Return an ingress that begins where the checkpoint says."""
+    manifest = application.start.manifest
+    restored = manifest.positions.get(str(spec.id), {}) if manifest else {}
+    match spec:
+        case PlaygroundIngressSpec():
+            name = f"{spec.id.namespace}.{spec.id.name}"
+            return PlaygroundIngress(
+                spec,
+                router,
+                IngressLog(application.folder.folder / "ingress" / name),
+                asyncio.to_thread,
+                # The log of another application is in another folder.
+                restored if application.start.is_ours else {},
+                host=application.settings.host,
+                body_bytes_max=_INGRESS_BODY_BYTES_MAX,
+                checkpoints_kept=application.settings.checkpoints_kept,
+                earlier=[
+                    kept.manifest.positions.get(str(spec.id), {})
+                    for kept in application.start.kept[:-1]
+                ],
+            )
+        case KafkaIngressSpec():
+            # The Kafka client takes long to import, and many applications need none.
+            from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
+
+            return KafkaIngress(spec, router, restored)
+        case OwnIngressSpec():
+            folder = own_folder(application.folder.folder, "ingress", spec)
+            place = IngressPlace(router, restored, folder, application.settings.host)
+            made: IngressSource = build_own(spec, place, IngressSource)
+            return made
+        case KinesisIngressSpec():
+            # AWS's client is an extra that many applications do not have installed.
+            from statefun_runtime.connectors.kinesis.clients import AwsClients
+            from statefun_runtime.connectors.kinesis.reader import KinesisIngress
+
+            owner = f"ingress '{spec.id}'"
+            clients = AwsClients(spec.region, spec.credentials, spec.client, owner=owner)
+            return KinesisIngress(spec, router, restored, clients=clients)
+        case _:
+            assert_never(spec)
+
+
+def known_progress(start: StartingPoint, egress_id: str) -> Progress | None:
+    """Return what the checkpoint knows of an egress's publishing; another application's is none of ours."""
+    return start.manifest.progress.get(egress_id) if start.manifest and start.is_ours else None
+
+
+def make_egress(
+    spec: EgressSpec, rows: Rows, application: Application, letters: EgressLetters
+) -> EgressSink:
+    """Return an egress; `rows` is where it may keep records, and `letters` takes what its broker refuses."""
+    match spec:
+        case PlaygroundEgressSpec():
+            started = application.start.started
+            return PlaygroundEgress(
+                spec,
+                rows,
+                host=application.settings.host,
+                origin=f"{started.application[:8]}-{started.lineage[:8]}",
+                complete_epoch=started.from_epoch,
+            )
+        case KafkaEgressSpec():
+            if spec.delivery is DeliverySemantic.EXACTLY_ONCE:
+                from statefun_runtime.connectors.kafka.egress.publisher import KafkaPublisher
+
+                return KafkaPublisher(
+                    spec,
+                    application.start.started,
+                    application.history,
+                    owner=_OWNER,
+                    read=application.read_outbox,
+                    tell_refused=partial(letters.tell, spec),
+                    known=known_progress(application.start, str(spec.id)),
+                    may_republish=str(spec.id) in application.settings.republished_egresses,
+                )
+            from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
+
+            return KafkaEgress(spec, tell_refused=partial(letters.tell, spec))
+        case OwnEgressSpec():
+            started = application.start.started
+            folder = own_folder(application.folder.folder, "egress", spec)
+            place = EgressPlace(
+                started.application, started.incarnation, folder, application.settings.host
+            )
+            made: EgressSink = build_own(spec, place, EgressSink)
+            return made
+        case KinesisEgressSpec():
+            from statefun_runtime.connectors.kinesis.clients import AwsClients
+            from statefun_runtime.connectors.kinesis.writer import KinesisEgress
+
+            owner = f"egress '{spec.id}'"
+            return KinesisEgress(
+                spec,
+                clients=AwsClients(spec.region, spec.credentials, spec.client, owner=owner),
+                past_epoch=application.start.first_epoch - 1,
+                read=application.read_outbox,
+                tell_refused=partial(letters.tell, spec),
+            )
+        case _:
+            assert_never(spec)

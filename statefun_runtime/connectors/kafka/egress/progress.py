@@ -1,0 +1,140 @@
+"""The progress topic of an egress: who publishes, and how far.
+
+One compacted topic per application and egress, on the egress's own cluster, with one record per kind: the last claim
+and the last marker. Only the egress's own transactional id writes to it, so initialising that id ends whatever could
+hide a marker from `read_committed`.
+"""
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.admin import NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from statefun_runtime.connectors.kafka.client.arguments import Arguments
+from statefun_runtime.connectors.kafka.client.clients import KafkaClients
+from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING
+from statefun_runtime.connectors.kafka.egress.memory import Memory
+from statefun_runtime.connectors.kafka.egress.records import leave
+from statefun_runtime.core.checkpoints.commits import Claim, Marker
+from statefun_runtime.core.outboxes.epoch_outbox import Outboxes
+from statefun_runtime.errors import CorruptionError, UnavailableError
+
+_KINDS: dict[str, type[Claim] | type[Marker]] = {"claim": Claim, "marker": Marker}
+_SETTINGS = {
+    "cleanup.policy": "compact",
+    "segment.bytes": "1048576",
+    "min.cleanable.dirty.ratio": "0.1",
+}
+_READ_LIMIT_S = 30.0
+_REPLICAS_WANTED = 3
+# What the clients beside the producer share with it.
+_SHARED_ARGUMENTS = frozenset(
+    {"bootstrap_servers", "client_id", "request_timeout_ms", "retry_backoff_ms", "ssl_context"}
+    | {"security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
+    | {"sasl_oauth_token_provider"}
+)
+
+
+def encode(one: Claim | Marker) -> tuple[bytes, bytes]:
+    """Return key and value of a claim's or marker's record."""
+    kind = "claim" if isinstance(one, Claim) else "marker"
+    return kind.encode(), json.dumps(asdict(one)).encode()
+
+
+def decode(key: bytes, value: bytes) -> Claim | Marker:
+    """Read a record of a progress topic."""
+    try:
+        return _KINDS[key.decode()](**json.loads(value))
+    except (KeyError, ValueError, TypeError) as error:
+        raise CorruptionError(
+            f"a record of the progress topic cannot be read: {error}", code="SF5005"
+        ) from error
+
+
+def connection_arguments(producer_arguments: Arguments) -> Arguments:
+    """Return those arguments of a producer that say how to reach its cluster: other clients take them too."""
+    return {k: v for k, v in producer_arguments.items() if k in _SHARED_ARGUMENTS}
+
+
+async def make_topic(
+    clients: KafkaClients,
+    topic: str,
+    producer_arguments: Arguments,
+    memory: Memory,
+    outboxes: Outboxes[Any],
+) -> str | None:
+    """Make the progress topic if it is not there, and should not be; return the id of its cluster.
+
+    Raise what `memory` raises if it was there, or the cluster is another one.
+    """
+    arguments = connection_arguments(producer_arguments)
+    admin = clients.make_admin(**arguments)
+    try:
+        await admin.start()
+        cluster = await clients.cluster_id(admin)
+        memory.check_cluster(cluster, outboxes)
+        found = (await clients.find_topics(admin, [topic], may_create=False))[topic]
+        if not isinstance(found, (int, *MISSING)):
+            raise found
+        is_there = isinstance(found, int) and found > 0
+        memory.check_topic(topic, is_there=is_there)
+        if is_there:
+            return cluster
+        brokers = (await admin.describe_cluster())["brokers"]
+        replicas = min(_REPLICAS_WANTED, len(brokers))
+        response = await admin.create_topics(
+            [
+                NewTopic(
+                    topic, num_partitions=1, replication_factor=replicas, topic_configs=_SETTINGS
+                )
+            ]
+        )
+        for _, code, *_ in response.topic_errors:
+            if code and issubclass(for_code(code), DENIED):
+                raise for_code(code)(topic)
+            if code and not issubclass(for_code(code), TopicAlreadyExistsError):
+                raise UnavailableError(
+                    f"the progress topic {topic} cannot be made: {for_code(code).__name__}",
+                    code="SF3004",
+                )
+        return cluster
+    finally:
+        await admin.close()
+
+
+async def read_until(
+    clients: KafkaClients, topic: str, own: Claim, producer_arguments: Arguments
+) -> list[Claim | Marker]:
+    """Read committed records of the progress topic until one's own newest claim has come back."""
+    arguments = connection_arguments(producer_arguments)
+    consumer = clients.make_consumer(
+        **arguments,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    place = TopicPartition(topic, 0)
+    seen: list[Claim | Marker] = []
+    try:
+        await consumer.start()
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        async with asyncio.timeout(_READ_LIMIT_S):
+            while True:
+                polled: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=200)
+                for record in polled.get(place, ()):
+                    one = decode(record.key, record.value)
+                    seen.append(one)
+                    # The client's end offset may be too early; one's own claim is not.
+                    if one == own:
+                        return seen
+    except TimeoutError:
+        raise UnavailableError(
+            f"the progress topic {topic} does not show what was written to it", code="SF3005"
+        ) from None
+    finally:
+        await leave(consumer)

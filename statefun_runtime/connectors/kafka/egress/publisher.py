@@ -1,0 +1,387 @@
+"""`io.statefun.kafka.v1/egress` with exactly-once: outbox and marker.
+
+    complete epochs (core/outboxes/epoch_outbox.py) ─▶ begin · records · marker · commit ─▶ forgotten
+
+    recovery, and after any error of the producer: a new producer initialises the transactional id (that fences whoever
+    had it and ends what was open), writes a claim, reads the progress topic until the claim has come back, and goes on
+    behind the last marker of this worker's ancestry.
+
+Invariants: a record leaves only after the checkpoint of its epoch is complete; a transaction is open no longer than
+it takes to write its records; the outcome of a commit is never guessed, but read from the marker.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from aiokafka.errors import (
+    IllegalOperation,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+
+from statefun_runtime.connectors.kafka.client.arguments import producer_arguments
+from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
+from statefun_runtime.connectors.kafka.client.troubles import (
+    DENIED,
+    Complaint,
+    explain,
+    why_it_failed,
+)
+from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
+from statefun_runtime.connectors.kafka.egress.memory import Memory
+from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
+from statefun_runtime.connectors.kafka.egress.records import (
+    RECORD_OVERHEAD_BYTES,
+    Record,
+    TellRefused,
+    batches,
+    leave,
+    nobody_is_told,
+    prepare_record,
+    read_record,
+)
+from statefun_runtime.connectors.kafka.topics import EgressTopics, Places
+from statefun_runtime.core.checkpoints.commits import (
+    Claim,
+    Covered,
+    History,
+    Marker,
+    Started,
+    Superseded,
+    decide_published,
+)
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, Progress
+from statefun_runtime.core.model.metrics import Histogram, Kind, Sample
+from statefun_runtime.core.module.specs import KafkaEgressSpec
+from statefun_runtime.core.outboxes.epoch_outbox import Outboxes
+from statefun_runtime.errors import FencedError, UnavailableError
+
+log = logging.getLogger("statefun.egress")
+
+_RETRY_S = 0.5
+_DENIED_RETRY_S = 2.0
+_COMMIT_LIMIT_S = 60.0
+_TRANSACTION_TIMEOUT_MS_MAX = 60_000
+_CHUNK_BYTES = 8 * 1024 * 1024
+_RECORDS_MAX = 1_000_000
+_MEMORY_MAX_BYTES = 32 * 1024 * 1024
+
+# Returns the records of an outbox's object, as `encode` made them.
+ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
+
+
+class _Refused(Exception):
+    """The broker will never take one of the records of a transaction."""
+
+
+class KafkaPublisher:
+    """An EgressSink that publishes each epoch's outbox once; `owner` is who of the application's workers this is."""
+
+    def __init__(
+        self,
+        spec: KafkaEgressSpec,
+        started: Started,
+        history: History,
+        *,
+        owner: str,
+        read: ReadOutbox,
+        tell_refused: TellRefused = nobody_is_told,
+        known: Progress | None = None,
+        may_republish: bool = False,
+        clients: KafkaClients = AIOKAFKA,
+    ) -> None:
+        name = f"{started.application}-{owner}-{spec.id.namespace}.{spec.id.name}"
+        self._spec = spec
+        self._clients = clients
+        self._read = read
+        self._tell_refused = tell_refused
+        self._started = started
+        self._history = history
+        self._attempts = 0
+        self._progress_topic = f"statefun-progress-{name}"
+        self._arguments = producer_arguments(spec) | {
+            "transactional_id": f"statefun-{name}",
+            "transaction_timeout_ms": min(
+                spec.transaction_timeout_ms or _TRANSACTION_TIMEOUT_MS_MAX,
+                _TRANSACTION_TIMEOUT_MS_MAX,
+            ),
+        }
+        self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
+        self._partitioner = Partitioner()
+        self._complaint = Complaint(log, f"egress {spec.id}")
+        self._topics = EgressTopics(clients, self._partitioner, self._complaint, self._arguments)
+        self._outboxes: Outboxes[Record] = Outboxes(
+            _size_of, records_max=_RECORDS_MAX, memory_max_bytes=_MEMORY_MAX_BYTES
+        )
+        self._memory = Memory(spec.id, known, may_republish=may_republish)
+        self._has_work = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._producer: Any = None
+        self._published = 0
+        self._refused = 0
+        self._recoveries = 0
+        self._transaction_ms = Histogram()
+
+    async def start(self) -> None:
+        """There is nothing to listen on; the broker is waited for in `run`."""
+
+    def prepare(self, typename: str, value: bytes) -> Record:
+        """Check a KafkaProducerRecord; raise RecordRefused."""
+        return prepare_record(
+            typename,
+            value,
+            record_bytes_max=self._record_bytes_max,
+            partitions=self._partitioner.count,
+        )
+
+    def emit(self, record: Record) -> None:
+        """Put a record into the outbox of the epoch that runs."""
+        self._outboxes.collect(record)
+
+    def backlog_bytes(self) -> int:
+        """Return the size of what is not confirmed published, and in memory."""
+        return self._outboxes.bytes
+
+    def stored_bytes(self) -> int:
+        """Return the size of what is not confirmed published, and on disk only."""
+        return self._outboxes.unloaded_bytes
+
+    def refused(self) -> list[tuple[int, int]]:
+        """Return epoch and index of what was given up and is counted by no marker yet."""
+        return list(self._outboxes.refused())
+
+    @property
+    def is_transactional(self) -> bool:
+        """Records wait for their epoch to be complete."""
+        return True
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the epoch that runs has records."""
+        return self._outboxes.has_collected
+
+    def cut(self, epoch: int) -> Sequence[Record]:
+        """Return the outbox of the epoch that ends."""
+        return self._outboxes.cut(epoch)
+
+    def encode(self, records: Sequence[Record]) -> list[bytes]:
+        """Return records as bytes."""
+        return [record[3] for record in records]
+
+    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
+        """The outboxes up to an epoch may be published."""
+        self._outboxes.completed(epoch, outbox)
+        self._wake()
+
+    def failed(self, epoch: int) -> None:
+        """An epoch's records belong to the one that goes on now, in front of its own."""
+        self._outboxes.failed(epoch)
+
+    def confirmed_epoch(self) -> int:
+        """Return the last epoch whose outbox is known to be published, with all before it."""
+        return self._outboxes.confirmed_epoch
+
+    def progress(self) -> Progress | None:
+        """Return how far this egress is known to have published, and where."""
+        return self._memory.progress(self._outboxes.confirmed_epoch)
+
+    def restore(
+        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
+    ) -> None:
+        """Take back an outbox that may or may not be published; what memory has no room for stays on disk."""
+        if self._outboxes.has_room:
+            self._outboxes.restore(outbox.epoch, [read_record(one) for one in read()], refused)
+        else:
+            self._outboxes.restore_unloaded(outbox, refused)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._outboxes.has_queued:
+            self._is_idle.clear()
+            self._has_work.set()
+
+    async def run(self) -> None:
+        """Publish complete outboxes until cancelled; raise FencedError if somebody newer does."""
+        try:
+            while True:
+                try:
+                    await self._recover()
+                    while True:
+                        await self._has_work.wait()
+                        self._has_work.clear()
+                        await self._publish()
+                except _Refused as error:
+                    await self._throw_away()
+                    self._narrow_down(error)
+                except (KafkaError, IllegalOperation, UnavailableError, OSError) as error:
+                    error = why_it_failed(self._producer, error)
+                    await self._throw_away()
+                    await self._setback(error)
+        finally:
+            await self._throw_away()
+
+    async def _setback(self, error: Exception) -> None:
+        """Wait a little before the next producer."""
+        self._recoveries += 1
+        why = await explain(error, self._clients, self._arguments)
+        self._complaint.say(f"waits, records are kept: {why}")
+        await asyncio.sleep(_DENIED_RETRY_S if isinstance(error, DENIED) else _RETRY_S)
+
+    def _narrow_down(self, error: _Refused) -> None:
+        """Try smaller transactions until the one record is found that is to be given up."""
+        chunk = self._outboxes.chunk(_CHUNK_BYTES)
+        record = self._outboxes.narrow_down(chunk) if chunk.records else None
+        if record is None:
+            return
+        self._refused += 1
+        has_letter = self._tell_refused(record, str(error))
+        self._outboxes.give_up(chunk, has_letter=has_letter)
+        if has_letter:
+            return
+        log.error(
+            "egress %s: a record of %d bytes for topic %s is dropped, the broker refuses it for good: %s",
+            self._spec.id,
+            len(record[2]),
+            record[0],
+            error,
+        )
+
+    async def _throw_away(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await leave(producer)
+
+    # ── recovery ──
+
+    async def _recover(self) -> None:
+        """Become the one publisher, and forget what is published already."""
+        cluster = await kafka_progress.make_topic(
+            self._clients, self._progress_topic, self._arguments, self._memory, self._outboxes
+        )
+        producer = self._producer = self._clients.make_producer(**self._arguments)
+        await producer.start()
+        await producer.begin_transaction()
+        self._attempts += 1
+        own = Claim(self._started.incarnation, self._started.nonce, self._attempts)
+        key, value = kafka_progress.encode(own)
+        await producer.send_and_wait(self._progress_topic, value, key, partition=0)
+        await self._commit()
+        seen = await kafka_progress.read_until(
+            self._clients, self._progress_topic, own, self._arguments
+        )
+        match decide_published(seen, self._history, own):
+            case Superseded(claim):
+                raise FencedError(
+                    f"egress '{self._spec.id}': incarnation {claim.incarnation} publishes in place of this worker",
+                    code="SF4002",
+                )
+            case Covered(epoch, count):
+                self._forget(epoch, count)
+        self._memory.begun(cluster)
+        self._has_work.set()
+        log.info("egress %s publishes to %s", self._spec.id, self._spec.bootstrap_servers)
+
+    def _forget(self, epoch: int, count: int) -> None:
+        """Drop what a marker covers."""
+        self._outboxes.published(epoch, count)
+        if not self._outboxes.has_queued:
+            self._is_idle.set()
+
+    # ── publishing ──
+
+    async def _publish(self) -> None:
+        """Publish everything that is queued, a chunk at a time."""
+        loop = asyncio.get_running_loop()
+        while self._outboxes.has_queued:
+            began_s = loop.time()
+            while (batch := self._outboxes.next_unloaded(_CHUNK_BYTES)) is not None:
+                assert batch.object is not None
+                records = await self._read(batch.object)
+                self._outboxes.loaded(batch, [read_record(record) for record in records])
+            chunk = self._outboxes.chunk(_CHUNK_BYTES)
+            if not chunk.is_progress:
+                # The next checkpoint will have the dead letter that this waits for.
+                return
+            # A topic may be waited for, and no transaction may be open that long.
+            by_place = await self._topics.places(lambda: self._producer, chunk.records)
+            await self._producer.begin_transaction()
+            await self._send(by_place)
+            marker = Marker(
+                self._started.incarnation,
+                self._started.nonce,
+                self._started.lineage,
+                chunk.epoch,
+                chunk.count,
+            )
+            key, value = kafka_progress.encode(marker)
+            await self._producer.send_and_wait(self._progress_topic, value, key, partition=0)
+            await self._commit()
+            self._complaint.over()
+            self._forget(marker.epoch, marker.count)
+            self._published += len(chunk.records)
+            self._transaction_ms.add((loop.time() - began_s) * 1000)
+
+    async def _send(self, by_place: Places) -> None:
+        """Write the records of a transaction; all are acknowledged when this returns."""
+        futures = []
+        for (topic, partition), records in by_place.items():
+            for batch in batches(self._producer, records):
+                futures.append(await self._producer.send_batch(batch, topic, partition=partition))
+        try:
+            for future in futures:
+                await future
+        except (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError) as error:
+            raise _Refused(str(error) or type(error).__name__) from error
+
+    async def _commit(self) -> None:
+        """Commit, or raise with the outcome unclear; the producer is thrown away then, and the marker read."""
+        try:
+            async with asyncio.timeout(_COMMIT_LIMIT_S):
+                await self._producer.commit_transaction()
+        except TimeoutError:
+            raise UnavailableError("a commit got no answer", code="SF3006") from None
+        except AssertionError as error:
+            # How aiokafka says that its sender has died meanwhile.
+            raise KafkaError("the producer failed before its commit") from error
+
+    async def flush(self, timeout_s: float) -> None:
+        """Wait until all complete outboxes are published, at most so long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._is_idle.wait()
+        except TimeoutError:
+            log.warning(
+                "egress %s: %d records are not published yet; the next start does",
+                self._spec.id,
+                self._outboxes.count,
+            )
+
+    def samples(self) -> Iterator[Sample]:
+        """Return what is published, what waits, and how transactions went."""
+        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
+        waiting = self._outboxes.count
+        yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+        yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
+        yield Sample(
+            "statefun_egress_recoveries", Kind.COUNTER, "producers thrown away", self._recoveries
+        )
+        yield Sample(
+            "statefun_egress_transaction_ms",
+            Kind.HISTOGRAM,
+            "milliseconds per transaction",
+            self._transaction_ms,
+        )
+
+        yield from self._topics.samples()
+
+    async def close(self) -> None:
+        """The producer leaves with `run`."""
+
+
+def _size_of(record: Record) -> int:
+    return len(record[2]) + RECORD_OVERHEAD_BYTES

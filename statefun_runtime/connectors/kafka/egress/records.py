@@ -1,0 +1,128 @@
+"""Records for Kafka, as functions send them and as checkpoints keep them."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from statefun_runtime.adapters.wire import RecordOptions, decode_kafka_record
+from statefun_runtime.core.model.dead_letter import KAFKA_RECORD
+from statefun_runtime.ports.egress import RecordRefused
+
+log = logging.getLogger("statefun.egress")
+
+RECORD_TYPENAME = KAFKA_RECORD
+RECORD_OVERHEAD_BYTES = 70
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_LEAVE_S = 2.0
+
+# Topic, key, value, all of it as the function sent it, and what it asks for besides.
+Record = tuple[str, bytes | None, bytes, bytes, RecordOptions | None]
+# Is told which record the broker will never take, and why; returns whether a dead letter was made of it.
+TellRefused = Callable[[Record, str], bool]
+
+
+def nobody_is_told(record: Record, why: str) -> bool:
+    """There are no dead letters."""
+    return False
+
+
+def prepare_record(
+    typename: str,
+    value: bytes,
+    *,
+    record_bytes_max: int,
+    partitions: Callable[[str], int | None],
+) -> Record:
+    """Return a KafkaProducerRecord in parts; raise RecordRefused if the broker could not take it."""
+    if typename != RECORD_TYPENAME:
+        raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
+    try:
+        topic, key, content, options = decode_kafka_record(value)
+    except ValueError as error:
+        raise RecordRefused(str(error)) from error
+    _check_name(topic)
+    size = len(key) + len(content)
+    if options is not None:
+        size += options.size_bytes
+        _check_options(topic, options, partitions)
+    if size > record_bytes_max:
+        raise RecordRefused(
+            f"a record of {size} bytes for topic '{topic}' is larger than "
+            f"max.request.size allows ({record_bytes_max})"
+        )
+    return topic, key or None, content, value, options
+
+
+def _check_options(
+    topic: str, options: RecordOptions, partitions: Callable[[str], int | None]
+) -> None:
+    count, partition = partitions(topic), options.partition
+    if options.timestamp_ms is not None and options.timestamp_ms < 0:
+        raise RecordRefused(f"a record has the negative timestamp {options.timestamp_ms}")
+    if partition is not None and (partition < 0 or (count is not None and partition >= count)):
+        raise RecordRefused(
+            f"a record is for partition {partition} of topic '{topic}', which has {count or 'no such'}"
+        )
+
+
+def append_with_options(batch: Any, record: Record, options: RecordOptions) -> bool:
+    """Put a record into a batch with its headers and its time; return whether there was room."""
+    headers = list(options.headers)
+    added = batch.append(
+        timestamp=options.timestamp_ms, key=record[1], value=record[2], headers=headers
+    )
+    return added is not None
+
+
+def batches(producer: Any, records: list[Record]) -> Iterator[Any]:
+    """Yield records in as few batches of a producer as hold them."""
+    start = 0
+    while start < len(records):
+        batch, first = producer.create_batch(), start
+        append = batch.append
+        while start < len(records):
+            _, key, value, _, options = records[start]
+            if options is None:
+                is_in = append(timestamp=None, key=key, value=value) is not None
+            else:
+                is_in = append_with_options(batch, records[start], options)
+            if not is_in:
+                break
+            start += 1
+        assert start > first, "a record that was checked does not fit into a batch"
+        batch.close()
+        yield batch
+
+
+@lru_cache(1024)
+def _check_name(topic: str) -> None:
+    """Refuse what the broker would refuse: such a record would wait for its topic for ever."""
+    if not _TOPIC_NAME.fullmatch(topic) or topic in (".", ".."):
+        raise RecordRefused(f"{topic!r} is not the name of a topic")
+
+
+def read_record(data: bytes) -> Record:
+    """Read a record as a checkpoint keeps it: as the function sent it."""
+    topic, key, content, options = decode_kafka_record(data)
+    return topic, key or None, content, data, options
+
+
+async def leave(client: Any) -> None:
+    """Stop a producer or consumer, within a moment; what it could not do any more is not needed."""
+    try:
+        async with asyncio.timeout(_LEAVE_S):
+            await client.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # A consumer cancels its own fetches, and lets that escape before it has closed its connections.
+        inner = client.client if hasattr(client, "client") else client._client
+        await inner.close()
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.debug("a client left with an error: %s", error)

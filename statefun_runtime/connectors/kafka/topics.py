@@ -1,0 +1,178 @@
+"""Topics, asked of the broker: those that an ingress reads, and those that functions send to."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+from statefun_runtime.connectors.kafka.client.arguments import Arguments
+from statefun_runtime.connectors.kafka.client.clients import KafkaClients
+from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING, Complaint, words
+from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
+from statefun_runtime.connectors.kafka.egress.records import Record
+from statefun_runtime.connectors.kafka.ingress.start import NO_PARTITION, split_name
+from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.module.specs import KafkaIngressSpec
+from statefun_runtime.errors import UnavailableError
+
+log = logging.getLogger("statefun.ingress")
+
+_RETRY_S = 0.5
+# A broker that makes topics needs a moment for it.
+_LOOKS_BEFORE_A_WORD = 4
+_REFRESH_S = 300.0
+
+
+class IngressTopics:
+    """Knows which topics of an ingress do not exist; says so once of each."""
+
+    def __init__(self, spec: KafkaIngressSpec, clients: KafkaClients) -> None:
+        self._spec = spec
+        self._clients = clients
+        self._wanted = [route.topic for route in spec.routes]
+        self._seen: set[str] = set()
+        self._missing: dict[str, None] = {}
+        self._were_missing: dict[str, None] = {}
+
+    @property
+    def are_missing(self) -> bool:
+        """Whether any topic does not exist."""
+        return bool(self._missing)
+
+    def marks(self) -> dict[str, int]:
+        """Return what says in a checkpoint that a topic did not exist when it was looked for."""
+        return {split_name(topic, NO_PARTITION): 0 for topic in self._were_missing}
+
+    async def look(self, consumer: Any) -> list[TopicPartition]:
+        """Return the topic partitions there are; raise KafkaError if that cannot be known of one of the topics."""
+        topics = await self._clients.find_topics(consumer, self._wanted, may_create=False)
+        found = []
+        for topic, partitions in topics.items():
+            if isinstance(partitions, int) and partitions:
+                self._missing.pop(topic, None)
+                self._seen.add(topic)
+                found += [TopicPartition(topic, number) for number in range(partitions)]
+            elif isinstance(partitions, int | UnknownTopicOrPartitionError):
+                self._miss(topic)
+            else:
+                raise partitions
+        if found:
+            await consumer._client.set_topics(list(dict.fromkeys(tp.topic for tp in found)))
+        return found
+
+    def _miss(self, topic: str) -> None:
+        if topic in self._missing or topic in self._seen:
+            return
+        self._missing[topic] = self._were_missing[topic] = None
+        reason = UnavailableError(f"topic '{topic}' does not exist", code="SF3002")
+        log.warning("ingress %s waits: %s", self._spec.id, reason.message)
+
+
+Places = dict[tuple[str, int], list[Record]]
+
+
+class EgressTopics:
+    """Tells the partitioner of one egress about topics; a topic that cannot be had is waited for, and said once."""
+
+    def __init__(
+        self,
+        clients: KafkaClients,
+        partitioner: Partitioner,
+        complaint: Complaint,
+        arguments: Arguments,
+    ) -> None:
+        self._clients = clients
+        self._partitioner = partitioner
+        self._complaint = complaint
+        self._arguments = arguments
+        self.refresh_s = arguments.get("metadata_max_age_ms", _REFRESH_S * 1000) / 1000
+        self._next_look_s = 0.0
+        self._unavailable: dict[str, None] = {}
+
+    async def places(self, producer: Callable[[], Any], records: list[Record]) -> Places:
+        """Return records by topic partition; a topic that does not exist holds all of them up, loudly."""
+        await self.refresh(producer())
+        by_place: Places = {}
+        partition_of = self._partitioner.partition
+        for record in records:
+            topic, key, _, _, options = record
+            if options is None:
+                partition = partition_of(topic, key)
+            else:
+                partition = self._partitioner.place(topic, key, options.partition)
+            if partition is None:
+                partition = await self._learnt(producer, record)
+            same_place = by_place.get((topic, partition))
+            if same_place is None:
+                by_place[topic, partition] = [record]
+            else:
+                same_place.append(record)
+        return by_place
+
+    async def _learnt(self, producer: Callable[[], Any], record: Record) -> int:
+        """Return the topic partition of a record once the broker has said how many its topic has."""
+        topic, key, _, _, options = record
+        chosen = None if options is None else options.partition
+        while (partition := self._partitioner.place(topic, key, chosen)) is None:
+            await self.learn(producer, topic)
+        return partition
+
+    async def learn(self, producer: Callable[[], Any], topic: str) -> None:
+        """Return when the partitioner knows a topic; the broker makes it, if it is one that does."""
+        looks = 0
+        while True:
+            error = await self._look(producer(), topic)
+            if error is None:
+                self._unavailable.pop(topic, None)
+                return
+            self._unavailable[topic] = None
+            looks += 1
+            if isinstance(error, DENIED):
+                self._complaint.say(f"keeps records: {words(error, self._arguments)}")
+            elif looks == _LOOKS_BEFORE_A_WORD:
+                self._complaint.say(self._waits(topic, error))
+            await asyncio.sleep(_RETRY_S)
+
+    def _waits(self, topic: str, error: BaseException) -> str:
+        if isinstance(error, MISSING):
+            return f"keeps records for topic '{topic}', which does not exist; they leave when somebody makes it"
+        return f"keeps records for topic '{topic}': {words(error, self._arguments)}"
+
+    async def _look(self, producer: Any, topic: str) -> BaseException | None:
+        """Tell the partitioner about a topic, or return why that cannot be done."""
+        try:
+            found = (await self._clients.find_topics(producer, [topic], may_create=True))[topic]
+        except (KafkaError, OSError) as error:
+            return error
+        if isinstance(found, int) and found:
+            self._partitioner.learn(topic, found)
+            return None
+        return found if isinstance(found, BaseException) else UnknownTopicOrPartitionError(topic)
+
+    async def refresh(self, producer: Any) -> None:
+        """Look at the known topics again, if that was long ago: they may have got more partitions."""
+        now_s = asyncio.get_running_loop().time()
+        known = self._partitioner.topics()
+        if now_s < self._next_look_s or not known:
+            return
+        self._next_look_s = now_s + self.refresh_s
+        try:
+            found = await self._clients.find_topics(producer, known, may_create=False)
+        except (KafkaError, OSError):
+            # Whoever sends to them will tell.
+            return
+        for topic, partitions in found.items():
+            if isinstance(partitions, int) and partitions:
+                self._partitioner.learn(topic, partitions)
+
+    def samples(self) -> Iterator[Sample]:
+        """Return how many topics hold records up."""
+        yield Sample(
+            "statefun_egress_missing_topics",
+            Kind.GAUGE,
+            "topics that records wait for: they do not exist, or may not be written",
+            len(self._unavailable),
+        )

@@ -1,0 +1,108 @@
+"""Records for Kinesis, as functions send them and as checkpoints keep them."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from statefun_runtime.adapters.wire import decode_kinesis_record
+from statefun_runtime.core.checkpoints.manifest import ObjectId
+from statefun_runtime.core.model.dead_letter import KINESIS_RECORD
+from statefun_runtime.ports.egress import RecordRefused
+
+RECORD_TYPENAME = KINESIS_RECORD
+RECORD_OVERHEAD_BYTES = 200
+RECORD_BYTES_MAX = 1024 * 1024
+_STREAM_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_KEY_CHARACTERS_MAX = 256
+_HASH_KEY = re.compile(r"0|[1-9][0-9]{0,38}")
+_HASH_KEY_MAX = 2**128 - 1
+
+
+# Is told which record Kinesis will never take (stream, key, value, and all of it), and why; returns whether a dead
+# letter was made of it.
+TellRefused = Callable[[tuple[str, bytes, bytes, bytes], str], bool]
+
+
+# Returns the records of an outbox's object, as the egress encoded them.
+ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
+
+
+async def nothing_is_stored(object_id: ObjectId) -> list[bytes]:
+    """There is no checkpoint store."""
+    raise AssertionError(f"{object_id} is nowhere")
+
+
+def nobody_is_told(record: tuple[str, bytes, bytes, bytes], why: str) -> bool:
+    """There are no dead letters."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record in parts; `encoded` is all of it as the function sent it, an empty hash key is none."""
+
+    stream: str
+    partition_key: str
+    hash_key: str
+    value: bytes
+    encoded: bytes
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What keeps its order: the records that are sure to share a shard."""
+        return self.stream, self.partition_key, self.hash_key
+
+    @property
+    def size_bytes(self) -> int:
+        """Return what it counts for while it waits."""
+        return len(self.value) + len(self.partition_key.encode()) + RECORD_OVERHEAD_BYTES
+
+    def entry(self) -> dict[str, Any]:
+        """Return it as an entry of a PutRecords request."""
+        entry = {"Data": self.value, "PartitionKey": self.partition_key}
+        return {**entry, "ExplicitHashKey": self.hash_key} if self.hash_key else entry
+
+
+def prepare_record(typename: str, value: bytes) -> Record:
+    """Return a KinesisEgressRecord in parts; raise RecordRefused if Kinesis could not take it."""
+    if typename != RECORD_TYPENAME:
+        raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
+    try:
+        record = read_record(value)
+    except ValueError as error:
+        raise RecordRefused(str(error)) from error
+    _check_stream(record.stream)
+    if not 1 <= len(record.partition_key) <= _KEY_CHARACTERS_MAX:
+        raise RecordRefused(
+            f"the partition key must have 1 to {_KEY_CHARACTERS_MAX} characters, "
+            f"found {len(record.partition_key)}"
+        )
+    if record.hash_key and not _is_hash_key(record.hash_key):
+        raise RecordRefused(
+            f"the explicit hash key must be a number from 0 to 2^128 - 1, found {record.hash_key!r}"
+        )
+    size_bytes = len(record.value) + len(record.partition_key.encode())
+    if size_bytes > RECORD_BYTES_MAX:
+        raise RecordRefused(
+            f"a record of {size_bytes} bytes for stream '{record.stream}' is larger than "
+            f"Kinesis takes ({RECORD_BYTES_MAX})"
+        )
+    return record
+
+
+def read_record(data: bytes) -> Record:
+    """Read a record as a checkpoint keeps it: as the function sent it."""
+    return Record(*decode_kinesis_record(data), data)
+
+
+@lru_cache(1024)
+def _check_stream(stream: str) -> None:
+    """Refuse what cannot be a stream: such a record would wait for it for ever."""
+    if not _STREAM_NAME.fullmatch(stream):
+        raise RecordRefused(f"{stream!r} is not the name of a stream")
+
+
+def _is_hash_key(text: str) -> bool:
+    return bool(_HASH_KEY.fullmatch(text)) and int(text) <= _HASH_KEY_MAX

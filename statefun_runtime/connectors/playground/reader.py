@@ -1,0 +1,275 @@
+"""`io.statefun.playground.v1/ingress`: PUT /namespace/name/id brings one message to one address, durably.
+
+    PUT ─▶ checked ─▶ waits ─▶ log, synced (many at once) ─▶ routed ─▶ 200
+
+200 means that the record is on disk and will take effect once, whatever dies. The log is read again from the position
+of the checkpoint. With an `Idempotency-Key` a repeated request takes effect once, too. The header `Status` repeats
+the status code, as StateFun's playground says it there only.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+from statefun_runtime.adapters.http.server import Deferred, HttpRequest, HttpResponse, HttpServer
+from statefun_runtime.connectors.playground.ingress_log import IngressLog
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.idempotency import Repeat
+from statefun_runtime.core.model.messages import IngressEncoder, field, read_varint
+from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.module.specs import PlaygroundIngressSpec
+from statefun_runtime.errors import UnavailableError
+from statefun_runtime.ports.ingress import Router
+
+log = logging.getLogger("statefun.ingress")
+
+_VND = "application/vnd."
+_STRING = "io.statefun.types/string"
+_TYPES_MAX = 1024
+_KEY_LENGTH_MAX = 255
+_DIGEST_BYTES = 16
+_SPLIT = "log"
+
+OffLoop = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+class PlaygroundIngress:
+    """The HTTP ingress: an IngressSource with one split, its log."""
+
+    def __init__(
+        self,
+        spec: PlaygroundIngressSpec,
+        router: Router,
+        ingress_log: IngressLog,
+        off_loop: OffLoop,
+        restored: dict[str, int],
+        *,
+        host: str,
+        body_bytes_max: int,
+        checkpoints_kept: int,
+        earlier: Sequence[dict[str, int]] = (),
+    ) -> None:
+        self._router = router
+        self._log = ingress_log
+        self._off_loop = off_loop
+        self._position = restored.get(_SPLIT, ingress_log.begin)
+        # Of the checkpoints that are kept, oldest first; the log is kept from the oldest on.
+        self._safe_positions: deque[int] = deque(
+            [
+                *(positions.get(_SPLIT, ingress_log.begin) for positions in earlier),
+                self._position,
+            ],
+            maxlen=checkpoints_kept,
+        )
+        self._encoders: dict[str, IngressEncoder] = {}
+        self._server = HttpServer(
+            self._take, host=host, port=spec.port, body_bytes_max=body_bytes_max
+        )
+        self._is_listening = False
+        self._waiting: list[tuple[bytes, Deferred]] = []
+        self._has_waiting = asyncio.Event()
+        self._is_taking = False
+        self._received = 0
+        self._refused: dict[str, int] = {}
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.port
+
+    async def listen(self) -> None:
+        """Take the port, once; requests wait for `run`, each on its connection."""
+        if not self._is_listening:
+            await self._server.start(what="the playground ingress")
+            self._is_listening = self._is_taking = True
+
+    async def start(self) -> None:
+        """Listen, if that was not asked for before."""
+        await self.listen()
+
+    async def run(self) -> None:
+        """Route what the log holds behind the position, then take records, until cancelled."""
+        for record in self._log.read(self._position):
+            self._route(record)
+        try:
+            while True:
+                await self._has_waiting.wait()
+                self._has_waiting.clear()
+                waiting, self._waiting = self._waiting, []
+                await self._settle(waiting)
+                self._log.drop_before(self._safe_positions[0])
+        finally:
+            self._is_taking = False
+            for _, answer in self._waiting:
+                answer.resolve(
+                    self._refuse(503, "stopping", "the worker stops", ("Retry-After", "1"))
+                )
+
+    async def _settle(self, waiting: list[tuple[bytes, Deferred]]) -> None:
+        """Sync records, then route them and answer; a failed sync takes none of them."""
+        try:
+            await asyncio.shield(
+                self._off_loop(lambda: self._log.append([record for record, _ in waiting]))
+            )
+        except UnavailableError as error:
+            log.error("records cannot be taken: %s", error.message)
+            for _, answer in waiting:
+                answer.resolve(self._refuse(503, "disk", error.message, ("Retry-After", "5")))
+            return
+        for record, answer in waiting:
+            answer.resolve(self._answer(self._route(record)))
+
+    def _route(self, record: bytes) -> Repeat:
+        """Bring a synced record to its address, unless its key says that it was there before."""
+        target, key, digest, invocation = _decode(record)
+        self._position += 1
+        function = self._router.resolve(target[0])
+        if function is None:
+            self._refused["unknown-function"] = self._refused.get("unknown-function", 0) + 1
+            return Repeat.NEW
+        if key:
+            repeat = self._router.look(function, target[1], key, digest)
+            if repeat is not Repeat.NEW:
+                return repeat
+            self._router.remember(function, target[1], key, digest)
+        self._router.deliver(function, target[1], invocation)
+        self._received += 1
+        return Repeat.NEW
+
+    def _answer(self, repeat: Repeat) -> HttpResponse:
+        match repeat:
+            case Repeat.NEW:
+                return _respond(200, b"")
+            case Repeat.SAME:
+                self._count("repeated")
+                return _respond(200, b"", ("Idempotent-Replay", "true"))
+            case Repeat.CONFLICT:
+                text = "this Idempotency-Key was used for another body"
+                return self._refuse(422, "key-conflict", text)
+
+    def positions(self) -> dict[str, int]:
+        """Return the index of the next record of the log to be routed."""
+        return {_SPLIT: self._position}
+
+    def completed(self, positions: dict[str, int]) -> None:
+        """Records before the oldest kept checkpoint's position are not needed any more."""
+        self._safe_positions.append(positions.get(_SPLIT, self._position))
+
+    def samples(self) -> Iterator[Sample]:
+        """Return what was taken and what was refused."""
+        yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
+        refused = Counter(self._refused) + Counter(self._server.refused)
+        for reason, count in refused.items():
+            yield Sample(
+                "statefun_ingress_skipped",
+                Kind.COUNTER,
+                "records refused or skipped",
+                count,
+                {"reason": reason},
+            )
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._server.close()
+
+    # ── requests ──
+
+    def _take(self, request: HttpRequest) -> HttpResponse | Deferred:
+        segments = request.segments()
+        if len(segments) != 3 or not all(segments[:2]):
+            return self._refuse(
+                400, "bad-path", f"the path must be /namespace/name/id, found {request.path!r}"
+            )
+        if request.method in ("GET", "HEAD", "OPTIONS"):
+            return self._refuse(405, "bad-method", f"a message is PUT, found {request.method}")
+        namespace, name, function_id = segments
+        if not function_id:
+            return self._refuse(400, "empty-id", "the id in /namespace/name/id is empty")
+        function_type = TypeName(namespace, name)
+        function = self._router.resolve(function_type)
+        if function is None:
+            text = f"no endpoint of the module serves function type '{namespace}/{name}'"
+            return self._refuse(404, "unknown-function", text)
+        if (
+            not self._is_taking
+            or not self._router.is_open()
+            or self._router.holds_back(function, function_id)
+        ):
+            return self._refuse(503, "busy", "the worker has too much to do", ("Retry-After", "1"))
+        return self._keep(request, function_type, function, function_id)
+
+    def _keep(
+        self, request: HttpRequest, function_type: TypeName, function: Function, function_id: str
+    ) -> HttpResponse | Deferred:
+        try:
+            invocation = self._encode(request)
+        except UnicodeDecodeError:
+            return self._refuse(400, "bad-text", "a body without a type is text, and must be UTF-8")
+        key = request.headers.get("idempotency-key", "")
+        if len(key) > _KEY_LENGTH_MAX:
+            return self._refuse(
+                400, "bad-key", f"an Idempotency-Key has at most {_KEY_LENGTH_MAX} characters"
+            )
+        digest = hashlib.blake2b(invocation, digest_size=_DIGEST_BYTES).digest() if key else b""
+        if key:
+            # Answers early; what decides is the look when the record is routed.
+            repeat = self._router.look(function, function_id, key, digest)
+            if repeat is not Repeat.NEW:
+                return self._answer(repeat)
+        answer = Deferred()
+        self._waiting.append((_encode(function_type, function_id, key, digest, invocation), answer))
+        self._has_waiting.set()
+        return answer
+
+    def _encode(self, request: HttpRequest) -> bytes:
+        content_type = request.headers.get("content-type", "")
+        if content_type.startswith(_VND):
+            value_type = content_type.removeprefix(_VND).partition(";")[0].strip()
+            return self._encoder(value_type).encode(request.body)
+        # What is not said to be something else is text, and wrapped as SDKs expect it.
+        request.body.decode()
+        return self._encoder(_STRING).encode(field(b"\x0a", request.body) if request.body else b"")
+
+    def _encoder(self, value_type: str) -> IngressEncoder:
+        encoder = self._encoders.get(value_type)
+        if encoder is None:
+            encoder = IngressEncoder(value_type)
+            if len(self._encoders) < _TYPES_MAX:
+                self._encoders[value_type] = encoder
+        return encoder
+
+    def _refuse(
+        self, status: int, reason: str, text: str, *headers: tuple[str, str]
+    ) -> HttpResponse:
+        self._count(reason)
+        return _respond(status, f"{text}\n".encode(), *headers)
+
+    def _count(self, reason: str) -> None:
+        self._refused[reason] = self._refused.get(reason, 0) + 1
+
+
+def _respond(status: int, body: bytes, *headers: tuple[str, str]) -> HttpResponse:
+    return HttpResponse(status, body, headers=(("Status", str(status)), *headers))
+
+
+def _encode(
+    function_type: TypeName, function_id: str, key: str, digest: bytes, invocation: bytes
+) -> bytes:
+    texts = (function_type.namespace, function_type.name, function_id, key)
+    return b"".join(
+        (*(field(b"", text.encode()) for text in texts), field(b"", digest), invocation)
+    )
+
+
+def _decode(record: bytes) -> tuple[tuple[TypeName, str], str, bytes, bytes]:
+    offset, parts = 0, []
+    for _ in range(5):
+        size, offset = read_varint(record, offset)
+        parts.append(record[offset : offset + size])
+        offset += size
+    namespace, name, function_id, key = (part.decode() for part in parts[:4])
+    return (TypeName(namespace, name), function_id), key, parts[4], record[offset:]

@@ -1,0 +1,295 @@
+"""`io.statefun.playground.v1/egress`: results are read over HTTP, each topic in one of two ways.
+
+destructive   GET /topic takes the oldest payload away. It can be read at once, also before its checkpoint; what a
+              reader lost on its way is lost, and after a crash a payload may be read again. Beyond 2^20 the oldest
+              are dropped.
+cursor        GET /topic?after=CURSOR returns records and the next cursor; DELETE /topic?upto=CURSOR acknowledges
+              what was read. Only records of complete checkpoints are shown, and an acknowledgement is answered when
+              it is in one: who keeps the cursor with what was made of the records has read each exactly once.
+
+Records are rows of the application's state, in the order of their keys. A cursor names application, lineage, epoch
+and index; one of another application or lineage is answered with 410.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+from statefun_runtime.adapters.http.server import Deferred, HttpRequest, HttpResponse, HttpServer
+from statefun_runtime.core.checkpoints.manifest import Outbox
+from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD
+from statefun_runtime.core.model.keys import egress_key, egress_prefix
+from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.module.specs import PlaygroundEgressSpec
+from statefun_runtime.ports.egress import RecordRefused
+from statefun_runtime.ports.rows import Rows
+
+RECORD_TYPENAME = PLAYGROUND_RECORD
+_QUEUE_MAX = 1 << 20
+_RECORDS_PER_READ = 1000
+_READ_BYTES_MAX = 4 * 1024 * 1024
+
+Record = tuple[str, bytes]
+Place = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Topic:
+    """The records of a topic by (epoch, index), oldest first."""
+
+    name: str
+    is_cursor: bool
+    places: deque[Place] = field(default_factory=deque)
+
+
+class PlaygroundEgress:
+    """The HTTP egress, an EgressSink; `origin` names application and lineage in cursors."""
+
+    def __init__(
+        self,
+        spec: PlaygroundEgressSpec,
+        rows: Rows,
+        *,
+        host: str,
+        origin: str,
+        complete_epoch: int,
+    ) -> None:
+        self._topics = {
+            name: _Topic(name, is_cursor=name in spec.cursor_topics) for name in spec.topics
+        }
+        self._rows = rows
+        # Returns when all that is so now is in a complete checkpoint; set by who builds the checkpointer.
+        self.settled: Callable[[], Awaitable[None]] = _never
+        self._origin = origin
+        self._complete_epoch = complete_epoch
+        self._epoch = complete_epoch + 1
+        self._next_index = 0
+        self._server = HttpServer(
+            self._serve, host=host, port=spec.port, body_bytes_max=1024 * 1024
+        )
+        self._unanswered: deque[Deferred] = deque()
+        self._has_unanswered = asyncio.Event()
+        self._published = 0
+        self._dropped = 0
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.port
+
+    async def start(self) -> None:
+        """Find what is there, and listen."""
+        for topic in self._topics.values():
+            prefix = egress_prefix(topic.name)
+            for key, _ in self._rows.scan(prefix):
+                place = key[len(prefix) :]
+                topic.places.append(
+                    (int.from_bytes(place[:8], "big"), int.from_bytes(place[8:], "big"))
+                )
+        await self._server.start(what="the playground egress")
+
+    async def run(self) -> None:
+        """Answer acknowledgements when they are safe, until cancelled."""
+        while True:
+            await self._has_unanswered.wait()
+            self._has_unanswered.clear()
+            waiting, self._unanswered = self._unanswered, deque()
+            await self.settled()
+            for answer in waiting:
+                answer.resolve(_respond(200, b"", said=200))
+
+    # ── what functions send ──
+
+    def prepare(self, typename: str, value: bytes) -> Record:
+        """Check an EgressRecord; raise RecordRefused."""
+        if typename != RECORD_TYPENAME:
+            raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
+        try:
+            content = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise RecordRefused(f"a record must be JSON: {error}") from error
+        if not isinstance(content, dict) or set(content) - {"topic", "payload"}:
+            raise RecordRefused("a record must be a JSON object with 'topic' and 'payload' only")
+        topic, payload = content.get("topic"), content.get("payload")
+        if not isinstance(topic, str) or not isinstance(payload, str):
+            raise RecordRefused("'topic' and 'payload' of a record must be text")
+        if topic not in self._topics:
+            known = ", ".join(self._topics)
+            raise RecordRefused(f"topic '{topic}' is not declared (declared: {known})")
+        return topic, payload.encode(errors="replace")
+
+    def emit(self, record: Record) -> None:
+        """Keep a payload until it is read."""
+        name, payload = record
+        topic = self._topics[name]
+        if not topic.is_cursor and len(topic.places) >= _QUEUE_MAX:
+            self._delete(topic, topic.places.popleft())
+            self._dropped += 1
+        place = (self._epoch, self._next_index)
+        self._next_index += 1
+        topic.places.append(place)
+        self._rows.write(egress_key(name, *place), payload)
+
+    def backlog_bytes(self) -> int:
+        """Unread records are state; they hold nothing back."""
+        return 0
+
+    def stored_bytes(self) -> int:
+        """There is no outbox."""
+        return 0
+
+    def refused(self) -> tuple[tuple[int, int], ...]:
+        """Nobody refuses anything."""
+        return ()
+
+    @property
+    def is_transactional(self) -> bool:
+        """Records are rows of the state, not an outbox."""
+        return False
+
+    @property
+    def is_changed(self) -> bool:
+        """Rows say so themselves."""
+        return False
+
+    def cut(self, epoch: int) -> Sequence[Record]:
+        """Records from now on belong to the next epoch; there is no outbox."""
+        self._epoch = epoch + 1
+        return ()
+
+    def encode(self, records: Sequence[Record]) -> list[bytes]:
+        """There is no outbox."""
+        return []
+
+    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
+        """Records up to this epoch may be shown to readers by cursor."""
+        self._complete_epoch = epoch
+
+    def failed(self, epoch: int) -> None:
+        """The rows go into the next checkpoint by themselves."""
+
+    def confirmed_epoch(self) -> int:
+        """Nothing is published by epoch."""
+        return 0
+
+    def restore(
+        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
+    ) -> None:
+        """There is no outbox."""
+
+    async def flush(self, timeout_s: float) -> None:
+        """Nobody can be made to read."""
+
+    def samples(self) -> Iterator[Sample]:
+        """Return what was read, what was dropped, and what waits for readers."""
+        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
+        yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._dropped)
+        waiting = sum(len(topic.places) for topic in self._topics.values())
+        yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._server.close()
+
+    # ── what readers ask ──
+
+    def _serve(self, request: HttpRequest) -> HttpResponse | Deferred:
+        segments = request.segments()
+        topic = self._topics.get(segments[0]) if len(segments) == 1 else None
+        if topic is None:
+            known = ", ".join(f"/{name}" for name in self._topics)
+            return _respond(
+                404, f"no such topic: {request.path} (there are: {known})\n".encode(), said=405
+            )
+        if not topic.is_cursor:
+            return self._pop(topic)
+        asked = parse_qs(request.query, keep_blank_values=True)
+        if request.method == "DELETE" and "upto" in asked:
+            return self._acknowledge(topic, asked["upto"][0])
+        if request.method == "GET" and "after" in asked:
+            return self._read(topic, asked["after"][0])
+        text = f"topic '{topic.name}' is read with GET ?after=CURSOR (empty at first), acknowledged with DELETE ?upto=CURSOR\n"
+        return _respond(400, text.encode(), said=400)
+
+    def _pop(self, topic: _Topic) -> HttpResponse:
+        if not topic.places:
+            return _respond(404, b"", said=404)
+        payload = self._delete(topic, topic.places.popleft())
+        self._published += 1
+        return _respond(200, payload, said=200)
+
+    def _delete(self, topic: _Topic, place: Place) -> bytes:
+        key = egress_key(topic.name, *place)
+        payload = self._rows.read(key)
+        assert payload is not None, f"a record of topic {topic.name} has no row"
+        self._rows.write(key, None)
+        return payload
+
+    def _read(self, topic: _Topic, cursor: str) -> HttpResponse:
+        after = self._place(cursor)
+        if after is None:
+            return _foreign(cursor)
+        records: list[str] = []
+        size, last = 0, after
+        for place in topic.places:
+            if place <= after:
+                continue
+            if (
+                place[0] > self._complete_epoch
+                or len(records) >= _RECORDS_PER_READ
+                or size >= _READ_BYTES_MAX
+            ):
+                break
+            payload = self._rows.read(egress_key(topic.name, *place))
+            assert payload is not None, f"a record of topic {topic.name} has no row"
+            records.append(payload.decode())
+            size += len(payload)
+            last = place
+        content = {"records": records, "next": self._cursor(last) if last != (0, 0) else ""}
+        return HttpResponse(
+            200, json.dumps(content).encode(), "application/json", (("Status", "200"),)
+        )
+
+    def _acknowledge(self, topic: _Topic, cursor: str) -> HttpResponse | Deferred:
+        upto = self._place(cursor)
+        if upto is None:
+            return _foreign(cursor)
+        while (
+            topic.places and topic.places[0] <= upto and topic.places[0][0] <= self._complete_epoch
+        ):
+            self._delete(topic, topic.places.popleft())
+            self._published += 1
+        answer = Deferred()
+        self._unanswered.append(answer)
+        self._has_unanswered.set()
+        return answer
+
+    def _cursor(self, place: Place) -> str:
+        return f"{self._origin}-{place[0]}-{place[1]}"
+
+    def _place(self, cursor: str) -> Place | None:
+        """Return what a cursor says, or None if it is not one of ours; an empty one is before everything."""
+        if not cursor:
+            return 0, 0
+        origin, _, rest = cursor.rpartition("-")
+        origin, _, epoch = origin.rpartition("-")
+        if origin != self._origin or not (epoch.isdecimal() and rest.isdecimal()):
+            return None
+        return int(epoch), int(rest)
+
+
+async def _never() -> None:
+    raise AssertionError("the egress was not told when acknowledgements are safe")
+
+
+def _foreign(cursor: str) -> HttpResponse:
+    text = f"cursor '{cursor}' is of another application or lineage; begin anew with an empty one\n"
+    return _respond(410, text.encode(), said=410)
+
+
+def _respond(status: int, body: bytes, *, said: int) -> HttpResponse:
+    """The header `Status` says what StateFun's playground says there."""
+    return HttpResponse(status, body, headers=(("Status", str(said)),))

@@ -1,0 +1,153 @@
+"""The commit log: who ran, and which checkpoints are complete.
+
+Every start adds an entry before anything else happens, so that the pair (incarnation, nonce) tells a life apart from
+every other, also from one of a copied folder. A lineage is an unbroken line of checkpoints: starting from a savepoint,
+or from an older checkpoint than the last complete one, begins a new one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from statefun_runtime.core.checkpoints.manifest import ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker began: from which epoch's checkpoint (0: from nothing), in which lineage."""
+
+    application: str
+    incarnation: int
+    nonce: str
+    lineage: str
+    from_epoch: int
+    from_manifest: ObjectId | None
+    from_lineage: str | None
+    key_group_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A checkpoint is complete."""
+
+    epoch: int
+    incarnation: int
+    lineage: str
+    manifest: ObjectId
+
+
+Entry = Started | Completed
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the log says, in one place."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def last_started(self) -> Started | None:
+        """The newest start."""
+        return next((e for e in reversed(self.entries) if isinstance(e, Started)), None)
+
+    @property
+    def last_epoch(self) -> int:
+        """The highest epoch that was ever completed, in any lineage."""
+        return max((e.epoch for e in self.entries if isinstance(e, Completed)), default=0)
+
+    @property
+    def origin(self) -> ObjectId | None:
+        """The manifest from which the newest lineage began."""
+        last = self.last_started
+        if last is None:
+            return None
+        first = next(
+            e for e in self.entries if isinstance(e, Started) and e.lineage == last.lineage
+        )
+        return first.from_manifest
+
+    @property
+    def completed(self) -> list[Completed]:
+        """The complete checkpoints of the newest lineage, and of those it came from, oldest first."""
+        allowed = dict(self.ancestry())
+        return [
+            e
+            for e in self.entries
+            if isinstance(e, Completed) and e.epoch <= allowed.get(e.lineage, -1)
+        ]
+
+    def ancestry(self) -> list[tuple[str, int]]:
+        """Return the newest lineage and those it came from, each with its last epoch that counts."""
+        started = [e for e in self.entries if isinstance(e, Started)]
+        if not started:
+            return []
+        lineage, last = started[-1].lineage, 1 << 62
+        line = []
+        while True:
+            line.append((lineage, last))
+            first = next(e for e in started if e.lineage == lineage)
+            if first.from_lineage is None or first.from_lineage == lineage:
+                return line
+            lineage, last = first.from_lineage, first.from_epoch
+
+    def knows(self, incarnation: int, nonce: str) -> bool:
+        """Return whether a life was one of this log's."""
+        return any(
+            isinstance(e, Started) and (e.incarnation, e.nonce) == (incarnation, nonce)
+            for e in self.entries
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A publisher says that it is the one from now on; `attempt` tells its claims of one life apart."""
+
+    incarnation: int
+    nonce: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """So many records of the outbox of an epoch, and all outboxes before it, are published."""
+
+    incarnation: int
+    nonce: str
+    lineage: str
+    epoch: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Somebody newer, or of another log, publishes."""
+
+    claim: Claim | Marker
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """All outboxes before `epoch`, and `count` records of its own, are published; epoch 0: nothing is."""
+
+    epoch: int
+    count: int
+
+
+def decide_published(
+    seen: Sequence[Claim | Marker], history: History, own: Claim
+) -> Superseded | Covered:
+    """Decide, from everything read up to one's own claim, what does not have to be published again.
+
+    A claim or marker of a life that the log does not know, or of a later one than one's own, means that this worker
+    is a copy or a zombie. Markers of lineages that are not ancestors cover nothing.
+    """
+    last_of = dict(history.ancestry())
+    covered = Covered(0, 0)
+    for one in seen:
+        is_known = history.knows(one.incarnation, one.nonce) or (
+            (one.incarnation, one.nonce) == (own.incarnation, own.nonce)
+        )
+        if not is_known or one.incarnation > own.incarnation:
+            return Superseded(one)
+        if isinstance(one, Marker) and one.epoch <= last_of.get(one.lineage, -1):
+            covered = max(covered, Covered(one.epoch, one.count), key=lambda c: (c.epoch, c.count))
+    return covered

@@ -1,0 +1,90 @@
+"""One function type as the runtime knows it: its endpoint, its state schema, its addresses in memory."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.messages import address_field
+from statefun_runtime.core.model.metrics import Histogram
+from statefun_runtime.core.model.state import StateSchema
+from statefun_runtime.core.module.specs import EndpointSpec
+from statefun_runtime.core.partition.backlog import Backlog
+
+_LITERAL_IN_URLS = "-._~!$&'()*+,;="
+
+
+@dataclass(slots=True)
+class Counts:
+    """What is counted per function type, under StateFun's names; plain numbers, read when scraped."""
+
+    received: int = 0
+    out_local: int = 0
+    out_egress: int = 0
+    requests: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    parked: int = 0
+    skipped: int = 0
+    dead_letters: int = 0
+    waiting: int = 0
+    busy: int = 0
+    latency_ms: Histogram = field(default_factory=Histogram)
+
+
+def _nobody() -> None:
+    raise AssertionError("the function has no lane yet")
+
+
+class Function:
+    """A function type.
+
+    `backlogs` holds every address that is busy, and idle ones as a cache of their values; `ready` those that wait
+    for a connection, in the order in which they became ready. `is_down` says that the endpoint fails for everyone.
+    `wake` has to be called soon after `ready` got an entry, once; `is_awake` remembers that it will be.
+    """
+
+    __slots__ = (
+        "_heads",
+        "backlogs",
+        "counts",
+        "endpoint",
+        "is_awake",
+        "is_down",
+        "ready",
+        "schema",
+        "type",
+        "url",
+        "wake",
+    )
+
+    def __init__(self, function_type: TypeName, endpoint: EndpointSpec) -> None:
+        self.type = function_type
+        self.endpoint = endpoint
+        # Names come from outside: what could not stand in a URL is percent-encoded.
+        name = quote(function_type.name, safe=_LITERAL_IN_URLS)
+        self.url = endpoint.url_template.replace("{function.name}", name)
+        self.schema = StateSchema()
+        self.backlogs: dict[str, Backlog] = {}
+        self.ready: deque[Backlog] = deque()
+        self.is_down = False
+        self.is_awake = False
+        self.wake: Callable[[], None] = _nobody
+        self.counts = Counts()
+        # The bytes of an address in front of its id depend on the id's length alone.
+        self._heads: dict[int, bytes] = {}
+
+    def address_field(self, function_id: str) -> bytes:
+        """Return the encoded address of one function of this type, as a target or a caller."""
+        content = function_id.encode()
+        size = len(content)
+        head = self._heads.get(size)
+        if head is None:
+            whole = address_field(self.type, function_id)
+            head = whole[: len(whole) - size]
+            if len(self._heads) < 1024:
+                self._heads[size] = head
+        return head + content
+
+    def __str__(self) -> str:
+        return str(self.type)

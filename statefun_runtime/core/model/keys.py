@@ -1,0 +1,105 @@
+"""Where rows lie: keys begin with the key group, so that ranges can be cut out of files anew.
+
+    <key group, 2 bytes> s <typename> 00 <id>                 the values of an address
+    <key group, 2 bytes> b <typename> 00 <id>                 the head of its backlog, in deltas only
+    <key group, 2 bytes> c <typename> 00 <id> 00 <sequence>   a chunk of its backlog that is spilled
+    <key group, 2 bytes> k <typename> 00 <id> 00 <key>        an idempotency key of the address
+    <key group, 2 bytes> p <typename> 00 <id>                 that the address is parked, since when and why
+    <key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
+
+    ff ff                e <topic> 00 <epoch, 8> <index, 8>    a record of the HTTP egress; of no key group
+
+A key group has one home among P partitions: contiguous ranges of nearly equal size.
+"""
+
+from statefun_runtime.core.model.address import Address, KeyGroup, TypeName, key_group
+
+STATE, BACKLOG, CHUNK, TIMER, ONCE, PARKED = b"s", b"b", b"c", b"t", b"k", b"p"
+HTTP_EGRESS = b"\xff\xffe"
+
+
+def partition_of(group: KeyGroup, *, key_group_count: int, partition_count: int) -> int:
+    """Return the partition whose range holds a key group."""
+    assert 0 <= group < key_group_count
+    return group * partition_count // key_group_count
+
+
+def group_prefix(group: KeyGroup) -> bytes:
+    """Return the first bytes of every key of a key group."""
+    return group.to_bytes(2, "big")
+
+
+def state_key(function_type: TypeName, function_id: str, *, key_group_count: int) -> bytes:
+    """Return the key of an address's values."""
+    return _address_key(STATE, function_type, function_id, key_group_count)
+
+
+def is_head(key: bytes) -> bool:
+    """Return whether a row is the head of a backlog."""
+    return key[2:3] == BACKLOG
+
+
+def backlog_key_of(state_key: bytes) -> bytes:
+    """Return the key of the backlog's head of the address whose values lie under `state_key`."""
+    return state_key[:2] + BACKLOG + state_key[3:]
+
+
+def parked_key_of(state_key: bytes) -> bytes:
+    """Return the key of the row that says that the address whose values lie under `state_key` is parked."""
+    return state_key[:2] + PARKED + state_key[3:]
+
+
+def chunk_key_of(state_key: bytes, sequence: int) -> bytes:
+    """Return the key of a spilled chunk of the address whose values lie under `state_key`."""
+    return b"".join((state_key[:2], CHUNK, state_key[3:], b"\0", sequence.to_bytes(8, "big")))
+
+
+def chunk_prefix(state_key: bytes) -> bytes:
+    """Return the first bytes of the keys of all chunks of an address."""
+    return b"".join((state_key[:2], CHUNK, state_key[3:], b"\0"))
+
+
+def once_key_of(state_key: bytes, key: str) -> bytes:
+    """Return the key of an idempotency key's row of the address whose values lie under `state_key`."""
+    return b"".join((state_key[:2], ONCE, state_key[3:], b"\0", key.encode()))
+
+
+def egress_prefix(topic: str) -> bytes:
+    """Return the first bytes of the keys of a topic of the HTTP egress."""
+    return b"".join((HTTP_EGRESS, topic.encode(), b"\0"))
+
+
+def egress_key(topic: str, epoch: int, index: int) -> bytes:
+    """Return the key of a record of the HTTP egress; keys of a topic are ordered like its records."""
+    return egress_prefix(topic) + epoch.to_bytes(8, "big") + index.to_bytes(8, "big")
+
+
+def parse_chunk_key(key: bytes) -> tuple[Address, int]:
+    """Return the address and sequence of a chunk's key."""
+    assert key[2:3] == CHUNK
+    return parse_address_key(key[:2] + BACKLOG + key[3:-9]), int.from_bytes(key[-8:], "big")
+
+
+def _address_key(
+    kind: bytes, function_type: TypeName, function_id: str, key_group_count: int
+) -> bytes:
+    group = key_group(function_id, key_group_count)
+    return b"".join(
+        (group_prefix(group), kind, str(function_type).encode(), b"\0", function_id.encode())
+    )
+
+
+def parse_address_key(key: bytes) -> Address:
+    """Return the address of a state, backlog or parked key."""
+    assert key[2:3] in (STATE, BACKLOG, PARKED)
+    typename, _, function_id = key[3:].partition(b"\0")
+    namespace, _, name = typename.decode().rpartition("/")
+    return Address(TypeName(namespace, name), function_id.decode())
+
+
+def timer_key(sender_id: str, due_ms: int, sequence: int, *, key_group_count: int) -> bytes:
+    """Return the key of a delayed message."""
+    group = key_group(sender_id, key_group_count)
+    return b"".join(
+        (group_prefix(group), TIMER, due_ms.to_bytes(8, "big"), sequence.to_bytes(8, "big"))
+    )

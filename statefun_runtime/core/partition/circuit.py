@@ -1,0 +1,77 @@
+"""The circuit of an endpoint: told apart from an address that fails alone.
+
+    CLOSED ──cannot connect, or several addresses failed and none succeeded──▶ OPEN
+    OPEN ──pause over──▶ PROBING ──success──▶ CLOSED
+                            └──failure──▶ OPEN, with a longer pause
+
+While it is not closed the endpoint's addresses wait, none is parked, and one probe at a time goes out.
+"""
+
+from enum import Enum
+
+from statefun_runtime.core.partition.retry import Cause, Failure
+
+_ADDRESSES_TO_OPEN = 5
+_PAUSE_FIRST_S = 0.02
+_PAUSE_LAST_S = 5.0
+
+
+class CircuitState(Enum):
+    """Whether requests go out."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    PROBING = "probing"
+
+
+class Circuit:
+    """The circuit of one function type's endpoint."""
+
+    def __init__(self) -> None:
+        self.state = CircuitState.CLOSED
+        self.opened_times = 0
+        self.reason = ""
+        self._failing: dict[str, None] = {}
+        self._pause_s = _PAUSE_FIRST_S
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether requests go out freely."""
+        return self.state is CircuitState.CLOSED
+
+    def succeeded(self) -> bool:
+        """A reply came in; return whether that closed the circuit."""
+        if self._failing:
+            self._failing.clear()
+        if self.state is CircuitState.CLOSED:
+            return False
+        self.state = CircuitState.CLOSED
+        self._pause_s = _PAUSE_FIRST_S
+        return True
+
+    def failed(self, function_id: str, failure: Failure) -> bool:
+        """An attempt failed; return whether the endpoint is to be left alone for `pause_s`."""
+        if not failure.is_endpoint_trouble:
+            # The endpoint answered: whatever is wrong is wrong with this address.
+            self.succeeded()
+            return False
+        if self.state is CircuitState.PROBING:
+            self._pause_s = min(self._pause_s * 2, _PAUSE_LAST_S)
+        elif self.state is CircuitState.CLOSED:
+            self._failing[function_id] = None
+            if failure.cause is not Cause.CONNECT and len(self._failing) < _ADDRESSES_TO_OPEN:
+                return False
+            self.opened_times += 1
+        self.reason = failure.detail
+        self.state = CircuitState.OPEN
+        return True
+
+    @property
+    def pause_s(self) -> float:
+        """How long the endpoint is left alone now."""
+        return self._pause_s
+
+    def probe(self) -> None:
+        """The pause is over: one request may go out."""
+        assert self.state is CircuitState.OPEN
+        self.state = CircuitState.PROBING

@@ -1,0 +1,95 @@
+"""When a failed attempt is made again: StateFun's rules per transport.
+
+async    every failure is retried until the call budget is spent; pause before retry n: 2 ms · 2^n.
+okhttp   I/O failures and the statuses below are retried; everything else fails at once; pause: 10 ms · 2^(n-1).
+
+A pause never goes past the end of the budget. What happens when an attempt is not made again is not decided here.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from statefun_runtime.core.module.specs import AsyncTransport, OkHttpTransport, Transport
+
+_OKHTTP_STATUSES = frozenset({408, 409, 420, 429, 499})
+_BUDGET_MIN_S = 0.001
+_EXPONENT_MAX = 40
+
+
+class Cause(Enum):
+    """Why an attempt failed; the value is its name in metrics and logs."""
+
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+    TIMEOUT = "timeout"
+    STATUS = "status"
+    CONTENT_TYPE = "content-type"
+    TOO_LARGE = "too-large"
+    BAD_HTTP = "bad-http"
+    BAD_REPLY = "bad-reply"
+    UNKNOWN_FUNCTION = "unknown-function"
+    UNKNOWN_EGRESS = "unknown-egress"
+    BAD_EGRESS_RECORD = "bad-egress-record"
+    BAD_STATE = "bad-state"
+    BAD_DELAY = "bad-delay"
+    BAD_TOKEN = "bad-token"
+    INCOMPLETE_LOOP = "incomplete-loop"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt: why, and the words for a person. `status` is there with Cause.STATUS."""
+
+    cause: Cause
+    detail: str
+    status: int = 0
+
+    @property
+    def is_endpoint_trouble(self) -> bool:
+        """Whether the endpoint as a whole may be the reason, not just this address."""
+        if self.cause is Cause.STATUS:
+            return self.status >= 500
+        return self.cause in (Cause.CONNECT, Cause.DISCONNECT, Cause.TIMEOUT)
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+def retry_pause_s(
+    transport: Transport, failure: Failure, *, attempts: int, budget_left_s: float
+) -> float | None:
+    """Return the pause before the next attempt after `attempts` of them, or None if none is to be made."""
+    if budget_left_s < _BUDGET_MIN_S:
+        return None
+    exponent = min(attempts, _EXPONENT_MAX)
+    match transport:
+        case AsyncTransport():
+            if failure.cause is Cause.TIMEOUT:
+                return None
+            return float(min(0.002 * 2**exponent, budget_left_s))
+        case OkHttpTransport():
+            if not _okhttp_retries(failure):
+                return None
+            return float(min(0.01 * 2 ** (exponent - 1), budget_left_s))
+
+
+def _okhttp_retries(failure: Failure) -> bool:
+    if failure.cause is Cause.STATUS:
+        return failure.status >= 500 or failure.status in _OKHTTP_STATUSES
+    return failure.cause in (Cause.CONNECT, Cause.DISCONNECT, Cause.TIMEOUT)
+
+
+def attempt_limit_s(*, budget_left_s: float) -> float:
+    """Return how long one attempt may take, with either transport."""
+    # One slow attempt may use the whole budget; the last one gets a moment even if nothing is left.
+    return max(0.01, budget_left_s)
+
+
+PARK_PAUSE_FIRST_S = 1.0
+PARK_PAUSE_LAST_S = 300.0
+
+
+def park_pause_s(times_parked: int) -> float:
+    """Return how long an address stays parked before one more attempt; the pauses double up to five minutes."""
+    assert times_parked > 0
+    return float(min(PARK_PAUSE_FIRST_S * 2 ** min(times_parked - 1, 20), PARK_PAUSE_LAST_S))

@@ -1,0 +1,92 @@
+"""Delayed messages: due in order of time, cancelled by token.
+
+A token belongs to the sender's id: all function types of one id share its tokens, as in StateFun. Within the same
+millisecond messages fire in the order in which they were scheduled. The rows live in the store; here is what is
+needed to know the next one.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from statefun_runtime.core.model.address import TypeName
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """A message for later: `invocation` is complete, caller included."""
+
+    sender_id: str
+    target_type: TypeName
+    target_id: str
+    invocation: bytes
+    token: str = ""
+
+
+class _Entry(NamedTuple):
+    due_ms: int
+    sequence: int
+    key: bytes
+
+
+class Timers:
+    """The index over all delayed messages that wait."""
+
+    def __init__(self) -> None:
+        self._heap: list[_Entry] = []
+        self._tokens: dict[tuple[str, str], bytes] = {}
+        self._token_of: dict[bytes, tuple[str, str]] = {}
+        self._cancelled: set[bytes] = set()
+        self._next_sequence = 0
+
+    def __len__(self) -> int:
+        return len(self._heap) - len(self._cancelled)
+
+    def next_sequence(self) -> int:
+        """Return a number above all that were given out or restored."""
+        self._next_sequence += 1
+        return self._next_sequence
+
+    def schedule(self, due_ms: int, sequence: int, key: bytes, delayed: Delayed) -> None:
+        """Index a delayed message whose row is stored under `key`; its token must be free."""
+        heapq.heappush(self._heap, _Entry(due_ms, sequence, key))
+        self._next_sequence = max(self._next_sequence, sequence)
+        if delayed.token:
+            owner = (delayed.sender_id, delayed.token)
+            assert owner not in self._tokens, f"token {owner} is in use"
+            self._tokens[owner] = key
+            self._token_of[key] = owner
+
+    def holds(self, sender_id: str, token: str) -> bool:
+        """Return whether a message with this token waits."""
+        return (sender_id, token) in self._tokens
+
+    def cancel(self, sender_id: str, token: str) -> bytes | None:
+        """Forget the message with this token; return the key of its row, or None if none waits."""
+        key = self._tokens.pop((sender_id, token), None)
+        if key is not None:
+            del self._token_of[key]
+            self._cancelled.add(key)
+        return key
+
+    def next_due_ms(self) -> int | None:
+        """Return when the next message is due, or None."""
+        self._drop_cancelled()
+        return self._heap[0].due_ms if self._heap else None
+
+    def due(self, now_ms: int, count_max: int) -> Iterator[bytes]:
+        """Remove and yield the keys of messages that are due, at most `count_max`."""
+        for _ in range(count_max):
+            self._drop_cancelled()
+            if not self._heap or self._heap[0].due_ms > now_ms:
+                return
+            key = heapq.heappop(self._heap).key
+            owner = self._token_of.pop(key, None)
+            if owner is not None:
+                del self._tokens[owner]
+            yield key
+
+    def _drop_cancelled(self) -> None:
+        while self._heap and self._heap[0].key in self._cancelled:
+            self._cancelled.discard(heapq.heappop(self._heap).key)

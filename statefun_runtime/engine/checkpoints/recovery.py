@@ -1,0 +1,202 @@
+"""The whole way back to work: from the commit log to the live state of the last complete checkpoint."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from statefun_runtime.core.checkpoints.commits import Completed, History, Started
+from statefun_runtime.core.checkpoints.delta import decode_rows
+from statefun_runtime.core.checkpoints.manifest import Manifest, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.retention import Kept
+from statefun_runtime.core.model.keys import is_head
+from statefun_runtime.core.model.messages import read_varint
+from statefun_runtime.errors import ConfigError, CorruptionError
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.state_store import StateStore
+
+_SLICE_ROWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """Where a life begins: its entry for the commit log, the checkpoint, and what is kept besides.
+
+    `first_epoch` is above every epoch that was ever completed here; `is_ours` is False for a savepoint of another
+    application, or with no checkpoint.
+    """
+
+    started: Started
+    manifest: Manifest | None
+    kept: tuple[Kept, ...]
+    first_epoch: int
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Fresh names, used where the past gives none."""
+
+    application: str
+    nonce: str
+    lineage: str
+
+
+def choose_start(
+    history: History,
+    store: CheckpointStore,
+    names: Names,
+    *,
+    key_group_count: int,
+    origin: ObjectId | None = None,
+) -> StartingPoint:
+    """Decide where to begin.
+
+    At `origin`, the manifest of a savepoint or older checkpoint, if one is given: that begins a new lineage, unless
+    the newest lineage began there already, which is then continued. Else at the last complete checkpoint of the
+    newest lineage, or at nothing.
+    """
+    before = history.last_started
+    completed = history.completed
+    last = completed[-1].manifest if completed else None
+    is_new_lineage = origin is not None and history.origin != origin
+    chosen = origin if is_new_lineage else last or origin
+    manifest = read_manifest(store, chosen) if chosen else None
+    if manifest and manifest.key_group_count != key_group_count:
+        raise ConfigError(
+            f"the state has {manifest.key_group_count} key groups, the worker {key_group_count}",
+            code="SF1045",
+            hint="the number of key groups is fixed for the life of an application",
+        )
+    application = before.application if before else names.application
+    is_ours = manifest is not None and manifest.application == application
+    started = Started(
+        application=application,
+        incarnation=before.incarnation + 1 if before else 1,
+        nonce=names.nonce,
+        lineage=before.lineage if before and not is_new_lineage else names.lineage,
+        from_epoch=manifest.epoch if manifest else 0,
+        from_manifest=chosen,
+        from_lineage=manifest.lineage if manifest and is_new_lineage and is_ours else None,
+        key_group_count=key_group_count,
+    )
+    first_epoch = max([history.last_epoch, started.from_epoch]) + 1
+    return StartingPoint(
+        started, manifest, tuple(_kept(store, history, chosen)), first_epoch, is_ours
+    )
+
+
+def read_manifest(store: CheckpointStore, object_id: ObjectId) -> Manifest:
+    """Return a manifest; raise CorruptionError if it cannot be read."""
+    content = store.get(object_id)
+    try:
+        return Manifest.from_json(json.loads(content))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptionError(
+            f"manifest {object_id} cannot be read: {error}", code="SF5003"
+        ) from error
+
+
+def _kept(store: CheckpointStore, history: History, chosen: ObjectId | None) -> list[Kept]:
+    """Return the checkpoints whose manifests are still there, with those that they look back to, oldest first."""
+    there = store.ids()
+    found: dict[ObjectId, Kept] = {}
+    waiting = [entry.manifest for entry in history.entries if isinstance(entry, Completed)]
+    if chosen is not None:
+        waiting.append(chosen)
+    while waiting:
+        object_id = waiting.pop()
+        if object_id in found or object_id not in there:
+            continue
+        try:
+            kept = Kept(object_id, read_manifest(store, object_id))
+        except CorruptionError:
+            # An older checkpoint that is damaged is told by `checkpoints verify`; it does not stop this start.
+            continue
+        found[object_id] = kept
+        if kept.manifest.pending_parent is not None:
+            waiting.append(kept.manifest.pending_parent)
+    whole = [kept for kept in found.values() if _is_whole(kept, found, there)]
+    return sorted(whole, key=lambda kept: kept.manifest.epoch)
+
+
+def _is_whole(kept: Kept, found: Mapping[ObjectId, Kept], there: Collection[ObjectId]) -> bool:
+    """Return whether all outboxes are there that a manifest, and those it looks back to, may need.
+
+    One that is not was being collected when a life ended: nothing of it is pending, and nothing may look back to it.
+    """
+    link: Kept | None = kept
+    while link is not None:
+        manifest = link.manifest
+        if any(outbox.object.id not in there for outbox in manifest.outboxes):
+            return False
+        if manifest.pending_parent is None:
+            return True
+        link = found.get(manifest.pending_parent)
+    return False
+
+
+def place_base(manifest: Manifest | None, store: CheckpointStore, folder: Path) -> None:
+    """Put the files of the base where the live store shall be."""
+    folder.mkdir(parents=True)
+    if manifest is not None and manifest.base is not None:
+        for file in manifest.base.files:
+            store.place_file(file.object, folder / file.name)
+
+
+Heads = dict[bytes, bytes]
+
+
+def apply_deltas(manifest: Manifest | None, store: CheckpointStore, live: StateStore) -> Heads:
+    """Apply the deltas to the live store, in order; return the heads of backlogs, which are not kept there."""
+    heads: Heads = {}
+    for delta in manifest.deltas if manifest else ():
+        try:
+            rows = decode_rows(store.get(delta.object.id))
+            while some := list(islice(rows, _SLICE_ROWS)):
+                live.write([row for row in some if not is_head(row[0])])
+                for key, value in some:
+                    if is_head(key):
+                        _put(heads, key, value)
+        except ValueError as error:
+            raise CorruptionError(
+                f"delta {delta.object.id} is damaged: {error}", code="SF5009"
+            ) from error
+    return heads
+
+
+def _put(heads: Heads, key: bytes, value: bytes | None) -> None:
+    if value is None:
+        heads.pop(key, None)
+    else:
+        heads[key] = value
+
+
+def pending_outboxes(manifest: Manifest | None, kept: Iterable[Kept]) -> list[Outbox]:
+    """Return what may not have left, in order of epochs."""
+    if manifest is None:
+        return []
+    by_id = {one.id: one.manifest for one in kept}
+    outboxes = list(manifest.outboxes)
+    parent = manifest.pending_parent
+    while parent is not None:
+        older = by_id.get(parent)
+        if older is None:
+            raise CorruptionError(
+                f"manifest {parent} is missing, which may name unpublished records", code="SF5004"
+            )
+        outboxes += [outbox for outbox in older.outboxes if outbox.is_transactional]
+        parent = older.pending_parent
+    outboxes.sort(key=lambda outbox: outbox.epoch)
+    return outboxes
+
+
+def read_records(data: bytes) -> list[bytes]:
+    """Return the records of an outbox's object."""
+    records, offset = [], 0
+    while offset < len(data):
+        size, offset = read_varint(data, offset)
+        records.append(data[offset : offset + size])
+        offset += size
+    return records

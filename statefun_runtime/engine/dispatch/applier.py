@@ -1,0 +1,135 @@
+"""Applies what a function answered: everything is checked first, then everything is done, in StateFun's order.
+
+messages · delayed messages and cancellations · egress messages · state
+"""
+
+from collections.abc import Mapping
+
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.messages import invocation
+from statefun_runtime.core.model.reply import (
+    DelayedMessage,
+    EgressMessage,
+    Mutation,
+    ReplyRefused,
+    Result,
+    check_delayed,
+)
+from statefun_runtime.core.model.state import StateError
+from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.retry import Cause
+from statefun_runtime.core.partition.timers import Delayed
+from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.engine.state.delays import Delays
+from statefun_runtime.engine.state.states import States
+from statefun_runtime.ports.clock import Clock
+from statefun_runtime.ports.egress import EgressSink, RecordRefused
+
+
+class Applier:
+    """Carries out results; egresses are known by their namespace and name."""
+
+    def __init__(
+        self,
+        egresses: Mapping[TypeName, EgressSink],
+        states: States,
+        delays: Delays,
+        clock: Clock,
+    ) -> None:
+        self._egresses = {(id.namespace, id.name): sink for id, sink in egresses.items()}
+        self._states = states
+        self._delays = delays
+        self._clock = clock
+        self.exchange: Exchange
+
+    def apply(self, backlog: Backlog, result: Result) -> None:
+        """Apply a result whole; raise ReplyRefused before anything was applied."""
+        targets = [self._target(message.namespace, message.name) for message in result.messages]
+        if result.delayed:
+            self._check_delayed(backlog, result.delayed)
+        records = [self._prepare(message) for message in result.egress]
+        mutations = self._admit(backlog, result.mutations) if result.mutations else None
+
+        counts = backlog.function.counts
+        if targets:
+            caller = backlog.function.address_field(backlog.id)
+            deliver = self.exchange.deliver
+            for function, message in zip(targets, result.messages, strict=True):
+                deliver(function, message.id, invocation(caller, message.argument))
+            counts.out_local += len(targets)
+        if result.delayed:
+            self._apply_delayed(backlog, result.delayed)
+        if records:
+            for sink, record in records:
+                sink.emit(record)
+            counts.out_egress += len(records)
+        if mutations:
+            self._mutate(backlog, mutations)
+
+    def _target(self, namespace: str, name: str) -> Function:
+        function = self.exchange.function(namespace, name)
+        if function is None:
+            raise ReplyRefused(
+                Cause.UNKNOWN_FUNCTION,
+                f"a message goes to '{namespace}/{name}', which no endpoint serves",
+            )
+        return function
+
+    def _prepare(self, message: EgressMessage) -> tuple[EgressSink, object]:
+        namespace, name, typename, value = message
+        sink = self._egresses.get((namespace, name))
+        if sink is None:
+            known = ", ".join("/".join(key) for key in self._egresses) or "none"
+            raise ReplyRefused(
+                Cause.UNKNOWN_EGRESS,
+                f"a message goes to egress '{namespace}/{name}', which is not declared (declared: {known})",
+            )
+        try:
+            return sink, sink.prepare(typename, value)
+        except RecordRefused as error:
+            raise ReplyRefused(
+                Cause.BAD_EGRESS_RECORD, f"egress '{namespace}/{name}': {error}"
+            ) from error
+
+    def _admit(self, backlog: Backlog, mutations: list[Mutation]) -> list[Mutation]:
+        admit = backlog.function.schema.admit
+        try:
+            if backlog.values is None:
+                self._states.load(backlog)
+            return [Mutation(name, admit(name, value)) for name, value in mutations]
+        except StateError as error:
+            raise ReplyRefused(Cause.BAD_STATE, str(error)) from error
+
+    def _mutate(self, backlog: Backlog, mutations: list[Mutation]) -> None:
+        values = backlog.values
+        assert values is not None
+        schema = backlog.function.schema
+        for name, value in mutations:
+            if value is None:
+                values.fields.pop(name, None)
+                continue
+            values.fields[name] = schema.encode(name, value)
+            if schema.has_expiration:
+                values.written_ms = values.written_ms or {}
+                values.written_ms[name] = self._clock.now_ms()
+        self._states.save(backlog)
+        backlog.has_unsaved_stamp = False
+
+    def _check_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
+        check_delayed(delayed, is_pending=lambda token: self._delays.holds(backlog.id, token))
+        for message in delayed:
+            if not message.is_cancellation:
+                self._target(message.namespace, message.name)
+
+    def _apply_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
+        caller = backlog.function.address_field(backlog.id)
+        for message in delayed:
+            if message.is_cancellation:
+                self._delays.cancel(backlog.id, message.token)
+                continue
+            target = TypeName(message.namespace, message.name)
+            whole = invocation(caller, message.argument)
+            self._delays.schedule(
+                message.delay_ms, Delayed(backlog.id, target, message.id, whole, message.token)
+            )

@@ -1,0 +1,326 @@
+"""Dispatches the requests of one function type: from ready addresses over free connections to settled replies.
+
+    exchange ──ready──▶ lane ══ FunctionClient ══▶ endpoint
+                         ▲ ──────── reply ──────────┘
+                         └─ applied whole: settle · refused or failed: setbacks
+
+Addresses that failed or ran long are *suspects*: they may hold at most half of the pool, so that many of them cannot
+stop the others. Until the first reply of a new type only a few requests go out, since each would be answered with
+the same request for state.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.messages import request
+from statefun_runtime.core.model.reply import Incomplete, Reply, ReplyRefused, Result
+from statefun_runtime.core.model.state import StateError
+from statefun_runtime.core.partition.backlog import Backlog, Phase
+from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.core.partition.circuit import CircuitState
+from statefun_runtime.core.partition.retry import Cause, Failure
+from statefun_runtime.engine.dispatch.failure_policy import Setbacks, Verdict
+from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.state.spills import Spills
+from statefun_runtime.engine.state.states import States
+from statefun_runtime.ports.clock import Clock
+from statefun_runtime.ports.function_client import FunctionClient
+
+_INTRODUCTIONS_MAX = 8
+_SLOW_S = 1.0
+_PROBE_PATIENCE_S = 0.5
+
+
+class ReplyApplier(Protocol):
+    """Applies a result whole, or raises ReplyRefused and has applied nothing."""
+
+    def apply(self, backlog: Backlog, result: Result) -> None:
+        """Apply the effects of a result to the address it answers, and to the others."""
+        ...
+
+
+class Lane:
+    """The dispatcher of one function type."""
+
+    def __init__(
+        self,
+        function: Function,
+        client: FunctionClient,
+        decode: Callable[[bytes], Reply],
+        applier: ReplyApplier,
+        outcomes: Outcomes,
+        states: States,
+        spills: Spills,
+        load: Load,
+        clock: Clock,
+        *,
+        batch_bytes_max: int,
+        suspects_max: int,
+    ) -> None:
+        self.function = function
+        self._client = client
+        self._decode = decode
+        self._applier = applier
+        self._states = states
+        self._spills = spills
+        self._load = load
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._batch_bytes_max = batch_bytes_max
+        # Replies that came while nothing may be changed.
+        self._held: deque[tuple[Backlog, bytes]] = deque()
+        self._suspects: deque[Backlog] = deque()
+        self._suspects_max = suspects_max
+        self._suspects_out = 0
+        self._probes: list[Backlog] = []
+        self._probes_max = 1
+        self._patience: asyncio.TimerHandle | None = None
+        self._is_introduced = False
+        self._is_stopped = False
+        self.setbacks = Setbacks(function, outcomes, self._loop.time, self._resumed, self.pump)
+        client.attach(self)
+
+    def wake(self) -> None:
+        """Addresses became ready, or changes may be made again: send what can be sent."""
+        self.function.is_awake = False
+        while self._held and not self._load.is_stuck:
+            self._take(*self._held.popleft())
+        self.pump()
+
+    def has_room(self) -> None:
+        """A connection is free."""
+        if self.function.ready or self._suspects:
+            self.pump()
+
+    def pump(self) -> None:
+        """Send requests as long as there are ready addresses and free connections."""
+        if self._is_stopped or self._load.is_stuck:
+            return
+        circuit = self.setbacks.circuit
+        if not circuit.is_closed:
+            self._send_probe(circuit.state)
+            return
+        self._probes_max = 1
+        client, ready = self._client, self.function.ready
+        while self._suspects and self._suspects_out < self._suspects_max:
+            if not client.can_send(len(self._suspects)):
+                return
+            self._send(self._suspects.popleft())
+        while ready:
+            if not self._is_introduced and client.in_flight() >= _INTRODUCTIONS_MAX:
+                return
+            if not client.can_send(len(ready)):
+                return
+            backlog = ready.popleft()
+            if backlog.is_slow and self._suspects_out >= self._suspects_max:
+                self._suspects.append(backlog)
+                continue
+            self._send(backlog)
+
+    def _send_probe(self, state: CircuitState) -> None:
+        """Send a probe, or a few: with each that hangs, twice as many may go out, so that hanging ones end up few."""
+        if state is CircuitState.OPEN:
+            return
+        self._probes = [probe for probe in self._probes if probe.phase == Phase.IN_FLIGHT]
+        while len(self._probes) < self._probes_max:
+            # Addresses that never failed first: if the endpoint is well, they show it.
+            queue = self.function.ready or self._suspects
+            if not queue or not self._client.can_send(1):
+                break
+            probe = queue.popleft()
+            self._probes.append(probe)
+            self._send(probe)
+        if self._probes and self._patience is None:
+            self._patience = self._loop.call_later(_PROBE_PATIENCE_S, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        if any(probe.phase == Phase.IN_FLIGHT for probe in self._probes):
+            self._probes_max = min(2 * self._probes_max, self._suspects_max)
+        self.pump()
+
+    def _send(self, backlog: Backlog) -> None:
+        function, now_s = self.function, self._loop.time()
+        schema = function.schema
+        if backlog.spill is not None and not backlog.in_flight:
+            self._states.touch(backlog)
+            is_narrow = backlog.trouble is not None and backlog.trouble.width == 1
+            self._spills.refill(backlog, 1 if is_narrow else self._batch_bytes_max)
+        invocations = backlog.begin(now_s, self._batch_bytes_max)
+        function.counts.requests += 1
+        if backlog.is_slow or backlog.trouble is not None:
+            backlog.is_suspect = True
+            self._suspects_out += 1
+        values = backlog.values
+        if values is None:
+            try:
+                values = self._states.load(backlog)
+            except StateError as error:
+                self.failed(backlog, Failure(Cause.BAD_STATE, str(error)))
+                return
+        if schema.has_expiration:
+            self._expire(backlog)
+        backlog.sent_states = len(schema)
+        limit_s = self.setbacks.limit_s(backlog, now_s)
+        target = function.address_field(backlog.id)
+        self._client.send(
+            backlog, request(target, schema.section(values), invocations), limit_s=limit_s
+        )
+
+    def _expire(self, backlog: Backlog) -> None:
+        values, now_ms = backlog.values, self._clock.now_ms()
+        assert values is not None
+        if self.function.schema.drop_expired(values, now_ms):
+            self._states.save(backlog)
+        if self.function.schema.expires_after_invoke and values.fields:
+            values.invoked_ms = now_ms
+            backlog.has_unsaved_stamp = True
+
+    def replied(self, backlog: Backlog, body: bytes) -> None:
+        """The endpoint answered; while too much is in no checkpoint, what it answered has to wait for one."""
+        if self._load.is_stuck:
+            self._held.append((backlog, body))
+        else:
+            self._take(backlog, body)
+
+    def _take(self, backlog: Backlog, body: bytes) -> None:
+        """Apply a reply whole, or count it as a failed attempt."""
+        try:
+            reply = self._decode(body)
+            if isinstance(reply, Incomplete):
+                self._learn(backlog, reply)
+                return
+            self._applier.apply(backlog, reply)
+        except ReplyRefused as refused:
+            self.failed(backlog, refused.failure)
+            return
+        self._release(backlog)
+        self._is_introduced = True
+        self.setbacks.succeeded()
+        elapsed_s = self._loop.time() - backlog.started_s
+        self.function.counts.latency_ms.add(elapsed_s * 1000)
+        backlog.is_slow = elapsed_s > _SLOW_S
+        if backlog.trouble is not None:
+            self.setbacks.recovered(backlog)
+        self._is_gone(backlog)
+        if backlog.settle():
+            self.function.ready.append(backlog)
+        else:
+            self.function.counts.busy -= 1
+
+    def _is_gone(self, backlog: Backlog) -> None:
+        """What was in flight is done, or given up: it waits no more."""
+        self._load.waiting_bytes -= backlog.in_flight_bytes
+        self.function.counts.waiting -= len(backlog.in_flight)
+        if not backlog.is_touched:
+            self._states.touch(backlog)
+
+    def _learn(self, backlog: Backlog, reply: Incomplete) -> None:
+        schema = self.function.schema
+        known = len(schema)
+        try:
+            for spec in reply.missing:
+                schema.register(spec)
+        except StateError as error:
+            raise ReplyRefused(Cause.BAD_STATE, str(error)) from error
+        if len(schema) == backlog.sent_states:
+            names = ", ".join(spec.name for spec in reply.missing) or "none"
+            raise ReplyRefused(
+                Cause.INCOMPLETE_LOOP,
+                f"the function asks again for states that it was sent ({names})",
+            )
+        if len(schema) != known:
+            # What is in memory was read before its types were known; it is checked when it is read again.
+            for other in self.function.backlogs.values():
+                if other.has_unsaved_stamp:
+                    self._states.save(other)
+                    other.has_unsaved_stamp = False
+                other.values = None
+        self._is_introduced = True
+        self._release(backlog)
+        backlog.unsettle(Phase.READY)
+        self.function.ready.appendleft(backlog)
+        self.setbacks.succeeded()
+
+    def failed(self, backlog: Backlog, failure: Failure) -> None:
+        """An attempt failed, or its reply could not be applied."""
+        self._release(backlog)
+        match self.setbacks.failed(backlog, failure):
+            case Verdict.AGAIN:
+                self._suspects.append(backlog)
+            case Verdict.LATER if backlog.phase == Phase.PARKED:
+                self._spills.put_away(backlog)
+            case Verdict.GIVEN_UP:
+                self.setbacks.recovered(backlog)
+                self._is_gone(backlog)
+                if backlog.settle():
+                    self._suspects.append(backlog)
+                else:
+                    self.function.counts.busy -= 1
+
+    def skip(self, backlog: Backlog) -> str | None:
+        """An operator gives up the first invocation of a parked address; return why it cannot be, or None."""
+        self._states.touch(backlog)
+        self._spills.refill(backlog, 1)
+        backlog.single_out()
+        refused = self.setbacks.skip(backlog)
+        if refused is not None:
+            self._spills.put_away(backlog)
+            return refused
+        self._is_gone(backlog)
+        if backlog.abandon():
+            self.function.counts.busy += 1
+            self._suspects.append(backlog)
+            self.pump()
+        return None
+
+    def restore_parked(self, function_id: str, row: bytes) -> None:
+        """Take back an address that was parked when the last life ended; its backlog was restored before."""
+        backlog = self.function.backlogs[function_id]
+        self.setbacks.restore_parked(backlog, row)
+        self._spills.put_away(backlog)
+
+    def restored(self) -> None:
+        """Every address was taken back: those that are parked are not ready."""
+        ready = self.function.ready
+        self.function.ready = deque(one for one in ready if one.phase == Phase.READY)
+
+    def went_stale(self, backlog: Backlog) -> None:
+        """Nothing was lost but time: the next connection is tried at once."""
+        if not self.setbacks.forgives(backlog):
+            detail = "the connection was closed before a reply came"
+            self.failed(backlog, Failure(Cause.DISCONNECT, detail))
+            return
+        self._release(backlog)
+        self.function.ready.appendleft(backlog)
+
+    def unreachable(self, failure: Failure) -> None:
+        """No connection to the endpoint can be had."""
+        self.setbacks.unreachable(failure)
+
+    def stop(self) -> None:
+        """Send nothing any more; replies that still come are applied."""
+        self._is_stopped = True
+        self.setbacks.stop()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are out."""
+        return self._client.in_flight()
+
+    def close(self) -> None:
+        """Forget requests that are out."""
+        self.stop()
+        self._held.clear()
+        self._client.close()
+
+    def _resumed(self, backlog: Backlog) -> None:
+        self._suspects.append(backlog)
+
+    def _release(self, backlog: Backlog) -> None:
+        if backlog.is_suspect:
+            backlog.is_suspect = False
+            self._suspects_out -= 1

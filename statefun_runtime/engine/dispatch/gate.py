@@ -1,0 +1,95 @@
+"""The gate in front of the ingresses: opens and closes as the load says, and says so."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.state.idempotency import Once
+
+log = logging.getLogger("statefun.backpressure")
+
+_LOOK_S = 0.005
+_SAY_AFTER_S = 5.0
+
+
+class Gate:
+    """What ingresses see of the engine: the Router port."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        once: Once,
+        outcomes: Outcomes,
+        load: Load,
+        egress_bytes: Callable[[], int],
+        unsaved_bytes: Callable[[], int],
+        outbox_bytes: Callable[[], int],
+    ) -> None:
+        self._exchange = exchange
+        self._load = load
+        self._unsaved_bytes = unsaved_bytes
+        self._egress_bytes = egress_bytes
+        self._outbox_bytes = outbox_bytes
+        self._is_wanted = asyncio.Event()
+        self._opened = asyncio.Event()
+        self.deliver = exchange.deliver
+        self.look = once.look
+        self.remember = once.remember
+        self.forward = outcomes.forward
+        self.closed_times = 0
+
+    def resolve(self, function_type: TypeName) -> Function | None:
+        """Return a function type's entry, or None if no endpoint serves it."""
+        return self._exchange.resolve(function_type)
+
+    def is_open(self) -> bool:
+        """Return whether new records are welcome; if not, it is told and looked at until they are."""
+        if self._closed_by() is None:
+            return True
+        self._is_wanted.set()
+        return False
+
+    def is_tight(self) -> bool:
+        """Return whether `holds_back` may say yes."""
+        return self._load.is_tight
+
+    def holds_back(self, function: Function, function_id: str) -> bool:
+        """Return whether what feeds this address shall wait."""
+        return self._load.is_tight and self._exchange.blocks(function, function_id)
+
+    async def opened(self) -> None:
+        """Return when new records are welcome again."""
+        while not self.is_open():
+            self._opened.clear()
+            self._is_wanted.set()
+            await self._opened.wait()
+
+    async def run(self) -> None:
+        """Look, once it was found closed, whether the gate may open; until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._is_wanted.wait()
+            self._is_wanted.clear()
+            self.closed_times += 1
+            since_s, is_said = loop.time(), False
+            while (reason := self._closed_by()) is not None:
+                if not is_said and loop.time() - since_s > _SAY_AFTER_S:
+                    is_said = True
+                    log.warning("ingress is held back: %s", reason)
+                await asyncio.sleep(_LOOK_S)
+            if is_said:
+                log.info("ingress goes on after %.1f s", loop.time() - since_s)
+            self._opened.set()
+
+    def _closed_by(self) -> str | None:
+        return self._load.closed_by(
+            busy=self._exchange.busy_count(),
+            egress_bytes=self._egress_bytes(),
+            unsaved_bytes=self._unsaved_bytes(),
+            outbox_bytes=self._outbox_bytes(),
+        )

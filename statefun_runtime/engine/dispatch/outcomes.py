@@ -1,0 +1,140 @@
+"""What becomes of what cannot go on: an address is parked, an invocation or record is given up, the worker stops.
+
+What is given up goes to a declared egress as a dead letter, in the same epoch in which it leaves its backlog or its
+split: it is in one of the two, never in both or in none.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.core.model.dead_letter import DeadLetter, Origin
+from statefun_runtime.core.model.keys import parked_key_of
+from statefun_runtime.core.module.specs import DeadLetterRoute
+from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.failure_state import Trouble
+from statefun_runtime.engine.state.states import States
+from statefun_runtime.errors import FunctionError, StatefunError
+from statefun_runtime.ports.clock import Clock
+from statefun_runtime.ports.egress import EgressSink, RecordRefused
+
+log = logging.getLogger("statefun.functions")
+
+# Makes the typed value that carries a letter to a topic of one egress: typename and value.
+Wrap = Callable[[str, DeadLetter], tuple[str, bytes]]
+
+
+class Outcomes:
+    """Carries out what was decided; `life` is in the ids of letters and is never the same in two lives."""
+
+    def __init__(
+        self,
+        states: States,
+        clock: Clock,
+        egresses: Mapping[TypeName, tuple[EgressSink, Wrap]],
+        *,
+        life: str,
+    ) -> None:
+        self._states = states
+        self._clock = clock
+        self._egresses = egresses
+        self._life = life
+        self._letters = 0
+        self.letters_sent: dict[TypeName, int] = {}
+        # Called when the worker has to stop for what the operator declared as fatal.
+        self.on_fatal: Callable[[StatefunError], None] = _crash
+
+    # ── addresses ──
+
+    def parked(self, backlog: Backlog, trouble: Trouble) -> None:
+        """Remember that an address is parked, over restarts too."""
+        trouble.parked_ms = trouble.parked_ms or self._clock.now_ms()
+        content = {
+            "since_ms": trouble.parked_ms,
+            "times": trouble.parked_times,
+            "attempts": trouble.attempts,
+            "reason": trouble.reason,
+        }
+        row = json.dumps(content, separators=(",", ":")).encode()
+        self._states.write(parked_key_of(backlog.key), row)
+
+    def unparked(self, backlog: Backlog) -> None:
+        """The address goes on."""
+        self._states.write(parked_key_of(backlog.key), None)
+
+    def dead_letter(self, backlog: Backlog, trouble: Trouble, reason: str) -> str | None:
+        """Send the one invocation in flight as a dead letter; return why it cannot be sent, or None."""
+        function = backlog.function
+        route = function.endpoint.dead_letters
+        assert route is not None, f"{function} has no route for dead letters"
+        (invocation,) = backlog.in_flight
+        letter = DeadLetter(
+            id="",
+            time_ms=0,
+            reason=reason,
+            error=trouble.reason,
+            target=backlog.address,
+            invocation=invocation,
+            attempts=trouble.attempts,
+            endpoint=function.url,
+        )
+        refused = self._send(route, letter)
+        if refused is None:
+            function.counts.dead_letters += 1
+        return refused
+
+    def fail(self, backlog: Backlog, trouble: Trouble) -> None:
+        """Have the worker stop: its operator wants to be the one who decides."""
+        self.on_fatal(
+            FunctionError(
+                f"{backlog.address} at {backlog.function.url} failed after {trouble.attempts} attempts, "
+                f"and its endpoint says 'onFailure: fail': {trouble.reason}",
+                code="SF2001",
+                hint="mend the function and start again: nothing is lost, the invocation is sent again; "
+                "or choose 'onFailure: park', 'dead-letter' or 'skip'",
+            )
+        )
+
+    # ── records of ingresses ──
+
+    def forward(
+        self,
+        route: DeadLetterRoute,
+        origin: Origin,
+        *,
+        reason: str,
+        error: str,
+        target: Address | None = None,
+        invocation: bytes | None = None,
+    ) -> str | None:
+        """Send a record that cannot be routed as a dead letter; return why it cannot be sent, or None."""
+        return self._send(
+            route, DeadLetter("", 0, reason, error, target, invocation, origin=origin)
+        )
+
+    def _send(self, route: DeadLetterRoute, letter: DeadLetter) -> str | None:
+        sink, wrap = self._egresses[route.egress]
+        self._letters += 1
+        named = replace(letter, id=f"{self._life}-{self._letters}", time_ms=self._clock.now_ms())
+        try:
+            record = sink.prepare(*wrap(route.topic, named))
+        except RecordRefused as error:
+            return f"egress '{route.egress}' refuses its dead letter: {error}"
+        sink.emit(record)
+        self.letters_sent[route.egress] = self.letters_sent.get(route.egress, 0) + 1
+        return None
+
+    def why_refused(self, route: DeadLetterRoute) -> str | None:
+        """Return why the egress of a route would refuse every letter, or None."""
+        sink, wrap = self._egresses[route.egress]
+        try:
+            sink.prepare(*wrap(route.topic, DeadLetter("", 0, "", "")))
+        except RecordRefused as error:
+            return str(error)
+        return None
+
+
+def _crash(error: StatefunError) -> None:
+    raise error

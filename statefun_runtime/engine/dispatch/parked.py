@@ -1,0 +1,110 @@
+"""What an operator sees of parked addresses, and may do with them; each change is durable before it is answered."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.core.partition.backlog import PARKED, Backlog
+from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.dispatch.dispatcher import Lane
+from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.errors import ConfigError
+from statefun_runtime.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which parked addresses are meant: one, those of a function type, or all."""
+
+    address: Address | None = None
+    function_type: TypeName | None = None
+
+
+class ParkedAddresses:
+    """Shows, releases and skips."""
+
+    def __init__(self, exchange: Exchange, checkpointer: Checkpointer, clock: Clock) -> None:
+        self._exchange = exchange
+        self._checkpointer = checkpointer
+        self._clock = clock
+
+    def show(self, selection: Selection, *, limit: int) -> dict[str, Any]:
+        """Return the number of parked addresses, and so many of them in detail, oldest first."""
+        found = list(self._find(selection))
+        found.sort(key=lambda one: _parked_ms(one[1]))
+        return {
+            "total": len(found),
+            "parked": [self._describe(lane, backlog) for lane, backlog in found[:limit]],
+        }
+
+    async def release(self, selection: Selection) -> dict[str, Any]:
+        """Have addresses tried at once, with a whole budget; return how many."""
+        released = 0
+        for lane, backlog in self._required(selection):
+            if backlog.phase == PARKED:
+                lane.setbacks.release(backlog)
+                released += 1
+        return {"released": released}
+
+    async def skip(self, selection: Selection) -> dict[str, Any]:
+        """Give up the invocation that holds each address up; return how many were, when that is durable.
+
+        An address whose retry is under way loses it when that attempt fails too.
+        """
+        skipped = under_way = 0
+        refused = []
+        for lane, backlog in self._required(selection):
+            if backlog.phase != PARKED:
+                assert backlog.trouble is not None
+                backlog.trouble.is_unwanted = True
+                under_way += 1
+                continue
+            reason = lane.skip(backlog)
+            if reason is None:
+                skipped += 1
+            else:
+                refused.append(f"{backlog.address}: {reason}")
+        await self._checkpointer.settled()
+        return {"skipped": skipped, "under_way": under_way, "refused": refused}
+
+    def _required(self, selection: Selection) -> list[tuple[Lane, Backlog]]:
+        found = list(self._find(selection))
+        if selection.address is not None and not found:
+            raise ConfigError(
+                f"{selection.address} is not parked",
+                code="SF1053",
+                hint="`statefun-worker parked list` shows which are",
+            )
+        return found
+
+    def _find(self, selection: Selection) -> Iterator[tuple[Lane, Backlog]]:
+        address = selection.address
+        wanted = address.type if address is not None else selection.function_type
+        for lane in self._exchange.lanes:
+            if wanted is not None and lane.function.type != wanted:
+                continue
+            parked = lane.setbacks.parked
+            if address is None:
+                yield from ((lane, backlog) for backlog in list(parked.values()))
+            elif address.id in parked:
+                yield lane, parked[address.id]
+
+    def _describe(self, lane: Lane, backlog: Backlog) -> dict[str, Any]:
+        trouble = backlog.trouble
+        assert trouble is not None
+        return {
+            "function": str(lane.function.type),
+            "id": backlog.id,
+            "endpoint": lane.function.url,
+            "parked_s": max(0, self._clock.now_ms() - trouble.parked_ms) / 1000,
+            "attempts": trouble.attempts,
+            "next_try_s": lane.setbacks.pause_left_s(backlog) if trouble.pause else 0.0,
+            "waiting": len(backlog.in_flight) + backlog.waiting_count,
+            "error": trouble.reason,
+        }
+
+
+def _parked_ms(backlog: Backlog) -> int:
+    assert backlog.trouble is not None
+    return backlog.trouble.parked_ms

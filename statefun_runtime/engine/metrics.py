@@ -1,0 +1,121 @@
+"""The engine's numbers as samples: StateFun's metrics of each function type under their names, and ours."""
+
+from collections.abc import Iterator
+
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.dispatch.dispatcher import Lane
+from statefun_runtime.engine.state.states import States
+from statefun_runtime.engine.worker import Parts
+
+_FUNCTIONS = "statefun_functions_"
+
+
+def engine_samples(parts: Parts) -> Iterator[Sample]:
+    """Yield all numbers of a worker, as of now."""
+    for lane in parts.exchange.lanes:
+        yield from _function_samples(lane.function, lane)
+    yield _gauge(
+        "statefun_waiting_bytes", "bytes of messages that wait in memory", parts.load.waiting_bytes
+    )
+    yield _gauge(
+        "statefun_delayed_messages", "delayed messages that are not due", len(parts.delays)
+    )
+    yield _gauge("statefun_addresses_in_memory", "addresses in memory", parts.states.cached_count)
+    yield _gauge(
+        "statefun_ingress_open", "1 while new records are welcome", float(parts.gate.is_open())
+    )
+    yield Sample(
+        "statefun_ingress_held_back",
+        Kind.COUNTER,
+        "how often ingress was held back",
+        parts.gate.closed_times,
+    )
+    for ingress_id, ingress in parts.ingresses.items():
+        for sample in ingress.samples():
+            yield _labelled(sample, ingress=ingress_id)
+    for egress_id, sink in parts.egresses.items():
+        for sample in sink.samples():
+            yield _labelled(sample, egress=egress_id)
+    for egress, count in parts.outcomes.letters_sent.items():
+        doc = "dead letters of functions and ingresses"
+        yield Sample("statefun_dead_letters", Kind.COUNTER, doc, count, {"egress": str(egress)})
+    yield from _checkpoint_samples(parts.checkpointer, parts.states)
+
+
+def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[Sample]:
+    for name, doc, count in (
+        ("completed", "complete checkpoints", checkpointer.completed_count),
+        ("aborted", "checkpoints that failed and were merged", checkpointer.aborted_count),
+    ):
+        yield Sample(f"statefun_checkpoints_{name}", Kind.COUNTER, doc, count)
+    last = checkpointer.last_complete
+    yield _gauge(
+        "statefun_checkpoint_epoch",
+        "epoch of the last complete checkpoint",
+        last.epoch if last else 0,
+    )
+    yield _gauge(
+        "statefun_unsaved_bytes", "bytes that are in no complete checkpoint", states.unsaved_bytes
+    )
+    for name, doc, histogram in (
+        ("pause_ms", "milliseconds the loop stood still for a cut", checkpointer.pause_ms),
+        ("duration_ms", "milliseconds from trigger to complete", checkpointer.duration_ms),
+    ):
+        yield Sample(f"statefun_checkpoint_{name}", Kind.HISTOGRAM, doc, histogram)
+
+
+def _function_samples(function: Function, lane: Lane) -> Iterator[Sample]:
+    counts = function.counts
+    labels = {"namespace": function.type.namespace, "name": function.type.name}
+    threshold = function.endpoint.batch_threshold
+    blocked = sum(
+        1 for backlog in function.backlogs.values() if 0 < threshold <= len(backlog.waiting)
+    )
+    numbers: tuple[tuple[str, Kind, str, float], ...] = (
+        ("in", Kind.COUNTER, "messages delivered to the function", counts.received),
+        ("outLocal", Kind.COUNTER, "messages sent to functions of this worker", counts.out_local),
+        ("outRemote", Kind.COUNTER, "messages sent to functions of other workers", 0),
+        ("outEgress", Kind.COUNTER, "messages sent to egresses", counts.out_egress),
+        ("numBlockedAddress", Kind.GAUGE, "addresses with maxNumBatchRequests waiting", blocked),
+        ("inflightAsyncOps", Kind.GAUGE, "requests that are out", lane.in_flight),
+        ("numBacklog", Kind.GAUGE, "messages that wait or are out", counts.waiting),
+        ("requests", Kind.COUNTER, "requests sent, every attempt counted", counts.requests),
+        ("busyAddresses", Kind.GAUGE, "addresses with work", counts.busy),
+        ("parkedAddresses", Kind.GAUGE, "addresses set aside after failing alone", counts.parked),
+        ("skippedInvocations", Kind.COUNTER, "invocations given up and dropped", counts.skipped),
+        ("deadLetters", Kind.COUNTER, "invocations given up as dead letters", counts.dead_letters),
+        ("endpointDown", Kind.GAUGE, "1 while the endpoint fails for everyone", function.is_down),
+        (
+            "circuitOpened",
+            Kind.COUNTER,
+            "how often the endpoint began to fail for everyone",
+            lane.setbacks.circuit.opened_times,
+        ),
+    )
+    for name, kind, doc, value in numbers:
+        yield Sample(_FUNCTIONS + name, kind, doc, value, labels)
+    for cause, count in counts.failures.items():
+        yield Sample(
+            _FUNCTIONS + "remoteInvocationFailures",
+            Kind.COUNTER,
+            "failed attempts by cause",
+            count,
+            {**labels, "cause": cause},
+        )
+    yield Sample(
+        _FUNCTIONS + "remoteInvocationLatency",
+        Kind.HISTOGRAM,
+        "milliseconds from request to reply, every attempt counted",
+        counts.latency_ms,
+        labels,
+    )
+
+
+def _gauge(name: str, doc: str, value: float) -> Sample:
+    return Sample(name, Kind.GAUGE, doc, value)
+
+
+def _labelled(sample: Sample, **labels: str) -> Sample:
+    return Sample(sample.name, sample.kind, sample.doc, sample.value, {**labels, **sample.labels})

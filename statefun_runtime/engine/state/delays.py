@@ -1,0 +1,125 @@
+"""Delayed messages: kept as rows under the sender's key group, delivered when they are due."""
+
+import asyncio
+import logging
+
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.keys import state_key, timer_key
+from statefun_runtime.core.model.messages import field, read_varint
+from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.core.partition.timers import Delayed, Timers
+from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.engine.state.states import States
+from statefun_runtime.ports.clock import Clock
+
+log = logging.getLogger("statefun.timers")
+
+_FIRED_PER_STEP = 500
+_STUCK_LOOK_S = 0.1
+
+
+class Delays:
+    """Schedules, cancels and fires delayed messages."""
+
+    def __init__(self, states: States, load: Load, clock: Clock, *, key_group_count: int) -> None:
+        self._load = load
+        self._timers = Timers()
+        self._states = states
+        self._clock = clock
+        self._key_group_count = key_group_count
+        self._is_changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._timers)
+
+    def holds(self, sender_id: str, token: str) -> bool:
+        """Return whether a message with this token waits for this sender's id."""
+        return self._timers.holds(sender_id, token)
+
+    def schedule(self, delay_ms: int, delayed: Delayed) -> None:
+        """Keep a message until `delay_ms` from now."""
+        due_ms = min(self._clock.now_ms() + delay_ms, (1 << 63) - 1)
+        sequence = self._timers.next_sequence()
+        key = timer_key(delayed.sender_id, due_ms, sequence, key_group_count=self._key_group_count)
+        next_due_ms = self._timers.next_due_ms()
+        self._timers.schedule(due_ms, sequence, key, delayed)
+        self._states.write(key, _encode(delayed))
+        if next_due_ms is None or due_ms < next_due_ms:
+            self._is_changed.set()
+
+    def cancel(self, sender_id: str, token: str) -> None:
+        """Forget the message with this token; nothing happens if none waits."""
+        key = self._timers.cancel(sender_id, token)
+        if key is not None:
+            self._states.write(key, None)
+
+    def restore(self, key: bytes, row: bytes) -> Delayed:
+        """Index a row of an earlier life."""
+        delayed = _decode(row)
+        due_ms = int.from_bytes(key[3:11], "big")
+        self._timers.schedule(due_ms, int.from_bytes(key[11:19], "big"), key, delayed)
+        return delayed
+
+    async def run(self, exchange: Exchange) -> None:
+        """Deliver what is due until cancelled, a step of the loop at a time."""
+        while True:
+            next_due_ms = self._timers.next_due_ms()
+            self._is_changed.clear()
+            now_ms = self._clock.now_ms()
+            if next_due_ms is not None and next_due_ms <= now_ms and not self._load.is_stuck:
+                self._fire(exchange, now_ms)
+                await asyncio.sleep(0)
+                continue
+            # A clock that was set is noticed within a minute.
+            wait_s = 60.0 if next_due_ms is None else min(60.0, (next_due_ms - now_ms) / 1000)
+            wait_s = max(wait_s, _STUCK_LOOK_S) if self._load.is_stuck else wait_s
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._is_changed.wait()
+            except TimeoutError:
+                continue
+
+    def _fire(self, exchange: Exchange, now_ms: int) -> None:
+        for key in self._timers.due(now_ms, _FIRED_PER_STEP):
+            row = self._states.read(key)
+            assert row is not None, "a delayed message has no row"
+            self._states.write(key, None)
+            delayed = _decode(row)
+            function = exchange.resolve(delayed.target_type)
+            if function is None:
+                self._shelve(delayed)
+                continue
+            exchange.deliver(function, delayed.target_id, delayed.invocation)
+
+    def _shelve(self, delayed: Delayed) -> None:
+        """Keep a message that is due and has no home as a chunk of its target's backlog, for a start that has one."""
+        log.warning(
+            "a delayed message to %s/%s is kept but waits: no endpoint serves it",
+            delayed.target_type,
+            delayed.target_id,
+        )
+        target = state_key(
+            delayed.target_type, delayed.target_id, key_group_count=self._key_group_count
+        )
+        self._states.shelve(target, delayed.invocation)
+
+
+def _encode(delayed: Delayed) -> bytes:
+    texts = (
+        delayed.sender_id,
+        delayed.target_type.namespace,
+        delayed.target_type.name,
+        delayed.target_id,
+        delayed.token,
+    )
+    return b"".join(field(b"", text.encode()) for text in texts) + delayed.invocation
+
+
+def _decode(row: bytes) -> Delayed:
+    offset, texts = 0, []
+    for _ in range(5):
+        size, offset = read_varint(row, offset)
+        texts.append(row[offset : offset + size].decode())
+        offset += size
+    sender_id, namespace, name, target_id, token = texts
+    return Delayed(sender_id, TypeName(namespace, name), target_id, row[offset:], token)

@@ -1,0 +1,391 @@
+"""The command `statefun-worker` as an operator meets it: what it prints, refuses, and how it ends."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.applications import HttpApplication, documents, endpoint, playground
+from tests.integration.scripted import COMMAND
+from tests.support.http.faulty_process import FaultyProcess
+from tests.support.processes import wait_until
+from tests.support.provisions import ROOT
+from tests.support.sockets import free_port, http_get, http_request
+from tests.support.worker import Worker
+
+pytestmark = pytest.mark.integration
+
+Applications = Callable[..., HttpApplication]
+Workers = Callable[..., Worker]
+NOWHERE = "http://127.0.0.1:9/statefun"
+
+
+def _command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end; it must not be one that would stay."""
+    return subprocess.run(
+        [sys.executable, "-m", "statefun_runtime.cli", *map(str, arguments)],
+        cwd=ROOT,
+        env=dict(os.environ, COLUMNS="100"),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def _good_module() -> str:
+    return documents(endpoint(NOWHERE, "t/*"), playground(free_port(), free_port(), "out"))
+
+
+def _file(folder: Path, text: str, name: str = "module.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+# ── what runs ──
+
+
+def test_start_up_says_what_runs(application: Applications) -> None:
+    app = application(
+        endpoint("http://127.0.0.1:9/{function.name}", "t/*"),
+        endpoint(NOWHERE, "t/one"),
+        topic="out",
+        arguments=["--partitions", "4"],
+    )
+
+    worker = app.worker
+    printed = [line for line in worker.output().splitlines() if not line.startswith("20")]
+    assert printed == [
+        f"statefun-worker runs {worker.module_file}",
+        f"  ingress   io.statefun.playground/ingress  PUT http://127.0.0.1:{app.ingress_port}/namespace/name/id",
+        "  functions t/*  http://127.0.0.1:9/{function.name}",
+        f"  functions t/one  {NOWHERE}",
+        f"  egress    io.statefun.playground/egress  GET http://127.0.0.1:{app.egress_port}/out",
+        f"  metrics   http://127.0.0.1:{worker.metrics_port}/metrics",
+        f"  state     {worker.state_dir}  (4 partitions)",
+    ]
+
+
+def test_the_metrics_port_serves_health_readiness_and_metrics(application: Applications) -> None:
+    app = application(endpoint(NOWHERE, "t/*"), topic="out")
+    app.send("t/script/x", {"text": "a"}, COMMAND)
+    url = f"http://127.0.0.1:{app.worker.metrics_port}"
+
+    assert http_get(f"{url}/healthz") == (200, b"alive\n")
+    assert http_get(f"{url}/readyz") == (200, b"ready\n")
+    assert http_get(f"{url}/") == (404, b"there are /metrics, /healthz and /readyz\n")
+    metrics = app.worker.metrics()
+    names = ["in_total", "outLocal_total", "outRemote_total", "outEgress_total", "numBacklog"]
+    names += ["numBlockedAddress", "inflightAsyncOps"]
+    for name in names:
+        assert f'statefun_functions_{name}{{name="script",namespace="t"}}' in metrics
+    assert metrics.total("statefun_functions_in_total") == 1
+    assert metrics["process_resident_memory_bytes"] > 0
+
+
+def test_the_http_egress_answers_with_real_status_codes(application: Applications) -> None:
+    app = application(endpoint(NOWHERE, "t/*"), topic="out")
+    url = f"http://127.0.0.1:{app.egress_port}"
+
+    assert http_get(f"{url}/out") == (404, b"")
+    assert http_get(f"{url}/other") == (404, b"no such topic: /other (there are: /out)\n")
+
+
+def test_the_ingress_answers_with_real_status_codes_and_reasons(application: Applications) -> None:
+    app = application(endpoint(NOWHERE, "t/*"), topic="out")
+
+    assert app.put("t/script", b"{}", COMMAND) == (
+        400,
+        b"the path must be /namespace/name/id, found '/t/script'\n",
+    )
+    assert app.put("other/script/x", b"{}", COMMAND) == (
+        404,
+        b"no endpoint of the module serves function type 'other/script'\n",
+    )
+    answer = http_request("GET", f"http://127.0.0.1:{app.ingress_port}/t/script/x")
+    assert answer == (405, b"a message is PUT, found GET\n")
+
+
+# ── validate ──
+
+SEVERAL_PROBLEMS = """\
+kind: io.statefun.endpoints.v2/http
+spec:
+  functions: t/*
+  urlPathTemplate: http://localhost:8000/
+  maxBatch: 5
+---
+kind: io.statefun.kafka.v1/ingress
+spec:
+  id: t/in
+  adress: kafka:9092
+  consumerGroupId: g
+  topics:
+    - topic: names
+      valueType: t/value
+      targets:
+        - greeter
+---
+kind: io.statefun.kafka.v1/engress
+spec: {}
+"""
+
+
+def test_validate_accepts_a_good_module(tmp_path: Path) -> None:
+    path = _file(tmp_path, _good_module())
+
+    done = _command("validate", path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{path}: good: 1 endpoint, 1 ingress, 1 egress\n"
+
+
+def test_validate_tells_all_problems_with_line_column_and_hint(tmp_path: Path) -> None:
+    path = _file(tmp_path, SEVERAL_PROBLEMS)
+
+    done = _command("validate", path)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    places = re.findall(rf"^{re.escape(str(path))}:(\d+):(\d+): ", done.stdout, re.MULTILINE)
+    assert places == [("5", "3"), ("9", "3"), ("10", "3"), ("16", "11"), ("18", "7")], done.stdout
+    assert (
+        f"""\
+{path}:10:3: warning: unknown field 'adress' in Kafka ingress 't/in'
+   10 |   adress: kafka:9092
+          ^
+hint: did you mean 'address'?
+"""
+        in done.stdout
+    )
+    assert (
+        f"""\
+{path}:16:11: target 'greeter' is not of the form 'namespace/name'
+   16 |         - greeter
+                  ^
+"""
+        in done.stdout
+    )
+
+
+def test_an_unknown_field_is_a_warning_and_with_strict_an_error(tmp_path: Path) -> None:
+    text = _good_module().replace("  transport:", "  maxBatch: 5\n  transport:")
+    path = _file(tmp_path, text)
+
+    lenient, strict = _command("validate", path), _command("validate", "--strict", path)
+
+    assert (lenient.returncode, strict.returncode) == (0, 2)
+    assert "warning: unknown field 'maxBatch'" in lenient.stdout
+    assert "good: 1 endpoint," in lenient.stdout
+    assert "unknown field 'maxBatch'" in strict.stdout
+    assert "warning" not in strict.stdout
+    run = _command("--module", path, "--state-dir", tmp_path / "state", "--strict")
+    assert run.returncode == 2
+    assert "unknown field 'maxBatch'" in run.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_unknown_field_does_not_stop_a_run_and_is_told(worker: Workers) -> None:
+    module = _good_module().replace("  transport:", "  maxBatch: 5\n  transport:")
+
+    running = worker(module)
+
+    assert "warning: unknown field 'maxBatch'" in running.output()
+    running.stop_cleanly()
+
+
+def test_validate_checks_several_files_as_one_application(tmp_path: Path) -> None:
+    first, rest = _good_module().split("---\n", 1)
+    functions, ports = _file(tmp_path, first, "functions.yaml"), _file(tmp_path, rest, "io.yaml")
+
+    together, alone = _command("validate", functions, ports), _command("validate", ports)
+
+    assert together.returncode == 0, together.stdout
+    assert together.stdout == f"{functions}, {ports}: good: 1 endpoint, 1 ingress, 1 egress\n"
+    assert alone.returncode == 2
+    assert f"{ports}:1:1: no endpoint is defined" in alone.stdout
+
+
+def test_a_worker_runs_files_and_folders_as_one_application(
+    worker: Workers, tmp_path: Path
+) -> None:
+    first, rest = _good_module().split("---\n", 1)
+    (tmp_path / "modules" / "io").mkdir(parents=True)
+    ports = _file(tmp_path / "modules" / "io", rest)
+
+    running = worker(first, arguments=["--module", str(tmp_path / "modules")])
+
+    assert f"statefun-worker runs {running.module_file}, {ports}\n" in running.output()
+
+
+def test_a_run_with_a_bad_module_tells_all_and_starts_nothing(tmp_path: Path) -> None:
+    path = _file(tmp_path, SEVERAL_PROBLEMS)
+
+    done = _command("--module", path, "--state-dir", tmp_path / "state")
+
+    assert done.returncode == 2
+    assert f"{path}:16:11: target 'greeter'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+# ── refusals ──
+
+
+def test_a_module_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
+    missing = tmp_path / "none.yaml"
+
+    for done in (_command("--module", missing), _command("validate", missing)):
+        assert done.returncode == 2
+        assert str(missing) in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("which", ["ingress", "egress", "metrics"])
+def test_a_port_in_use_is_a_clear_error(
+    application: Applications, tmp_path: Path, which: str
+) -> None:
+    app = application(endpoint(NOWHERE, "t/*"), topic="out")
+    ports = {"ingress": free_port(), "egress": free_port(), "metrics": free_port()}
+    used = {
+        "ingress": app.ingress_port,
+        "egress": app.egress_port,
+        "metrics": app.worker.metrics_port,
+    }
+    ports[which] = used[which]
+    module = documents(
+        endpoint(NOWHERE, "t/*"), playground(ports["ingress"], ports["egress"], "out")
+    )
+    path, state = _file(tmp_path, module), tmp_path / "state"
+    arguments = ["--module", path, "--state-dir", state, "--metrics-port", str(ports["metrics"])]
+
+    done = _command(*arguments)
+
+    assert done.returncode == 2, done.stderr
+    what = "the metrics port" if which == "metrics" else f"the playground {which}"
+    assert (
+        f"SF1040: {what} cannot listen on 127.0.0.1:{ports[which]}: address already" in done.stderr
+    )
+    assert "hint: choose another port, or end the process that has it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+    assert "statefun-worker runs" not in done.stderr
+
+    # Nothing ran: the next start, with the port free, is no start after a crash.
+    app.worker.stop_cleanly()
+    after = Worker(module, tmp_path)
+    after.metrics_port = ports["metrics"]
+    try:
+        after.start()
+        assert "did not stop cleanly" not in after.output()
+    finally:
+        after.close()
+
+
+def test_a_state_folder_in_use_is_a_clear_error(application: Applications, tmp_path: Path) -> None:
+    app = application(endpoint(NOWHERE, "t/*"), topic="out")
+
+    done = _command(
+        "--module", _file(tmp_path, _good_module()), "--state-dir", app.worker.state_dir
+    )
+
+    assert done.returncode == 2
+    used = f"the state folder {app.worker.state_dir} is used by another worker (process {app.worker.pid})"
+    assert f"SF1042: {used}" in done.stderr
+    assert "hint: stop that worker, or choose another folder with --state-dir" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_state_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    file = _file(tmp_path, _good_module())
+
+    done = _command("--module", file, "--state-dir", file / "state")
+
+    assert done.returncode == 2
+    assert f"SF1041: the state folder {file / 'state'} cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_settings_are_told_all_at_once(tmp_path: Path) -> None:
+    done = _command(
+        *("--module", _file(tmp_path, _good_module()), "--state-dir", tmp_path / "state"),
+        *("--set", "statefun.async.max-per-tsk=1"),
+        *("--set", "statefun.runtime.waiting.max-bytes=plenty"),
+        *("--partitions", "0"),
+    )
+
+    assert done.returncode == 2
+    assert "unknown option 'statefun.async.max-per-tsk'" in done.stderr
+    assert "hint: did you mean 'statefun.async.max-per-task'?" in done.stderr
+    assert "statefun.runtime.waiting.max-bytes" in done.stderr
+    assert "--partitions 0 is not from 1 to 128" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_teaches() -> None:
+    run, validate = _command("--help"), _command("validate", "--help")
+
+    assert (run.returncode, validate.returncode) == (0, 0)
+    flags = ["--module FILE", "--state-dir DIR", "--set KEY=VALUE", "--partitions N", "--host"]
+    flags += ["--metrics-port PORT", "--log-level", "--stop-timeout SECONDS", "--strict"]
+    for text in [
+        *flags,
+        "validate FILE",
+        "checkpoints list|show|verify",
+        "--from-savepoint DIR",
+        "statefun.async.max-per-task=VALUE",
+    ]:
+        assert text in run.stdout
+    assert "Read and check the files of one application" in validate.stdout
+
+
+def test_without_a_module_it_says_what_is_needed() -> None:
+    done = _command()
+
+    assert done.returncode == 2
+    assert "--module" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# ── ends ──
+
+
+def test_ctrl_c_stops_cleanly_within_two_seconds(application: Applications) -> None:
+    app = application(endpoint(NOWHERE, "t/*"), topic="out")
+    app.send("t/script/x", {"text": "a"}, COMMAND)
+
+    since_s = time.monotonic()
+    assert app.worker.process.sigint() == 0
+
+    assert time.monotonic() - since_s < 2.0
+    assert "stopped; the next start goes on from checkpoint" in app.worker.output()
+    assert "Traceback" not in app.worker.output()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_stops_at_once(
+    functions: Callable[..., FaultyProcess], application: Applications, number: signal.Signals
+) -> None:
+    served = functions("tests.integration.scripted:script", plan="always*hang")
+    app = application(endpoint(served.url, "t/*", transport="call: 60s"), topic="out")
+    app.send("t/script/x", {"text": "a"}, COMMAND)
+    wait_until(lambda: served.request_count() == 1, "the request that hangs")
+    os.kill(app.worker.pid, number)
+    app.worker.process.wait_for_line("stopping; once more to stop at once")
+    assert http_get(f"http://127.0.0.1:{app.worker.metrics_port}/readyz") == (503, b"not ready\n")
+
+    os.kill(app.worker.pid, number)
+
+    process = app.worker.process
+    ended = wait_until(lambda: process.exit_status is not None, "the end", timeout_s=1.0)
+    assert ended
+    assert process.exit_status == -number
+    assert "stopped at once; the next start goes on from the last clean stop" in process.output()
+    assert "Traceback" not in process.output()

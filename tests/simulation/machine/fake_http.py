@@ -1,0 +1,81 @@
+"""The worker's HTTP ports without sockets: a client's request becomes a callback of the process that listens."""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from random import Random
+
+from statefun_runtime.adapters.http.server import Deferred, Handler, HttpRequest, HttpResponse
+from tests.simulation.machine.loop import Process, current_process
+
+_ANSWER_LIMIT_S = 3.0
+
+
+class Ports:
+    """Who listens on which port; a dead process does not."""
+
+    def __init__(self, rng: Random, outside: Context) -> None:
+        self._rng = rng
+        self._outside = outside
+        self.listening: dict[int, tuple[Process, Handler]] = {}
+        self.trouble = 0.0
+
+    async def ask(self, port: int, request: HttpRequest) -> HttpResponse | None:
+        """Return the answer, or None if none came: then nobody knows whether the request took effect."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[HttpResponse] = loop.create_future()
+        is_lost = self._rng.random() < self.trouble
+
+        def answer(response: HttpResponse) -> None:
+            if not is_lost:
+                loop.call_later(
+                    0.0005,
+                    lambda: answered.done() or answered.set_result(response),
+                    context=self._outside.copy(),
+                )
+
+        listener = self.listening.get(port)
+        if listener is None or listener[0].is_dead:
+            await asyncio.sleep(0.05)
+            return HttpResponse(503)
+        process, handler = listener
+        loop.call_later(0.0005, _serve, handler, request, answer, context=process.context)
+        try:
+            async with asyncio.timeout(_ANSWER_LIMIT_S):
+                return await answered
+        except TimeoutError:
+            return None
+
+
+def _serve(handler: Handler, request: HttpRequest, answer: Callable[[HttpResponse], None]) -> None:
+    response = handler(request)
+    if isinstance(response, HttpResponse):
+        answer(response)
+        return
+    deferred: Deferred = response
+
+    def resolved() -> None:
+        current_process().check()
+        assert deferred.response is not None
+        answer(deferred.response)
+
+    deferred.then(resolved)
+
+
+def fake_server(ports: Ports) -> type:
+    """Return a stand-in for HttpServer."""
+
+    class FakeHttpServer:
+        def __init__(self, handler: Handler, *, host: str, port: int, body_bytes_max: int) -> None:
+            self._handler = handler
+            self.port = port
+
+        async def start(self, *, what: str) -> None:
+            ports.listening[self.port] = (current_process(), self._handler)
+
+        async def close(self) -> None:
+            listener = ports.listening.get(self.port)
+            if listener is not None and listener[0] is current_process():
+                del ports.listening[self.port]
+
+    return FakeHttpServer

@@ -1,0 +1,64 @@
+"""Apache Kafka's server as jars in .cache, and the command that runs one of its Java programs."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support.provisions import (
+    CACHE,
+    Unavailable,
+    command_path,
+    made_once,
+    run_or_unavailable,
+)
+
+KAFKA_VERSION = "4.1.0"
+JAVA_MAJOR_MIN = 17
+_NAME = f"kafka-{KAFKA_VERSION}"
+_POM = Path(__file__).parent / "pom.xml"
+
+
+def is_prepared() -> bool:
+    return (CACHE / _NAME / "libs").is_dir()
+
+
+def prepare() -> Path:
+    """Return the directory of the jars; the first call needs Maven and a minute at worst."""
+    _check_java()
+    return made_once(_NAME, _resolve) / "libs"
+
+
+def java_command(program: str, *arguments: str | Path, options: tuple[str, ...] = ()) -> list[str]:
+    """Return the command that runs a Java program from Kafka's jars."""
+    return [
+        command_path("java"),
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        *options,
+        "-cp",
+        f"{prepare()}{os.sep}*",
+        program,
+        *(str(argument) for argument in arguments),
+    ]
+
+
+def _check_java() -> None:
+    java = command_path("java")
+    shown = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', shown)
+    if found is None or int(found.group(1)) < JAVA_MAJOR_MIN:
+        first = (shown.splitlines() or ["nothing"])[0]
+        raise Unavailable(
+            f"Java {JAVA_MAJOR_MIN} or newer is needed, 'java -version' says: {first}"
+        )
+
+
+def _resolve(directory: Path) -> None:
+    # Maven writes beside the pom it reads, so it gets a copy.
+    shutil.copy(_POM, directory / "pom.xml")
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"
+    where = [f"-DoutputDirectory={directory / 'libs'}", "-DincludeScope=runtime"]
+    maven = command_path("mvn")
+    run_or_unavailable([maven, "-q", "-B", goal, *where], cwd=directory, timeout_s=300)

@@ -1,0 +1,105 @@
+import pytest
+
+from statefun_runtime.core.partition.circuit import Circuit, CircuitState
+from statefun_runtime.core.partition.retry import Cause, Failure
+
+REFUSED = Failure(Cause.CONNECT, "cannot connect")
+ERROR = Failure(Cause.STATUS, "status 500", 500)
+BAD_REPLY = Failure(Cause.BAD_REPLY, "no FromFunction")
+
+
+def opened() -> Circuit:
+    circuit = Circuit()
+    assert circuit.failed("", REFUSED)
+    return circuit
+
+
+def test_one_address_that_fails_leaves_the_circuit_closed():
+    circuit = Circuit()
+
+    assert not any(circuit.failed("alice", ERROR) for _ in range(100))
+    assert circuit.is_closed
+
+
+def test_five_addresses_that_fail_in_a_row_open_it():
+    circuit = Circuit()
+
+    assert [circuit.failed(str(n), ERROR) for n in range(5)] == [False] * 4 + [True]
+    assert circuit.state is CircuitState.OPEN
+    assert circuit.reason == "status 500"
+    assert circuit.opened_times == 1
+
+
+def test_a_success_between_them_keeps_it_closed():
+    circuit = Circuit()
+    for number in range(4):
+        circuit.failed(str(number), ERROR)
+
+    assert not circuit.succeeded()
+
+    assert not circuit.failed("4", ERROR)
+
+
+def test_a_refused_connection_opens_it_at_once():
+    assert opened().state is CircuitState.OPEN
+
+
+def test_an_answer_that_cannot_be_used_shows_that_the_endpoint_lives():
+    circuit = Circuit()
+    for number in range(4):
+        circuit.failed(str(number), ERROR)
+
+    assert not circuit.failed("x", BAD_REPLY)
+    assert not circuit.failed("4", ERROR)
+
+
+def test_a_probe_that_succeeds_closes_it():
+    circuit = opened()
+    circuit.probe()
+
+    assert circuit.state is CircuitState.PROBING
+    assert circuit.succeeded()
+    assert circuit.is_closed
+
+
+@pytest.mark.parametrize("failure", [BAD_REPLY, Failure(Cause.STATUS, "", 404)])
+def test_a_probe_that_fails_by_itself_alone_closes_it(failure: Failure):
+    circuit = opened()
+    circuit.probe()
+
+    assert not circuit.failed("alice", failure)
+    assert circuit.is_closed
+
+
+def test_pauses_double_with_each_failed_probe_up_to_five_seconds():
+    circuit = opened()
+    pauses = [circuit.pause_s]
+    for _ in range(12):
+        circuit.probe()
+        assert circuit.failed("alice", ERROR)
+        pauses.append(circuit.pause_s)
+
+    assert pauses[:4] == [0.02, 0.04, 0.08, 0.16]
+    assert pauses[-1] == 5.0
+    assert circuit.opened_times == 1
+
+
+def test_what_fails_while_it_is_open_does_not_lengthen_the_pause():
+    circuit = opened()
+
+    assert circuit.failed("alice", ERROR)
+
+    assert circuit.pause_s == 0.02
+
+
+def test_after_it_closed_pauses_are_short_again():
+    circuit = opened()
+    circuit.probe()
+    circuit.failed("", REFUSED)
+    circuit.probe()
+    circuit.succeeded()
+
+    circuit.failed("", REFUSED)
+
+    assert circuit.pause_s == 0.02
+    assert circuit.opened_times == 2
