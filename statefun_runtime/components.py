@@ -10,8 +10,8 @@ from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
-from statefun_runtime.core.model.metrics import Kind as SampleKind
-from statefun_runtime.core.model.metrics import Sample
+from statefun_runtime.core.model.metrics import Kind as MetricKind
+from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.ports.egress import EgressSink, RecordRefused
 from statefun_runtime.ports.ingress import IngressSource, Router
 from statefun_runtime.ports.places import EgressPlace, IngressPlace
@@ -25,11 +25,11 @@ __all__ = [
     "IngressEncoder",
     "IngressPlace",
     "IngressSource",
+    "Metric",
+    "MetricKind",
     "RecordRefused",
     "Role",
     "Router",
-    "Sample",
-    "SampleKind",
     "Shape",
     "TypeName",
     "read_id",

@@ -13,9 +13,9 @@ from statefun_runtime.components import (
     Fields,
     IngressEncoder,
     IngressPlace,
+    Metric,
+    MetricKind,
     Role,
-    Sample,
-    SampleKind,
     Shape,
     TypeName,
     read_id,
@@ -95,9 +95,9 @@ class TickIngress:
         """Return the next number."""
         return {_SPLIT: self._next}
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return what was sent."""
-        yield Sample("statefun_ingress_records", SampleKind.COUNTER, "records routed", self._sent)
+        yield Metric("statefun_ingress_records", MetricKind.COUNTER, "records routed", self._sent)
 
     def completed(self, positions: dict[str, int]) -> None:
         """Nobody outside wants to know."""

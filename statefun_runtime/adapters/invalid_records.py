@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import InvalidRecords, OnInvalidRecord
 from statefun_runtime.errors import FunctionError
 from statefun_runtime.ports.ingress import Router
@@ -90,7 +90,7 @@ class InvalidRecordDesk:
         if self._lines <= _LINES_PER_SECOND:
             log.warning("ingress %s %s a record: %s: %s", self._ingress_id, what, where, defect)
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return what was skipped and forwarded, by reason."""
         docs = {
             "skipped": "records refused or skipped",
@@ -98,4 +98,4 @@ class InvalidRecordDesk:
         }
         for (what, reason), count in self._counts.items():
             name = f"statefun_ingress_{what}"
-            yield Sample(name, Kind.COUNTER, docs[what], count, {"reason": reason})
+            yield Metric(name, Kind.COUNTER, docs[what], count, {"reason": reason})

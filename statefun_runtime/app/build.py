@@ -22,17 +22,18 @@ from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.checkpoints.recovery import Heads, apply_deltas, place_base
 from statefun_runtime.engine.checkpoints.snapshots import Identity
 from statefun_runtime.engine.dispatch.applier import Applier
-from statefun_runtime.engine.dispatch.dispatcher import Lane
+from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.gate import Gate
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.state.delays import Delays
-from statefun_runtime.engine.state.expiry import Sweep
-from statefun_runtime.engine.state.idempotency import Once
+from statefun_runtime.engine.state.expiry import Expiry
+from statefun_runtime.engine.state.idempotency import Idempotency
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.engine.worker import Parts, Worker
 from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.ingress import IngressSource
 
 _EGRESS_BYTES_MAX = 64 * 1024 * 1024
 _SUSPECTS_SHARE = 2
@@ -68,49 +69,79 @@ def build_worker(application: Application, commit_log: CommitLogFolder) -> tuple
     )
     spills = Spills(states, load)
     delays = Delays(states, load, clock, key_group_count=key_groups)
-    once = Once(states, clock, key_group_count=key_groups, keep_ms=settings.idempotency_keep_ms)
+    idempotency = Idempotency(
+        states, clock, key_group_count=key_groups, keep_ms=settings.idempotency_keep_ms
+    )
     letters = EgressLetters()
     egresses = {
         spec.id: make_egress(spec, states, application, letters) for spec in module.egresses
     }
     outcomes = letters.outcomes = make_outcomes(application, egresses, states, clock)
     applier = Applier(egresses, states, delays, clock)
-    make_lane = _lane_maker(application, applier, outcomes, states, spills, load, clock)
-    exchange = Exchange(module, states, spills, load, make_lane, key_group_count=key_groups)
+    make_dispatcher = _dispatcher_maker(application, applier, outcomes, states, spills, load, clock)
+    exchange = Exchange(module, states, spills, load, make_dispatcher, key_group_count=key_groups)
     applier.exchange = exchange
     sinks = {str(egress_id): sink for egress_id, sink in egresses.items()}
-    gate = _make_gate(exchange, once, outcomes, load, states, sinks)
+    gate = _make_gate(exchange, idempotency, outcomes, load, states, sinks)
     ingresses = {str(spec.id): make_ingress(spec, gate, application) for spec in module.ingresses}
-    checkpointer = Checkpointer(
-        Identity(application.start.started, key_groups, settings.partitions),
+    checkpointer = _make_checkpointer(
+        application, commit_log, states, spills, load, clock, ingresses, sinks
+    )
+    _tie(application, checkpointer, exchange, states, objects, sinks)
+    expiry = Expiry(
+        states, exchange, idempotency, clock, key_group_count=key_groups, round_s=_SWEEP_ROUND_S
+    )
+    parts = Parts(
+        states,
+        load,
+        delays,
+        exchange,
+        outcomes,
+        gate,
+        expiry,
+        clock,
+        sinks,
+        ingresses,
+        checkpointer,
+    )
+    worker = Worker(parts, key_group_count=key_groups, stop_timeout_s=settings.stop_timeout_s)
+    return worker, heads
+
+
+def _make_checkpointer(
+    application: Application,
+    commit_log: CommitLogFolder,
+    states: States,
+    spills: Spills,
+    load: Load,
+    clock: MachineClock,
+    ingresses: dict[str, IngressSource],
+    sinks: dict[str, EgressSink],
+) -> Checkpointer:
+    settings, start = application.settings, application.start
+    return Checkpointer(
+        Identity(start.started, settings.key_group_count, settings.partitions),
         states,
         spills,
         load,
         clock,
         ingresses,
         sinks,
-        objects,
+        application.objects,
         commit_log,
         asyncio.to_thread,
         interval_s=settings.checkpoint_interval_s,
         retention=_make_retention(application),
-        last=manifest,
-        first_epoch=application.start.first_epoch,
+        last=start.manifest,
+        first_epoch=start.first_epoch,
         scratch=application.folder.fresh_live_folder,
         abandoned=settings.abandoned_egresses,
     )
-    _tie(application, checkpointer, exchange, states, objects, sinks)
-    sweep = Sweep(states, exchange, once, clock, key_group_count=key_groups, round_s=_SWEEP_ROUND_S)
-    parts = Parts(
-        states, load, delays, exchange, outcomes, gate, sweep, clock, sinks, ingresses, checkpointer
-    )
-    worker = Worker(parts, key_group_count=key_groups, stop_timeout_s=settings.stop_timeout_s)
-    return worker, heads
 
 
 def _make_gate(
     exchange: Exchange,
-    once: Once,
+    idempotency: Idempotency,
     outcomes: Outcomes,
     load: Load,
     states: States,
@@ -118,7 +149,7 @@ def _make_gate(
 ) -> Gate:
     return Gate(
         exchange,
-        once,
+        idempotency,
         outcomes,
         load,
         lambda: sum(sink.backlog_bytes() for sink in sinks.values()),
@@ -150,7 +181,7 @@ def _make_load(settings: Settings) -> Load:
     )
 
 
-def _lane_maker(
+def _dispatcher_maker(
     application: Application,
     applier: Applier,
     outcomes: Outcomes,
@@ -158,10 +189,10 @@ def _lane_maker(
     spills: Spills,
     load: Load,
     clock: MachineClock,
-) -> Callable[[Function], Lane]:
-    def make_lane(function: Function) -> Lane:
+) -> Callable[[Function], Dispatcher]:
+    def make_dispatcher(function: Function) -> Dispatcher:
         client, pool_size = make_client(function.endpoint, function.url, application)
-        return Lane(
+        return Dispatcher(
             function,
             client,
             decode_reply,
@@ -175,7 +206,7 @@ def _lane_maker(
             suspects_max=max(1, pool_size // _SUSPECTS_SHARE),
         )
 
-    return make_lane
+    return make_dispatcher
 
 
 def _tie(

@@ -10,7 +10,7 @@ from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern, Mo
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
+class EndpointSecurity:
     """What one endpoint's requests need besides a connection; there is TLS where the URL or a file asks for it."""
 
     tls: ClientTls | None = None
@@ -18,18 +18,18 @@ class Equipment:
     signer: AwsSigner | None = None
 
 
-AllEquipment = Mapping[FunctionPattern, Equipment]
+AllEndpointSecurity = Mapping[FunctionPattern, EndpointSecurity]
 
 
-def equip(module: ModuleSpec) -> AllEquipment:
+def prepare_security(module: ModuleSpec) -> AllEndpointSecurity:
     """Read the files of all endpoints and find their credentials; raise ConfigError if something cannot be used."""
-    return {endpoint.pattern: _equip(endpoint) for endpoint in module.endpoints}
+    return {endpoint.pattern: _prepare(endpoint) for endpoint in module.endpoints}
 
 
-def _equip(endpoint: EndpointSpec) -> Equipment:
+def _prepare(endpoint: EndpointSpec) -> EndpointSecurity:
     tls_spec = endpoint.transport.tls
     needs_tls = endpoint.url_template.startswith("https:") or tls_spec != TlsSpec()
-    return Equipment(
+    return EndpointSecurity(
         ClientTls(tls_spec) if needs_tls else None,
         Headers(endpoint.headers),
         AwsSigner(endpoint.auth) if endpoint.auth else None,

@@ -9,7 +9,7 @@ from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.egress_letters import EgressLetters
-from statefun_runtime.app.endpoint_security import AllEquipment
+from statefun_runtime.app.endpoint_security import AllEndpointSecurity
 from statefun_runtime.app.plugins import build_own, own_folder
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
@@ -56,7 +56,7 @@ class Application:
     start: StartingPoint
     history: History
     objects: ObjectFolder
-    equipment: AllEquipment = field(default_factory=dict)
+    security: AllEndpointSecurity = field(default_factory=dict)
 
     async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
         """Return the records of an outbox's object."""
@@ -68,9 +68,9 @@ def make_client(
 ) -> tuple[FunctionClient, int]:
     """Return the client for one function type, and how many connections it may have."""
     transport = endpoint.transport
-    equipment = application.equipment[endpoint.pattern]
-    if equipment.signer is not None:
-        equipment.signer.start()
+    security = application.security[endpoint.pattern]
+    if security.signer is not None:
+        security.signer.start()
     match transport:
         case AsyncTransport():
             client = HttpClient(
@@ -80,9 +80,9 @@ def make_client(
                 pool_size=transport.pool_size,
                 pool_ttl_s=transport.pool_ttl_s,
                 payload_bytes_max=transport.payload_max_bytes,
-                tls=equipment.tls,
-                headers=equipment.headers,
-                signer=equipment.signer,
+                tls=security.tls,
+                headers=security.headers,
+                signer=security.signer,
             )
             return client, transport.pool_size
         case OkHttpTransport():
@@ -93,9 +93,9 @@ def make_client(
                 url,
                 application.tasks.create_task,
                 transport,
-                tls=equipment.tls,
-                headers=equipment.headers,
-                signer=equipment.signer,
+                tls=security.tls,
+                headers=security.headers,
+                signer=security.signer,
             ), POOL_SIZE
         case _:
             assert_never(transport)

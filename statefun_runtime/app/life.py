@@ -22,7 +22,7 @@ from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.banner import announce
 from statefun_runtime.app.build import build_worker
 from statefun_runtime.app.commands import make_commands
-from statefun_runtime.app.endpoint_security import AllEquipment, equip
+from statefun_runtime.app.endpoint_security import AllEndpointSecurity, prepare_security
 from statefun_runtime.app.factories import Application
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
@@ -36,7 +36,7 @@ from statefun_runtime.engine.checkpoints.recovery import (
     pending_outboxes,
     read_records,
 )
-from statefun_runtime.engine.metrics import engine_samples
+from statefun_runtime.engine.metrics import engine_metrics
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError, StatefunError
 
@@ -54,12 +54,12 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
             "the worker does not run under python -O: its assertions guard your data", code="SF1044"
         )
     # What cannot be used must be known before anything begins.
-    equipment = equip(module)
+    security = prepare_security(module)
     folder = StateFolder(settings.state_dir)
     try:
         gc.set_threshold(*_GC_THRESHOLDS)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(settings, module, equipment, folder))
+            runner.run(_run(settings, module, security, folder))
     finally:
         folder.close()
 
@@ -74,14 +74,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _run(
-    settings: Settings, module: ModuleSpec, equipment: AllEquipment, folder: StateFolder
+    settings: Settings, module: ModuleSpec, security: AllEndpointSecurity, folder: StateFolder
 ) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     try:
         async with asyncio.TaskGroup() as tasks:
             _crash_on_bugs(tasks)
-            await _live(settings, module, equipment, folder, tasks, stop)
+            await _live(settings, module, security, folder, tasks, stop)
     except* StatefunError as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
@@ -131,7 +131,7 @@ def _crash_on_bugs(tasks: asyncio.TaskGroup) -> None:
 async def _live(
     settings: Settings,
     module: ModuleSpec,
-    equipment: AllEquipment,
+    security: AllEndpointSecurity,
     folder: StateFolder,
     tasks: asyncio.TaskGroup,
     stop: asyncio.Event,
@@ -148,7 +148,7 @@ async def _live(
     commit_log.append(start.started)
     history = History((*history.entries, start.started))
     _tell_where_it_begins(start, history)
-    application = Application(settings, module, folder, tasks, start, history, objects, equipment)
+    application = Application(settings, module, folder, tasks, start, history, objects, security)
     worker, heads = build_worker(application, commit_log)
     metrics, admin = await _listen(application, worker, objects.folder)
     worker.restore(heads, outboxes, lambda object_id: read_records(objects.get(object_id)))
@@ -261,7 +261,7 @@ async def _listen(
     if settings.metrics_port is None:
         return None, admin
     metrics = MetricsPort(
-        lambda: engine_samples(worker.parts),
+        lambda: engine_metrics(worker.parts),
         lambda: worker.is_ready,
         host=settings.host,
         port=settings.metrics_port,

@@ -204,9 +204,9 @@ COMMON: tuple[Property, ...] = (
     _ignored("metadata.recovery.rebootstrap.trigger.ms", _NO_COUNTERPART),
     _ignored("interceptor.classes", _NO_CLASSES),
     _ignored("metric.reporters", _NO_CLASSES),
-    _ignored("metrics.num.samples", "the worker has its own metrics"),
+    _ignored("metrics.num.metrics", "the worker has its own metrics"),
     _ignored("metrics.recording.level", "the worker has its own metrics"),
-    _ignored("metrics.sample.window.ms", "the worker has its own metrics"),
+    _ignored("metrics.metric.window.ms", "the worker has its own metrics"),
     _ignored("auto.include.jmx.reporter", "the worker has its own metrics"),
     _ignored("enable.metrics.push", "the worker has its own metrics", "false"),
 )

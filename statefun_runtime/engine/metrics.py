@@ -1,21 +1,21 @@
-"""The engine's numbers as samples: StateFun's metrics of each function type under their names, and ours."""
+"""The engine's numbers as metrics: StateFun's metrics of each function type under their names, and ours."""
 
 from collections.abc import Iterator
 
 from statefun_runtime.core.model.function import Function
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
-from statefun_runtime.engine.dispatch.dispatcher import Lane
+from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.engine.worker import Parts
 
 _FUNCTIONS = "statefun_functions_"
 
 
-def engine_samples(parts: Parts) -> Iterator[Sample]:
+def engine_metrics(parts: Parts) -> Iterator[Metric]:
     """Yield all numbers of a worker, as of now."""
-    for lane in parts.exchange.lanes:
-        yield from _function_samples(lane.function, lane)
+    for dispatcher in parts.exchange.dispatchers:
+        yield from _function_samples(dispatcher.function, dispatcher)
     yield _gauge(
         "statefun_waiting_bytes", "bytes of messages that wait in memory", parts.load.waiting_bytes
     )
@@ -26,30 +26,30 @@ def engine_samples(parts: Parts) -> Iterator[Sample]:
     yield _gauge(
         "statefun_ingress_open", "1 while new records are welcome", float(parts.gate.is_open())
     )
-    yield Sample(
+    yield Metric(
         "statefun_ingress_held_back",
         Kind.COUNTER,
         "how often ingress was held back",
         parts.gate.closed_times,
     )
     for ingress_id, ingress in parts.ingresses.items():
-        for sample in ingress.samples():
-            yield _labelled(sample, ingress=ingress_id)
+        for metric in ingress.metrics():
+            yield _labelled(metric, ingress=ingress_id)
     for egress_id, sink in parts.egresses.items():
-        for sample in sink.samples():
-            yield _labelled(sample, egress=egress_id)
+        for metric in sink.metrics():
+            yield _labelled(metric, egress=egress_id)
     for egress, count in parts.outcomes.letters_sent.items():
         doc = "dead letters of functions and ingresses"
-        yield Sample("statefun_dead_letters", Kind.COUNTER, doc, count, {"egress": str(egress)})
+        yield Metric("statefun_dead_letters", Kind.COUNTER, doc, count, {"egress": str(egress)})
     yield from _checkpoint_samples(parts.checkpointer, parts.states)
 
 
-def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[Sample]:
+def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[Metric]:
     for name, doc, count in (
         ("completed", "complete checkpoints", checkpointer.completed_count),
         ("aborted", "checkpoints that failed and were merged", checkpointer.aborted_count),
     ):
-        yield Sample(f"statefun_checkpoints_{name}", Kind.COUNTER, doc, count)
+        yield Metric(f"statefun_checkpoints_{name}", Kind.COUNTER, doc, count)
     last = checkpointer.last_complete
     yield _gauge(
         "statefun_checkpoint_epoch",
@@ -63,10 +63,10 @@ def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[
         ("pause_ms", "milliseconds the loop stood still for a cut", checkpointer.pause_ms),
         ("duration_ms", "milliseconds from trigger to complete", checkpointer.duration_ms),
     ):
-        yield Sample(f"statefun_checkpoint_{name}", Kind.HISTOGRAM, doc, histogram)
+        yield Metric(f"statefun_checkpoint_{name}", Kind.HISTOGRAM, doc, histogram)
 
 
-def _function_samples(function: Function, lane: Lane) -> Iterator[Sample]:
+def _function_samples(function: Function, dispatcher: Dispatcher) -> Iterator[Metric]:
     counts = function.counts
     labels = {"namespace": function.type.namespace, "name": function.type.name}
     threshold = function.endpoint.batch_threshold
@@ -79,7 +79,7 @@ def _function_samples(function: Function, lane: Lane) -> Iterator[Sample]:
         ("outRemote", Kind.COUNTER, "messages sent to functions of other workers", 0),
         ("outEgress", Kind.COUNTER, "messages sent to egresses", counts.out_egress),
         ("numBlockedAddress", Kind.GAUGE, "addresses with maxNumBatchRequests waiting", blocked),
-        ("inflightAsyncOps", Kind.GAUGE, "requests that are out", lane.in_flight),
+        ("inflightAsyncOps", Kind.GAUGE, "requests that are out", dispatcher.in_flight),
         ("numBacklog", Kind.GAUGE, "messages that wait or are out", counts.waiting),
         ("requests", Kind.COUNTER, "requests sent, every attempt counted", counts.requests),
         ("busyAddresses", Kind.GAUGE, "addresses with work", counts.busy),
@@ -91,20 +91,20 @@ def _function_samples(function: Function, lane: Lane) -> Iterator[Sample]:
             "circuitOpened",
             Kind.COUNTER,
             "how often the endpoint began to fail for everyone",
-            lane.setbacks.circuit.opened_times,
+            dispatcher.setbacks.circuit.opened_times,
         ),
     )
     for name, kind, doc, value in numbers:
-        yield Sample(_FUNCTIONS + name, kind, doc, value, labels)
+        yield Metric(_FUNCTIONS + name, kind, doc, value, labels)
     for cause, count in counts.failures.items():
-        yield Sample(
+        yield Metric(
             _FUNCTIONS + "remoteInvocationFailures",
             Kind.COUNTER,
             "failed attempts by cause",
             count,
             {**labels, "cause": cause},
         )
-    yield Sample(
+    yield Metric(
         _FUNCTIONS + "remoteInvocationLatency",
         Kind.HISTOGRAM,
         "milliseconds from request to reply, every attempt counted",
@@ -113,9 +113,9 @@ def _function_samples(function: Function, lane: Lane) -> Iterator[Sample]:
     )
 
 
-def _gauge(name: str, doc: str, value: float) -> Sample:
-    return Sample(name, Kind.GAUGE, doc, value)
+def _gauge(name: str, doc: str, value: float) -> Metric:
+    return Metric(name, Kind.GAUGE, doc, value)
 
 
-def _labelled(sample: Sample, **labels: str) -> Sample:
-    return Sample(sample.name, sample.kind, sample.doc, sample.value, {**labels, **sample.labels})
+def _labelled(metric: Metric, **labels: str) -> Metric:
+    return Metric(metric.name, metric.kind, metric.doc, metric.value, {**labels, **metric.labels})

@@ -28,7 +28,7 @@ from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.gate import Gate
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.state.delays import Delays
-from statefun_runtime.engine.state.expiry import Sweep
+from statefun_runtime.engine.state.expiry import Expiry
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import StatefunError
 from statefun_runtime.ports.clock import Clock
@@ -50,7 +50,7 @@ class Parts:
     exchange: Exchange
     outcomes: Outcomes
     gate: Gate
-    sweep: Sweep
+    expiry: Expiry
     clock: Clock
     egresses: Mapping[str, EgressSink]
     ingresses: Mapping[str, IngressSource]
@@ -84,8 +84,8 @@ class Worker:
             self._restore_parked(prefix + PARKED)
             for key, row in self.parts.states.scan(prefix + TIMER):
                 self.parts.delays.restore(key, row)
-        for lane in self.parts.exchange.lanes:
-            lane.restored()
+        for dispatcher in self.parts.exchange.dispatchers:
+            dispatcher.restored()
         if left_behind:
             log.warning(
                 "the backlogs of %d addresses are kept but wait: no endpoint serves their function type",
@@ -122,9 +122,9 @@ class Worker:
     def _restore_parked(self, prefix: bytes) -> None:
         for key, row in self.parts.states.scan(prefix):
             address = parse_address_key(key)
-            lane = self.parts.exchange.lane(address.type)
-            if lane is not None:
-                lane.restore_parked(address.id, row)
+            dispatcher = self.parts.exchange.dispatcher(address.type)
+            if dispatcher is not None:
+                dispatcher.restore_parked(address.id, row)
 
     def fail(self, error: StatefunError) -> None:
         """Stop cleanly, and end with an error: nothing is lost by it."""
@@ -148,7 +148,7 @@ class Worker:
         delays = spawn(parts.delays.run(parts.exchange))
         spawn(parts.gate.run())
         checkpoints = spawn(parts.checkpointer.run())
-        sweep = spawn(parts.sweep.run())
+        expiry = spawn(parts.expiry.run())
         for sink in parts.egresses.values():
             spawn(sink.run())
         ingress_tasks = [tasks.create_task(self._read(one)) for one in parts.ingresses.values()]
@@ -156,7 +156,7 @@ class Worker:
         announce()
         await stop.wait()
         self.is_ready = False
-        await _end([*ingress_tasks, delays, sweep])
+        await _end([*ingress_tasks, delays, expiry])
         await self._drain()
         await parts.checkpointer.idle()
         await _end([checkpoints])
@@ -172,18 +172,20 @@ class Worker:
     async def _drain(self) -> None:
         """Let replies that are on their way come in, within half of the stop timeout."""
         loop = asyncio.get_running_loop()
-        lanes = self.parts.exchange.lanes
-        for lane in lanes:
-            lane.stop()
+        dispatchers = self.parts.exchange.dispatchers
+        for dispatcher in dispatchers:
+            dispatcher.stop()
         ends_s = loop.time() + self._stop_timeout_s * _DRAIN_SHARE
-        while (out := sum(lane.in_flight for lane in lanes)) and loop.time() < ends_s:
+        while (
+            out := sum(dispatcher.in_flight for dispatcher in dispatchers)
+        ) and loop.time() < ends_s:
             await asyncio.sleep(0.01)
         if out:
             log.warning(
                 "%d requests got no reply in time; they are sent again at the next start", out
             )
-        for lane in lanes:
-            lane.close()
+        for dispatcher in dispatchers:
+            dispatcher.close()
 
     async def _last_checkpoint(self) -> None:
         """Take the checkpoint from which the next start goes on, and let what it completes leave."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from statefun_runtime.core.checkpoints.manifest import Outbox, Progress
-from statefun_runtime.core.model.metrics import Sample
+from statefun_runtime.core.model.metrics import Metric
 
 
 class RecordRefused(Exception):
@@ -103,7 +103,7 @@ class EgressSink(Protocol):
         """Try for so long to let everything leave."""
         ...
 
-    def samples(self) -> Iterable[Sample]:
+    def metrics(self) -> Iterable[Metric]:
         """Return what is counted; whose numbers they are is added by the caller."""
         ...
 

@@ -7,7 +7,7 @@ from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
-from statefun_runtime.core.model.metrics import Sample
+from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.module.specs import DeadLetterRoute
 
 
@@ -82,7 +82,7 @@ class IngressSource(Protocol):
         """Return the next position of each split, by a name that is stable across restarts."""
         ...
 
-    def samples(self) -> Iterable[Sample]:
+    def metrics(self) -> Iterable[Metric]:
         """Return what is counted; whose numbers they are is added by the caller."""
         ...
 

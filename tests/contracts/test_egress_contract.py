@@ -19,7 +19,7 @@ from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.metrics import Sample
+from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.module.specs import (
     DeliverySemantic,
     KafkaEgressSpec,
@@ -199,9 +199,9 @@ def cut(sink: EgressSink) -> list[bytes]:
 
 
 def published(sink: EgressSink) -> float:
-    samples: list[Sample] = [s for s in sink.samples() if s.name == "statefun_egress_records"]
-    assert isinstance(samples[0].value, float | int)
-    return samples[0].value
+    metrics: list[Metric] = [s for s in sink.metrics() if s.name == "statefun_egress_records"]
+    assert isinstance(metrics[0].value, float | int)
+    return metrics[0].value
 
 
 def test_records_leave_in_the_order_in_which_they_were_taken(rig: RigFactory):

@@ -13,7 +13,7 @@ from statefun_runtime.connectors.kinesis.clients import AwsClients, KinesisClien
 from statefun_runtime.connectors.kinesis.reader import KinesisIngress
 from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.metrics import Sample
+from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.module.specs import (
     Earliest,
     EndpointSpec,
@@ -211,7 +211,7 @@ def values(router: RecordingRouter, function_id: str) -> list[bytes]:
 
 
 def counted(ingress: IngressSource, name: str) -> float:
-    found: list[Sample] = [s for s in ingress.samples() if s.name == name]
+    found: list[Metric] = [s for s in ingress.metrics() if s.name == name]
     return sum(s.value for s in found if isinstance(s.value, float | int))
 
 

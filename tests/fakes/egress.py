@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from statefun_runtime.core.checkpoints.manifest import Outbox
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.ports.egress import RecordRefused
 
 Record = tuple[str, bytes]
@@ -89,8 +89,8 @@ class RecordingEgress:
         for value in read():
             self.emit((self._typename, value))
 
-    def samples(self) -> Iterator[Sample]:
-        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", len(self.left))
+    def metrics(self) -> Iterator[Metric]:
+        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", len(self.left))
 
     async def close(self) -> None:
         pass

@@ -8,7 +8,7 @@ from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import DeadLetterRoute, ModuleSpec
 from statefun_runtime.ports.ingress import Router
 
@@ -76,9 +76,9 @@ class FakeIngress:
     def positions(self) -> dict[str, int]:
         return dict(self._positions)
 
-    def samples(self) -> Iterator[Sample]:
-        yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._routed)
-        yield Sample("statefun_ingress_skipped", Kind.COUNTER, "records skipped", self._skipped)
+    def metrics(self) -> Iterator[Metric]:
+        yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._routed)
+        yield Metric("statefun_ingress_skipped", Kind.COUNTER, "records skipped", self._skipped)
 
     def completed(self, positions: dict[str, int]) -> None:
         pass

@@ -367,8 +367,8 @@ MUTANTS = (
         (
             (
                 _OUTBOX,
-                "                    if letter_epoch is None or letter_epoch > self._complete_epoch:\n",
-                "                    if letter_epoch is None:\n",
+                "                if letter_epoch is None or letter_epoch > self._complete_epoch:\n",
+                "                if letter_epoch is None:\n",
             ),
         ),
         "tests/unit/core/outboxes/test_outbox.py",

@@ -4,29 +4,29 @@ from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import Metric as MetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from statefun_runtime.adapters.http.server import HttpRequest, HttpResponse, HttpServer
-from statefun_runtime.core.model.metrics import Histogram, Kind, Sample
+from statefun_runtime.core.model.metrics import Histogram, Kind, Metric
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class MetricsPort:
-    """Serves what `samples` returns, and whether the worker is ready."""
+    """Serves what `metrics` returns, and whether the worker is ready."""
 
     def __init__(
         self,
-        samples: Callable[[], Iterable[Sample]],
+        metrics: Callable[[], Iterable[Metric]],
         is_ready: Callable[[], bool],
         *,
         host: str,
         port: int,
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Samples(samples))
+        self._registry.register(_Metrics(metrics))
         ProcessCollector(registry=self._registry)
         self._is_ready = is_ready
         self._server = HttpServer(self._answer, host=host, port=port, body_bytes_max=0)
@@ -56,25 +56,25 @@ class MetricsPort:
         return HttpResponse(404, b"there are /metrics, /healthz and /readyz\n")
 
 
-class _Samples(Collector):
-    """Groups samples of one name into a family."""
+class _Metrics(Collector):
+    """Groups metrics of one name into a family."""
 
-    def __init__(self, samples: Callable[[], Iterable[Sample]]) -> None:
-        self._samples = samples
+    def __init__(self, metrics: Callable[[], Iterable[Metric]]) -> None:
+        self._metrics = metrics
 
-    def collect(self) -> Iterator[Metric]:
-        families: dict[str, list[Sample]] = {}
-        for sample in self._samples():
-            families.setdefault(sample.name, []).append(sample)
+    def collect(self) -> Iterator[MetricFamily]:
+        families: dict[str, list[Metric]] = {}
+        for metric in self._metrics():
+            families.setdefault(metric.name, []).append(metric)
         for members in families.values():
             yield _family(members)
 
-    def describe(self) -> Iterator[Metric]:
+    def describe(self) -> Iterator[MetricFamily]:
         """Names are known only when the worker runs."""
         return iter(())
 
 
-def _family(members: list[Sample]) -> Metric:
+def _family(members: list[Metric]) -> MetricFamily:
     first = members[0]
     labels = tuple(first.labels)
     if first.kind is Kind.HISTOGRAM:

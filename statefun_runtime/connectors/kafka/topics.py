@@ -14,7 +14,7 @@ from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING, C
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import Record
 from statefun_runtime.connectors.kafka.ingress.start import NO_PARTITION, split_name
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import KafkaIngressSpec
 from statefun_runtime.errors import UnavailableError
 
@@ -168,9 +168,9 @@ class EgressTopics:
             if isinstance(partitions, int) and partitions:
                 self._partitioner.learn(topic, partitions)
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return how many topics hold records up."""
-        yield Sample(
+        yield Metric(
             "statefun_egress_missing_topics",
             Kind.GAUGE,
             "topics that records wait for: they do not exist, or may not be written",

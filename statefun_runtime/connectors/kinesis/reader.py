@@ -31,7 +31,7 @@ from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import KinesisIngressSpec, StreamRoute
 from statefun_runtime.core.shards import (
     FINISHED,
@@ -291,19 +291,19 @@ class KinesisIngress:
         known = {read_until(s): by_the_hour(read_ms) for s, read_ms in oldest_ms.items() if read_ms}
         return {**self._positions, **known}
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return what was routed and skipped, and per shard how far reading is behind."""
-        yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
-        yield from self._invalid.samples()
+        yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
+        yield from self._invalid.metrics()
         for split, behind_ms in self._behind_ms.items():
-            yield Sample(
+            yield Metric(
                 "statefun_ingress_behind_ms",
                 Kind.GAUGE,
                 "milliseconds between the last record read and the end of the shard",
                 behind_ms,
                 {"split": split},
             )
-        yield Sample(
+        yield Metric(
             "statefun_ingress_held_splits",
             Kind.GAUGE,
             "splits held back for an address",

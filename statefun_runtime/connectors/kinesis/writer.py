@@ -31,7 +31,7 @@ from statefun_runtime.connectors.kinesis.records import (
     read_record,
 )
 from statefun_runtime.core.checkpoints.manifest import Outbox
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import KinesisEgressSpec
 from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox, Shelved
 
@@ -268,11 +268,11 @@ class KinesisEgress:
         self._confirmed_at_cut = self._outbox.confirmed_epoch
         self._is_wanted.set()
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return what was acknowledged, what Kinesis refused, and what waits."""
-        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
-        yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
-        yield Sample(
+        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
+        yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
+        yield Metric(
             "statefun_egress_waiting", Kind.GAUGE, "records that have not left", self._outbox.count
         )
 

@@ -20,7 +20,7 @@ from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder, field, read_varint
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import PlaygroundIngressSpec
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import Router
@@ -159,12 +159,12 @@ class PlaygroundIngress:
         """Records before the oldest kept checkpoint's position are not needed any more."""
         self._safe_positions.append(positions.get(_SPLIT, self._position))
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return what was taken and what was refused."""
-        yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
+        yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
         refused = Counter(self._refused) + Counter(self._server.refused)
         for reason, count in refused.items():
-            yield Sample(
+            yield Metric(
                 "statefun_ingress_skipped",
                 Kind.COUNTER,
                 "records refused or skipped",

@@ -22,7 +22,7 @@ from statefun_runtime.adapters.http.server import Deferred, HttpRequest, HttpRes
 from statefun_runtime.core.checkpoints.manifest import Outbox
 from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD
 from statefun_runtime.core.model.keys import egress_key, egress_prefix
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import PlaygroundEgressSpec
 from statefun_runtime.ports.egress import RecordRefused
 from statefun_runtime.ports.rows import Rows
@@ -183,12 +183,12 @@ class PlaygroundEgress:
     async def flush(self, timeout_s: float) -> None:
         """Nobody can be made to read."""
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return what was read, what was dropped, and what waits for readers."""
-        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
-        yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._dropped)
+        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
+        yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._dropped)
         waiting = sum(len(topic.places) for topic in self._topics.values())
-        yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+        yield Metric("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
 
     async def close(self) -> None:
         """Stop listening."""

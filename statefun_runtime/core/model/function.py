@@ -33,7 +33,7 @@ class Counts:
 
 
 def _nobody() -> None:
-    raise AssertionError("the function has no lane yet")
+    raise AssertionError("the function has no dispatcher yet")
 
 
 class Function:

@@ -1,6 +1,6 @@
 """What is counted, in a form that whoever shows it can read.
 
-Owners count in plain numbers on the hot path, and make samples of them only when asked.
+Owners count in plain numbers on the hot path, and make metrics of them only when asked.
 """
 
 from bisect import bisect_left
@@ -44,7 +44,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Metric:
     """One number with its name, meaning and labels."""
 
     name: str

@@ -1,6 +1,6 @@
 """Dispatches the requests of one function type: from ready addresses over free connections to settled replies.
 
-    exchange ──ready──▶ lane ══ FunctionClient ══▶ endpoint
+    exchange ──ready──▶ dispatcher ══ FunctionClient ══▶ endpoint
                          ▲ ──────── reply ──────────┘
                          └─ applied whole: settle · refused or failed: setbacks
 
@@ -42,7 +42,7 @@ class ReplyApplier(Protocol):
         ...
 
 
-class Lane:
+class Dispatcher:
     """The dispatcher of one function type."""
 
     def __init__(

@@ -9,11 +9,11 @@ from statefun_runtime.core.model.keys import state_key
 from statefun_runtime.core.module.specs import ModuleSpec
 from statefun_runtime.core.partition.backlog import IDLE, READY, Backlog
 from statefun_runtime.core.partition.backpressure import Load
-from statefun_runtime.engine.dispatch.dispatcher import Lane
+from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
 
-LaneFactory = Callable[[Function], Lane]
+DispatcherFactory = Callable[[Function], Dispatcher]
 
 
 class Exchange:
@@ -25,7 +25,7 @@ class Exchange:
         states: States,
         spills: Spills,
         load: Load,
-        make_lane: LaneFactory,
+        make_dispatcher: DispatcherFactory,
         *,
         key_group_count: int,
     ) -> None:
@@ -33,11 +33,11 @@ class Exchange:
         self._states = states
         self._spills = spills
         self._load = load
-        self._make_lane = make_lane
+        self._make_dispatcher = make_dispatcher
         self._key_group_count = key_group_count
         self._functions: dict[tuple[str, str], Function | None] = {}
         self.functions: list[Function] = []
-        self.lanes: list[Lane] = []
+        self.dispatchers: list[Dispatcher] = []
         self._loop = asyncio.get_running_loop()
 
     def function(self, namespace: str, name: str) -> Function | None:
@@ -52,10 +52,12 @@ class Exchange:
         """Return a function type's entry, or None if no endpoint serves it."""
         return self.function(function_type.namespace, function_type.name)
 
-    def lane(self, function_type: TypeName) -> Lane | None:
-        """Return the lane of a function type, or None if no endpoint serves it."""
+    def dispatcher(self, function_type: TypeName) -> Dispatcher | None:
+        """Return the dispatcher of a function type, or None if no endpoint serves it."""
         function = self.resolve(function_type)
-        return next((lane for lane in self.lanes if lane.function is function), None)
+        return next(
+            (dispatcher for dispatcher in self.dispatchers if dispatcher.function is function), None
+        )
 
     def _first_seen(self, key: tuple[str, str]) -> Function | None:
         function_type = TypeName(*key)
@@ -64,10 +66,10 @@ class Exchange:
             # Not remembered: names without an endpoint come from outside, and there is no end of them.
             return None
         function = Function(function_type, endpoint)
-        lane = self._make_lane(function)
-        function.wake = lane.wake
+        dispatcher = self._make_dispatcher(function)
+        function.wake = dispatcher.wake
         self.functions.append(function)
-        self.lanes.append(lane)
+        self.dispatchers.append(dispatcher)
         self._functions[key] = function
         return function
 
@@ -128,8 +130,8 @@ class Exchange:
 
     def wake_all(self) -> None:
         """Requests may be sent again."""
-        for lane in self.lanes:
-            lane.wake()
+        for dispatcher in self.dispatchers:
+            dispatcher.wake()
 
     def blocks(self, function: Function, function_id: str) -> bool:
         """Return whether an address has too much to do, or cannot be reached."""

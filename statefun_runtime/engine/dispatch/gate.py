@@ -9,7 +9,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
-from statefun_runtime.engine.state.idempotency import Once
+from statefun_runtime.engine.state.idempotency import Idempotency
 
 log = logging.getLogger("statefun.backpressure")
 
@@ -23,7 +23,7 @@ class Gate:
     def __init__(
         self,
         exchange: Exchange,
-        once: Once,
+        idempotency: Idempotency,
         outcomes: Outcomes,
         load: Load,
         egress_bytes: Callable[[], int],
@@ -38,8 +38,8 @@ class Gate:
         self._is_wanted = asyncio.Event()
         self._opened = asyncio.Event()
         self.deliver = exchange.deliver
-        self.look = once.look
-        self.remember = once.remember
+        self.look = idempotency.look
+        self.remember = idempotency.remember
         self.forward = outcomes.forward
         self.closed_times = 0
 

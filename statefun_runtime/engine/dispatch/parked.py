@@ -7,7 +7,7 @@ from typing import Any
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.partition.backlog import PARKED, Backlog
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
-from statefun_runtime.engine.dispatch.dispatcher import Lane
+from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.clock import Clock
@@ -35,15 +35,17 @@ class ParkedAddresses:
         found.sort(key=lambda one: _parked_ms(one[1]))
         return {
             "total": len(found),
-            "parked": [self._describe(lane, backlog) for lane, backlog in found[:limit]],
+            "parked": [
+                self._describe(dispatcher, backlog) for dispatcher, backlog in found[:limit]
+            ],
         }
 
     async def release(self, selection: Selection) -> dict[str, Any]:
         """Have addresses tried at once, with a whole budget; return how many."""
         released = 0
-        for lane, backlog in self._required(selection):
+        for dispatcher, backlog in self._required(selection):
             if backlog.phase == PARKED:
-                lane.setbacks.release(backlog)
+                dispatcher.setbacks.release(backlog)
                 released += 1
         return {"released": released}
 
@@ -54,13 +56,13 @@ class ParkedAddresses:
         """
         skipped = under_way = 0
         refused = []
-        for lane, backlog in self._required(selection):
+        for dispatcher, backlog in self._required(selection):
             if backlog.phase != PARKED:
                 assert backlog.trouble is not None
                 backlog.trouble.is_unwanted = True
                 under_way += 1
                 continue
-            reason = lane.skip(backlog)
+            reason = dispatcher.skip(backlog)
             if reason is None:
                 skipped += 1
             else:
@@ -68,7 +70,7 @@ class ParkedAddresses:
         await self._checkpointer.settled()
         return {"skipped": skipped, "under_way": under_way, "refused": refused}
 
-    def _required(self, selection: Selection) -> list[tuple[Lane, Backlog]]:
+    def _required(self, selection: Selection) -> list[tuple[Dispatcher, Backlog]]:
         found = list(self._find(selection))
         if selection.address is not None and not found:
             raise ConfigError(
@@ -78,28 +80,28 @@ class ParkedAddresses:
             )
         return found
 
-    def _find(self, selection: Selection) -> Iterator[tuple[Lane, Backlog]]:
+    def _find(self, selection: Selection) -> Iterator[tuple[Dispatcher, Backlog]]:
         address = selection.address
         wanted = address.type if address is not None else selection.function_type
-        for lane in self._exchange.lanes:
-            if wanted is not None and lane.function.type != wanted:
+        for dispatcher in self._exchange.dispatchers:
+            if wanted is not None and dispatcher.function.type != wanted:
                 continue
-            parked = lane.setbacks.parked
+            parked = dispatcher.setbacks.parked
             if address is None:
-                yield from ((lane, backlog) for backlog in list(parked.values()))
+                yield from ((dispatcher, backlog) for backlog in list(parked.values()))
             elif address.id in parked:
-                yield lane, parked[address.id]
+                yield dispatcher, parked[address.id]
 
-    def _describe(self, lane: Lane, backlog: Backlog) -> dict[str, Any]:
+    def _describe(self, dispatcher: Dispatcher, backlog: Backlog) -> dict[str, Any]:
         trouble = backlog.trouble
         assert trouble is not None
         return {
-            "function": str(lane.function.type),
+            "function": str(dispatcher.function.type),
             "id": backlog.id,
-            "endpoint": lane.function.url,
+            "endpoint": dispatcher.function.url,
             "parked_s": max(0, self._clock.now_ms() - trouble.parked_ms) / 1000,
             "attempts": trouble.attempts,
-            "next_try_s": lane.setbacks.pause_left_s(backlog) if trouble.pause else 0.0,
+            "next_try_s": dispatcher.setbacks.pause_left_s(backlog) if trouble.pause else 0.0,
             "waiting": len(backlog.in_flight) + backlog.waiting_count,
             "error": trouble.reason,
         }

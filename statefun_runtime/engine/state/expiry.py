@@ -7,7 +7,7 @@ from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import ONCE, STATE, group_prefix, parse_address_key
 from statefun_runtime.core.model.state import decode_row, encode_row
 from statefun_runtime.engine.dispatch.exchange import Exchange
-from statefun_runtime.engine.state.idempotency import Once
+from statefun_runtime.engine.state.idempotency import Idempotency
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.ports.clock import Clock
 
@@ -16,14 +16,14 @@ _ROWS_PER_STEP = 200
 RowSweep = Callable[[bytes, bytes], None]
 
 
-class Sweep:
+class Expiry:
     """Goes through all key groups once per `round_s`."""
 
     def __init__(
         self,
         states: States,
         exchange: Exchange,
-        once: Once,
+        idempotency: Idempotency,
         clock: Clock,
         *,
         key_group_count: int,
@@ -31,13 +31,13 @@ class Sweep:
     ) -> None:
         self._states = states
         self._exchange = exchange
-        self._once = once
+        self._idempotency = idempotency
         self._clock = clock
         self._key_group_count = key_group_count
         self._pause_s = round_s / key_group_count
 
     async def run(self) -> None:
-        """Sweep until cancelled."""
+        """Expiry until cancelled."""
         while True:
             for group in range(self._key_group_count):
                 await asyncio.sleep(self._pause_s)
@@ -56,7 +56,7 @@ class Sweep:
                 await asyncio.sleep(0)
 
     def _sweep_key(self, key: bytes, row: bytes) -> None:
-        if self._once.is_expired(row):
+        if self._idempotency.is_expired(row):
             self._states.write(key, None)
 
     def _sweep_values(self, key: bytes, row: bytes) -> None:

@@ -13,7 +13,7 @@ from statefun_runtime.ports.clock import Clock
 _STAMP_BYTES = 8
 
 
-class Once:
+class Idempotency:
     """Remembers keys for `keep_ms`."""
 
     def __init__(self, states: States, clock: Clock, *, key_group_count: int, keep_ms: int) -> None:

@@ -258,8 +258,8 @@ def read(
             while ingress.positions() != {"orders/0": len(records)}:
                 await asyncio.sleep(0)
             task.cancel()
-        samples = [s for s in ingress.samples() if s.name == "statefun_ingress_skipped"]
-        skipped = {sample.labels["reason"]: sample.value for sample in samples}
+        metrics = [s for s in ingress.metrics() if s.name == "statefun_ingress_skipped"]
+        skipped = {metric.labels["reason"]: metric.value for metric in metrics}
         await ingress.close()
         return Outcome(router.delivered, skipped, ingress.positions(), topic.paused)
 

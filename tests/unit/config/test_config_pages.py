@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import sys
 import subprocess
 import sys
 from pathlib import Path

@@ -30,12 +30,12 @@ from statefun_runtime.core.module.specs import (
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.backpressure import Limits, Load
 from statefun_runtime.engine.dispatch.applier import Applier
-from statefun_runtime.engine.dispatch.dispatcher import Lane
+from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.gate import Gate
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.state.delays import Delays
-from statefun_runtime.engine.state.idempotency import Once
+from statefun_runtime.engine.state.idempotency import Idempotency
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import StatefunError
@@ -87,7 +87,9 @@ class World:
         self.states = States(self.store, Overlay(overlay_bytes_max), cache_max=cache_max)
         self.spills = Spills(self.states, self.load)
         self.delays = Delays(self.states, self.load, self.clock, key_group_count=KEY_GROUPS)
-        once = Once(self.states, self.clock, key_group_count=KEY_GROUPS, keep_ms=60_000)
+        idempotency = Idempotency(
+            self.states, self.clock, key_group_count=KEY_GROUPS, keep_ms=60_000
+        )
         self.egress = RecordingEgress()
         out = TypeName("t", "out")
         self.fatal: list[StatefunError] = []
@@ -112,13 +114,13 @@ class World:
             self.states,
             self.spills,
             self.load,
-            self._make_lane,
+            self._make_dispatcher,
             key_group_count=KEY_GROUPS,
         )
         self._applier.exchange = self.exchange
         self.gate = Gate(
             self.exchange,
-            once,
+            idempotency,
             self.outcomes,
             self.load,
             self.egress.backlog_bytes,
@@ -130,12 +132,12 @@ class World:
         self.endpoints: dict[str, Endpoint] = {}
         self.clients: dict[str, FakeFunctionClient] = {}
 
-    def _make_lane(self, function: Function) -> Lane:
+    def _make_dispatcher(self, function: Function) -> Dispatcher:
         name = function.type.name
         client = self.clients[name] = FakeFunctionClient(
             self.endpoint(name), pool_size=self._pool_size
         )
-        return Lane(
+        return Dispatcher(
             function,
             client,
             decode_reply,
@@ -195,11 +197,11 @@ class World:
             for key, row in self.states.scan(prefix + PARKED):
                 address = parse_address_key(key)
                 self.function(address.type.name)
-                self.lane(address.type.name).restore_parked(address.id, row)
+                self.dispatcher(address.type.name).restore_parked(address.id, row)
             for key, row in self.states.scan(prefix + TIMER):
                 self.delays.restore(key, row)
-        for lane in self.exchange.lanes:
-            lane.restored()
+        for dispatcher in self.exchange.dispatchers:
+            dispatcher.restored()
 
     def endpoint(self, name: str) -> Endpoint:
         return self.endpoints.setdefault(name, Endpoint())
@@ -220,8 +222,12 @@ class World:
         assert found is not None
         return found
 
-    def lane(self, name: str) -> Lane:
-        return next(lane for lane in self.exchange.lanes if lane.function.type.name == name)
+    def dispatcher(self, name: str) -> Dispatcher:
+        return next(
+            dispatcher
+            for dispatcher in self.exchange.dispatchers
+            if dispatcher.function.type.name == name
+        )
 
     def send(self, name: str, function_id: str, *values: bytes) -> None:
         for value in values or (b"x",):
@@ -242,7 +248,7 @@ class World:
 
 
 def start_background(tasks: asyncio.TaskGroup, world: World) -> list[asyncio.Task[Any]]:
-    """Start what runs beside the lanes; the test cancels it."""
+    """Start what runs beside the dispatchers; the test cancels it."""
     return [
         tasks.create_task(work)
         for work in (

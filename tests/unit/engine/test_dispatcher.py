@@ -492,14 +492,14 @@ def test_a_stopped_lane_sends_nothing_and_still_applies_what_comes():
         world.serve("f", lambda r: Answer(result(egress=[("out", r.id.encode())]), after_s=1.0))
         world.send("f", "alice")
         await world.settled(0.5)
-        world.lane("f").stop()
+        world.dispatcher("f").stop()
         world.send("f", "alice", b"2")
         world.send("f", "bob", b"3")
         await world.settled(5.0)
 
         assert world.egress.left == [b"alice"]
         assert len(world.requests("f")) == 1
-        assert world.lane("f").in_flight == 0
+        assert world.dispatcher("f").in_flight == 0
         await world.cut()
         assert {str(parse_address_key(key)) for key in world.heads} == {"t/f/alice", "t/f/bob"}
 
@@ -512,7 +512,7 @@ def test_a_closed_lane_forgets_what_is_out_and_its_backlog_holds_it():
         world.serve("f", lambda r: Answer(result(egress=[("out", b"r")]), after_s=1.0))
         world.send("f", "alice")
         await world.settled(0.5)
-        world.lane("f").close()
+        world.dispatcher("f").close()
         await world.settled(5.0)
 
         assert world.egress.left == []
@@ -528,7 +528,7 @@ def test_a_stopped_lane_does_not_retry(caplog: pytest.LogCaptureFixture):
         world.serve("f", lambda _: Answer(status=404))
         world.send("f", "alice")
         await world.settled(0.01)
-        world.lane("f").stop()
+        world.dispatcher("f").stop()
         before = len(world.requests("f"))
         await world.settled(500.0)
 

@@ -226,8 +226,8 @@ def test_a_clean_stop_in_the_middle_loses_nothing_and_repeats_no_effect(
                 background = start_background(tasks, world)
                 await feed(world, rng, counts)
                 await asyncio.sleep(rng.random())
-                for lane in world.exchange.lanes:
-                    lane.close()
+                for dispatcher in world.exchange.dispatchers:
+                    dispatcher.close()
                 for task in background:
                     task.cancel()
             left += world.egress.left

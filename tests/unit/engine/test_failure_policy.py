@@ -257,7 +257,7 @@ def test_one_poisoned_address_does_not_stop_others():
             await world.settled(0.2)
 
         assert len(world.egress.left) == 20
-        assert world.lane("f").setbacks.circuit.opened_times == 0
+        assert world.dispatcher("f").setbacks.circuit.opened_times == 0
         assert not world.function("f").is_down
         trouble = world.backlog("f", "bad").trouble
         assert trouble is not None
@@ -303,14 +303,14 @@ def test_addresses_that_hang_hold_at_most_half_of_the_pool():
         for number in range(8):
             world.send("f", f"slow-{number}")
         await world.settled(0.1)
-        assert world.lane("f").in_flight == 5
+        assert world.dispatcher("f").in_flight == 5
 
         for number in range(50):
             world.send("f", f"fast-{number}")
         await world.settled(0.2)
 
         assert len(world.egress.left) == 50
-        assert world.lane("f").in_flight == 5
+        assert world.dispatcher("f").in_flight == 5
 
     run_virtual(main)
 
@@ -370,7 +370,7 @@ def test_an_endpoint_that_answers_everybody_with_errors_opens_its_circuit():
 
         assert world.function("f").is_down
         assert world.function("f").counts.parked == 0
-        circuit = world.lane("f").setbacks.circuit
+        circuit = world.dispatcher("f").setbacks.circuit
         assert circuit.opened_times == 1
         assert circuit.reason == "the endpoint answered with status 503"
 
@@ -396,7 +396,7 @@ def test_while_it_is_open_single_probes_go_out_with_growing_pauses():
         for number in range(20):
             world.send("f", str(number))
         await world.settled(0.015)
-        assert not world.lane("f").setbacks.circuit.is_closed
+        assert not world.dispatcher("f").setbacks.circuit.is_closed
         times.clear()
         await world.settled(30.0)
 
@@ -421,7 +421,7 @@ def test_a_request_that_hangs_from_before_does_not_hold_up_the_probe():
         for number in range(10):
             world.send("f", str(number))
         await world.settled(0.5)
-        assert not world.lane("f").setbacks.circuit.is_closed
+        assert not world.dispatcher("f").setbacks.circuit.is_closed
 
         world.serve("f", poisoned())
         await world.settled(6.0)
@@ -501,8 +501,8 @@ def test_an_endpoint_that_is_down_does_not_touch_another_one():
         await world.settled(0.1)
 
         assert world.egress.left == [b"bob"]
-        assert world.lane("f").setbacks.circuit.state is not CircuitState.CLOSED
-        assert world.lane("g").setbacks.circuit.is_closed
+        assert world.dispatcher("f").setbacks.circuit.state is not CircuitState.CLOSED
+        assert world.dispatcher("g").setbacks.circuit.is_closed
 
     run_virtual(main)
 

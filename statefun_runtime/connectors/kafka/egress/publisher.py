@@ -55,7 +55,7 @@ from statefun_runtime.core.checkpoints.commits import (
     decide_published,
 )
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, Progress
-from statefun_runtime.core.model.metrics import Histogram, Kind, Sample
+from statefun_runtime.core.model.metrics import Histogram, Kind, Metric
 from statefun_runtime.core.module.specs import KafkaEgressSpec
 from statefun_runtime.core.outboxes.epoch_outbox import Outboxes
 from statefun_runtime.errors import FencedError, UnavailableError
@@ -361,23 +361,23 @@ class KafkaPublisher:
                 self._outboxes.count,
             )
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return what is published, what waits, and how transactions went."""
-        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
+        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
         waiting = self._outboxes.count
-        yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
-        yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
-        yield Sample(
+        yield Metric("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+        yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
+        yield Metric(
             "statefun_egress_recoveries", Kind.COUNTER, "producers thrown away", self._recoveries
         )
-        yield Sample(
+        yield Metric(
             "statefun_egress_transaction_ms",
             Kind.HISTOGRAM,
             "milliseconds per transaction",
             self._transaction_ms,
         )
 
-        yield from self._topics.samples()
+        yield from self._topics.metrics()
 
     async def close(self) -> None:
         """The producer leaves with `run`."""

@@ -37,7 +37,7 @@ from statefun_runtime.connectors.kafka.egress.records import (
 )
 from statefun_runtime.connectors.kafka.topics import EgressTopics
 from statefun_runtime.core.checkpoints.manifest import Outbox
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import DeliverySemantic, KafkaEgressSpec
 
 log = logging.getLogger("statefun.egress")
@@ -324,14 +324,14 @@ class KafkaEgress:
         for record in read():
             self.emit(read_record(record))
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return what was acknowledged, what the broker refused, and what waits."""
-        yield Sample("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
-        yield Sample("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
+        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
+        yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
         waiting = sum(len(queue.waiting) for queue in self._queues.values())
         waiting += sum(map(len, self._unknown.values()))
-        yield Sample("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
-        yield from self._topics.samples()
+        yield Metric("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+        yield from self._topics.metrics()
 
     async def close(self) -> None:
         """The producer leaves with `run`."""

@@ -40,7 +40,7 @@ from statefun_runtime.connectors.kafka.topics import IngressTopics
 from statefun_runtime.core.model.address import Address
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function
-from statefun_runtime.core.model.metrics import Kind, Sample
+from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import KafkaIngressSpec
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import Router
@@ -332,22 +332,22 @@ class KafkaIngress:
             split_name(tp.topic, tp.partition): offset for tp, offset in self._positions.items()
         }
 
-    def samples(self) -> Iterator[Sample]:
+    def metrics(self) -> Iterator[Metric]:
         """Return what was routed and skipped, and per split how many records are known and not routed."""
-        yield Sample("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
-        yield from self._invalid.samples()
+        yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
+        yield from self._invalid.metrics()
         for topic_partition, offset in self._positions.items():
             end = self._consumer.highwater(topic_partition) if self._consumer else None
             lag = max(0, (end or 0) - offset)
             split = split_name(topic_partition.topic, topic_partition.partition)
-            yield Sample(
+            yield Metric(
                 "statefun_ingress_lag",
                 Kind.GAUGE,
                 "records known and not routed yet",
                 lag,
                 {"split": split},
             )
-        yield Sample(
+        yield Metric(
             "statefun_ingress_held_splits",
             Kind.GAUGE,
             "splits held back for an address",

@@ -211,7 +211,7 @@ def fails(spec: Any, place: Any) -> None:
         (fails, "RuntimeError: no such device"),
         (
             lambda spec, place: "text",
-            "what it made is a str without close, completed, positions, run, samples, start",
+            "what it made is a str without close, completed, metrics, positions, run, start",
         ),
     ],
 )

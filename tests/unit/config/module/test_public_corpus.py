@@ -516,7 +516,7 @@ module:
 """,
         [(2, "SF1060")],
     ),
-    "a sample of the documentation, with the spec beside the module": (
+    "a metric of the documentation, with the spec beside the module": (
         """
 version: "1.0"
 module:

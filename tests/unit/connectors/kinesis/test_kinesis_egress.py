@@ -244,9 +244,9 @@ def test_a_record_that_is_refused_for_good_is_given_up_and_no_other(
             await world.sink.flush(60)
             values = [world.kinesis.values("s", key) for key in ("a", "b", "k")]
             assert values == [[b"1"], [b"2"], [b"3"]]
-            samples = {sample.name: sample.value for sample in world.sink.samples()}
-            assert samples["statefun_egress_dropped"] == 1
-            assert samples["statefun_egress_waiting"] == 0
+            metrics = {metric.name: metric.value for metric in world.sink.metrics()}
+            assert metrics["statefun_egress_dropped"] == 1
+            assert metrics["statefun_egress_waiting"] == 0
 
     play(body)
     assert [entry.getMessage() for entry in caplog.records] == [

@@ -157,7 +157,7 @@ def test_a_shard_whose_address_is_full_is_held_back_until_it_is_not():
             world.put(2)
             await asyncio.sleep(60)
             assert world.values() == [1]
-            assert [s.value for s in ingress.samples() if s.name.endswith("held_splits")] == [1]
+            assert [s.value for s in ingress.metrics() if s.name.endswith("held_splits")] == [1]
             world.router.tight_for = set()
             await world.router.arrived(2)
 
@@ -330,7 +330,7 @@ def test_a_record_for_a_function_type_that_nobody_serves_is_told_and_counted(
         world.put(1, 2)
         async with world.reading() as ingress:
             await world.router.arrived(2)
-            skipped = [s for s in ingress.samples() if s.name == "statefun_ingress_skipped"]
+            skipped = [s for s in ingress.metrics() if s.name == "statefun_ingress_skipped"]
             assert [(s.value, s.labels) for s in skipped] == [(2, {"reason": "unknown-function"})]
 
     world = play(body)
@@ -390,7 +390,7 @@ def test_how_far_reading_is_behind_is_shown():
             await world.router.arrived(4000)
             await asyncio.sleep(1)
             task.cancel()
-        shown = {s.name: (s.value, s.labels) for s in ingress.samples()}
+        shown = {s.name: (s.value, s.labels) for s in ingress.metrics()}
         split = {"split": "s/shardId-000000000000"}
         assert shown["statefun_ingress_behind_ms"] == (0, split)
         assert shown["statefun_ingress_records"] == (4000, {})

@@ -12,7 +12,7 @@ from statefun._wire import ToFunction, TypedValue
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
 from statefun_runtime.connectors.playground.writer import RECORD_TYPENAME, PlaygroundEgress
-from statefun_runtime.core.model.metrics import Sample
+from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.module.specs import (
     EndpointSpec,
     FunctionPattern,
@@ -94,8 +94,8 @@ def argument(invocation: bytes) -> TypedValue:
     return batch.invocations[0].argument
 
 
-def counts(samples: list[Sample]) -> dict[str, object]:
-    return {sample.labels.get("reason", sample.name): sample.value for sample in samples}
+def counts(metrics: list[Metric]) -> dict[str, object]:
+    return {metric.labels.get("reason", metric.name): metric.value for metric in metrics}
 
 
 def test_a_message_goes_to_the_address_in_the_path_with_its_type():
@@ -109,7 +109,7 @@ def test_a_message_goes_to_the_address_in_the_path_with_its_type():
         assert (name, function_id) == ("t/greeter", "Bob")
         value = argument(invocation)
         assert (value.typename, value.has_value, value.value) == ("t/Request", True, b'{"a": 1}')
-        assert counts(list(ingress.samples())) == {"statefun_ingress_records": 1}
+        assert counts(list(ingress.metrics())) == {"statefun_ingress_records": 1}
 
     with_ingress(body)
 
@@ -173,7 +173,7 @@ def test_what_is_refused_is_counted_and_told_why(asked: tuple[str, str]):
 
         assert (status, text, headers["Status"]) == (expected, f"{words}\n", str(expected))
         assert router.delivered == []
-        assert counts(list(ingress.samples())) == {"statefun_ingress_records": 0, reason: 1}
+        assert counts(list(ingress.metrics())) == {"statefun_ingress_records": 0, reason: 1}
         assert (await client.ask("PUT", "/t/f/a"))[0] == 200
 
     with_ingress(body)
@@ -184,7 +184,7 @@ def test_text_that_is_no_text_is_refused():
         status, text, _ = await client.ask("PUT", "/t/f/a", b"\xff")
 
         assert (status, text) == (400, "a body without a type is text, and must be UTF-8\n")
-        assert counts(list(ingress.samples()))["bad-text"] == 1
+        assert counts(list(ingress.metrics()))["bad-text"] == 1
         assert router.delivered == []
 
     with_ingress(body)
@@ -201,7 +201,7 @@ def test_a_worker_that_has_too_much_to_do_says_when_to_come_again():
         router.tight_for.add("hot")
         assert (await client.ask("PUT", "/t/f/hot"))[0] == 503
         assert (await client.ask("PUT", "/t/f/cold"))[0] == 200
-        assert counts(list(ingress.samples()))["busy"] == 2
+        assert counts(list(ingress.metrics()))["busy"] == 2
 
     with_ingress(body)
 
@@ -325,7 +325,7 @@ def test_the_oldest_payloads_are_dropped_when_nobody_reads(monkeypatch: pytest.M
         sink.emit(("out", b"%d" % number))
 
     assert list(rows.rows.values()) == [b"2", b"3", b"4"]
-    assert {sample.name: sample.value for sample in sink.samples()} == {
+    assert {metric.name: metric.value for metric in sink.metrics()} == {
         "statefun_egress_records": 0,
         "statefun_egress_dropped": 2,
         "statefun_egress_waiting": 3,
@@ -483,8 +483,8 @@ def test_a_repeated_idempotency_key_takes_effect_once():
         assert await put("/t/f/b", b"1", "k") == (200, None)
         assert await put("/t/f/a", b"1", "other") == (200, None)
         assert [function_id for _, function_id, _ in router.delivered] == ["a", "b", "a"]
-        assert counts(list(ingress.samples()))["repeated"] == 1
-        assert counts(list(ingress.samples()))["key-conflict"] == 1
+        assert counts(list(ingress.metrics()))["repeated"] == 1
+        assert counts(list(ingress.metrics()))["key-conflict"] == 1
 
     with_ingress(body)
 
