@@ -47,13 +47,18 @@ def kafka_ingress(
     startup: str = "type: earliest",
     reset: str = "latest",
     group: str = "tests",
+    unserved: Sequence[str] = (),
 ) -> str:
-    """Return an ingress component `t/NAME`; `topics` are topics and the names of their targets in `t`."""
+    """Return an ingress component `t/NAME`; `topics` are topics and the names of their targets in `t`.
+
+    `unserved` are the targets that may have no endpoint.
+    """
     routes = "".join(
         f"""\
     - topic: {topic}
       valueType: t/line
       targets: [{", ".join(f"t/{target}" for target in targets)}]
+      unservedTargets: [{", ".join(f"t/{target}" for target in unserved)}]
 """
         for topic, targets in topics.items()
     )

@@ -1,5 +1,6 @@
 """`routers` of a topic: targets that the content of a record decides."""
 
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,10 +12,11 @@ from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import ProtobufRouter
 from statefun_runtime.core.module.templates import TEMPLATE_FORM, TargetTemplate, parse_target
 
+UNSERVED_ADVICE = "one that has none yet is named in 'unservedTargets', too"
 ROUTER_SHAPE = Shape("router", ("target", "messageType", "descriptorSet"))
 
 
-def read_routers(topic: Fields) -> tuple[ProtobufRouter, ...]:
+def read_routers(topic: Fields, unserved: Collection[TypeName]) -> tuple[ProtobufRouter, ...]:
     """Read the routers of a topic, in the order of the file; most topics have none."""
     routers = []
     for item in topic.items("routers") or ():
@@ -24,14 +26,14 @@ def read_routers(topic: Fields) -> tuple[ProtobufRouter, ...]:
             continue
         fields = Fields(item, f"{ROUTER_SHAPE.noun} of {topic.label}", topic.draft)
         fields.allow_only(ROUTER_SHAPE)
-        router = _read_router(fields)
+        router = _read_router(fields, unserved)
         if router is not None:
             routers.append(router)
     return tuple(routers)
 
 
-def _read_router(fields: Fields) -> ProtobufRouter | None:
-    target = _read_target(fields)
+def _read_router(fields: Fields, unserved: Collection[TypeName]) -> ProtobufRouter | None:
+    target = _read_target(fields, unserved)
     message_type = fields.text("messageType", required=True)
     location = fields.text("descriptorSet", required=True)
     if target is None or message_type is None or location is None:
@@ -40,7 +42,7 @@ def _read_router(fields: Fields) -> ProtobufRouter | None:
     return ProtobufRouter(target, message_type, path)
 
 
-def _read_target(fields: Fields) -> TargetTemplate | None:
+def _read_target(fields: Fields, unserved: Collection[TypeName]) -> TargetTemplate | None:
     scalar = fields.scalar("target", required=True)
     if scalar is None:
         return None
@@ -49,8 +51,9 @@ def _read_target(fields: Fields) -> TargetTemplate | None:
     except ValueError as error:
         fields.draft.error(scalar.place, Code.BAD_TARGET, str(error), TEMPLATE_FORM)
         return None
-    if target.function_type is not None:
-        fields.draft.route(TypeName(*target.function_type), scalar.place)
+    function_type = TypeName(*target.function_type) if target.function_type else None
+    if function_type is not None and function_type not in unserved:
+        fields.draft.route(function_type, scalar.place, UNSERVED_ADVICE)
     return target
 
 

@@ -1,7 +1,8 @@
 """`startupPosition`: where an ingress begins when there is nothing to restore."""
 
-from statefun_runtime.config.problems import Code
+from statefun_runtime.config.problems import Code, did_you_mean
 from statefun_runtime.config.reading.fields import Fields, Item, Shape, parse_integer
+from statefun_runtime.config.reading.secrets import Secret
 from statefun_runtime.config.reading.units import DATE_FORM, LONG_MAX, parse_date_ms
 from statefun_runtime.core.module.specs import (
     Date,
@@ -76,7 +77,9 @@ def _read_offsets(fields: Fields, topics: set[str]) -> SpecificOffsets | None:
             continue
         if where[0] not in topics:
             message = f"this ingress does not read the topic {where[0]!r}"
-            fields.draft.warn(item.place, Code.IGNORED, message, "the offset is not used")
+            shown = [topic for topic in topics if not isinstance(topic, Secret)]
+            hint = did_you_mean(where[0], shown) or "its topics are those below 'topics'"
+            fields.draft.error(item.place, Code.CONTRADICTION, message, hint)
         offsets[where] = offset
     if not items:
         fields.wrong("offsets", entry.value, "a list of 'topic/partition: offset' entries")

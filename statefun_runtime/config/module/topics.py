@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from statefun_runtime.config.module.routers import read_routers
+from statefun_runtime.config.module.routers import UNSERVED_ADVICE, read_routers
 from statefun_runtime.config.problems import Code
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.config.yaml.positions import MapNode
@@ -13,11 +13,13 @@ from statefun_runtime.core.module.specs import StreamRoute, TopicRoute
 
 TOPIC_SHAPE = Shape(
     "topic",
-    ("topic", "valueType", "targets", "routers", "forwardMetadata"),
+    ("topic", "valueType", "targets", "unservedTargets", "routers", "forwardMetadata"),
     advice={"typeUrl": "it is called 'valueType' now"},
 )
 STREAM_SHAPE = Shape(
-    "stream", ("stream", "valueType", "targets"), advice={"typeUrl": "it is called 'valueType' now"}
+    "stream",
+    ("stream", "valueType", "targets", "unservedTargets"),
+    advice={"typeUrl": "it is called 'valueType' now"},
 )
 # A slash would also make the names of shards in checkpoints unreadable.
 _STREAM_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -25,7 +27,7 @@ R = TypeVar("R", TopicRoute, StreamRoute)
 
 
 def read_routes(fields: Fields) -> tuple[TopicRoute, ...]:
-    """Read the topics in the order of the file; of two entries for one topic the last one counts."""
+    """Read the topics in the order of the file."""
     return _read_routes(fields, TOPIC_SHAPE, _read_topic)
 
 
@@ -59,8 +61,9 @@ def _read_routes(
 def _read_topic(entry: Fields, earlier: Collection[str]) -> tuple[str, TopicRoute] | None:
     topic = _read_name(entry, "topic", earlier)
     value_type = entry.strict_text("valueType", required=True)
-    routers = read_routers(entry)
-    targets = _read_targets(entry, required=entry.find("routers") is None)
+    unserved = _read_unserved(entry)
+    routers = read_routers(entry, unserved)
+    targets = _read_targets(entry, unserved, required=entry.find("routers") is None)
     forwards = entry.choice("forwardMetadata", ("true", "false"), ignore_case=True)
     if topic is None:
         return None
@@ -70,7 +73,7 @@ def _read_topic(entry: Fields, earlier: Collection[str]) -> tuple[str, TopicRout
 def _read_stream(entry: Fields, earlier: Collection[str]) -> tuple[str, StreamRoute] | None:
     stream = _read_name(entry, "stream", earlier)
     value_type = entry.strict_text("valueType", required=True)
-    targets = _read_targets(entry, required=True)
+    targets = _read_targets(entry, _read_unserved(entry), required=True)
     if stream is None:
         return None
     if not _STREAM_NAME.fullmatch(stream):
@@ -85,13 +88,24 @@ def _read_name(entry: Fields, noun: str, earlier: Collection[str]) -> str | None
         return None
     entry.draft.public_name(scalar.text, scalar.place)
     if scalar.text in earlier:
-        message = f"{noun} {scalar.text!r} is there twice in this ingress; this last one counts"
+        message = f"{noun} {scalar.text!r} is there twice in this ingress"
         hint = f"write all targets below one {noun!r}"
-        entry.draft.warn(scalar.place, Code.DOUBTFUL_ROUTE, message, hint)
+        entry.draft.error(scalar.place, Code.DEFINED_TWICE, message, hint)
     return scalar.text
 
 
-def _read_targets(entry: Fields, *, required: bool) -> tuple[TypeName, ...]:
+def _read_unserved(entry: Fields) -> Collection[TypeName]:
+    """Read which targets may be without an endpoint: those of an application that is still growing."""
+    return tuple(
+        typename
+        for scalar in entry.texts("unservedTargets", required=False) or ()
+        if (typename := entry.parse_typename("unserved target", scalar)) is not None
+    )
+
+
+def _read_targets(
+    entry: Fields, unserved: Collection[TypeName], *, required: bool
+) -> tuple[TypeName, ...]:
     scalars = entry.texts("targets", required=required)
     if scalars == () and required:
         message = f"{entry.label} has no targets: its records are read and dropped"
@@ -100,6 +114,7 @@ def _read_targets(entry: Fields, *, required: bool) -> tuple[TypeName, ...]:
     for scalar in scalars or ():
         target = entry.parse_typename("target", scalar)
         if target is not None:
-            entry.draft.route(target, scalar.place)
             targets.append(target)
+            if target not in unserved:
+                entry.draft.route(target, scalar.place, UNSERVED_ADVICE)
     return tuple(targets)

@@ -55,6 +55,7 @@ class _Reference:
     shown: str
     source: Source
     place: Place
+    advice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +171,14 @@ class ModuleDraft:
         filled = self.filler.filled_at(self.source.file, place)
         self._patterns[pattern] = filled.written if filled is not None else str(pattern)
 
-    def route(self, target: TypeName, place: Place) -> None:
-        """Note that an ingress sends messages to a function type."""
+    def route(self, target: TypeName, place: Place, advice: str | None = None) -> None:
+        """Note that an ingress sends messages to a function type, which an endpoint must serve.
+
+        `advice` is what to do if it is meant that none does.
+        """
         if self.is_unfilled(place):
             return
-        self._targets.append(self._reference(target, place))
+        self._targets.append(replace(self._reference(target, place), advice=advice))
 
     def send_dead_letters(self, egress: TypeName, place: Place) -> None:
         """Note that dead letters go to an egress."""
@@ -234,10 +238,9 @@ class ModuleDraft:
             shown += ", …"
         hint = did_you_mean(target.shown, patterns)
         hint = f"{hint} endpoints serve {shown}" if hint else f"endpoints serve {shown}"
+        hint = f"{hint}; {target.advice}" if target.advice else hint
         message = f"no endpoint serves the target {target.shown!r}"
-        problem = target.source.problem(
-            target.place, Code.UNSERVED_TARGET, message, hint=hint, severity=Severity.WARNING
-        )
+        problem = target.source.problem(target.place, Code.UNSERVED_TARGET, message, hint=hint)
         self.problems.append(problem)
 
     def spec(self) -> ModuleSpec:

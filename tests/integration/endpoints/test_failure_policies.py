@@ -148,7 +148,9 @@ def test_what_no_function_can_take_is_forwarded_and_replayed_when_one_can(
     topic, out, dead = (broker.unique_topic(name) for name in ("in", "out", "dead"))
     line = f"{out}|a"
     broker.produce(topic, [(None, line), ("k", line)])
-    ingress = kafka_ingress(broker.bootstrap, "lines", {topic: ["served", "unknown"]})
+    ingress = kafka_ingress(
+        broker.bootstrap, "lines", {topic: ["served", "unknown"]}, unserved=["unknown"]
+    )
     forwarding = with_policy(
         ingress, "invalidRecordHandling: forward", egress="t/records", topic=dead
     )

@@ -161,7 +161,9 @@ def test_records_for_a_function_type_that_nobody_serves_are_skipped_and_counted(
     running = worker(
         documents(
             endpoint(kafka_functions.url, "t/served"),
-            kafka_ingress(broker.bootstrap, "lines", {topic: ["served", "unknown"]}),
+            kafka_ingress(
+                broker.bootstrap, "lines", {topic: ["served", "unknown"]}, unserved=["unknown"]
+            ),
             kafka_egress(broker.bootstrap),
         )
     )

@@ -197,6 +197,7 @@ _NESTED: Mapping[str, _Object] = {
             "valueType": {"type": "string", "minLength": 1},
             "forwardMetadata": {"anyOf": [{"type": "boolean"}, _choice(["true", "false"])]},
             "targets": _list(_ref("typename")),
+            "unservedTargets": _list(_ref("typename")),
             "routers": _list(_ref("router")),
         },
         [{"anyOf": [{"required": ["targets"]}, {"required": ["routers"]}]}],
@@ -227,6 +228,7 @@ _NESTED: Mapping[str, _Object] = {
             "stream": _pattern(r"^[A-Za-z0-9_.-]{1,128}$"),
             "valueType": {"type": "string", "minLength": 1},
             "targets": _list(_ref("typename")),
+            "unservedTargets": _list(_ref("typename")),
         },
     ),
     "streamStartupPosition": _Object(

@@ -83,7 +83,7 @@ module.yaml:4:10: every: duration '200 parsecs' has the unknown unit 'parsecs'
                  ^
 hint: write a whole number and a unit (d, h, min, s, ms, µs, ns), such as 90s or 200ms
 
-module.yaml:5:13: warning: no endpoint serves the target 'a/b'
+module.yaml:5:13: no endpoint serves the target 'a/b'
     5 |   targets: [a/b]
                     ^
 hint: endpoints serve rest.fns/*

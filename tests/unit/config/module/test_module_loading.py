@@ -264,12 +264,16 @@ def test_committing_by_a_timer_may_be_turned_off():
     assert kafka_ingress(text).properties == ()
 
 
-def test_of_two_entries_for_a_topic_the_last_one_counts():
+def test_a_topic_that_is_there_twice_is_refused():
+    """StateFun takes the last entry, and the targets of the first one get nothing."""
     text = f"{INGRESS}    - {{topic: orders, valueType: b, targets: [rest.fns/x, rest.fns/y]}}\n"
-    (ingress, _) = load_with_rest(text).required().ingresses
-    assert isinstance(ingress, KafkaIngressSpec)
+    assert load_with_rest(text).spec is None
+
+
+def test_a_record_goes_to_all_targets_in_the_order_of_the_file():
+    text = INGRESS.replace("[rest.fns/order]", "[rest.fns/x, rest.fns/y]")
     x, y = TypeName("rest.fns", "x"), TypeName("rest.fns", "y")
-    assert ingress.routes == (TopicRoute("orders", "b", (x, y)),)
+    assert kafka_ingress(text).routes == (TopicRoute("orders", "shop.types/Order", (x, y)),)
 
 
 def test_the_offset_reset_is_read_in_any_case():
@@ -466,7 +470,8 @@ def test_the_playground_is_read():
 
 
 def test_empty_documents_are_skipped():
-    text = f"---\n# nothing\n---\n{ENDPOINT}---\nnull\n---\n{INGRESS}---\n"
+    served = INGRESS.replace("rest.fns", "shop.fns")
+    text = f"---\n# nothing\n---\n{ENDPOINT}---\nnull\n---\n{served}---\n"
     assert load(text).spec is not None
 
 
@@ -541,10 +546,10 @@ def test_the_error_of_a_module_shows_all_and_sums_up():
     with pytest.raises(ModuleError) as raised:
         load(f"{ENDPOINT}  timeout: 5s\n---\n{INGRESS}  id: 7\n").required()
 
-    assert raised.value.code == "SF1004"
+    assert raised.value.code == "SF1022"
     assert str(raised.value).split("\n\n") == [
         *map(str, raised.value.problems),
-        "2 errors and 2 warnings in module.yaml "
+        "3 errors and 1 warning in module.yaml "
         "(docs/reference/errors: SF1004, SF1011, SF1020, SF1022)",
     ]
 

@@ -200,7 +200,7 @@ module:
             topics:
               - topic: offers
                 typeUrl: com.googleapis/market.Offer
-                targets: [market/visitor, market/nobody]
+                targets: [market/visitor]
     egresses:
       - egress:
           meta:
@@ -210,7 +210,7 @@ module:
             address: kafka:9092
             transactionTimeoutMillis: 100000
 """,
-        ["SF1061", "SF1020", "SF1020", "SF1062", "SF1022", "SF1020"],
+        ["SF1061", "SF1020", "SF1020", "SF1062", "SF1020"],
     ),
     "an example of StateFun 3.0": (
         """
