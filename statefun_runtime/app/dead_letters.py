@@ -1,10 +1,8 @@
 """Where an application's dead letters go: each egress takes them in its own form of record."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 
-from statefun_runtime.app.factories import Application
-from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import (
     KAFKA_RECORD,
     KINESIS_RECORD,
@@ -23,29 +21,18 @@ from statefun_runtime.core.module.specs import (
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
 )
-from statefun_runtime.engine.dispatch.outcomes import Outcomes
-from statefun_runtime.engine.state.states import States
+from statefun_runtime.engine.dispatch.outcomes import Outcomes, Wrap
 from statefun_runtime.errors import ConfigError
-from statefun_runtime.ports.clock import Clock
-from statefun_runtime.ports.egress import EgressSink
 
 
-def make_outcomes(
-    application: Application,
-    egresses: Mapping[TypeName, EgressSink],
-    states: States,
-    clock: Clock,
-) -> Outcomes:
-    """Return what carries out the failure policies; raise ConfigError for a route that takes no letter."""
-    started = application.start.started
-    wraps = {spec.id: partial(_wrap, _record_type(spec)) for spec in application.module.egresses}
-    outcomes = Outcomes(
-        states,
-        clock,
-        {egress_id: (sink, wraps[egress_id]) for egress_id, sink in egresses.items()},
-        life=f"{started.application[:8]}-{started.incarnation}-{started.nonce[:8]}",
-    )
-    for owner, route in dead_letter_routes(application.module):
+def wrap_letters(spec: EgressSpec) -> Wrap:
+    """Return the form in which an egress takes letters."""
+    return partial(_wrap, _record_type(spec))
+
+
+def check_routes(module: ModuleSpec, outcomes: Outcomes) -> None:
+    """Raise ConfigError for a route whose egress takes no letter."""
+    for owner, route in dead_letter_routes(module):
         reason = outcomes.why_refused(route)
         if reason is not None:
             raise ConfigError(
@@ -53,7 +40,6 @@ def make_outcomes(
                 code="SF1054",
                 hint="name a topic that the egress takes in 'deadLetters'",
             )
-    return outcomes
 
 
 def dead_letter_routes(module: ModuleSpec) -> Iterator[tuple[str, DeadLetterRoute]]:

@@ -11,10 +11,10 @@ log = logging.getLogger("statefun.egress")
 
 
 class EgressLetters:
-    """Takes what egresses cannot get rid of, once `outcomes` is known: egresses are made before it."""
+    """Takes what egresses cannot get rid of."""
 
-    def __init__(self) -> None:
-        self.outcomes: Outcomes | None = None
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
 
     def tell(
         self,
@@ -28,10 +28,9 @@ class EgressLetters:
         """
         if spec.dead_letters is None:
             return False
-        assert self.outcomes is not None
         topic, key, value, *_ = record
         origin = Origin(f"egress {spec.id}", topic, "", key, value)
-        refused = self.outcomes.forward(spec.dead_letters, origin, reason="refused", error=why)
+        refused = self._outcomes.forward(spec.dead_letters, origin, reason="refused", error=why)
         if refused is not None:
             return False
         log.error(

@@ -6,7 +6,8 @@ from functools import partial
 from typing import assert_never
 
 from statefun_runtime.adapters.http.client import HttpClient
-from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.adapters.http.server import HttpServer, ServerFactory
+from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.egress_letters import EgressLetters
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity
@@ -34,12 +35,14 @@ from statefun_runtime.core.module.specs import (
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
 )
+from statefun_runtime.engine.assembly import EgressServices
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_records
+from statefun_runtime.engine.checkpoints.snapshots import OffLoop
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.function_client import FunctionClient
 from statefun_runtime.ports.ingress import IngressSource, Router
 from statefun_runtime.ports.places import EgressPlace, IngressPlace
-from statefun_runtime.ports.rows import Rows
 
 _INGRESS_BODY_BYTES_MAX = 16 * 1024 * 1024
 _OWNER = "standalone"
@@ -55,12 +58,18 @@ class Application:
     tasks: asyncio.TaskGroup
     start: StartingPoint
     history: History
-    objects: ObjectFolder
+    objects: CheckpointStore
+    off_loop: OffLoop = asyncio.to_thread
+    disk: Disk = MACHINE_DISK
+    make_server: ServerFactory = HttpServer
     security: AllEndpointSecurity = field(default_factory=dict)
 
     async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
         """Return the records of an outbox's object."""
-        return await asyncio.to_thread(lambda: read_records(self.objects.get(object_id)))
+        records: list[bytes] = await self.off_loop(
+            lambda: read_records(self.objects.get(object_id))
+        )
+        return records
 
 
 def make_client(
@@ -111,8 +120,8 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
             return PlaygroundIngress(
                 spec,
                 router,
-                IngressLog(application.folder.folder / "ingress" / name),
-                asyncio.to_thread,
+                IngressLog(application.folder.folder / "ingress" / name, disk=application.disk),
+                application.off_loop,
                 # The log of another application is in another folder.
                 restored if application.start.is_ours else {},
                 host=application.settings.host,
@@ -122,6 +131,7 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
                     kept.manifest.positions.get(str(spec.id), {})
                     for kept in application.start.kept[:-1]
                 ],
+                make_server=application.make_server,
             )
         case KafkaIngressSpec():
             # The Kafka client takes long to import, and many applications need none.
@@ -151,18 +161,20 @@ def known_progress(start: StartingPoint, egress_id: str) -> Progress | None:
 
 
 def make_egress(
-    spec: EgressSpec, rows: Rows, application: Application, letters: EgressLetters
+    spec: EgressSpec, services: EgressServices, application: Application, letters: EgressLetters
 ) -> EgressSink:
-    """Return an egress; `rows` is where it may keep records, and `letters` takes what its broker refuses."""
+    """Return an egress; `letters` takes what its broker refuses."""
     match spec:
         case PlaygroundEgressSpec():
             started = application.start.started
             return PlaygroundEgress(
                 spec,
-                rows,
+                services.states,
                 host=application.settings.host,
                 origin=f"{started.application[:8]}-{started.lineage[:8]}",
                 complete_epoch=started.from_epoch,
+                settled=services.settled,
+                make_server=application.make_server,
             )
         case KafkaEgressSpec():
             if spec.delivery is DeliverySemantic.EXACTLY_ONCE:

@@ -9,18 +9,17 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from statefun_runtime.adapters.admin.admin_socket import AdminSocket, admin_socket
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
-from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
-from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.savepoint_folder import take_in_savepoint
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.banner import announce
-from statefun_runtime.app.build import build_worker
+from statefun_runtime.app.build import build_worker, engine_settings, machine_ports
 from statefun_runtime.app.commands import make_commands
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity, prepare_security
 from statefun_runtime.app.factories import Application
@@ -29,16 +28,13 @@ from statefun_runtime.connectors.playground.reader import PlaygroundIngress
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
 from statefun_runtime.core.module.specs import ModuleSpec
-from statefun_runtime.engine.checkpoints.recovery import (
-    Names,
-    StartingPoint,
-    choose_start,
-    pending_outboxes,
-    read_records,
-)
+from statefun_runtime.engine.assembly import Beginning, begin
+from statefun_runtime.engine.checkpoints.recovery import Names, StartingPoint
 from statefun_runtime.engine.metrics import engine_metrics
+from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError, StatefunError
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
 
 log = logging.getLogger("statefun.worker")
 
@@ -76,7 +72,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _run(
     settings: Settings, module: ModuleSpec, security: AllEndpointSecurity, folder: StateFolder
 ) -> None:
-    stop = asyncio.Event()
+    stop = Stop()
     _stop_on_signals(stop)
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -89,18 +85,18 @@ async def _run(
         raise error from None
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
+def _stop_on_signals(stop: Stop) -> None:
     """The first signal asks for a clean stop, the second ends the process at once."""
     loop = asyncio.get_running_loop()
 
     def stopped(number: int) -> None:
-        if stop.is_set():
+        if stop.is_asked:
             log.error("stopped at once; the next start goes on from the last clean stop")
             logging.shutdown()
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         log.info("stopping; once more to stop at once")
-        stop.set()
+        stop.ask()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped, number)
@@ -134,29 +130,32 @@ async def _live(
     security: AllEndpointSecurity,
     folder: StateFolder,
     tasks: asyncio.TaskGroup,
-    stop: asyncio.Event,
+    stop: Stop,
 ) -> None:
-    objects = ObjectFolder(folder.folder / "objects")
-    commit_log = CommitLogFolder(folder.folder / "log")
-    history = History(tuple(commit_log.read()))
+    ports = machine_ports(folder)
     names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()))
-    origin = _origin(settings, history, objects)
-    start = choose_start(
-        history, objects, names, key_group_count=settings.key_group_count, origin=origin
+    history = History(tuple(ports.commit_log.read()))
+    origin = _origin(settings, history, ports.checkpoints)
+    beginning = begin(ports, names, engine_settings(settings), origin=origin)
+    beginning = replace(beginning, outboxes=_outboxes(beginning, settings, module))
+    application = Application(
+        settings,
+        module,
+        folder,
+        tasks,
+        beginning.start,
+        beginning.history,
+        ports.checkpoints,
+        security=security,
     )
-    outboxes = _outboxes(start, settings, module)
-    commit_log.append(start.started)
-    history = History((*history.entries, start.started))
-    _tell_where_it_begins(start, history)
-    application = Application(settings, module, folder, tasks, start, history, objects, security)
-    worker, heads = build_worker(application, commit_log)
-    metrics, admin = await _listen(application, worker, objects.folder)
-    worker.restore(heads, outboxes, lambda object_id: read_records(objects.get(object_id)))
+    worker = build_worker(application, ports, beginning, stop)
+    _tell_where_it_begins(beginning.start, beginning.history)
+    metrics, admin = await _listen(application, worker, folder.folder / "objects")
     gc.collect()
     gc.freeze()
     serving = tasks.create_task(admin.run())
     try:
-        await worker.run(tasks, stop, lambda: announce(application, metrics))
+        await worker.run(tasks, lambda: announce(application, metrics))
         await worker.close()
     finally:
         serving.cancel()
@@ -166,11 +165,11 @@ async def _live(
             await metrics.close()
     last = worker.parts.checkpointer.last_complete
     log.info("stopped; the next start goes on from checkpoint %d", last.epoch if last else 0)
-    if worker.failure is not None:
-        raise worker.failure
+    if stop.failure is not None:
+        raise stop.failure
 
 
-def _origin(settings: Settings, history: History, objects: ObjectFolder) -> ObjectId | None:
+def _origin(settings: Settings, history: History, objects: CheckpointStore) -> ObjectId | None:
     """Return the manifest that a flag names: of a savepoint, or of an older checkpoint."""
     if settings.from_savepoint is not None:
         return take_in_savepoint(settings.from_savepoint, objects)
@@ -186,10 +185,10 @@ def _origin(settings: Settings, history: History, objects: ObjectFolder) -> Obje
     )
 
 
-def _outboxes(start: StartingPoint, settings: Settings, module: ModuleSpec) -> list[Outbox]:
+def _outboxes(beginning: Beginning, settings: Settings, module: ModuleSpec) -> tuple[Outbox, ...]:
     """Return the outboxes that may not have left, and have a home."""
-    outboxes = pending_outboxes(start.manifest, start.kept)
-    if outboxes and not start.is_ours:
+    outboxes = beginning.outboxes
+    if outboxes and not beginning.start.is_ours:
         if settings.savepoint_outbox is None:
             raise ConfigError(
                 f"the savepoint holds {len(outboxes)} outboxes which its own application may have published",
@@ -197,7 +196,7 @@ def _outboxes(start: StartingPoint, settings: Settings, module: ModuleSpec) -> l
                 hint="say --savepoint-outbox drop, or --savepoint-outbox publish to send them once more",
             )
         if settings.savepoint_outbox == "drop":
-            return []
+            return ()
     known = {str(spec.id) for spec in module.egresses}
     homeless = Counter[str]()
     for outbox in outboxes:
@@ -211,7 +210,7 @@ def _outboxes(start: StartingPoint, settings: Settings, module: ModuleSpec) -> l
                 hint=f"put it back until they have left, or drop them with --abandon-egress {egress}",
             )
         log.warning("%d records of egress '%s', which is gone, are dropped as told", count, egress)
-    return [outbox for outbox in outboxes if outbox.egress in known]
+    return tuple(outbox for outbox in outboxes if outbox.egress in known)
 
 
 def _tell_where_it_begins(start: StartingPoint, history: History) -> None:

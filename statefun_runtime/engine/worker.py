@@ -29,8 +29,9 @@ from statefun_runtime.engine.dispatch.gate import Gate
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.expiry import Expiry
+from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
-from statefun_runtime.errors import StatefunError
+from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressSource
@@ -45,6 +46,7 @@ class Parts:
     """What a worker is made of; ingresses and egresses by id."""
 
     states: States
+    spills: Spills
     load: Load
     delays: Delays
     exchange: Exchange
@@ -58,17 +60,23 @@ class Parts:
 
 
 class Worker:
-    """Runs one application."""
+    """Runs one application; `enter` adds this life to the commit log."""
 
-    def __init__(self, parts: Parts, *, key_group_count: int, stop_timeout_s: float) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        stop: Stop,
+        enter: Callable[[], None],
+        *,
+        key_group_count: int,
+        stop_timeout_s: float,
+    ) -> None:
         self.parts = parts
+        self._stop = stop
+        self.enter = enter
         self._key_group_count = key_group_count
         self._stop_timeout_s = stop_timeout_s
         self.is_ready = False
-        self._stop = asyncio.Event()
-        # Why the worker stopped by itself, if it did.
-        self.failure: StatefunError | None = None
-        parts.outcomes.on_fatal = self.fail
 
     def restore(
         self,
@@ -126,18 +134,13 @@ class Worker:
             if dispatcher is not None:
                 dispatcher.restore_parked(address.id, row)
 
-    def fail(self, error: StatefunError) -> None:
-        """Stop cleanly, and end with an error: nothing is lost by it."""
-        if self.failure is None:
-            self.failure = error
-            log.error("the worker stops: %s", error.message)
-            self._stop.set()
+    async def run(self, tasks: asyncio.TaskGroup, announce: Callable[[], None]) -> None:
+        """Run until told to stop, then drain; all tasks have ended or been cancelled when this returns.
 
-    async def run(
-        self, tasks: asyncio.TaskGroup, stop: asyncio.Event, announce: Callable[[], None]
-    ) -> None:
-        """Run until `stop` is set, then drain; all tasks have ended or been cancelled when this returns."""
-        parts, self._stop = self.parts, stop
+        The entry in the commit log comes first: before it nothing that others can see has happened.
+        """
+        self.enter()
+        parts = self.parts
         running: list[asyncio.Task[None]] = []
 
         def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -154,7 +157,7 @@ class Worker:
         ingress_tasks = [tasks.create_task(self._read(one)) for one in parts.ingresses.values()]
         self.is_ready = True
         announce()
-        await stop.wait()
+        await self._stop.asked()
         self.is_ready = False
         await _end([*ingress_tasks, delays, expiry])
         await self._drain()

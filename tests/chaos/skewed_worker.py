@@ -5,26 +5,24 @@ Only what the worker's clock is made from is replaced; the machine's clock is ne
 
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from statefun_runtime import cli
 from statefun_runtime.adapters import clock
 
 
-class SkewedTime:
-    """The module `time`, but for the date."""
+def skewed(offset_file: Path) -> clock.MachineTime:
+    """Return the machine's clocks, but for the date."""
 
-    def __init__(self, offset_file: Path) -> None:
-        self._offset_file = offset_file
+    def wall_ns() -> int:
+        return time.time_ns() + int(offset_file.read_text()) * 1_000_000_000
 
-    def time_ns(self) -> int:
-        return time.time_ns() + int(self._offset_file.read_text()) * 1_000_000_000
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
+    return replace(clock.MACHINE_TIME, wall_ns=wall_ns)
 
 
 if __name__ == "__main__":
-    clock.time = SkewedTime(Path(sys.argv[1]))  # type: ignore[assignment]
+    machine = skewed(Path(sys.argv[1]))
+    clock.MachineClock = partial(clock.MachineClock, machine=machine)  # type: ignore[assignment, misc]
     sys.exit(cli.main(sys.argv[2:]))

@@ -53,6 +53,10 @@ async def fake_rig(_: None) -> AsyncIterator[Rig]:
     yield Rig(RecordingEgress, "t/record", lambda value: value, left)
 
 
+async def _at_once() -> None:
+    pass
+
+
 @asynccontextmanager
 async def playground_rig(_: None) -> AsyncIterator[Rig]:
     def encode(value: bytes) -> bytes:
@@ -74,7 +78,9 @@ async def playground_rig(_: None) -> AsyncIterator[Rig]:
     rows = DictRows()
 
     def new() -> PlaygroundEgress:
-        return PlaygroundEgress(spec, rows, host="127.0.0.1", origin="a-b", complete_epoch=0)
+        return PlaygroundEgress(
+            spec, rows, host="127.0.0.1", origin="a-b", complete_epoch=0, settled=_at_once
+        )
 
     yield Rig(new, PLAYGROUND_RECORD, encode, left)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
@@ -11,7 +11,7 @@ from statefun_runtime.core.model.keys import CHUNK, PARKED, STATE, TIMER, parse_
 from statefun_runtime.core.model.state import decode_row
 from statefun_runtime.engine.checkpoints.recovery import apply_deltas, place_base, read_manifest
 from tests.simulation.kafka.wire import fields
-from tests.simulation.machine.fake_disk import FakePath
+from tests.simulation.machine.fake_disk import DiskCalls, FakePath
 from tests.simulation.machine.state_store import DictStore
 from tests.simulation.programs import Expected, expect
 
@@ -168,15 +168,17 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
     for address, count, _, _, _ in out:
         counts[address] = count
     root = FakePath(world.disk, "state")
-    objects = ObjectFolder(root / "objects", sweep=False)
-    history = History(tuple(CommitLogFolder(root / "log").read()))
+    disk: Any = DiskCalls(world.disk)
+    folders: Any = (root / "objects", root / "log", root / "check")
+    objects = ObjectFolder(folders[0], sweep=False, disk=disk)
+    history = History(tuple(CommitLogFolder(folders[1], disk=disk).read()))
     for entry in history.completed[-world.checkpoints_kept :]:
         named = {stored.id for stored in read_manifest(objects, entry.manifest).objects()}
         if named - objects.ids():
             yield f"checkpoint {entry.epoch} is kept, and not whole"
     manifest = read_manifest(objects, history.completed[-1].manifest)
-    place_base(manifest, objects, root / "check")
-    store = DictStore(root / "check")
+    place_base(manifest, objects, folders[2])
+    store = DictStore(folders[2], lambda: False)
     heads = apply_deltas(manifest, objects, store)
     if heads:
         yield f"{len(heads)} backlogs are left"

@@ -1,82 +1,95 @@
-"""One life of a worker in a simulation: the twin of app/life.py and app/factories.py, around the real build_worker."""
+"""One life of a worker in a simulation: the twin of app/life.py, with other ports around the same assembly."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
+from statefun_runtime.adapters.clock import MachineClock, MachineTime
+from statefun_runtime.adapters.http.server import ServerFactory
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
+from statefun_runtime.adapters.storage.disk import Disk
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
-from statefun_runtime.app import build, factories
-from statefun_runtime.app.factories import Application
-from statefun_runtime.config.settings import Settings
+from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.app.dead_letters import wrap_letters
+from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
 from statefun_runtime.connectors.kafka.egress.publisher import KafkaPublisher
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
-from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.connectors.playground.ingress_log import IngressLog
+from statefun_runtime.connectors.playground.reader import PlaygroundIngress
+from statefun_runtime.connectors.playground.writer import PlaygroundEgress
+from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import (
     DeliverySemantic,
+    EgressSpec,
+    IngressSpec,
     KafkaEgressSpec,
     KafkaIngressSpec,
     ModuleSpec,
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
 )
-from statefun_runtime.engine.checkpoints.recovery import (
-    Names,
-    choose_start,
-    pending_outboxes,
-    read_records,
-)
+from statefun_runtime.engine.assembly import Assembly, Beginning, EgressServices, Ports, begin
+from statefun_runtime.engine.checkpoints.recovery import Names, read_records
+from statefun_runtime.engine.dispatch.outcomes import Wrap
+from statefun_runtime.engine.settings import EngineSettings
+from statefun_runtime.engine.stop import Stop
+from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.ingress import IngressSource, Router
 from tests.simulation.fake_functions import Endpoint, FakeFunctionClient
 from tests.simulation.kafka.clients import FakeClients
-from tests.simulation.machine.fake_disk import FakeOs, FakePath
-from tests.simulation.machine.loop import Process, current_process
-
-
-class FakeStateFolder:
-    """A StateFolder without a lock: who may run is decided by the world."""
-
-    def __init__(self, folder: FakePath) -> None:
-        self.folder = folder
-        folder.mkdir()
-        FakeOs(folder.disk).rmtree(folder / "live")
-        self._lives = 0
-
-    def fresh_live_folder(self) -> FakePath:
-        self._lives += 1
-        (self.folder / "live").mkdir()
-        return self.folder / "live" / f"{current_process().number}-{self._lives}"
+from tests.simulation.machine.fake_disk import FakePath
+from tests.simulation.machine.loop import current_process, off_loop
+from tests.simulation.machine.state_store import DictStore
 
 
 @dataclass(frozen=True)
 class Outside:
-    """What a life is given."""
+    """The machine that a life runs on, what it talks to, and how it is set."""
 
-    settings: Settings
+    settings: EngineSettings
     module: ModuleSpec
     folder: FakePath
+    disk: Disk
+    time: MachineTime
+    make_server: ServerFactory
+    endpoint: Endpoint
+    clients: FakeClients
+    store_fails: Callable[[], bool]
+    pool_size: int
+    segment_bytes: int
+    publishing: PublisherLimits
     rng: Random
 
 
-async def live(outside: Outside, stop: asyncio.Event, started: asyncio.Event) -> None:
-    """Run a worker as `_live` of app/life.py does; `started` is set when it runs."""
-    rng, module, settings = outside.rng, outside.module, outside.settings
-    folder: Any = FakeStateFolder(outside.folder)
-    objects = ObjectFolder(folder.folder / "objects")
-    commit_log = CommitLogFolder(folder.folder / "log")
-    history = History(tuple(commit_log.read()))
-    names = Names(_name(rng), _name(rng), _name(rng))
-    start = choose_start(history, objects, names, key_group_count=settings.key_group_count)
-    outboxes = pending_outboxes(start.manifest, start.kept)
-    commit_log.append(start.started)
-    history = History((*history.entries, start.started))
+async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> None:
+    """Run a worker; `started` is called when it runs."""
+    folder, rng = outside.folder, outside.rng
+    folder.mkdir()
+    ports: Any = Ports(
+        checkpoints=ObjectFolder(folder / "objects", disk=outside.disk),
+        commit_log=CommitLogFolder(folder / "log", disk=outside.disk),
+        open_store=lambda live: DictStore(live, outside.store_fails),
+        scratch=_Scratch(folder),
+        make_clock=lambda not_before_ms: MachineClock(not_before_ms, machine=outside.time),
+        off_loop=off_loop,
+    )
+    beginning = begin(ports, Names(_name(rng), _name(rng), _name(rng)), outside.settings)
     async with asyncio.TaskGroup() as tasks:
-        application = Application(settings, module, folder, tasks, start, history, objects)
-        worker, heads = build.build_worker(application, commit_log)
+        worker = Assembly(
+            ports,
+            SimulatedConnectors(outside, ports, beginning),
+            outside.module,
+            outside.settings,
+            beginning,
+            decode_reply,
+            stop,
+        ).restored()
         for sink in worker.parts.egresses.values():
             await sink.start()
-        worker.restore(heads, outboxes, lambda object_id: read_records(objects.get(object_id)))
-        await worker.run(tasks, stop, started.set)
+        await worker.run(tasks, started)
         await worker.close()
 
 
@@ -84,38 +97,85 @@ def _name(rng: Random) -> str:
     return f"{rng.getrandbits(64):016x}"
 
 
-def make_connectors(
-    endpoint: Endpoint, clients: dict[Process, FakeClients], *, pool_size: int
-) -> SimpleNamespace:
-    """Return stand-ins for the factories of app/factories.py: real ingresses and egresses, other clients."""
+class _Scratch:
+    """Names of live folders; what earlier lives left there is thrown away."""
 
-    def make_client(spec: Any, url: str, application: Application) -> tuple[Any, int]:
-        return FakeFunctionClient(endpoint, current_process(), pool_size=pool_size), pool_size
+    def __init__(self, folder: FakePath) -> None:
+        self._folder = folder / "live"
+        self._folder.disk.remove_tree(self._folder.path)
+        self._count = 0
 
-    def make_ingress(spec: Any, router: Any, application: Application) -> Any:
-        if not isinstance(spec, KafkaIngressSpec):
-            return factories.make_ingress(spec, router, application)
-        manifest = application.start.manifest
-        restored = manifest.positions.get(str(spec.id), {}) if manifest else {}
-        return KafkaIngress(spec, router, restored, clients=clients[current_process()])
+    def __call__(self) -> FakePath:
+        self._count += 1
+        self._folder.mkdir()
+        return self._folder / f"{current_process().number}-{self._count}"
 
-    def make_egress(spec: Any, rows: Any, application: Application, letters: Any) -> Any:
-        if not isinstance(spec, KafkaEgressSpec):
-            return factories.make_egress(spec, rows, application, letters)
-        ours = clients[current_process()]
-        if spec.delivery is not DeliverySemantic.EXACTLY_ONCE:
-            return KafkaEgress(spec, clients=ours)
-        start = application.start.started
-        return KafkaPublisher(
+
+class SimulatedConnectors:
+    """Real ingresses and egresses on a simulated cluster, and functions without a network."""
+
+    def __init__(self, outside: Outside, ports: Ports, beginning: Beginning) -> None:
+        self._outside = outside
+        self._ports = ports
+        self._beginning = beginning
+
+    def make_client(self, function: Function) -> tuple[Any, int]:
+        size = self._outside.pool_size
+        return FakeFunctionClient(self._outside.endpoint, current_process(), pool_size=size), size
+
+    def make_ingress(self, spec: IngressSpec, router: Router) -> IngressSource:
+        outside, start = self._outside, self._beginning.start
+        name = str(spec.id)
+        restored = start.manifest.positions.get(name, {}) if start.manifest else {}
+        if isinstance(spec, KafkaIngressSpec):
+            return KafkaIngress(spec, router, restored, clients=outside.clients)
+        assert isinstance(spec, PlaygroundIngressSpec)
+        folder: Any = outside.folder / "ingress" / name.replace("/", ".")
+        return PlaygroundIngress(
             spec,
-            start,
-            application.history,
-            owner="standalone",
-            read=application.read_outbox,
-            known=factories.known_progress(application.start, str(spec.id)),
-            clients=ours,
+            router,
+            IngressLog(folder, disk=outside.disk, segment_bytes=outside.segment_bytes),
+            off_loop,
+            restored if start.is_ours else {},
+            host="sim",
+            body_bytes_max=1 << 20,
+            checkpoints_kept=outside.settings.checkpoints_kept,
+            earlier=[kept.manifest.positions.get(name, {}) for kept in start.kept[:-1]],
+            make_server=outside.make_server,
         )
 
-    return SimpleNamespace(
-        make_client=make_client, make_ingress=make_ingress, make_egress=make_egress
-    )
+    def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink:
+        outside, start = self._outside, self._beginning.start
+        if isinstance(spec, PlaygroundEgressSpec):
+            return PlaygroundEgress(
+                spec,
+                services.states,
+                host="sim",
+                origin=f"{start.started.application[:8]}-{start.started.lineage[:8]}",
+                complete_epoch=start.started.from_epoch,
+                settled=services.settled,
+                make_server=outside.make_server,
+            )
+        assert isinstance(spec, KafkaEgressSpec)
+        if spec.delivery is not DeliverySemantic.EXACTLY_ONCE:
+            return KafkaEgress(spec, clients=outside.clients)
+        known = start.manifest.progress.get(str(spec.id)) if start.manifest else None
+        return KafkaPublisher(
+            spec,
+            start.started,
+            self._beginning.history,
+            owner="standalone",
+            read=self._read_outbox,
+            known=known if start.is_ours else None,
+            clients=outside.clients,
+            limits=outside.publishing,
+        )
+
+    def wrap_letters(self, spec: EgressSpec) -> Wrap:
+        return wrap_letters(spec)
+
+    async def _read_outbox(self, object_id: Any) -> list[bytes]:
+        records: list[bytes] = await off_loop(
+            lambda: read_records(self._ports.checkpoints.get(object_id))
+        )
+        return records

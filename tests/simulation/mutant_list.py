@@ -115,7 +115,7 @@ MUTANTS = (
     _one(
         "answer HTTP before the sync",
         "connectors/playground/ingress_log.py",
-        "                file.flush()\n                os.fdatasync(file.fileno())\n        except OSError as error:\n"
+        "                file.flush()\n                self._disk.sync(file)\n        except OSError as error:\n"
         "            raise _unavailable(segment.path, error) from error\n        segment.count",
         "                file.flush()\n        except OSError as error:\n"
         "            raise _unavailable(segment.path, error) from error\n        segment.count",
@@ -130,13 +130,13 @@ MUTANTS = (
     _one(
         "commit before durable: content",
         "adapters/storage/object_folder.py",
-        "                file.flush()\n                os.fsync(file.fileno())\n",
+        "                file.flush()\n                self._disk.sync(file)\n",
         "                file.flush()\n",
     ),
     _one(
         "publish before the log entry is synced",
         "adapters/storage/commit_log_folder.py",
-        "            sync_folder(self._folder)\n            writing.unlink()\n",
+        "            self._disk.sync_folder(self._folder)\n            writing.unlink()\n",
         "            writing.unlink()\n",
     ),
     _one(
@@ -190,7 +190,7 @@ MUTANTS = (
     _one(
         "a base has no heads after it",
         "engine/checkpoints/checkpointer.py",
-        "            self.touch_busy()\n",
+        "            self._touch_busy()\n",
         "            pass\n",
     ),
     _one(
@@ -202,8 +202,8 @@ MUTANTS = (
     _one(
         "overtake a spilled backlog",
         "core/partition/backlog.py",
-        "        if self.spill is not None or self.waiting_bytes >= HEAD_BYTES_MAX:\n",
-        "        if self.waiting_bytes >= HEAD_BYTES_MAX:\n",
+        "        if self.spill is not None or self.waiting_bytes >= self.function.spilling.head_bytes_max:\n",
+        "        if self.waiting_bytes >= self.function.spilling.head_bytes_max:\n",
     ),
     _one(
         "a tail is not in the snapshot",
@@ -261,9 +261,9 @@ MUTANTS = (
     ),
     _one(
         "lose the clock",
-        "app/build.py",
-        "MachineClock(manifest.created_ms if manifest else 0)",
-        "MachineClock(0)",
+        "engine/assembly.py",
+        "ports.make_clock(manifest.created_ms if manifest else 0)",
+        "ports.make_clock(0)",
     ),
     _one(
         "forget an idempotency key",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from statefun_runtime.config.settings import Settings
+from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import (
     AsyncTransport,
@@ -30,18 +30,21 @@ from statefun_runtime.core.module.specs import (
     PlaygroundIngressSpec,
     TopicRoute,
 )
+from statefun_runtime.core.partition.backpressure import Limits
+from statefun_runtime.core.partition.spill import SpillLimits
+from statefun_runtime.engine.settings import EngineSettings, Pace
+from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
 from tests.simulation import checker
 from tests.simulation.fake_functions import Endpoint
 from tests.simulation.faults import draw_faults, inject
 from tests.simulation.kafka.clients import FakeClients, Network
 from tests.simulation.kafka.cluster import Cluster
-from tests.simulation.life import Outside, live, make_connectors
-from tests.simulation.machine.fake_disk import Disk, FakePath
-from tests.simulation.machine.fake_http import Ports
+from tests.simulation.life import Outside, live
+from tests.simulation.machine.fake_disk import Disk, DiskCalls, FakePath
+from tests.simulation.machine.fake_http import Ports, fake_server
 from tests.simulation.machine.loop import RANDOM, Killed, Process, SimLoop
-from tests.simulation.machine.seams import Time, machine
-from tests.simulation.machine.state_store import DictStore
+from tests.simulation.machine.wall import Time
 from tests.simulation.programs import IDS, Program
 from tests.simulation.traffic import INGRESS_PORT, WEB_PORT, Sent, Traffic
 
@@ -68,7 +71,7 @@ class World:
         self.is_over = False
         self._has_died = False
         self._armed: tuple[int, bool, bool] | None = None
-        self._stop: asyncio.Event | None = None
+        self._stop: Stop | None = None
         self._zombies: dict[Process, None] = {}
 
     # ── what happens is told ──
@@ -128,32 +131,44 @@ class World:
         self.traffic = Traffic(
             Random(rng.getrandbits(32)), self.cluster, self.ports, self.sent, ids
         )
-        self._clients: dict[Process, FakeClients] = {}
         self._module = self._make_module()
         self.checkpoints_kept = rng.choice((1, 2, 3))
-        self._settings: Any = Settings(
-            modules=("module.yaml",),
+        self._settings = self._draw_settings()
+        for topic, partitions in (("in", rng.randint(1, 3)), ("out", 2), ("alo", 1), ("dead", 1)):
+            self.cluster.make_topic(topic, partitions)
+        self._segment_bytes = rng.choice((200, 100_000))
+        self._publishing = PublisherLimits(
+            transaction_bytes_max=rng.choice((200, 1_000_000)),
+            memory_bytes_max=1 << 25 if self.seed % 2 else 300,
+            commit_s=6.0,
+        )
+
+    def _draw_settings(self) -> EngineSettings:
+        """Return limits so small that what they guard happens within a few records."""
+        rng = self.rng
+        slice_rows = rng.choice((2, 500))
+        return EngineSettings(
+            limits=Limits(
+                waiting_bytes_max=rng.choice((1_500, 1_000_000)),
+                spilled_bytes_max=1 << 40,
+                unsaved_bytes_max=rng.choice((20_000, 1_000_000)),
+                egress_bytes_max=1 << 26,
+                busy_max=1024,
+            ),
             key_group_count=4,
             checkpoint_interval_s=rng.choice((0.1, 0.3, 0.3, 1.0)),
             checkpoints_kept=self.checkpoints_kept,
             stop_timeout_s=2.0,
-            waiting_max_bytes=rng.choice((1_500, 1_000_000)),
-            batch_max_bytes=rng.choice((100, 400, 1_000_000)),
-            overlay_max_bytes=rng.choice((3_000, 1_000_000)),
-            unsaved_max_bytes=rng.choice((20_000, 1_000_000)),
+            batch_bytes_max=rng.choice((100, 400, 1_000_000)),
+            overlay_bytes_max=rng.choice((3_000, 1_000_000)),
+            spilling=SpillLimits(rng.choice((60, 150, 1_000_000)), rng.choice((60, 200))),
+            pace=Pace(
+                store_rows=slice_rows,
+                delta_rows=slice_rows,
+                deltas_max=rng.choice((3, 8)),
+                collect_every=rng.choice((1, 3)),
+            ),
         )
-        for topic, partitions in (("in", rng.randint(1, 3)), ("out", 2), ("alo", 1), ("dead", 1)):
-            self.cluster.make_topic(topic, partitions)
-        self._limits = {
-            "head_bytes": rng.choice((60, 150, 1_000_000)),
-            "chunk_bytes": rng.choice((60, 200)),
-            "deltas": rng.choice((3, 8)),
-            "slice_rows": rng.choice((2, 500)),
-            "collect_every": rng.choice((1, 3)),
-            "segment_bytes": rng.choice((200, 100_000)),
-            "transaction_bytes": rng.choice((200, 1_000_000)),
-            "outbox_bytes": 1 << 25 if self.seed % 2 else 300,
-        }
 
     def _make_module(self) -> ModuleSpec:
         route = TopicRoute("in", "sim/text", (TypeName("sim", "a"), TypeName("sim", "b")))
@@ -186,20 +201,16 @@ class World:
 
     async def _play(self) -> None:
         self._build()
-        DictStore.fails = staticmethod(self._store_fails)
-        connectors = make_connectors(
-            self.endpoint, self._clients, pool_size=self.rng.choice((2, 8, 64))
-        )
-        with machine(self.disk, self.ports, self.time, connectors, self._limits):
-            async with asyncio.TaskGroup() as tasks:
-                supervisor = tasks.create_task(self._supervise())
-                reader = tasks.create_task(self.traffic.read_web())
-                await self._go_wrong()
-                self._heal()
-                await self._converge()
-                reader.cancel()
-                await self._end(supervisor)
-            self.failures += checker.check_rest(self)
+        self._pool_size = self.rng.choice((2, 8, 64))
+        async with asyncio.TaskGroup() as tasks:
+            supervisor = tasks.create_task(self._supervise())
+            reader = tasks.create_task(self.traffic.read_web())
+            await self._go_wrong()
+            self._heal()
+            await self._converge()
+            reader.cancel()
+            await self._end(supervisor)
+        self.failures += checker.check_rest(self)
 
     async def _go_wrong(self) -> None:
         rng = self.rng
@@ -278,18 +289,35 @@ class World:
         process = Process(self.lives)
         rng = Random(self.rng.getrandbits(32))
         process.context.run(RANDOM.set, rng)
-        network = Network(self.cluster, process, rng, lambda: self.network_trouble)
-        self._clients[process] = FakeClients(network, self.say)
         ended: asyncio.Future[BaseException | None] = self.loop.create_future()
         process.ended = ended  # type: ignore[attr-defined]
-        stop, started = asyncio.Event(), asyncio.Event()
-        settings = replace(self._settings, partitions=rng.choice((1, 2, 4)))
-        outside = Outside(settings, self._module, FakePath(self.disk, "state"), rng)
+        stop = process.context.run(Stop)
         self.process, self._stop = process, stop
         self.say("a worker starts")
-        task = self.loop.create_task(live(outside, stop, started), context=process.context)
+        task = self.loop.create_task(
+            live(self._outside(process, rng), stop, _nothing), context=process.context
+        )
         task.add_done_callback(lambda task: self._finished(process, task))
         return process, ended
+
+    def _outside(self, process: Process, rng: Random) -> Outside:
+        disk: Any = DiskCalls(self.disk)
+        network = Network(self.cluster, process, rng, lambda: self.network_trouble)
+        return Outside(
+            replace(self._settings, partition_count=rng.choice((1, 2, 4))),
+            self._module,
+            FakePath(self.disk, "state"),
+            disk,
+            self.time.clocks(),
+            fake_server(self.ports),
+            self.endpoint,
+            FakeClients(network, self.say),
+            self._store_fails,
+            self._pool_size,
+            self._segment_bytes,
+            self._publishing,
+            rng,
+        )
 
     def _finished(self, process: Process, task: "asyncio.Task[None]") -> None:
         ended = process.ended  # type: ignore[attr-defined]
@@ -318,7 +346,7 @@ class World:
     def stop(self) -> None:
         """SIGTERM."""
         if self._stop is not None and self.process is not None:
-            self.loop.call_soon(self._stop.set, context=self.process.context)
+            self.loop.call_soon(self._stop.ask, context=self.process.context)
 
     def kill(self, *, with_power: bool, process: Process | None = None) -> None:
         """End a worker at once; nothing of it runs any more."""
@@ -384,6 +412,10 @@ class World:
             if ":" in place and "/" not in text:
                 split, offset = map(int, place.split(":"))
                 self.first_seen[split] = min(offset, self.first_seen.get(split, offset))
+
+
+def _nothing() -> None:
+    pass
 
 
 def _where(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
 import httptools
@@ -70,6 +70,29 @@ class Deferred:
 
 
 Handler = Callable[[HttpRequest], HttpResponse | Deferred]
+
+
+class Server(Protocol):
+    """What the worker's own ports need of a server."""
+
+    refused: dict[str, int]
+
+    @property
+    def port(self) -> int:
+        """The port, also when any free one was asked for."""
+
+    async def start(self, *, what: str) -> None:
+        """Listen; raise ConfigError if the port cannot be had. `what` names the user of the port."""
+
+    async def close(self) -> None:
+        """Stop listening."""
+
+
+class ServerFactory(Protocol):
+    """Makes a server for one port."""
+
+    def __call__(self, handler: Handler, /, *, host: str, port: int, body_bytes_max: int) -> Server:
+        """Return a server that does not listen yet."""
 
 
 class HttpServer:

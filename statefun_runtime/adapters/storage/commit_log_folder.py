@@ -5,11 +5,10 @@ is synced before `append` returns, also when the entry was found there.
 """
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
-from statefun_runtime.adapters.storage.object_folder import sync_folder
+from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.core.checkpoints.commits import Completed, Entry, Started
 from statefun_runtime.errors import CorruptionError, FencedError, UnavailableError
 
@@ -19,8 +18,9 @@ _KINDS: dict[str, type[Started] | type[Completed]] = {"started": Started, "compl
 class CommitLogFolder:
     """A CommitLog in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, disk: Disk = MACHINE_DISK) -> None:
         self._folder = folder
+        self._disk = disk
         self._last = 0
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -30,7 +30,7 @@ class CommitLogFolder:
         The folder is synced first: an entry that is found may have been left by an append that failed at that.
         """
         try:
-            sync_folder(self._folder)
+            self._disk.sync_folder(self._folder)
         except OSError as error:
             raise _unavailable(self._folder, error) from error
         entries = []
@@ -48,22 +48,22 @@ class CommitLogFolder:
         """Add an entry; raise FencedError if another worker has added one since."""
         kind = "started" if isinstance(entry, Started) else "completed"
         content = json.dumps({"kind": kind, **asdict(entry)}).encode()
-        writing = self._folder / f"{os.getpid()}.tmp"
+        writing = self._folder / f"{self._disk.writer()}.tmp"
         number = self._last + 1
         try:
             with writing.open("wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                self._disk.sync(file)
             try:
-                os.link(writing, self._path(number))
+                self._disk.link(writing, self._path(number))
             except FileExistsError:
                 if self._path(number).read_bytes() != content:
                     raise FencedError(
                         f"another worker has written to {self._folder}: this one is no longer the one that runs",
                         code="SF4001",
                     ) from None
-            sync_folder(self._folder)
+            self._disk.sync_folder(self._folder)
             writing.unlink()
         except OSError as error:
             raise _unavailable(self._folder, error) from error

@@ -4,12 +4,11 @@ A file is written under another name, synced, and renamed: under its own name it
 """
 
 import hashlib
-import os
-import shutil
 from collections.abc import Collection, Iterable
 from itertools import count
 from pathlib import Path
 
+from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
 from statefun_runtime.errors import CorruptionError, UnavailableError
 
@@ -17,8 +16,9 @@ from statefun_runtime.errors import CorruptionError, UnavailableError
 class ObjectFolder:
     """A CheckpointStore on a local or shared disk."""
 
-    def __init__(self, folder: Path, *, sweep: bool = True) -> None:
+    def __init__(self, folder: Path, *, sweep: bool = True, disk: Disk = MACHINE_DISK) -> None:
         self.folder = folder
+        self._disk = disk
         self._numbers = count()
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.tmp") if sweep else ():
@@ -26,7 +26,7 @@ class ObjectFolder:
 
     def put(self, pieces: Iterable[bytes]) -> StoredObject:
         """Write an object and sync its content."""
-        writing = self.folder / f"{os.getpid()}-{next(self._numbers)}.tmp"
+        writing = self.folder / f"{self._disk.writer()}-{next(self._numbers)}.tmp"
         digest, size = hashlib.sha256(), 0
         try:
             with writing.open("wb") as file:
@@ -35,7 +35,7 @@ class ObjectFolder:
                     size += len(piece)
                     file.write(piece)
                 file.flush()
-                os.fsync(file.fileno())
+                self._disk.sync(file)
             stored = StoredObject(ObjectId(digest.hexdigest()), size)
             writing.rename(self._path(stored.id))
         except OSError as error:
@@ -48,11 +48,11 @@ class ObjectFolder:
         try:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-                os.fsync(file.fileno())
+                self._disk.sync(file)
             stored = StoredObject(ObjectId(digest), path.stat().st_size)
             target = self._path(stored.id)
             if not target.exists():
-                os.link(path, target)
+                self._disk.link(path, target)
         except OSError as error:
             raise _unavailable(f"{path} cannot be taken into {self.folder}", error) from error
         return stored
@@ -60,7 +60,7 @@ class ObjectFolder:
     def sync(self) -> None:
         """Sync the names of what was put."""
         try:
-            sync_folder(self.folder)
+            self._disk.sync_folder(self.folder)
         except OSError as error:
             raise _unavailable(f"{self.folder} cannot be synced", error) from error
 
@@ -85,9 +85,9 @@ class ObjectFolder:
             raise _corrupt(source, error.strerror or str(error)) from error
         try:
             if path.suffix == ".sst":
-                os.link(source, path)
+                self._disk.link(source, path)
             else:
-                shutil.copyfile(source, path)
+                self._disk.copy(source, path)
         except OSError as error:
             raise _unavailable(f"{path} cannot be written", error) from error
 
@@ -102,15 +102,6 @@ class ObjectFolder:
 
     def _path(self, object_id: ObjectId) -> Path:
         return self.folder / object_id
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive the loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unavailable(what: str, error: OSError) -> UnavailableError:

@@ -5,18 +5,20 @@ FOLDER/savepoint.json      which manifest it is; written last
 """
 
 import json
-import os
 from pathlib import Path
 
-from statefun_runtime.adapters.storage.object_folder import ObjectFolder, sync_folder
+from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.checkpoints.retention import Kept
 from statefun_runtime.errors import ConfigError, UnavailableError
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
 
 _NAME = "savepoint.json"
 
 
-def write_savepoint(folder: Path, chain: list[Kept], source: Path) -> None:
+def write_savepoint(
+    folder: Path, chain: list[Kept], source: Path, *, disk: Disk = MACHINE_DISK
+) -> None:
     """Write the last of `chain`, with the manifests it looks back to, from a store's folder to a new folder."""
     try:
         objects = folder / "objects"
@@ -26,31 +28,31 @@ def write_savepoint(folder: Path, chain: list[Kept], source: Path) -> None:
             outboxes = (outbox.object for outbox in kept.manifest.outboxes)
             named = kept.manifest.objects() if is_last else outboxes
             for object_id in {kept.id, *(stored.id for stored in named)}:
-                _link(source / object_id, objects / object_id)
-        sync_folder(objects)
+                _link(source / object_id, objects / object_id, disk)
+        disk.sync_folder(objects)
         writing = folder / f"{_NAME}.tmp"
         writing.write_text(
             json.dumps({"manifest": chain[-1].id, "epoch": chain[-1].manifest.epoch})
         )
         writing.rename(folder / _NAME)
-        sync_folder(folder)
+        disk.sync_folder(folder)
     except OSError as error:
         raise UnavailableError(
             f"the savepoint {folder} cannot be written: {error.strerror or error}", code="SF3013"
         ) from error
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(source: Path, target: Path, disk: Disk) -> None:
     if target.exists():
         return
     try:
-        os.link(source, target)
+        disk.link(source, target)
     except OSError:
         # Another file system.
-        target.write_bytes(source.read_bytes())
+        disk.copy(source, target)
 
 
-def take_in_savepoint(folder: Path, objects: ObjectFolder) -> ObjectId:
+def take_in_savepoint(folder: Path, objects: CheckpointStore) -> ObjectId:
     """Make a savepoint's objects those of a store; return its manifest. Raise ConfigError if there is none."""
     try:
         manifest = ObjectId(json.loads((folder / _NAME).read_text())["manifest"])

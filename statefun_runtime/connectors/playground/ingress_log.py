@@ -8,14 +8,13 @@ before the next append. That may be zeros, where the file had grown and its cont
 empty, so zeros are none. Segments are deleted when no kept checkpoint needs them.
 """
 
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-from statefun_runtime.adapters.storage.object_folder import sync_folder
+from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.errors import CorruptionError, UnavailableError
 
 _HEAD = struct.Struct(">II")
@@ -39,8 +38,12 @@ class _Segment:
 class IngressLog:
     """An append-only log of records; everything blocks, and `append` is called by one at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, disk: Disk = MACHINE_DISK, segment_bytes: int = _SEGMENT_BYTES
+    ) -> None:
         self._folder = folder
+        self._disk = disk
+        self._segment_bytes = segment_bytes
         folder.mkdir(parents=True, exist_ok=True)
         paths = sorted(folder.glob("*.log"))
         self._segments = [_measure(path, is_last=path == paths[-1]) for path in paths]
@@ -53,8 +56,8 @@ class IngressLog:
             with segment.path.open("r+b") as file:
                 file.truncate(segment.size_bytes)
                 file.flush()
-                os.fdatasync(file.fileno())
-            sync_folder(self._folder)
+                self._disk.sync(file)
+            self._disk.sync_folder(self._folder)
         except OSError as error:
             raise _unavailable(segment.path, error) from error
 
@@ -81,7 +84,7 @@ class IngressLog:
                 file.seek(segment.size_bytes)
                 file.write(data)
                 file.flush()
-                os.fdatasync(file.fileno())
+                self._disk.sync(file)
         except OSError as error:
             raise _unavailable(segment.path, error) from error
         segment.count += len(records)
@@ -109,12 +112,12 @@ class IngressLog:
             self._segments.pop(0).path.unlink(missing_ok=True)
 
     def _segment(self) -> _Segment:
-        if not self._segments or self._segments[-1].size_bytes >= _SEGMENT_BYTES:
+        if not self._segments or self._segments[-1].size_bytes >= self._segment_bytes:
             first = self.end
             path = self._folder / f"{first:020d}.log"
             try:
                 path.touch()
-                sync_folder(self._folder)
+                self._disk.sync_folder(self._folder)
             except OSError as error:
                 raise UnavailableError(
                     f"{path} cannot be made: {error.strerror}", code="SF3012"

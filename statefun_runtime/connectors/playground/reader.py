@@ -14,7 +14,13 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
-from statefun_runtime.adapters.http.server import Deferred, HttpRequest, HttpResponse, HttpServer
+from statefun_runtime.adapters.http.server import (
+    Deferred,
+    HttpRequest,
+    HttpResponse,
+    HttpServer,
+    ServerFactory,
+)
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
@@ -52,6 +58,7 @@ class PlaygroundIngress:
         body_bytes_max: int,
         checkpoints_kept: int,
         earlier: Sequence[dict[str, int]] = (),
+        make_server: ServerFactory = HttpServer,
     ) -> None:
         self._router = router
         self._log = ingress_log
@@ -66,7 +73,7 @@ class PlaygroundIngress:
             maxlen=checkpoints_kept,
         )
         self._encoders: dict[str, IngressEncoder] = {}
-        self._server = HttpServer(
+        self._server = make_server(
             self._take, host=host, port=spec.port, body_bytes_max=body_bytes_max
         )
         self._is_listening = False

@@ -18,7 +18,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from statefun_runtime.adapters.http.server import Deferred, HttpRequest, HttpResponse, HttpServer
+from statefun_runtime.adapters.http.server import (
+    Deferred,
+    HttpRequest,
+    HttpResponse,
+    HttpServer,
+    ServerFactory,
+)
 from statefun_runtime.core.checkpoints.manifest import Outbox
 from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD
 from statefun_runtime.core.model.keys import egress_key, egress_prefix
@@ -46,7 +52,10 @@ class _Topic:
 
 
 class PlaygroundEgress:
-    """The HTTP egress, an EgressSink; `origin` names application and lineage in cursors."""
+    """The HTTP egress, an EgressSink; `origin` names application and lineage in cursors.
+
+    `settled` returns when all that is so now is in a complete checkpoint.
+    """
 
     def __init__(
         self,
@@ -56,18 +65,19 @@ class PlaygroundEgress:
         host: str,
         origin: str,
         complete_epoch: int,
+        settled: Callable[[], Awaitable[None]],
+        make_server: ServerFactory = HttpServer,
     ) -> None:
         self._topics = {
             name: _Topic(name, is_cursor=name in spec.cursor_topics) for name in spec.topics
         }
         self._rows = rows
-        # Returns when all that is so now is in a complete checkpoint; set by who builds the checkpointer.
-        self.settled: Callable[[], Awaitable[None]] = _never
+        self._settled = settled
         self._origin = origin
         self._complete_epoch = complete_epoch
         self._epoch = complete_epoch + 1
         self._next_index = 0
-        self._server = HttpServer(
+        self._server = make_server(
             self._serve, host=host, port=spec.port, body_bytes_max=1024 * 1024
         )
         self._unanswered: deque[Deferred] = deque()
@@ -97,7 +107,7 @@ class PlaygroundEgress:
             await self._has_unanswered.wait()
             self._has_unanswered.clear()
             waiting, self._unanswered = self._unanswered, deque()
-            await self.settled()
+            await self._settled()
             for answer in waiting:
                 answer.resolve(_respond(200, b"", said=200))
 
@@ -279,10 +289,6 @@ class PlaygroundEgress:
         if origin != self._origin or not (epoch.isdecimal() and rest.isdecimal()):
             return None
         return int(epoch), int(rest)
-
-
-async def _never() -> None:
-    raise AssertionError("the egress was not told when acknowledgements are safe")
 
 
 def _foreign(cursor: str) -> HttpResponse:

@@ -11,6 +11,7 @@ from statefun_runtime.core.model.metrics import Histogram
 from statefun_runtime.core.model.state import StateSchema
 from statefun_runtime.core.module.specs import EndpointSpec
 from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits
 
 _LITERAL_IN_URLS = "-._~!$&'()*+,;="
 
@@ -53,14 +54,21 @@ class Function:
         "is_down",
         "ready",
         "schema",
+        "spilling",
         "type",
         "url",
         "wake",
     )
 
-    def __init__(self, function_type: TypeName, endpoint: EndpointSpec) -> None:
+    def __init__(
+        self,
+        function_type: TypeName,
+        endpoint: EndpointSpec,
+        spilling: SpillLimits = SPILL_LIMITS,
+    ) -> None:
         self.type = function_type
         self.endpoint = endpoint
+        self.spilling = spilling
         # Names come from outside: what could not stand in a URL is percent-encoded.
         name = quote(function_type.name, safe=_LITERAL_IN_URLS)
         self.url = endpoint.url_template.replace("{function.name}", name)

@@ -14,7 +14,7 @@ leave the backlog only when the reply to them is settled or they are given up; a
 same invocations, or with the first half of them; only that and the byte cap cut a batch, and never inside an
 invocation.
 
-What waits is in memory up to HEAD_BYTES_MAX. Behind that it is spilled: cut into chunks, which are rows of the
+What waits is in memory up to a limit (`head_bytes_max`). Behind that it is spilled: cut into chunks, which are rows of the
 store, read back in order as the head is used up. Nothing overtakes a spilled invocation. A parked address is put away:
 all of it is in chunks, and its memory is for the others.
 
@@ -28,7 +28,7 @@ from statefun_runtime.core.model.address import Address
 from statefun_runtime.core.model.messages import total_size
 from statefun_runtime.core.model.state import Values
 from statefun_runtime.core.partition.failure_state import RENEWED_WHEN_SENT, Trouble
-from statefun_runtime.core.partition.spill import CHUNK_BYTES, Spill
+from statefun_runtime.core.partition.spill import Spill
 
 if TYPE_CHECKING:
     from statefun_runtime.core.model.function import Function
@@ -54,9 +54,6 @@ LEGAL_MOVES: dict[Phase, tuple[Phase, ...]] = {
 
 # Plain numbers for the hot path: an attribute of an enum class costs as much as the move itself.
 IDLE, READY, IN_FLIGHT, BACKING_OFF, PARKED = (phase.value for phase in Phase)
-
-
-HEAD_BYTES_MAX = 2 * 1024 * 1024
 
 
 class Backlog:
@@ -119,7 +116,7 @@ class Backlog:
 
     def deliver(self, invocation: bytes) -> bool:
         """Take an invocation; return whether the address was idle and is ready now."""
-        if self.spill is not None or self.waiting_bytes >= HEAD_BYTES_MAX:
+        if self.spill is not None or self.waiting_bytes >= self.function.spilling.head_bytes_max:
             self.spill = self.spill or Spill()
             self.spill.add(invocation)
             return False
@@ -208,9 +205,10 @@ class Backlog:
         """Give up all that a parked address has in memory; return it in pieces, each to be a chunk."""
         assert self.phase == PARKED, f"{self.address} put away in phase {Phase(self.phase).name}"
         pieces = [self.in_flight] if self.in_flight else []
-        size = CHUNK_BYTES
+        chunk_bytes = self.function.spilling.chunk_bytes
+        size = chunk_bytes
         for invocation in self.waiting:
-            if size >= CHUNK_BYTES:
+            if size >= chunk_bytes:
                 pieces.append([])
                 size = 0
             pieces[-1].append(invocation)
@@ -225,7 +223,7 @@ class Backlog:
         assert self.trouble is not None
         self.trouble.width = 1
         if not self.in_flight:
-            self._take(HEAD_BYTES_MAX)
+            self._take(self.function.spilling.head_bytes_max)
         assert len(self.in_flight) == 1, f"{self.address} is parked with a wide batch"
 
     def abandon(self) -> bool:

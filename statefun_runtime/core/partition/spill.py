@@ -5,9 +5,19 @@ from dataclasses import dataclass
 
 from statefun_runtime.core.model.messages import total_size
 
-CHUNK_BYTES = 256 * 1024
 # Chunks are numbered upwards from here, and downwards where they are put in front.
 MIDDLE_SEQUENCE = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class SpillLimits:
+    """How much of a backlog is in memory, and how large the pieces are in which the rest is stored."""
+
+    head_bytes_max: int = 2 * 1024 * 1024
+    chunk_bytes: int = 256 * 1024
+
+
+SPILL_LIMITS = SpillLimits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from statefun_runtime.engine.checkpoints.snapshots import (
     Positions,
     Snapshots,
 )
+from statefun_runtime.engine.settings import Pace
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import UnavailableError
@@ -37,11 +38,14 @@ from statefun_runtime.ports.ingress import IngressSource
 log = logging.getLogger("statefun.checkpoints")
 
 _RETRY_S = 0.5
-_COLLECT_EVERY = 20
 
 
 class Checkpointer:
-    """Cuts, writes and commits; `parts` are what a cut consists of."""
+    """Cuts, writes and commits.
+
+    `relieved` is called when changes may be made again after too many were in no checkpoint, `touch_busy` has the
+    next cut look at every address that has something to do, `scratch` names folders that are not there yet.
+    """
 
     def __init__(
         self,
@@ -61,16 +65,17 @@ class Checkpointer:
         last: Manifest | None,
         first_epoch: int,
         scratch: Callable[[], Path],
+        relieved: Callable[[], None],
+        touch_busy: Callable[[], None],
+        pace: Pace,
         abandoned: Collection[str] = (),
     ) -> None:
         self._identity = identity
         self._states = states
         self._spills = spills
         self._load = load
-        # Called when changes may be made again after too many were in no checkpoint.
-        self.on_relief: Callable[[], None] = _nothing
-        # Makes the next cut look at every address that has something to do.
-        self.touch_busy: Callable[[], None] = _nothing
+        self._relieved = relieved
+        self._touch_busy = touch_busy
         self._clock = clock
         self._ingresses = ingresses
         self._egresses = egresses
@@ -79,9 +84,10 @@ class Checkpointer:
         self._off_loop = off_loop
         self._interval_s = interval_s
         self._retention = retention
+        self._collect_every = pace.collect_every
         self._loop = asyncio.get_running_loop()
         self._snapshots = Snapshots(
-            identity, states, egresses, store, off_loop, last=last, scratch=scratch
+            identity, states, egresses, store, off_loop, last=last, scratch=scratch, pace=pace
         )
         self._positions: Positions = dict(last.positions) if last else {}
         is_ours = last is not None and last.application == identity.started.application
@@ -97,8 +103,6 @@ class Checkpointer:
         self.aborted_count = 0
         self.pause_ms = Histogram()
         self.duration_ms = Histogram()
-        states.on_full = self._end_early
-        states.on_stored = self._snapshots.stored
 
     async def run(self) -> None:
         """Take a checkpoint per interval, when anything changed, until cancelled."""
@@ -115,7 +119,7 @@ class Checkpointer:
                 # Whoever wants one early would have it tried again at once, and for ever.
                 await asyncio.sleep(_RETRY_S)
 
-    def _end_early(self) -> None:
+    def end_early(self) -> None:
         """The epoch has grown enough; too much in no checkpoint stops what makes more."""
         self._wants_early.set()
         self._load.unsaved(self._states.unsaved_bytes)
@@ -192,7 +196,7 @@ class Checkpointer:
         self._last_epoch += 1
         epoch = self._last_epoch
         if self._snapshots.adopt_base():
-            self.touch_busy()
+            self._touch_busy()
         self._spills.cut_tails()
         layer, heads = self._states.freeze(epoch)
         return Cut(
@@ -259,7 +263,7 @@ class Checkpointer:
         was_stuck = self._load.is_stuck
         self._load.unsaved(self._states.unsaved_bytes)
         if was_stuck and not self._load.is_stuck:
-            self.on_relief()
+            self._relieved()
         self.completed_count += 1
         outboxes = {outbox.egress: outbox for outbox in manifest.outboxes}
         for egress_id, sink in self._egresses.items():
@@ -290,7 +294,7 @@ class Checkpointer:
         Such a base may hold an object of the same content as one that is unneeded, and then has it no more.
         """
         collecting = self._snapshots.collecting
-        if self.completed_count % _COLLECT_EVERY or collecting.locked():
+        if self.completed_count % self._collect_every or collecting.locked():
             return
         async with collecting:
             unneeded = self._retention.collect(self._confirmed(), self._snapshots.bases)
@@ -298,10 +302,10 @@ class Checkpointer:
             await self._off_loop(lambda: self._store.delete(unneeded))
             await self._off_loop(lambda: self._commit_log.prune(oldest))
 
+    async def stored(self, epoch: int) -> None:
+        """The store holds exactly the rows up to an epoch."""
+        await self._snapshots.stored(epoch)
+
     def store_replaced(self) -> None:
         """The live store is another one: its file names mean other files."""
         self._snapshots.store_replaced()
-
-
-def _nothing() -> None:
-    """Nobody is interested."""

@@ -26,17 +26,13 @@ from statefun_runtime.core.checkpoints.manifest import (
 )
 from statefun_runtime.core.checkpoints.overlay import Layer
 from statefun_runtime.core.model.messages import varint
+from statefun_runtime.engine.settings import Pace
 from statefun_runtime.engine.state.states import Heads, States
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.egress import EgressSink
 
 log = logging.getLogger("statefun.checkpoints")
-
-# A turn of a busy loop takes tens of milliseconds: smaller slices would make a checkpoint wait for many of them.
-_SLICE_ROWS = 4000
-_DELTAS_MAX = 256
-_DELTA_BYTES_MIN = 64 * 1024 * 1024
 
 Positions = dict[str, dict[str, int]]
 
@@ -85,6 +81,7 @@ class Snapshots:
         *,
         last: Manifest | None,
         scratch: Callable[[], Path],
+        pace: Pace,
     ) -> None:
         self._identity = identity
         self._states = states
@@ -92,6 +89,7 @@ class Snapshots:
         self._store = store
         self._off_loop = off_loop
         self._scratch = scratch
+        self._pace = pace
         self.base = last.base if last else None
         self._deltas: tuple[Delta, ...] = last.deltas if last else ()
         self._outboxes = _unacknowledged(last)
@@ -166,7 +164,7 @@ class Snapshots:
     async def _encode(self, layers: Iterable[Layer]) -> list[bytes]:
         pieces = []
         for layer in layers:
-            for rows in layer.delta_slices(_SLICE_ROWS):
+            for rows in layer.delta_slices(self._pace.delta_rows):
                 pieces.append(encode_rows(rows))
                 await asyncio.sleep(0)
         return pieces
@@ -180,8 +178,8 @@ class Snapshots:
         if not records:
             return None
         pieces = []
-        for start in range(0, len(records), _SLICE_ROWS):
-            some = sink.encode(records[start : start + _SLICE_ROWS])
+        for start in range(0, len(records), self._pace.delta_rows):
+            some = sink.encode(records[start : start + self._pace.delta_rows])
             parts = [part for record in some for part in (varint(len(record)), record)]
             pieces.append(b"".join(parts))
             await asyncio.sleep(0)
@@ -191,7 +189,10 @@ class Snapshots:
     async def stored(self, epoch: int) -> None:
         """The store holds exactly the rows up to an epoch: the moment to take a base, if one is wanted."""
         if self._new_base is not None or not wants_base(
-            self._deltas, self.base, deltas_max=_DELTAS_MAX, bytes_min=_DELTA_BYTES_MIN
+            self._deltas,
+            self.base,
+            deltas_max=self._pace.deltas_max,
+            bytes_min=self._pace.delta_bytes_min,
         ):
             return
         async with self.collecting:

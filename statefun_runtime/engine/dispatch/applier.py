@@ -33,6 +33,7 @@ class Applier:
     def __init__(
         self,
         egresses: Mapping[TypeName, EgressSink],
+        exchange: Exchange,
         states: States,
         delays: Delays,
         clock: Clock,
@@ -41,7 +42,7 @@ class Applier:
         self._states = states
         self._delays = delays
         self._clock = clock
-        self.exchange: Exchange
+        self._exchange = exchange
 
     def apply(self, backlog: Backlog, result: Result) -> None:
         """Apply a result whole; raise ReplyRefused before anything was applied."""
@@ -54,7 +55,7 @@ class Applier:
         counts = backlog.function.counts
         if targets:
             caller = backlog.function.address_field(backlog.id)
-            deliver = self.exchange.deliver
+            deliver = self._exchange.deliver
             for function, message in zip(targets, result.messages, strict=True):
                 deliver(function, message.id, invocation(caller, message.argument))
             counts.out_local += len(targets)
@@ -68,7 +69,7 @@ class Applier:
             self._mutate(backlog, mutations)
 
     def _target(self, namespace: str, name: str) -> Function:
-        function = self.exchange.function(namespace, name)
+        function = self._exchange.function(namespace, name)
         if function is None:
             raise ReplyRefused(
                 Cause.UNKNOWN_FUNCTION,

@@ -9,6 +9,7 @@ from statefun_runtime.core.model.keys import state_key
 from statefun_runtime.core.module.specs import ModuleSpec
 from statefun_runtime.core.partition.backlog import IDLE, READY, Backlog
 from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.core.partition.spill import SpillLimits
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
@@ -28,6 +29,7 @@ class Exchange:
         make_dispatcher: DispatcherFactory,
         *,
         key_group_count: int,
+        spilling: SpillLimits,
     ) -> None:
         self._module = module
         self._states = states
@@ -35,6 +37,7 @@ class Exchange:
         self._load = load
         self._make_dispatcher = make_dispatcher
         self._key_group_count = key_group_count
+        self._spilling = spilling
         self._functions: dict[tuple[str, str], Function | None] = {}
         self.functions: list[Function] = []
         self.dispatchers: list[Dispatcher] = []
@@ -65,7 +68,7 @@ class Exchange:
         if endpoint is None or not function_type.is_proper:
             # Not remembered: names without an endpoint come from outside, and there is no end of them.
             return None
-        function = Function(function_type, endpoint)
+        function = Function(function_type, endpoint, self._spilling)
         dispatcher = self._make_dispatcher(function)
         function.wake = dispatcher.wake
         self.functions.append(function)

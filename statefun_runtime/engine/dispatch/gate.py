@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Collection
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
@@ -10,6 +10,8 @@ from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.state.idempotency import Idempotency
+from statefun_runtime.engine.state.states import States
+from statefun_runtime.ports.egress import EgressSink
 
 log = logging.getLogger("statefun.backpressure")
 
@@ -26,15 +28,13 @@ class Gate:
         idempotency: Idempotency,
         outcomes: Outcomes,
         load: Load,
-        egress_bytes: Callable[[], int],
-        unsaved_bytes: Callable[[], int],
-        outbox_bytes: Callable[[], int],
+        states: States,
+        sinks: Collection[EgressSink],
     ) -> None:
         self._exchange = exchange
         self._load = load
-        self._unsaved_bytes = unsaved_bytes
-        self._egress_bytes = egress_bytes
-        self._outbox_bytes = outbox_bytes
+        self._states = states
+        self._sinks = sinks
         self._is_wanted = asyncio.Event()
         self._opened = asyncio.Event()
         self.deliver = exchange.deliver
@@ -89,7 +89,7 @@ class Gate:
     def _closed_by(self) -> str | None:
         return self._load.closed_by(
             busy=self._exchange.busy_count(),
-            egress_bytes=self._egress_bytes(),
-            unsaved_bytes=self._unsaved_bytes(),
-            outbox_bytes=self._outbox_bytes(),
+            egress_bytes=sum(sink.backlog_bytes() for sink in self._sinks),
+            unsaved_bytes=self._states.unsaved_bytes,
+            outbox_bytes=sum(sink.stored_bytes() for sink in self._sinks),
         )

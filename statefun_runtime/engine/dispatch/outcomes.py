@@ -27,24 +27,30 @@ Wrap = Callable[[str, DeadLetter], tuple[str, bytes]]
 
 
 class Outcomes:
-    """Carries out what was decided; `life` is in the ids of letters and is never the same in two lives."""
+    """Carries out what was decided.
+
+    `egresses` may be filled after this is made; `wraps` says in which form each takes letters; `life` is in the ids
+    of letters and is never the same in two lives; `fatal` has the worker stop for what its operator declared fatal.
+    """
 
     def __init__(
         self,
         states: States,
         clock: Clock,
-        egresses: Mapping[TypeName, tuple[EgressSink, Wrap]],
+        egresses: Mapping[TypeName, EgressSink],
+        wraps: Mapping[TypeName, Wrap],
         *,
         life: str,
+        fatal: Callable[[StatefunError], None],
     ) -> None:
         self._states = states
         self._clock = clock
         self._egresses = egresses
+        self._wraps = wraps
+        self._fatal = fatal
         self._life = life
         self._letters = 0
         self.letters_sent: dict[TypeName, int] = {}
-        # Called when the worker has to stop for what the operator declared as fatal.
-        self.on_fatal: Callable[[StatefunError], None] = _crash
 
     # ── addresses ──
 
@@ -87,7 +93,7 @@ class Outcomes:
 
     def fail(self, backlog: Backlog, trouble: Trouble) -> None:
         """Have the worker stop: its operator wants to be the one who decides."""
-        self.on_fatal(
+        self._fatal(
             FunctionError(
                 f"{backlog.address} at {backlog.function.url} failed after {trouble.attempts} attempts, "
                 f"and its endpoint says 'onFailure: fail': {trouble.reason}",
@@ -115,7 +121,7 @@ class Outcomes:
         )
 
     def _send(self, route: DeadLetterRoute, letter: DeadLetter) -> str | None:
-        sink, wrap = self._egresses[route.egress]
+        sink, wrap = self._egresses[route.egress], self._wraps[route.egress]
         self._letters += 1
         named = replace(letter, id=f"{self._life}-{self._letters}", time_ms=self._clock.now_ms())
         try:
@@ -128,13 +134,9 @@ class Outcomes:
 
     def why_refused(self, route: DeadLetterRoute) -> str | None:
         """Return why the egress of a route would refuse every letter, or None."""
-        sink, wrap = self._egresses[route.egress]
+        sink, wrap = self._egresses[route.egress], self._wraps[route.egress]
         try:
             sink.prepare(*wrap(route.topic, DeadLetter("", 0, "", "")))
         except RecordRefused as error:
             return str(error)
         return None
-
-
-def _crash(error: StatefunError) -> None:
-    raise error

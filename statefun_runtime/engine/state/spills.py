@@ -4,7 +4,7 @@ from statefun_runtime.core.model.keys import chunk_key_of
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.backpressure import Load
-from statefun_runtime.core.partition.spill import CHUNK_BYTES, Chunk, Spill
+from statefun_runtime.core.partition.spill import Chunk, Spill
 from statefun_runtime.engine.state.states import States
 
 
@@ -21,7 +21,7 @@ class Spills:
         spill = backlog.spill
         assert spill is not None
         self._tails[backlog] = None
-        if spill.tail_bytes >= CHUNK_BYTES:
+        if spill.tail_bytes >= backlog.function.spilling.chunk_bytes:
             self._cut(backlog, spill)
 
     def cut_tails(self) -> None:

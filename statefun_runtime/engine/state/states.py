@@ -7,8 +7,9 @@ dropped when there are too many.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
+from typing import Protocol
 
 from statefun_runtime.core.checkpoints.overlay import Layer, Overlay
 from statefun_runtime.core.model.function import Function
@@ -21,28 +22,48 @@ from statefun_runtime.ports.state_store import StateStore
 
 log = logging.getLogger("statefun.state")
 
-_SLICE_ROWS = 2000
 _SWEEP_ADDRESSES = 4096
 
 Heads = list[tuple[Backlog, tuple[list[bytes], list[bytes], int] | None]]
 
 
+class StatesHooks(Protocol):
+    """Who is told what becomes of rows: of those who are built after the states, and use them."""
+
+    async def stored(self, epoch: int) -> None:
+        """A layer is wholly in the store, and nothing of the next one is; the next waits for this to return."""
+        ...
+
+    def full(self) -> None:
+        """The active layer is full: the epoch is to end early."""
+        ...
+
+    def rebuild(self) -> StateStore:
+        """Return a new store, made from the last complete checkpoint."""
+        ...
+
+
 class States:
     """Reads and writes rows; `cache_max` is how many addresses may stay in memory while idle."""
 
-    def __init__(self, store: StateStore, overlay: Overlay, *, cache_max: int) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        overlay: Overlay,
+        *,
+        cache_max: int,
+        slice_rows: int,
+        hooks: StatesHooks,
+    ) -> None:
         self._store = store
         self._overlay = overlay
         self._cache_max = cache_max
         self._cached = 0
         self._touched: list[Backlog] = []
         self._has_work = asyncio.Event()
+        self._slice_rows = slice_rows
+        self._hooks = hooks
         self.stored_epoch = 0
-        # Called with every layer that is wholly in the store, while nothing of the next one is.
-        self.on_stored: Callable[[int], Awaitable[None]] = _ignore
-        # Called when the active layer is full, so that the epoch ends early.
-        self.on_full: Callable[[], None] = _ignore_full
-        self.rebuild: Callable[[], StateStore] | None = None
 
     @property
     def cached_count(self) -> int:
@@ -73,7 +94,7 @@ class States:
         """Write a row, or delete it; in memory only."""
         self._overlay.put(key, value)
         if self._overlay.is_full:
-            self.on_full()
+            self._hooks.full()
 
     def load(self, backlog: Backlog) -> Values:
         """Read the values of an address that was not read yet."""
@@ -140,7 +161,7 @@ class States:
             layer.heads[backlog_key_of(backlog.key)] = head and b"".join(
                 (*head[0], *islice(head[1], head[2]))
             )
-            if index % _SLICE_ROWS == _SLICE_ROWS - 1:
+            if index % self._slice_rows == self._slice_rows - 1:
                 await asyncio.sleep(0)
         self._has_work.set()
 
@@ -173,13 +194,13 @@ class States:
                     await self._replace_store(error)
 
     async def _carry(self, layer: Layer) -> None:
-        for rows in layer.slices(_SLICE_ROWS):
+        for rows in layer.slices(self._slice_rows):
             self._store.write(rows)
             await asyncio.sleep(0)
         layer.is_stored = True
         self.stored_epoch = layer.epoch
         self._overlay.drop_done()
-        await self.on_stored(layer.epoch)
+        await self._hooks.stored(layer.epoch)
 
     async def _replace_store(self, error: UnavailableError) -> None:
         """After a failed write a store refuses everything: it is made anew from the last complete checkpoint."""
@@ -190,8 +211,7 @@ class States:
         while True:
             await asyncio.sleep(1)
             try:
-                assert self.rebuild is not None
-                self._store = self.rebuild()
+                self._store = self._hooks.rebuild()
                 self._overlay.store_lost()
                 return
             except (UnavailableError, OSError) as again:
@@ -226,11 +246,3 @@ class States:
                 backlog.is_recent = False
                 backlogs[function_id] = backlogs.pop(function_id)
         return dropped
-
-
-async def _ignore(epoch: int) -> None:
-    """Nobody takes bases."""
-
-
-def _ignore_full() -> None:
-    """Nobody ends epochs early."""

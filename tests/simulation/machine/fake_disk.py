@@ -1,11 +1,10 @@
 """A disk that forgets at a loss of power what was not synced, can be full, and dies between any two writes.
 
-It stands in for `pathlib.Path` and `os` in the adapters, so that their own code runs on it. A write is in the page
+It stands in for `pathlib.Path` and the `Disk` of the adapters, so that their own code runs on it. A write is in the page
 cache at first: the end of the process does not touch it, the loss of power does.
 """
 
 import io
-import os
 from collections.abc import Callable, Iterator
 from errno import EEXIST, EIO, ENOENT, ENOSPC
 from random import Random
@@ -59,6 +58,13 @@ class Disk:
         else:
             self.synced[what] = dict(self.live[what])
         self.after_write()
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a folder with all that is in it; losing power brings nothing of it back."""
+        _check()
+        for folder in [f for f in self.live if f == path or f.startswith(path + "/")]:
+            del self.live[folder]
+            self.synced.pop(folder, None)
 
     def lose_power(self) -> None:
         """Names and contents that were not synced survive or not, each by itself; a content may be torn."""
@@ -230,25 +236,18 @@ class FakePath:
         self.disk.live.pop(self.path, None)
 
 
-class FakeOs:
-    """The functions of `os` and `shutil` that the adapters call."""
-
-    O_RDONLY = os.O_RDONLY
+class DiskCalls:
+    """The `Disk` of the storage adapters, on a simulated disk."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
 
-    def open(self, path: FakePath, flags: int) -> str:
+    def sync(self, file: FakeFile) -> None:
+        self._disk.sync(file.fileno())
+
+    def sync_folder(self, folder: FakePath) -> None:
         _check()
-        return path.path
-
-    def close(self, descriptor: object) -> None:
-        pass
-
-    def fsync(self, what: Inode | str) -> None:
-        self._disk.sync(what)
-
-    fdatasync = fsync
+        self._disk.sync(folder.path)
 
     def link(self, source: FakePath, target: FakePath) -> None:
         self._disk.write(target.path)
@@ -258,18 +257,10 @@ class FakeOs:
         names[target.name] = source._inode()
         self._disk.after_write()
 
-    def getpid(self) -> int:
+    def writer(self) -> str:
         process = PROCESS.get()
-        return process.number if process is not None else 0
+        return str(process.number if process is not None else 0)
 
-    def copyfile(self, source: FakePath, target: FakePath) -> None:
+    def copy(self, source: FakePath, target: FakePath) -> None:
         with target.open("wb") as file:
             file.write(source.read_bytes())
-
-    def rmtree(self, path: FakePath, ignore_errors: bool = False) -> None:
-        _check()
-        for folder in [
-            f for f in self._disk.live if f == path.path or f.startswith(path.path + "/")
-        ]:
-            del self._disk.live[folder]
-            self._disk.synced.pop(folder, None)

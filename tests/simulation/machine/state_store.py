@@ -12,9 +12,8 @@ from tests.simulation.machine.loop import PROCESS
 class DictStore:
     """A StateStore; `folder` may hold the files of a snapshot. Its table files are split by key, as a store's are."""
 
-    fails: Callable[[], bool] = staticmethod(lambda: False)
-
-    def __init__(self, folder: FakePath) -> None:
+    def __init__(self, folder: FakePath, fails: Callable[[], bool]) -> None:
+        self._fails = fails
         self._rows: dict[bytes, bytes] = {}
         self._is_broken = False
         for path in folder.glob("*.sst") if folder.exists() else ():
@@ -33,7 +32,7 @@ class DictStore:
 
     def write(self, rows: Sequence[Row]) -> None:
         self._check()
-        if self.fails():
+        if self._fails():
             self._is_broken = True
             self._check()
         for key, value in rows:

@@ -5,40 +5,35 @@ from collections.abc import Callable
 from typing import Any
 
 from statefun_runtime.adapters.wire import decode_reply
-from statefun_runtime.core.checkpoints.overlay import Overlay
-from statefun_runtime.core.model.address import KeyGroup, TypeName
+from statefun_runtime.core.checkpoints.manifest import ObjectId
+from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
-from statefun_runtime.core.model.keys import (
-    CHUNK,
-    PARKED,
-    TIMER,
-    group_prefix,
-    is_head,
-    parse_address_key,
-    parse_chunk_key,
-)
-from statefun_runtime.core.model.messages import IngressEncoder, split_fields
+from statefun_runtime.core.model.keys import is_head
+from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.module.specs import (
     AsyncTransport,
     DeadLetterRoute,
+    EgressSpec,
     EndpointSpec,
     FunctionPattern,
+    IngressSpec,
     ModuleSpec,
     OnFailure,
+    PlaygroundEgressSpec,
     Transport,
 )
 from statefun_runtime.core.partition.backlog import Backlog
-from statefun_runtime.core.partition.backpressure import Limits, Load
-from statefun_runtime.engine.dispatch.applier import Applier
+from statefun_runtime.core.partition.backpressure import Limits
+from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits
+from statefun_runtime.engine.assembly import Assembly, EgressServices, Ports, begin
+from statefun_runtime.engine.checkpoints.recovery import Names
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
-from statefun_runtime.engine.dispatch.exchange import Exchange
-from statefun_runtime.engine.dispatch.gate import Gate
-from statefun_runtime.engine.dispatch.outcomes import Outcomes
-from statefun_runtime.engine.state.delays import Delays
-from statefun_runtime.engine.state.idempotency import Idempotency
-from statefun_runtime.engine.state.spills import Spills
-from statefun_runtime.engine.state.states import States
-from statefun_runtime.errors import StatefunError
+from statefun_runtime.engine.dispatch.outcomes import Wrap
+from statefun_runtime.engine.settings import EngineSettings
+from statefun_runtime.engine.stop import Stop
+from statefun_runtime.ports.function_client import FunctionClient
+from statefun_runtime.ports.ingress import IngressSource, Router
+from tests.fakes.checkpoint_store import MemoryLog, MemoryObjects
 from tests.fakes.egress import RecordingEgress
 from tests.fakes.endpoint import Answer, Endpoint
 from tests.fakes.function_client import FakeFunctionClient
@@ -48,7 +43,29 @@ from tests.support.wire_builders import Request
 
 ENCODER = IngressEncoder("t/value")
 KEY_GROUPS = 128
+NAMES = Names("app", "nonce", "line")
 Handler = Callable[[Request], bytes | Answer]
+
+
+class Nowhere:
+    """A folder for live files of a store that needs none."""
+
+    def mkdir(self, *, parents: bool) -> None:
+        assert parents
+
+
+def _nowhere() -> Any:
+    return Nowhere()
+
+
+async def in_a_moment(work: Callable[[], Any]) -> Any:
+    """Stand in for a thread."""
+    await asyncio.sleep(0.01)
+    return work()
+
+
+def _no_outbox(object_id: ObjectId) -> list[bytes]:
+    raise AssertionError("there are no outboxes")
 
 
 class World:
@@ -60,7 +77,6 @@ class World:
         transport: Transport | None = None,
         threshold: int = 1000,
         batch_bytes_max: int = 1 << 20,
-        suspects_max: int = 512,
         pool_size: int = 1024,
         waiting_bytes_max: int = 1 << 30,
         busy_max: int = 0,
@@ -70,37 +86,20 @@ class World:
         store: DictStore | None = None,
         on_failure: OnFailure = OnFailure.PARK,
         has_dead_letters: bool = False,
+        spilling: SpillLimits = SPILL_LIMITS,
+        objects: MemoryObjects | None = None,
+        commit_log: MemoryLog | None = None,
+        names: Names = NAMES,
+        interval_s: float = 1.0,
     ) -> None:
-        self._options = {"batch_bytes_max": batch_bytes_max, "suspects_max": suspects_max}
         self._pool_size = pool_size
         self.clock = VirtualClock()
         self.store = store if store is not None else DictStore()
-        self.load = Load(
-            Limits(
-                waiting_bytes_max=waiting_bytes_max,
-                spilled_bytes_max=1 << 40,
-                unsaved_bytes_max=unsaved_bytes_max,
-                egress_bytes_max=1 << 20,
-                busy_max=busy_max,
-            )
-        )
-        self.states = States(self.store, Overlay(overlay_bytes_max), cache_max=cache_max)
-        self.spills = Spills(self.states, self.load)
-        self.delays = Delays(self.states, self.load, self.clock, key_group_count=KEY_GROUPS)
-        idempotency = Idempotency(
-            self.states, self.clock, key_group_count=KEY_GROUPS, keep_ms=60_000
-        )
         self.egress = RecordingEgress()
+        self.stop = Stop()
+        self.endpoints: dict[str, Endpoint] = {}
+        self.clients: dict[str, FakeFunctionClient] = {}
         out = TypeName("t", "out")
-        self.fatal: list[StatefunError] = []
-        self.outcomes = Outcomes(
-            self.states,
-            self.clock,
-            {out: (self.egress, lambda topic, letter: ("t/record", letter.to_json()))},
-            life="life",
-        )
-        self.outcomes.on_fatal = self.fatal.append
-        self._applier = Applier({out: self.egress}, self.states, self.delays, self.clock)
         endpoint = EndpointSpec(
             FunctionPattern("t", None),
             "http://functions/{function.name}",
@@ -109,46 +108,78 @@ class World:
             on_failure,
             DeadLetterRoute(out, "dead") if has_dead_letters else None,
         )
-        self.exchange = Exchange(
-            ModuleSpec((endpoint,), (), ()),
-            self.states,
-            self.spills,
-            self.load,
-            self._make_dispatcher,
+        egress = PlaygroundEgressSpec(0, (), id=out)
+        settings = EngineSettings(
+            limits=Limits(
+                waiting_bytes_max=waiting_bytes_max,
+                spilled_bytes_max=1 << 40,
+                unsaved_bytes_max=unsaved_bytes_max,
+                egress_bytes_max=1 << 20,
+                busy_max=busy_max,
+            ),
             key_group_count=KEY_GROUPS,
+            checkpoint_interval_s=interval_s,
+            idempotency_keep_ms=60_000,
+            batch_bytes_max=batch_bytes_max,
+            cache_addresses_max=cache_max,
+            overlay_bytes_max=overlay_bytes_max,
+            spilling=spilling,
         )
-        self._applier.exchange = self.exchange
-        self.gate = Gate(
-            self.exchange,
-            idempotency,
-            self.outcomes,
-            self.load,
-            self.egress.backlog_bytes,
-            lambda: self.states.unsaved_bytes,
-            lambda: 0,
+        ports = self._ports(objects or MemoryObjects(), commit_log or MemoryLog())
+        self.beginning = begin(ports, names, settings)
+        module = ModuleSpec((endpoint,), (), (egress,))
+        self._assembly = Assembly(
+            ports, self, module, settings, self.beginning, decode_reply, self.stop
         )
+        self.worker = self._assembly.worker
+        parts = self.worker.parts
+        self.load, self.states, self.spills, self.delays = (
+            parts.load,
+            parts.states,
+            parts.spills,
+            parts.delays,
+        )
+        self.exchange, self.gate, self.outcomes = parts.exchange, parts.gate, parts.outcomes
+        self.checkpointer = parts.checkpointer
         self.heads: dict[bytes, bytes] = {}
         self._epoch = 0
-        self.endpoints: dict[str, Endpoint] = {}
-        self.clients: dict[str, FakeFunctionClient] = {}
 
-    def _make_dispatcher(self, function: Function) -> Dispatcher:
+    def _ports(self, objects: MemoryObjects, commit_log: MemoryLog) -> Ports:
+        return Ports(
+            checkpoints=objects,
+            commit_log=commit_log,
+            open_store=lambda folder: self.store,
+            scratch=_nowhere,
+            make_clock=lambda not_before_ms: self.clock,
+            off_loop=in_a_moment,
+        )
+
+    # ── connectors ──
+
+    def make_client(self, function: Function) -> tuple[FunctionClient, int]:
         name = function.type.name
-        client = self.clients[name] = FakeFunctionClient(
-            self.endpoint(name), pool_size=self._pool_size
-        )
-        return Dispatcher(
-            function,
-            client,
-            decode_reply,
-            self._applier,
-            self.outcomes,
-            self.states,
-            self.spills,
-            self.load,
-            self.clock,
-            **self._options,
-        )
+        client = FakeFunctionClient(self.endpoint(name), pool_size=self._pool_size)
+        self.clients[name] = client
+        return client, self._pool_size
+
+    def make_ingress(self, spec: IngressSpec, router: Router) -> IngressSource:
+        raise AssertionError("messages are sent without an ingress")
+
+    def make_egress(self, spec: EgressSpec, services: EgressServices) -> RecordingEgress:
+        return self.egress
+
+    def wrap_letters(self, spec: EgressSpec) -> Wrap:
+        return lambda topic, letter: ("t/record", letter.to_json())
+
+    # ── cuts and restarts ──
+
+    def enter(self) -> None:
+        """Begin this life in the commit log, as a worker does when it runs."""
+        self.worker.enter()
+
+    def restore(self) -> None:
+        """Take back what the checkpoint that this life begins at holds."""
+        self._assembly.restored()
 
     async def cut(self) -> None:
         """Take a cut as the checkpointer does; `heads` is what a restart finds of backlogs."""
@@ -183,25 +214,7 @@ class World:
     def take_over(self, old: "World") -> None:
         """Go on where another world has stopped; both have the same store."""
         self.clock._began_s = old.clock._began_s
-        for key, row in old.heads.items():
-            address = parse_address_key(key)
-            self.exchange.restore_head(
-                self.function(address.type.name), address.id, list(split_fields(row))
-            )
-        for group in range(KEY_GROUPS):
-            prefix = group_prefix(KeyGroup(group))
-            for key, row in self.states.scan(prefix + CHUNK):
-                address, sequence = parse_chunk_key(key)
-                function = self.function(address.type.name)
-                self.exchange.restore_chunk(function, address.id, sequence, row)
-            for key, row in self.states.scan(prefix + PARKED):
-                address = parse_address_key(key)
-                self.function(address.type.name)
-                self.dispatcher(address.type.name).restore_parked(address.id, row)
-            for key, row in self.states.scan(prefix + TIMER):
-                self.delays.restore(key, row)
-        for dispatcher in self.exchange.dispatchers:
-            dispatcher.restored()
+        self.worker.restore(old.heads, (), _no_outbox)
 
     def endpoint(self, name: str) -> Endpoint:
         return self.endpoints.setdefault(name, Endpoint())

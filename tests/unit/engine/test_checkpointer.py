@@ -2,22 +2,17 @@
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from statefun_runtime.core.checkpoints.commits import Completed, Entry, History
-from statefun_runtime.core.checkpoints.retention import Retention
-from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
-from statefun_runtime.engine.checkpoints.recovery import Names, apply_deltas, choose_start
-from statefun_runtime.engine.checkpoints.snapshots import Identity
+from statefun_runtime.engine.checkpoints.recovery import Names, choose_start
 from statefun_runtime.errors import ConfigError, UnavailableError
 from tests.fakes.checkpoint_store import MemoryLog, MemoryObjects
-from tests.fakes.state_store import DictStore
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
-from tests.unit.engine.engine_world import KEY_GROUPS, World
+from tests.unit.engine.engine_world import World
 
 
 def counting(request: Request) -> bytes:
@@ -31,40 +26,18 @@ class Life:
     """One life of an engine over objects and a log that outlive it."""
 
     def __init__(self, objects: MemoryObjects, log: MemoryLog, *, interval_s: float = 1.0) -> None:
-        self.objects = objects
         self.log = log
-        history = History(tuple(log.read()))
-        names = Names("app", f"nonce{len(history.entries)}", "line")
-        self.start = choose_start(history, objects, names, key_group_count=KEY_GROUPS)
-        log.append(self.start.started)
-        store = DictStore()
-        self.heads = apply_deltas(self.start.manifest, objects, store)
-        self.world = World(store=store)
-        self.world.serve("f", counting)
-        self.positions = {"in": {"topic/0": 0}}
-        self.checkpointer = Checkpointer(
-            Identity(self.start.started, KEY_GROUPS, 8),
-            self.world.states,
-            self.world.spills,
-            self.world.load,
-            self.world.clock,
-            {},
-            {"t/out": self.world.egress},
-            objects,
-            log,
-            self._off_loop,
+        nonce = f"nonce{len(log.read())}"
+        self.world = World(
+            objects=objects,
+            commit_log=log,
+            names=Names("app", nonce, "line"),
             interval_s=interval_s,
-            retention=Retention(
-                3, self.start.kept, objects.ids(), self.start.started.from_manifest
-            ),
-            last=self.start.manifest,
-            first_epoch=self.start.first_epoch,
-            scratch=lambda: Path("/nowhere"),
         )
-
-    async def _off_loop(self, work: Any) -> Any:
-        await asyncio.sleep(0.01)
-        return work()
+        self.world.enter()
+        self.world.serve("f", counting)
+        self.world.restore()
+        self.checkpointer = self.world.checkpointer
 
     async def count(self, function_id: str) -> int:
         """Send one more message and return what the function counts then."""
@@ -96,8 +69,8 @@ def test_a_restart_finds_the_last_complete_checkpoint():
         objects.crash()
         second = Life(objects, log())
 
-        assert second.start.started.incarnation == 2
-        assert second.start.started.application == "app"
+        assert second.world.beginning.start.started.incarnation == 2
+        assert second.world.beginning.start.started.application == "app"
         assert await second.count("a") == 4
 
     lives(body)
@@ -113,9 +86,7 @@ def test_a_request_that_is_out_belongs_to_the_cut():
         assert await first.checkpointer.take()
 
         second = Life(objects, log())
-        assert [len(row) > 0 for row in second.heads.values()] == [True]
-        second.world.heads = second.heads
-        second.world.take_over(second.world)
+        assert second.world.function("f").counts.waiting == 3
         await asyncio.sleep(0.1)
         assert await second.count("a") == 5
 

@@ -13,6 +13,7 @@ from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.keys import state_key
 from statefun_runtime.core.model.state import decode_row
 from statefun_runtime.core.module.specs import AsyncTransport, OkHttpTransport, Transport
+from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits
 from tests.fakes.endpoint import Answer, Fate
 from tests.fakes.state_store import DictStore
 from tests.fakes.virtual_time import run_virtual
@@ -117,11 +118,16 @@ async def feed(world: World, rng: random.Random, counts: Counter[str]) -> None:
         world.endpoint(name).is_up = True
 
 
-def make_world(rng: random.Random, store: DictStore, transport: Transport) -> World:
+def make_world(
+    rng: random.Random,
+    store: DictStore,
+    transport: Transport,
+    spilling: SpillLimits = SPILL_LIMITS,
+) -> World:
     return World(
+        spilling=spilling,
         transport=transport,
         pool_size=rng.choice((2, 4, 100)),
-        suspects_max=rng.choice((1, 2)),
         batch_bytes_max=rng.choice((50, 200, 1 << 20)),
         overlay_bytes_max=rng.choice((1000, 1 << 20)),
         cache_max=1,
@@ -204,20 +210,16 @@ def test_every_message_has_its_effects_once_and_in_order_whatever_fails(
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_clean_stop_in_the_middle_loses_nothing_and_repeats_no_effect(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-):
-    if seed % 2:
-        # So little that backlogs are spilled all the time.
-        monkeypatch.setattr("statefun_runtime.core.partition.backlog.HEAD_BYTES_MAX", 150)
-        monkeypatch.setattr("statefun_runtime.engine.state.spills.CHUNK_BYTES", 100)
+def test_a_clean_stop_in_the_middle_loses_nothing_and_repeats_no_effect(seed: int):
+    # Half of them so little that backlogs are spilled all the time.
+    spilling = SpillLimits(150, 100) if seed % 2 else SPILL_LIMITS
 
     async def main():
         rng = random.Random(seed)
         ledger = Ledger()
         counts: Counter[str] = Counter()
         transport = AsyncTransport(call_s=2.0)
-        world = make_world(rng, DictStore(), transport)
+        world = make_world(rng, DictStore(), transport, spilling)
         left: list[bytes] = []
         for _ in range(3):
             for name in NAMES:
@@ -232,7 +234,7 @@ def test_a_clean_stop_in_the_middle_loses_nothing_and_repeats_no_effect(
                     task.cancel()
             left += world.egress.left
             await world.stopped()
-            again = make_world(rng, world.store, transport)
+            again = make_world(rng, world.store, transport, spilling)
             again.take_over(world)
             world = again
         for name in NAMES:

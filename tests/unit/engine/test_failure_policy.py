@@ -248,7 +248,7 @@ def test_a_parked_address_is_told_in_words(caplog: pytest.LogCaptureFixture):
 
 def test_one_poisoned_address_does_not_stop_others():
     async def main():
-        world = World(transport=ASYNC, pool_size=4, suspects_max=2)
+        world = World(transport=ASYNC, pool_size=4)
         world.serve("f", poisoned("bad", how=Answer(status=500)))
         await introduced(world)
         for round_number in range(20):
@@ -287,7 +287,7 @@ def test_few_lines_a_second_are_logged_and_the_others_counted(caplog: pytest.Log
 
 def test_addresses_that_hang_hold_at_most_half_of_the_pool():
     async def main():
-        world = World(transport=AsyncTransport(call_s=30.0), pool_size=10, suspects_max=5)
+        world = World(transport=AsyncTransport(call_s=30.0), pool_size=10)
         await introduced(world)
 
         def handler(request: Request) -> Answer:
@@ -317,7 +317,7 @@ def test_addresses_that_hang_hold_at_most_half_of_the_pool():
 
 def test_all_addresses_that_hang_get_their_turn():
     async def main():
-        world = World(transport=AsyncTransport(call_s=30.0), pool_size=4, suspects_max=2)
+        world = World(transport=AsyncTransport(call_s=30.0), pool_size=4)
         await introduced(world)
         world.serve("f", lambda _: Answer(result(), after_s=3.0))
         for _ in range(3):

@@ -91,7 +91,7 @@ def test_a_dead_letter_holds_all_that_is_needed_to_send_it_again():
     (letter,) = letters(world)
     assert letter.pop("time").endswith("+00:00")
     assert letter == {
-        "id": "life-1",
+        "id": "app-1-nonce-1",
         "reason": "status",
         "error": "the endpoint answered with status 404",
         "target": {"type": "t/f", "id": "alice"},
@@ -119,7 +119,7 @@ def test_a_dead_letter_that_its_egress_refuses_parks_the_address_and_says_why():
 def test_fail_asks_for_a_stop_and_loses_nothing():
     world = played(OnFailure.FAIL, b"1", b"2", poison=(b"2",))
 
-    assert str(world.fatal[0]) == (
+    assert str(world.stop.failure) == (
         "SF2001: t/f/alice at http://functions/f failed after 1 attempts, and its endpoint says "
         "'onFailure: fail': the endpoint answered with status 404\n"
         "hint: mend the function and start again: nothing is lost, the invocation is sent again; "

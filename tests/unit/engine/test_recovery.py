@@ -16,6 +16,7 @@ from statefun_runtime.core.checkpoints.manifest import (
 )
 from statefun_runtime.engine.checkpoints.recovery import Names, choose_start
 from statefun_runtime.engine.checkpoints.snapshots import Identity, Snapshots
+from statefun_runtime.engine.settings import Pace
 from tests.fakes.checkpoint_store import MemoryObjects
 from tests.fakes.virtual_time import run_virtual
 
@@ -71,6 +72,7 @@ def test_no_base_is_taken_while_objects_are_collected(tmp_path: Path):
             at_once,
             last=large,
             scratch=lambda: tmp_path / "base",
+            pace=Pace(),
         )
         async with asyncio.TaskGroup() as tasks, snapshots.collecting:
             tasks.create_task(snapshots.stored(1))
@@ -103,6 +105,7 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
             at_once,
             last=large,
             scratch=lambda: tmp_path / "base",
+            pace=Pace(),
         )
         found = []
         for epoch in (1, 2):

@@ -32,6 +32,7 @@ from statefun_runtime.connectors.kafka.client.troubles import (
     why_it_failed,
 )
 from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
+from statefun_runtime.connectors.kafka.egress.limits import LIMITS, PublisherLimits
 from statefun_runtime.connectors.kafka.egress.memory import Memory
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import (
@@ -64,11 +65,8 @@ log = logging.getLogger("statefun.egress")
 
 _RETRY_S = 0.5
 _DENIED_RETRY_S = 2.0
-_COMMIT_LIMIT_S = 60.0
 _TRANSACTION_TIMEOUT_MS_MAX = 60_000
-_CHUNK_BYTES = 8 * 1024 * 1024
 _RECORDS_MAX = 1_000_000
-_MEMORY_MAX_BYTES = 32 * 1024 * 1024
 
 # Returns the records of an outbox's object, as `encode` made them.
 ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
@@ -93,9 +91,11 @@ class KafkaPublisher:
         known: Progress | None = None,
         may_republish: bool = False,
         clients: KafkaClients = AIOKAFKA,
+        limits: PublisherLimits = LIMITS,
     ) -> None:
         name = f"{started.application}-{owner}-{spec.id.namespace}.{spec.id.name}"
         self._spec = spec
+        self._limits = limits
         self._clients = clients
         self._read = read
         self._tell_refused = tell_refused
@@ -115,7 +115,7 @@ class KafkaPublisher:
         self._complaint = Complaint(log, f"egress {spec.id}")
         self._topics = EgressTopics(clients, self._partitioner, self._complaint, self._arguments)
         self._outboxes: Outboxes[Record] = Outboxes(
-            _size_of, records_max=_RECORDS_MAX, memory_max_bytes=_MEMORY_MAX_BYTES
+            _size_of, records_max=_RECORDS_MAX, memory_max_bytes=limits.memory_bytes_max
         )
         self._memory = Memory(spec.id, known, may_republish=may_republish)
         self._has_work = asyncio.Event()
@@ -234,7 +234,7 @@ class KafkaPublisher:
 
     def _narrow_down(self, error: _Refused) -> None:
         """Try smaller transactions until the one record is found that is to be given up."""
-        chunk = self._outboxes.chunk(_CHUNK_BYTES)
+        chunk = self._outboxes.chunk(self._limits.transaction_bytes_max)
         record = self._outboxes.narrow_down(chunk) if chunk.records else None
         if record is None:
             return
@@ -299,11 +299,13 @@ class KafkaPublisher:
         loop = asyncio.get_running_loop()
         while self._outboxes.has_queued:
             began_s = loop.time()
-            while (batch := self._outboxes.next_unloaded(_CHUNK_BYTES)) is not None:
+            while (
+                batch := self._outboxes.next_unloaded(self._limits.transaction_bytes_max)
+            ) is not None:
                 assert batch.object is not None
                 records = await self._read(batch.object)
                 self._outboxes.loaded(batch, [read_record(record) for record in records])
-            chunk = self._outboxes.chunk(_CHUNK_BYTES)
+            chunk = self._outboxes.chunk(self._limits.transaction_bytes_max)
             if not chunk.is_progress:
                 # The next checkpoint will have the dead letter that this waits for.
                 return
@@ -341,7 +343,7 @@ class KafkaPublisher:
     async def _commit(self) -> None:
         """Commit, or raise with the outcome unclear; the producer is thrown away then, and the marker read."""
         try:
-            async with asyncio.timeout(_COMMIT_LIMIT_S):
+            async with asyncio.timeout(self._limits.commit_s):
                 await self._producer.commit_transaction()
         except TimeoutError:
             raise UnavailableError("a commit got no answer", code="SF3006") from None

@@ -240,8 +240,16 @@ def test_a_body_that_is_too_large_is_refused():
 # ── egress ──
 
 
+async def nothing_to_settle() -> None:
+    raise AssertionError("nothing was acknowledged")
+
+
 def egress(
-    rows: DictRows | None = None, *, complete_epoch: int = 0, lineage: str = "line"
+    rows: DictRows | None = None,
+    *,
+    complete_epoch: int = 0,
+    lineage: str = "line",
+    settled: Callable[[], Awaitable[None]] = nothing_to_settle,
 ) -> PlaygroundEgress:
     spec = PlaygroundEgressSpec(0, ("out", "other", "kept"), frozenset({"kept"}))
     return PlaygroundEgress(
@@ -250,6 +258,7 @@ def egress(
         host="127.0.0.1",
         origin=f"app-{lineage}",
         complete_epoch=complete_epoch,
+        settled=settled,
     )
 
 
@@ -392,13 +401,12 @@ def test_a_reader_that_comes_back_after_a_restart_goes_on_at_its_cursor():
 
 def test_an_acknowledgement_is_answered_when_it_is_safe_and_deletes_what_was_read():
     rows = DictRows()
-    sink = egress(rows)
     asked: list[int] = []
 
     async def settled() -> None:
         asked.append(len(rows.rows))
 
-    sink.settled = settled
+    sink = egress(rows, settled=settled)
 
     async def body(client: Client, sink: PlaygroundEgress) -> None:
         for value in (b"1", b"2", b"3"):

@@ -9,6 +9,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
 from statefun_runtime.core.partition.backlog import LEGAL_MOVES, Backlog, Phase
 from statefun_runtime.core.partition.failure_state import Trouble
+from statefun_runtime.core.partition.spill import SpillLimits
 
 FUNCTION = Function(TypeName("t", "f"), EndpointSpec(FunctionPattern("t", None), "http://x/"))
 NO_CAP = 1 << 20
@@ -129,7 +130,7 @@ def test_what_a_snapshot_holds_does_not_change_afterwards():
 
 
 def test_nothing_overtakes_what_is_spilled(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("statefun_runtime.core.partition.backlog.HEAD_BYTES_MAX", 3)
+    monkeypatch.setattr(FUNCTION, "spilling", SpillLimits(3, 1000))
     made = in_phase(Phase.IN_FLIGHT)
     for number in range(2, 9):
         made.deliver(b"%d" % number)

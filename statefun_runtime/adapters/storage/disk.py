@@ -1,0 +1,69 @@
+"""What storage asks of the operating system besides paths: syncs, links and copies."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import IO, Protocol
+
+# Not every system has the one that leaves times of access alone.
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
+class Disk(Protocol):
+    """Calls that make files survive.
+
+    Guarantees: what was written to a file before `sync` is on the platter when it returns, what was named in a
+    folder before `sync_folder` is, too. `link` never replaces a name: FileExistsError. Everything may block, and
+    raises OSError.
+    """
+
+    def sync(self, file: IO[bytes]) -> None:
+        """Make the content of an open file survive."""
+        ...
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make the names in a folder survive."""
+        ...
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file one more name."""
+        ...
+
+    def copy(self, source: Path, target: Path) -> None:
+        """Copy a file's content."""
+        ...
+
+    def writer(self) -> str:
+        """Return a name for files in the making that no other process has."""
+        ...
+
+
+class MachineDisk:
+    """The disks of this machine."""
+
+    def sync(self, file: IO[bytes]) -> None:
+        """Sync content and length; other metadata may be lost."""
+        _sync(file.fileno())
+
+    def sync_folder(self, folder: Path) -> None:
+        """Sync a folder."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def link(self, source: Path, target: Path) -> None:
+        """Make a hard link."""
+        os.link(source, target)
+
+    def copy(self, source: Path, target: Path) -> None:
+        """Copy a file."""
+        shutil.copyfile(source, target)
+
+    def writer(self) -> str:
+        """Return the number of this process."""
+        return str(os.getpid())
+
+
+MACHINE_DISK = MachineDisk()

@@ -1,0 +1,327 @@
+"""Builds a worker from ports: the only place that does, for the application, the simulation and tests.
+
+    begin ─▶ where this life begins, nothing written ─▶ Assembly ─▶ a restored worker ─▶ enter: the first write, its
+    entry in the commit log ─▶ Worker.run
+
+Whatever stands against a start is found before `enter`: a start that is refused has changed nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.checkpoints.manifest import Manifest, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.overlay import Overlay
+from statefun_runtime.core.checkpoints.retention import Retention
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.reply import Reply
+from statefun_runtime.core.module.specs import EgressSpec, IngressSpec, ModuleSpec
+from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.recovery import (
+    Heads,
+    Names,
+    StartingPoint,
+    apply_deltas,
+    choose_start,
+    pending_outboxes,
+    place_base,
+    read_records,
+)
+from statefun_runtime.engine.checkpoints.snapshots import Identity, OffLoop
+from statefun_runtime.engine.dispatch.applier import Applier
+from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
+from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.engine.dispatch.gate import Gate
+from statefun_runtime.engine.dispatch.outcomes import Outcomes, Wrap
+from statefun_runtime.engine.settings import EngineSettings
+from statefun_runtime.engine.state.delays import Delays
+from statefun_runtime.engine.state.expiry import Expiry
+from statefun_runtime.engine.state.idempotency import Idempotency
+from statefun_runtime.engine.state.spills import Spills
+from statefun_runtime.engine.state.states import States
+from statefun_runtime.engine.stop import Stop
+from statefun_runtime.engine.worker import Parts, Worker
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.clock import Clock
+from statefun_runtime.ports.commit_log import CommitLog
+from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.function_client import FunctionClient
+from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.state_store import StateStore
+
+_SUSPECTS_SHARE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a worker keeps its state in, and tells the time by.
+
+    `open_store` opens the live store in a folder that holds the files of a base, or nothing; `scratch` names folders
+    for it that are not there yet; `make_clock` is told what the date must not be before, in ms since 1970.
+    """
+
+    checkpoints: CheckpointStore
+    commit_log: CommitLog
+    open_store: Callable[[Path], StateStore]
+    scratch: Callable[[], Path]
+    make_clock: Callable[[int], Clock]
+    off_loop: OffLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a life begins; `history` includes its own entry, and `outboxes` may not have left before."""
+
+    start: StartingPoint
+    history: History
+    outboxes: tuple[Outbox, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EgressServices:
+    """What an egress may ask of the worker.
+
+    `outcomes` takes records that cannot leave; `settled` returns when all that is so now is in a complete checkpoint.
+    """
+
+    states: States
+    outcomes: Outcomes
+    settled: Callable[[], Awaitable[None]]
+
+
+class Connectors(Protocol):
+    """Makes what a module's specs ask for."""
+
+    def make_client(self, function: Function) -> tuple[FunctionClient, int]:
+        """Return the client of a function type, and how many connections it may have."""
+        ...
+
+    def make_ingress(self, spec: IngressSpec, router: Router) -> IngressSource:
+        """Return an ingress that begins where the checkpoint says."""
+        ...
+
+    def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink:
+        """Return an egress."""
+        ...
+
+    def wrap_letters(self, spec: EgressSpec) -> Wrap:
+        """Return the form in which an egress takes dead letters."""
+        ...
+
+
+def begin(
+    ports: Ports, names: Names, settings: EngineSettings, *, origin: ObjectId | None = None
+) -> Beginning:
+    """Decide where a life begins; writes nothing."""
+    history = History(tuple(ports.commit_log.read()))
+    start = choose_start(
+        history, ports.checkpoints, names, key_group_count=settings.key_group_count, origin=origin
+    )
+    outboxes = tuple(pending_outboxes(start.manifest, start.kept))
+    return Beginning(start, History((*history.entries, start.started)), outboxes)
+
+
+def open_store(manifest: Manifest | None, ports: Ports) -> tuple[StateStore, Heads]:
+    """Return a live store with what a checkpoint holds, and the heads of its backlogs."""
+    live = ports.scratch()
+    place_base(manifest, ports.checkpoints, live)
+    store = ports.open_store(live)
+    return store, apply_deltas(manifest, ports.checkpoints, store)
+
+
+class Assembly:
+    """A worker in the making: `worker` is whole when this is made, and knows the past when it was `restored`."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        connectors: Connectors,
+        module: ModuleSpec,
+        settings: EngineSettings,
+        beginning: Beginning,
+        decode: Callable[[bytes], Reply],
+        stop: Stop,
+    ) -> None:
+        self._ports, self._connectors = ports, connectors
+        self._module, self._settings = module, settings
+        self._beginning, self._start = beginning, beginning.start
+        self._decode, self._stop = decode, stop
+        manifest = self._start.manifest
+        self._clock = ports.make_clock(manifest.created_ms if manifest else 0)
+        self._load = Load(settings.limits)
+        store, self._heads = open_store(manifest, ports)
+        self._make_state(store)
+        self._make_dispatch()
+        self._make_ends()
+        self._checkpointer = self._make_checkpointer()
+        self.worker = self._make_worker()
+
+    def restored(self) -> Worker:
+        """Return the worker with the backlogs, timers and outboxes of the checkpoint that it begins at."""
+        heads, self._heads = self._heads, {}
+        self.worker.restore(heads, self._beginning.outboxes, self._read_outbox_now)
+        return self.worker
+
+    def _make_state(self, store: StateStore) -> None:
+        settings, load, clock = self._settings, self._load, self._clock
+        groups = settings.key_group_count
+        self._states = States(
+            store,
+            Overlay(settings.overlay_bytes_max),
+            cache_max=settings.cache_addresses_max,
+            slice_rows=settings.pace.store_rows,
+            hooks=self,
+        )
+        self._spills = Spills(self._states, load)
+        self._delays = Delays(self._states, load, clock, key_group_count=groups)
+        self._idempotency = Idempotency(
+            self._states, clock, key_group_count=groups, keep_ms=settings.idempotency_keep_ms
+        )
+
+    def _make_dispatch(self) -> None:
+        self._egresses: dict[TypeName, EgressSink] = {}
+        started = self._start.started
+        self._outcomes = Outcomes(
+            self._states,
+            self._clock,
+            self._egresses,
+            {spec.id: self._connectors.wrap_letters(spec) for spec in self._module.egresses},
+            life=f"{started.application[:8]}-{started.incarnation}-{started.nonce[:8]}",
+            fatal=self._stop.fail,
+        )
+        self._exchange = Exchange(
+            self._module,
+            self._states,
+            self._spills,
+            self._load,
+            self._make_dispatcher,
+            key_group_count=self._settings.key_group_count,
+            spilling=self._settings.spilling,
+        )
+
+    def _make_ends(self) -> None:
+        """Egresses before ingresses: what applies replies needs them, and nothing may come in before."""
+        services = EgressServices(
+            self._states, self._outcomes, lambda: self._checkpointer.settled()
+        )
+        for spec in self._module.egresses:
+            self._egresses[spec.id] = self._connectors.make_egress(spec, services)
+        self._applier = Applier(
+            self._egresses, self._exchange, self._states, self._delays, self._clock
+        )
+        self._sinks = {str(egress_id): sink for egress_id, sink in self._egresses.items()}
+        self._gate = Gate(
+            self._exchange,
+            self._idempotency,
+            self._outcomes,
+            self._load,
+            self._states,
+            self._sinks.values(),
+        )
+        self._ingresses = {
+            str(ingress.id): self._connectors.make_ingress(ingress, self._gate)
+            for ingress in self._module.ingresses
+        }
+
+    def _make_dispatcher(self, function: Function) -> Dispatcher:
+        client, pool_size = self._connectors.make_client(function)
+        return Dispatcher(
+            function,
+            client,
+            self._decode,
+            self._applier,
+            self._outcomes,
+            self._states,
+            self._spills,
+            self._load,
+            self._clock,
+            batch_bytes_max=self._settings.batch_bytes_max,
+            suspects_max=max(1, pool_size // _SUSPECTS_SHARE),
+        )
+
+    def _make_checkpointer(self) -> Checkpointer:
+        settings, start, ports = self._settings, self._start, self._ports
+        return Checkpointer(
+            Identity(start.started, settings.key_group_count, settings.partition_count),
+            self._states,
+            self._spills,
+            self._load,
+            self._clock,
+            self._ingresses,
+            self._sinks,
+            ports.checkpoints,
+            ports.commit_log,
+            ports.off_loop,
+            interval_s=settings.checkpoint_interval_s,
+            retention=Retention(
+                settings.checkpoints_kept,
+                start.kept,
+                ports.checkpoints.ids(),
+                start.started.from_manifest,
+            ),
+            last=start.manifest,
+            first_epoch=start.first_epoch,
+            scratch=ports.scratch,
+            relieved=self._exchange.wake_all,
+            touch_busy=self._exchange.touch_busy,
+            pace=settings.pace,
+            abandoned=settings.abandoned_egresses,
+        )
+
+    def _make_worker(self) -> Worker:
+        groups = self._settings.key_group_count
+        expiry = Expiry(
+            self._states,
+            self._exchange,
+            self._idempotency,
+            self._clock,
+            key_group_count=groups,
+            round_s=self._settings.expiry_round_s,
+        )
+        parts = Parts(
+            self._states,
+            self._spills,
+            self._load,
+            self._delays,
+            self._exchange,
+            self._outcomes,
+            self._gate,
+            expiry,
+            self._clock,
+            self._sinks,
+            self._ingresses,
+            self._checkpointer,
+        )
+        return Worker(
+            parts,
+            self._stop,
+            self._enter,
+            key_group_count=groups,
+            stop_timeout_s=self._settings.stop_timeout_s,
+        )
+
+    def _enter(self) -> None:
+        self._ports.commit_log.append(self._start.started)
+
+    def _read_outbox_now(self, object_id: ObjectId) -> list[bytes]:
+        return read_records(self._ports.checkpoints.get(object_id))
+
+    # ── what the states tell, to those who were built after them ──
+
+    async def stored(self, epoch: int) -> None:
+        """Tell the checkpointer, which may take a base now."""
+        await self._checkpointer.stored(epoch)
+
+    def full(self) -> None:
+        """Have the epoch end early."""
+        self._checkpointer.end_early()
+
+    def rebuild(self) -> StateStore:
+        """Return a new store from the last complete checkpoint."""
+        self._states.store.close()
+        self._checkpointer.store_replaced()
+        return open_store(self._checkpointer.last_complete, self._ports)[0]
