@@ -180,11 +180,15 @@ def test_what_a_server_says_against_the_worker_s_certificate_is_told(authority: 
     port = listening.getsockname()[1]
     listening.settimeout(0.05)
     is_over = threading.Event()
+    kept: list[socket.socket] = []
 
     def refuse() -> None:
         while not is_over.is_set():
             with suppress(OSError):
-                context.wrap_socket(listening.accept()[0], server_side=True)
+                accepted = listening.accept()[0]
+                # A socket that is closed with a request unread resets the connection, words and all.
+                kept.append(accepted.dup())
+                context.wrap_socket(accepted, server_side=True)
 
     async def main() -> None:
         tls = ClientTls(trusting(authority))
@@ -203,6 +207,8 @@ def test_what_a_server_says_against_the_worker_s_certificate_is_told(authority: 
 
     with listening:
         asyncio.run(main())
+    for connection in kept:
+        connection.close()
 
 
 @pytest.mark.parametrize("cipher", ["PBE-SHA1-3DES", "PBE-SHA1-RC2-40", "PBE-MD5-DES"])
