@@ -27,6 +27,7 @@ SHOWN_BY = {
     "a certificate, key or header's file": "test_a_new_certificate_that_cannot_be_used_is_logged_once_and_the_old_one_stays",
     "content type is not": COUNTED,
     "reply larger than": COUNTED,
+    "an encoded reply": "test_both_transports_take_whole_bodies_and_no_others",
     "reply is no proper HTTP": COUNTED,
     "no reply within": "test_a_function_that_hangs_is_parked_after_its_budget_and_others_go_on",
     "reply names a function type": BREAKS,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from statefun_runtime.adapters.http.connection import Connection
+from statefun_runtime.adapters.http.encodings import ACCEPTED
 from statefun_runtime.adapters.http.header_lines import Headers
 from statefun_runtime.adapters.http.sigv4 import Signer
 from statefun_runtime.adapters.http.tls import ClientTls
@@ -282,7 +283,7 @@ def _request_head(url: EndpointUrl, more: bytes) -> bytes:
         f"host: {url.host_header}\r\n"
         "content-type: application/octet-stream\r\n"
         "accept: application/octet-stream\r\n"
-        "accept-encoding: gzip,deflate\r\n"
+        f"accept-encoding: {ACCEPTED}\r\n"
         "connection: keep-alive\r\n"
         "user-agent: statefun\r\n"
     )

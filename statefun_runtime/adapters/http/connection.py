@@ -10,12 +10,12 @@ are remembered by their bytes, since an endpoint sends few different ones.
 
 import asyncio
 import ssl
-import zlib
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import httptools
 
+from statefun_runtime.adapters.http.encodings import decode
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.retry import Cause, Failure
 
@@ -169,14 +169,11 @@ class Connection(asyncio.Protocol):
 
     def _parsed(self, parsing: "_Parsing", *, has_surplus: bool) -> None:
         self._parsing = None
-        try:
-            body = parsing.body()
-        except (zlib.error, EOFError, ValueError) as error:
-            self._give_up(
-                Failure(Cause.BAD_HTTP, f"the response's body cannot be decoded: {error}")
-            )
-            return
-        self._done(parsing.head(), body, has_surplus=has_surplus)
+        body = parsing.body()
+        if isinstance(body, Failure):
+            self._give_up(body)
+        else:
+            self._done(parsing.head(), body, has_surplus=has_surplus)
 
     def eof_received(self) -> bool:
         parsing = self._parsing
@@ -338,16 +335,7 @@ class _Parsing:
             self._keeps_alive,
         )
 
-    def body(self) -> bytes:
-        """Return the whole body, decoded; raise zlib.error, EOFError or ValueError if it cannot be."""
-        body = b"".join(self._parts)
-        encoding = self._fields.get("content-encoding", "").lower()
-        if encoding in ("", "identity"):
-            return body
-        if encoding not in ("gzip", "x-gzip", "deflate"):
-            raise ValueError(f"unknown content encoding {encoding!r}")
-        decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-        decoded = decoder.decompress(body, self._bytes_max)
-        if not decoder.eof:
-            raise ValueError("it is cut off, or too large when decoded")
-        return decoded
+    def body(self) -> bytes | Failure:
+        """Return the whole body, decoded, or why it cannot be."""
+        encoding = self._fields.get("content-encoding", "")
+        return decode(b"".join(self._parts), encoding, self._bytes_max)

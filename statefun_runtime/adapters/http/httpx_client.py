@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from statefun_runtime.adapters.http.connection import is_octets, refusal
+from statefun_runtime.adapters.http.encodings import ACCEPTED
 from statefun_runtime.adapters.http.header_lines import Headers
 from statefun_runtime.adapters.http.httpx_slot import Lost, Pairs, Response, Slot, make_pool
 from statefun_runtime.adapters.http.proxy import proxy_of
@@ -37,7 +38,7 @@ _TO_GET = frozenset({300, 301, 302, 303})
 _AGAIN = frozenset({307, 308})
 _HEADERS = (
     (b"accept", b"application/octet-stream"),
-    (b"accept-encoding", b"gzip,deflate"),
+    (b"accept-encoding", ACCEPTED.encode()),
     (b"user-agent", b"statefun"),
 )
 _CUTS = (httpcore.NetworkError, httpcore.RemoteProtocolError)

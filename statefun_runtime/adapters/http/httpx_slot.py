@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import httpcore
 import httpx
 
+from statefun_runtime.adapters.http.encodings import decode
 from statefun_runtime.core.partition.retry import Cause, Failure
 
 Pairs = list[tuple[bytes, bytes]]
@@ -83,32 +84,19 @@ class Slot:
 
 
 async def _read(raw: httpcore.Response, bytes_max: int) -> Response:
-    # httpx decodes; its own limit is none, and what is small on the wire may be large.
-    whole = httpx.Response(raw.status, headers=raw.headers, stream=_Stream(raw))
+    # Not httpx's own decoders: they give what they have of a body that is damaged, and know no limit.
+    headers = httpx.Headers(raw.headers)
     parts, size = [], 0
-    try:
-        async for part in whole.aiter_bytes():
-            size += len(part)
-            if size > bytes_max:
-                text = f"the response is larger than {bytes_max} bytes"
-                raise Lost(Failure(Cause.TOO_LARGE, text))
-            parts.append(part)
-    except httpx.DecodingError as error:
-        text = f"the response's body cannot be decoded: {error}"
-        raise Lost(Failure(Cause.BAD_HTTP, text)) from error
-    headers = whole.headers
-    return Response(
-        raw.status, headers.get("content-type", ""), headers.get("location"), b"".join(parts)
-    )
-
-
-class _Stream(httpx.AsyncByteStream):
-    def __init__(self, raw: httpcore.Response) -> None:
-        self._raw = raw
-
-    async def __aiter__(self) -> Any:
-        async for part in self._raw.aiter_stream():
-            yield part
+    async for part in raw.aiter_stream():
+        size += len(part)
+        if size > bytes_max:
+            text = f"the response is larger than {bytes_max} bytes"
+            raise Lost(Failure(Cause.TOO_LARGE, text))
+        parts.append(part)
+    body = decode(b"".join(parts), headers.get("content-encoding", ""), bytes_max)
+    if isinstance(body, Failure):
+        raise Lost(body)
+    return Response(raw.status, headers.get("content-type", ""), headers.get("location"), body)
 
 
 def make_pool(

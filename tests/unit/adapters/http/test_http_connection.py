@@ -307,10 +307,8 @@ def test_the_largest_response_is_taken():
 def test_a_small_body_that_unpacks_to_a_large_one_is_refused():
     rig = Rig().receive(zipped(b"", b"gzip", gzip.compress(b"x" * (BYTES_MAX * 50))))
 
-    assert rig.outcome is Cause.BAD_HTTP
-    assert rig.detail == (
-        "the response's body cannot be decoded: it is cut off, or too large when decoded"
-    )
+    assert rig.outcome is Cause.TOO_LARGE
+    assert rig.detail == f"the response is larger than {BYTES_MAX} bytes"
 
 
 def test_a_used_connection_closed_before_a_byte_is_stale():
