@@ -6,12 +6,13 @@ from datetime import timedelta
 
 from statefun._wire import Address, FromFunction, ToFunction, TypedValue
 from statefun.address import SdkAddress, split_typename
+from statefun.arguments import milliseconds, text
 from statefun.context import Context
 from statefun.egress import EgressMessage
 from statefun.message import Message
 from statefun.record import RecordMetadata, read_metadata
 from statefun.storage import Storage
-from statefun.value_spec import ValueSpec, milliseconds
+from statefun.value_spec import ValueSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,11 @@ class BatchContext(Context):
     def send_after(
         self, duration: timedelta, message: Message, cancellation_token: str = ""
     ) -> None:
-        delay_ms = milliseconds(duration, "the delay of a message")
+        delay_ms = milliseconds(duration, "duration", "send_after")
         _check_message(message)
-        token = "" if cancellation_token is None else cancellation_token
+        token = ""
+        if cancellation_token is not None:
+            token = text(cancellation_token, "cancellation_token", "send_after")
         self._delayed.append(_Delayed(delay_ms, message, token))
 
     def cancel_delayed_message(self, cancellation_token: str) -> None:
@@ -91,7 +94,12 @@ class BatchContext(Context):
             raise TypeError(
                 "the cancellation token is None; give the one the message was sent with"
             )
-        self._delayed.append(_Delayed(0, None, cancellation_token))
+        token = text(cancellation_token, "cancellation_token", "cancel_delayed_message")
+        if not token:
+            raise ValueError(
+                "the cancellation token is empty; give the one the message was sent with"
+            )
+        self._delayed.append(_Delayed(0, None, token))
 
     def send_egress(self, message: EgressMessage) -> None:
         _check_egress_message(message)
@@ -170,6 +178,7 @@ def _check_message(message: Message) -> None:
     # Whatever looks like a message may be one, so that tests can send their own.
     if not isinstance(message, Message) and not hasattr(message, "target_typename"):
         raise TypeError(f"a message from message_builder is needed, not {_kind(message)}")
+    split_typename(message.target_typename)
 
 
 def _check_egress_message(message: EgressMessage) -> None:
@@ -180,6 +189,7 @@ def _check_egress_message(message: EgressMessage) -> None:
             "a message from egress_message_builder, kafka_egress_message or kinesis_egress_message "
             f"is needed, not {_kind(message)}"
         )
+    split_typename(message.typename)
 
 
 def _kind(message: object) -> str:

@@ -4,6 +4,8 @@ import struct
 from typing import Any
 
 from statefun._wire import KafkaProducerRecord, KinesisEgressRecord, TypedValue
+from statefun.address import split_typename
+from statefun.arguments import refuse, text
 from statefun.record import Headers, encode_options
 from statefun.types import T, Type, make_protobuf_type, to_bytes, to_typed_value
 
@@ -17,10 +19,11 @@ class EgressMessage:
     __slots__ = ("typed_value", "typename")
 
     def __init__(self, typename: str, typed_value: TypedValue) -> None:
-        _check_typename(typename)
+        self.typename = _egress_typename(typename)
         if typed_value is None:
             raise ValueError(f"a message to egress {typename} needs a typed_value")
-        self.typename = typename
+        if type(typed_value) is not TypedValue and not hasattr(typed_value, "has_value"):
+            refuse(typed_value, "typed_value", f"a message to egress {typename}", "a TypedValue")
         self.typed_value = typed_value
 
     def value_typename(self) -> str:
@@ -32,10 +35,12 @@ class EgressMessage:
 
 def egress_message_builder(target_typename: str, value: T, value_type: Type[T]) -> EgressMessage:
     """Build a message for any egress from a value and its type."""
-    _check_typename(target_typename)
+    typename = _egress_typename(target_typename)
     if value is None:
-        raise ValueError(f"a message to egress {target_typename} needs a value; it is None")
-    return EgressMessage(target_typename, to_typed_value(value, value_type))
+        raise ValueError(f"a message to egress {typename} needs a value; it is None")
+    message = EgressMessage(typename, to_typed_value(value, value_type))
+    split_typename(typename)
+    return message
 
 
 def kafka_egress_message(
@@ -57,15 +62,16 @@ def kafka_egress_message(
     Headers, a timestamp of one's own and the choice of a topic partition need a runtime that knows
     them, as `statefun-runtime` does; others leave them out.
     """
-    if not topic:
-        raise ValueError(f"a message to Kafka egress {typename} needs a topic")
-    _check_value(value, f"Kafka egress {typename}")
+    to = f"a message to Kafka egress {typename}"
+    if topic is None or topic == "":
+        raise ValueError(f"{to} needs a topic")
+    _check_value(value, to)
     data = to_bytes(value, value_type) if value_type is not None else _kafka_bytes(value)
-    record = KafkaProducerRecord(topic=topic, value_bytes=data)
+    record = KafkaProducerRecord(topic=text(topic, "topic", to), value_bytes=data)
     if key is not None:
-        record.key = key
+        record.key = text(key, "key", to)
     message = egress_message_builder(typename, record, _KAFKA_RECORD)
-    options = encode_options(headers, timestamp_ms, partition)
+    options = encode_options(headers, timestamp_ms, partition, to)
     if options:
         # One encoded message behind another is both of them in one.
         message.typed_value.value += options
@@ -81,15 +87,20 @@ def kinesis_egress_message(
     explicit_hash_key: str | None = None,
 ) -> EgressMessage:
     """Build a record for a Kinesis egress; without a `value_type` the value is a str or bytes."""
-    if not stream:
-        raise ValueError(f"a message to Kinesis egress {typename} needs a stream")
-    _check_value(value, f"Kinesis egress {typename}")
+    to = f"a message to Kinesis egress {typename}"
+    if stream is None or stream == "":
+        raise ValueError(f"{to} needs a stream")
+    _check_value(value, to)
     if partition_key is None:
-        raise ValueError(f"a message to Kinesis egress {typename} needs a partition_key")
+        raise ValueError(f"{to} needs a partition_key")
     data = to_bytes(value, value_type) if value_type is not None else _kinesis_bytes(value)
-    record = KinesisEgressRecord(partition_key=partition_key, value_bytes=data, stream=stream)
+    record = KinesisEgressRecord(
+        partition_key=text(partition_key, "partition_key", to),
+        value_bytes=data,
+        stream=text(stream, "stream", to),
+    )
     if explicit_hash_key is not None:
-        record.explicit_hash_key = explicit_hash_key
+        record.explicit_hash_key = text(explicit_hash_key, "explicit_hash_key", to)
     return egress_message_builder(typename, record, _KINESIS_RECORD)
 
 
@@ -136,13 +147,14 @@ def _unsupported(value: Any, egress: str, supported: str) -> TypeError:
     )
 
 
-def _check_typename(typename: str) -> None:
-    if not typename:
+def _egress_typename(typename: str) -> str:
+    if typename is None or typename == "":
         raise ValueError(
             "an egress message needs the typename of its egress, like 'com.example/out'"
         )
+    return text(typename, "typename", "an egress message")
 
 
-def _check_value(value: Any, egress: str) -> None:
+def _check_value(value: Any, to: str) -> None:
     if value is None:
-        raise ValueError(f"a message to {egress} needs a value; it is None")
+        raise ValueError(f"{to} needs a value; it is None")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from statefun.arguments import text
 from statefun.context import Context
 from statefun.message import Message
 from statefun.value_spec import ValueSpec
@@ -48,8 +49,9 @@ class StatefulFunctions:
         """Serve a function, plain or async, as a function type; an earlier one of that type is replaced."""
         if fun is None:
             raise ValueError("a function is needed, with the arguments context and message")
-        if not typename:
+        if typename is None or typename == "":
             raise ValueError(f"{_name(fun)} needs a typename, like 'com.example/user'")
+        typename = text(typename, "typename", _name(fun))
         _check_arguments(typename, fun)
         self._functions[typename] = RegisteredFunction(
             typename=typename,
@@ -60,6 +62,8 @@ class StatefulFunctions:
 
     def bind(self, typename: str, specs: Iterable[ValueSpec] | None = None) -> Callable[[F], F]:
         """Register the decorated function, and leave it as it is."""
+        if callable(typename):
+            raise TypeError("bind needs a typename: write @functions.bind('com.example/user')")
 
         def decorate(fun: F) -> F:
             self.register(typename, fun, specs)
@@ -97,6 +101,8 @@ def _is_async(fun: Callable[..., Any]) -> bool:
 
 
 def _by_name(typename: str, specs: Iterable[ValueSpec]) -> dict[str, ValueSpec]:
+    if isinstance(specs, ValueSpec):
+        raise TypeError(f"the specs of function {typename!r} must be a list of ValueSpecs, not one")
     by_name: dict[str, ValueSpec] = {}
     for spec in specs:
         if not isinstance(spec, ValueSpec):

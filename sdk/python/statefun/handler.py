@@ -6,6 +6,7 @@ from google.protobuf.message import DecodeError
 
 from statefun._wire import FromFunction, ToFunction
 from statefun.address import SdkAddress
+from statefun.arguments import refuse
 from statefun.batch import BatchContext
 from statefun.functions import RegisteredFunction, StatefulFunctions
 from statefun.message import Message
@@ -22,6 +23,8 @@ class RequestReplyHandler:
     def __init__(self, functions: StatefulFunctions) -> None:
         if functions is None:
             raise ValueError("a handler needs the StatefulFunctions that it serves")
+        if not hasattr(functions, "for_typename"):
+            refuse(functions, "functions", "a handler", "StatefulFunctions")
         self.functions = functions
 
     def handle_sync(self, request_bytes: bytes | bytearray | memoryview) -> bytes:

@@ -1,8 +1,10 @@
 """Messages to functions, incoming and outgoing."""
 
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from statefun._wire import TypedValue
+from statefun.address import split_typename
+from statefun.arguments import refuse, text
 from statefun.types import (
     BoolType,
     DoubleType,
@@ -31,69 +33,105 @@ class Message:
     """A typed value on its way to one address.
 
     `is_int()` and its kin compare the typename. `as_int()` and its kin do not: they read the
-    bytes as that type, whatever the typename says, and give None when there is no value.
+    bytes as that type, whatever the typename says, and give None when there is no value, or raise
+    ValueError with `required=True`, with which a type checker knows that there is one.
     """
 
     __slots__ = ("target_id", "target_typename", "typed_value")
 
     def __init__(self, target_typename: str, target_id: str, typed_value: TypedValue) -> None:
-        if not target_typename:
+        if target_typename is None or target_typename == "":
             raise ValueError("a message needs a target_typename, like 'com.example/user'")
-        if not target_id:
-            raise ValueError(
-                f"a message to {target_typename} needs a target_id; it cannot be empty"
-            )
+        self.target_typename = text(target_typename, "target_typename", "a message")
+        to = f"a message to {self.target_typename}"
+        if target_id is None or target_id == "":
+            raise ValueError(f"{to} needs a target_id; it cannot be empty")
+        self.target_id = text(target_id, "target_id", to)
         if typed_value is None:
-            raise ValueError(f"a message to {target_typename}/{target_id} needs a typed_value")
-        self.target_typename = target_typename
-        self.target_id = target_id
+            raise ValueError(f"{to}/{self.target_id} needs a typed_value")
+        # Whatever looks like one may be one, so that tests can bring their own.
+        if type(typed_value) is not TypedValue and not hasattr(typed_value, "has_value"):
+            refuse(typed_value, "typed_value", f"{to}/{self.target_id}", "a TypedValue")
         self.typed_value = typed_value
 
     def is_int(self) -> bool:
         return self.is_type(IntType)
 
-    def as_int(self) -> int | None:
-        return self.as_type(IntType)
+    @overload
+    def as_int(self) -> int | None: ...
+    @overload
+    def as_int(self, *, required: Literal[True]) -> int: ...
+    def as_int(self, *, required: bool = False) -> int | None:
+        return self._read(IntType, required=required)
 
     def is_bool(self) -> bool:
         return self.is_type(BoolType)
 
-    def as_bool(self) -> bool | None:
-        return self.as_type(BoolType)
+    @overload
+    def as_bool(self) -> bool | None: ...
+    @overload
+    def as_bool(self, *, required: Literal[True]) -> bool: ...
+    def as_bool(self, *, required: bool = False) -> bool | None:
+        return self._read(BoolType, required=required)
 
     def is_long(self) -> bool:
         return self.is_type(LongType)
 
-    def as_long(self) -> int | None:
-        return self.as_type(LongType)
+    @overload
+    def as_long(self) -> int | None: ...
+    @overload
+    def as_long(self, *, required: Literal[True]) -> int: ...
+    def as_long(self, *, required: bool = False) -> int | None:
+        return self._read(LongType, required=required)
 
     def is_string(self) -> bool:
         return self.is_type(StringType)
 
-    def as_string(self) -> str | None:
-        return self.as_type(StringType)
+    @overload
+    def as_string(self) -> str | None: ...
+    @overload
+    def as_string(self, *, required: Literal[True]) -> str: ...
+    def as_string(self, *, required: bool = False) -> str | None:
+        return self._read(StringType, required=required)
 
     def is_float(self) -> bool:
         return self.is_type(FloatType)
 
-    def as_float(self) -> float | None:
-        return self.as_type(FloatType)
+    @overload
+    def as_float(self) -> float | None: ...
+    @overload
+    def as_float(self, *, required: Literal[True]) -> float: ...
+    def as_float(self, *, required: bool = False) -> float | None:
+        return self._read(FloatType, required=required)
 
     def is_double(self) -> bool:
         return self.is_type(DoubleType)
 
-    def as_double(self) -> float | None:
-        return self.as_type(DoubleType)
+    @overload
+    def as_double(self) -> float | None: ...
+    @overload
+    def as_double(self, *, required: Literal[True]) -> float: ...
+    def as_double(self, *, required: bool = False) -> float | None:
+        return self._read(DoubleType, required=required)
 
     def is_type(self, tpe: Type[Any]) -> bool:
         return self.typed_value.typename == tpe.typename
 
-    def as_type(self, tpe: Type[T]) -> T | None:
-        return (
-            tpe.serializer().deserialize(self.typed_value.value)
-            if self.typed_value.has_value
-            else None
-        )
+    @overload
+    def as_type(self, tpe: Type[T]) -> T | None: ...
+    @overload
+    def as_type(self, tpe: Type[T], *, required: Literal[True]) -> T: ...
+    def as_type(self, tpe: Type[T], *, required: bool = False) -> T | None:
+        return self._read(tpe, required=required)
+
+    def _read(self, tpe: Type[T], *, required: bool) -> T | None:
+        if self.typed_value.has_value:
+            return tpe.serializer().deserialize(self.typed_value.value)
+        if required:
+            raise ValueError(
+                f"the message to {self.target_typename}/{self.target_id} has no value; {tpe.typename} is required"
+            )
+        return None
 
     def value_typename(self) -> str:
         return self.typed_value.typename
@@ -120,21 +158,32 @@ def message_builder(
 ) -> Message: ...
 def message_builder(target_typename: str, target_id: str, **kwargs: Any) -> Message:
     """Build a message from exactly one `int_value=` or its kin, or from `value=` and `value_type=`."""
-    value, value_type = _value_of(kwargs)
-    return Message(target_typename, target_id, to_typed_value(value, value_type))
+    keyword, value, value_type = _value_of(kwargs)
+    message = Message(target_typename, target_id, _typed_value(keyword, value, value_type))
+    split_typename(message.target_typename)
+    return message
 
 
-def _value_of(kwargs: dict[str, Any]) -> tuple[Any, Type[Any]]:
+def _typed_value(keyword: str, value: Any, value_type: Type[Any]) -> TypedValue:
+    if keyword == "value":
+        return to_typed_value(value, value_type)
+    try:
+        return to_typed_value(value, value_type)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{keyword} of a message: {error}") from error
+
+
+def _value_of(kwargs: dict[str, Any]) -> tuple[str, Any, Type[Any]]:
     if len(kwargs) == 1:
         ((keyword, value),) = kwargs.items()
         if keyword in _PRIMITIVES:
-            return _present(keyword, value), _PRIMITIVES[keyword]
+            return keyword, _present(keyword, value), _PRIMITIVES[keyword]
     unknown = kwargs.keys() - _PRIMITIVES.keys() - _TYPED
     if unknown:
         raise ValueError(f"a message has no {', '.join(sorted(unknown))}; {_HOW}")
     if kwargs and kwargs.keys() <= _TYPED:
         value = _present("value", kwargs.get("value"))
-        return value, _present("value_type", kwargs.get("value_type"))
+        return "value", value, _present("value_type", kwargs.get("value_type"))
     given = " and ".join(kwargs) or "none"
     raise TypeError(f"a message needs exactly one value, but was given {given}; {_HOW}")
 

@@ -4,13 +4,14 @@ The messages are those of `protos/extensions/record.proto`: fields that the cont
 does not know them skips. They live in a pool of their own, like the contract's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from statefun._wire import ToFunction
+from statefun.arguments import integer, refuse, text
 
 Headers = Mapping[str, bytes | str | None] | Iterable[tuple[str, bytes | str | None]]
 
@@ -92,23 +93,35 @@ def read_metadata(invocation: ToFunction.Invocation) -> RecordMetadata | None:
 
 
 def encode_options(
-    headers: Headers | None, timestamp_ms: int | None, partition: int | None
+    headers: Headers | None, timestamp_ms: int | None, partition: int | None, of: str
 ) -> bytes:
     """Return what is appended to an encoded KafkaProducerRecord; nothing, if nothing is asked for."""
     if headers is None and timestamp_ms is None and partition is None:
         return b""
-    if timestamp_ms is not None and timestamp_ms <= 0:
-        raise ValueError(f"the timestamp of a record must be positive, found {timestamp_ms}")
-    if partition is not None and partition < 0:
-        raise ValueError(f"the partition of a record must not be negative, found {partition}")
     extension = CLASSES["KafkaProducerRecordExtension"]()
     options = extension.options
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-    for key, value in pairs:
-        data = value.encode() if isinstance(value, str) else value
+    for key, data in _header_pairs(headers, of):
         options.headers.add(key=key, has_value=data is not None, value=data or b"")
-    options.timestamp_ms = timestamp_ms or 0
-    options.has_partition = partition is not None
-    options.partition = partition or 0
+    if timestamp_ms is not None:
+        options.timestamp_ms = integer(timestamp_ms, "timestamp_ms", of, low=1, bits=64)
+    if partition is not None:
+        options.has_partition = True
+        options.partition = integer(partition, "partition", of, low=0, bits=32)
     encoded: bytes = extension.SerializeToString()
     return encoded
+
+
+def _header_pairs(headers: Headers | None, of: str) -> Iterator[tuple[str, bytes | None]]:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    if isinstance(pairs, (str, bytes)) or not isinstance(pairs, Iterable):
+        refuse(headers, "headers", of, "a mapping or pairs of name and value")
+    for pair in pairs:
+        if isinstance(pair, (str, bytes)) or not isinstance(pair, Sequence) or len(pair) != 2:
+            refuse(pair, "headers", of, "pairs of name and value")
+        key, value = pair
+        name = text(key, "the name of a header", of)
+        if isinstance(value, str):
+            value = text(value, f"header {name!r}", of).encode()
+        elif value is not None and not isinstance(value, (bytes, bytearray, memoryview)):
+            refuse(value, f"header {name!r}", of, "bytes, a str or None")
+        yield name, None if value is None else bytes(value)

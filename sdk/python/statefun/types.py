@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from google.protobuf.message import Message as ProtobufMessage
 
 from statefun import _wire
+from statefun.arguments import refuse, text
 
 if TYPE_CHECKING:
     # The default lets users write plain `Type`; type checkers bring typing_extensions along.
@@ -43,9 +44,9 @@ class Type(ABC, Generic[T]):
     __slots__ = ("typename",)
 
     def __init__(self, typename: str) -> None:
-        if not typename:
+        if typename is None or typename == "":
             raise ValueError("a type needs a typename, like 'com.example/User'")
-        self.typename = typename
+        self.typename = text(typename, "typename", "a type")
 
     @abstractmethod
     def serializer(self) -> TypeSerializer[T]: ...
@@ -57,12 +58,16 @@ def simple_type(
     deserialize_fn: Callable[[bytes], T] | None = None,
 ) -> Type[T]:
     """Make a type from a typename and two functions."""
-    if not typename:
+    if typename is None or typename == "":
         raise ValueError("a type needs a typename, like 'com.example/User'")
+    typename = text(typename, "typename", "a type")
     if serialize_fn is None:
         raise ValueError(f"type {typename!r} needs a serialize_fn, from a value to bytes")
     if deserialize_fn is None:
         raise ValueError(f"type {typename!r} needs a deserialize_fn, from bytes to a value")
+    for name, fn in (("serialize_fn", serialize_fn), ("deserialize_fn", deserialize_fn)):
+        if not callable(fn):
+            refuse(fn, name, f"type {typename!r}", "a function")
     return _SimpleType(typename, _FunctionSerializer(serialize_fn, deserialize_fn))
 
 
@@ -82,6 +87,8 @@ def make_protobuf_type(cls: type[M], namespace: str | None = None) -> Type[M]:
     descriptor = getattr(cls, "DESCRIPTOR", None)
     if not isinstance(cls, type) or descriptor is None:
         raise TypeError(f"a protobuf type needs the class that protoc generated, not {cls!r}")
+    if namespace:
+        namespace = text(namespace, "namespace", f"the type of {descriptor.full_name}")
     typename = f"{namespace or 'type.googleapis.com'}/{descriptor.full_name}"
     return simple_type(typename, _serialize_protobuf, cls.FromString)
 

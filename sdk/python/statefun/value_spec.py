@@ -4,6 +4,7 @@ from datetime import timedelta
 from keyword import iskeyword
 from typing import Any
 
+from statefun.arguments import milliseconds
 from statefun.types import Type
 
 
@@ -26,30 +27,25 @@ class ValueSpec:
     ) -> None:
         _check_name(name)
         _check_type(name, type)
-        if expire_after_call and expire_after_write:
+        after_call_ms = _expiration_ms(expire_after_call, "expire_after_call", name)
+        after_write_ms = _expiration_ms(expire_after_write, "expire_after_write", name)
+        if after_call_ms and after_write_ms:
             raise ValueError(
                 f"state {name!r} has both expire_after_call and expire_after_write; choose one"
             )
         self.name = name
         self.type = type
-        self.after_call = bool(expire_after_call)
-        self.after_write = bool(expire_after_write)
-        expiration = expire_after_call or expire_after_write
-        self.duration = (
-            milliseconds(expiration, f"the expiration of state {name!r}") if expiration else 0
-        )
+        self.after_call = after_call_ms > 0
+        self.after_write = after_write_ms > 0
+        self.duration = after_call_ms or after_write_ms
 
 
-def milliseconds(duration: timedelta, what: str) -> int:
-    """Return the whole milliseconds of a duration; `what` names it in the refusal."""
-    if not isinstance(duration, timedelta):
-        raise TypeError(f"{what} must be a timedelta, not {duration!r} ({type(duration).__name__})")
-    # In floating point, where 1.001 seconds are 1000 ms, because the stock SDK's bytes say so.
-    return int(duration.total_seconds() * 1000)
+def _expiration_ms(expiration: timedelta | None, argument: str, name: str) -> int:
+    return 0 if expiration is None else milliseconds(expiration, argument, f"state {name!r}")
 
 
 def _check_name(name: str) -> None:
-    if not name:
+    if name is None or name == "":
         raise ValueError("a ValueSpec needs a name; it becomes an attribute of context.storage")
     if not isinstance(name, str):
         raise TypeError(f"the name of a ValueSpec must be a str, not {name!r}")

@@ -372,7 +372,7 @@ REFUSALS = [
     (
         send_after(5, to("a")),
         TypeError,
-        "the delay of a message must be a timedelta, not 5 (int)",
+        "duration of send_after must be a timedelta, not 5 (int)",
     ),
     (
         send_after(timedelta(1), None),

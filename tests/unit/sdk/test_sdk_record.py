@@ -118,11 +118,14 @@ def test_a_record_that_asks_for_nothing_is_what_it_always_was():
     assert kafka() == record.SerializeToString()
 
 
+TO = "a message to Kafka egress t/out"
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"partition": -1}, "the partition of a record must not be negative, found -1"),
-        ({"timestamp_ms": 0}, "the timestamp of a record must be positive, found 0"),
+        ({"partition": -1}, f"partition of {TO} must be from 0 to 2147483647, not -1"),
+        ({"timestamp_ms": 0}, f"timestamp_ms of {TO} must be from 1 to 9223372036854775807, not 0"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(options: dict[str, int], problem: str):

@@ -86,7 +86,7 @@ REFUSALS = [
     (
         lambda: ValueSpec("seen", IntType, expire_after_write=60),
         TypeError,
-        "the expiration of state 'seen' must be a timedelta, not 60 (int)",
+        "expire_after_write of state 'seen' must be a timedelta, not 60 (int)",
     ),
 ]
 
