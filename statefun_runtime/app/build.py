@@ -1,6 +1,7 @@
 """Builds the worker of an application: this machine's ports, and the connectors that its module asks for."""
 
 import asyncio
+from typing import Any
 
 from statefun_runtime.adapters.clock import MachineClock
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
@@ -77,7 +78,7 @@ class ModuleConnectors:
         """Return an ingress that begins where the checkpoint says."""
         return make_ingress(spec, router, self._application)
 
-    def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink:
+    def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink[Any]:
         """Return an egress; its letters and rows are the worker's."""
         return make_egress(spec, services, self._application, EgressLetters(services.outcomes))
 

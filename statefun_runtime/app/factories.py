@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.server import HttpServer, ServerFactory
@@ -162,7 +162,7 @@ def known_progress(start: StartingPoint, egress_id: str) -> Progress | None:
 
 def make_egress(
     spec: EgressSpec, services: EgressServices, application: Application, letters: EgressLetters
-) -> EgressSink:
+) -> EgressSink[Any]:
     """Return an egress; `letters` takes what its broker refuses."""
     match spec:
         case PlaygroundEgressSpec():
@@ -199,7 +199,7 @@ def make_egress(
             place = EgressPlace(
                 started.application, started.incarnation, folder, application.settings.host
             )
-            made: EgressSink = build_own(spec, place, EgressSink)
+            made: EgressSink[Any] = build_own(spec, place, EgressSink)
             return made
         case KinesisEgressSpec():
             from statefun_runtime.connectors.kinesis.clients import AwsClients

@@ -24,7 +24,6 @@ from statefun_runtime.app.commands import make_commands
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity, prepare_security
 from statefun_runtime.app.factories import Application
 from statefun_runtime.config.settings import Settings
-from statefun_runtime.connectors.playground.reader import PlaygroundIngress
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
 from statefun_runtime.core.module.specs import ModuleSpec
@@ -35,6 +34,7 @@ from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError, StatefunError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.egress import Listens
 
 log = logging.getLogger("statefun.worker")
 
@@ -246,11 +246,11 @@ async def _listen(
     application: Application, worker: Worker, objects: Path
 ) -> tuple[MetricsPort | None, AdminSocket]:
     settings = application.settings
-    for sink in worker.parts.egresses.values():
-        await sink.start()
+    for egress in worker.parts.egresses.values():
+        await egress.start()
     for ingress in worker.parts.ingresses.values():
         # A port that cannot be had must be known before anything runs.
-        if isinstance(ingress, PlaygroundIngress):
+        if isinstance(ingress, Listens):
             await ingress.listen()
 
     savepoints = settings.savepoints_dir or settings.state_dir / "savepoints"

@@ -9,7 +9,7 @@ Whatever stands against a start is found before `enter`: a start that is refused
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import Manifest, ObjectId, Outbox
@@ -37,6 +37,7 @@ from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.gate import Gate
 from statefun_runtime.engine.dispatch.outcomes import Outcomes, Wrap
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.expiry import Expiry
@@ -104,7 +105,7 @@ class Connectors(Protocol):
         """Return an ingress that begins where the checkpoint says."""
         ...
 
-    def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink:
+    def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink[Any]:
         """Return an egress."""
         ...
 
@@ -183,7 +184,7 @@ class Assembly:
         )
 
     def _make_dispatch(self) -> None:
-        self._egresses: dict[TypeName, EgressSink] = {}
+        self._egresses: dict[TypeName, Egress[Any]] = {}
         started = self._start.started
         self._outcomes = Outcomes(
             self._states,
@@ -209,18 +210,19 @@ class Assembly:
             self._states, self._outcomes, lambda: self._checkpointer.settled()
         )
         for spec in self._module.egresses:
-            self._egresses[spec.id] = self._connectors.make_egress(spec, services)
+            sink = self._connectors.make_egress(spec, services)
+            self._egresses[spec.id] = Egress(spec.id, sink)
         self._applier = Applier(
             self._egresses, self._exchange, self._states, self._delays, self._clock
         )
-        self._sinks = {str(egress_id): sink for egress_id, sink in self._egresses.items()}
+        self._egresses_by_name = {str(one): egress for one, egress in self._egresses.items()}
         self._gate = Gate(
             self._exchange,
             self._idempotency,
             self._outcomes,
             self._load,
             self._states,
-            self._sinks.values(),
+            self._egresses.values(),
         )
         self._ingresses = {
             str(ingress.id): self._connectors.make_ingress(ingress, self._gate)
@@ -252,7 +254,7 @@ class Assembly:
             self._load,
             self._clock,
             self._ingresses,
-            self._sinks,
+            self._egresses_by_name,
             ports.checkpoints,
             ports.commit_log,
             ports.off_loop,
@@ -292,7 +294,7 @@ class Assembly:
             self._gate,
             expiry,
             self._clock,
-            self._sinks,
+            self._egresses_by_name,
             self._ingresses,
             self._checkpointer,
         )

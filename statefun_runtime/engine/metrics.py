@@ -35,8 +35,8 @@ def engine_metrics(parts: Parts) -> Iterator[Metric]:
     for ingress_id, ingress in parts.ingresses.items():
         for metric in ingress.metrics():
             yield _labelled(metric, ingress=ingress_id)
-    for egress_id, sink in parts.egresses.items():
-        for metric in sink.metrics():
+    for egress_id, one in parts.egresses.items():
+        for metric in one.metrics():
             yield _labelled(metric, egress=egress_id)
     for egress, count in parts.outcomes.letters_sent.items():
         doc = "dead letters of functions and ingresses"

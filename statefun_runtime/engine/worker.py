@@ -27,13 +27,13 @@ from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.gate import Gate
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.expiry import Expiry
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.clock import Clock
-from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressSource
 
 log = logging.getLogger("statefun.worker")
@@ -54,7 +54,7 @@ class Parts:
     gate: Gate
     expiry: Expiry
     clock: Clock
-    egresses: Mapping[str, EgressSink]
+    egresses: Mapping[str, Egress[Any]]
     ingresses: Mapping[str, IngressSource]
     checkpointer: Checkpointer
 
@@ -152,8 +152,8 @@ class Worker:
         spawn(parts.gate.run())
         checkpoints = spawn(parts.checkpointer.run())
         expiry = spawn(parts.expiry.run())
-        for sink in parts.egresses.values():
-            spawn(sink.run())
+        for egress in parts.egresses.values():
+            spawn(egress.run())
         ingress_tasks = [tasks.create_task(self._read(one)) for one in parts.ingresses.values()]
         self.is_ready = True
         announce()
@@ -195,25 +195,25 @@ class Worker:
         loop, parts = asyncio.get_running_loop(), self.parts
         ends_s = loop.time() + self._stop_timeout_s * (1 - _DRAIN_SHARE)
         parts.states.save_stamps(parts.exchange.functions)
-        await self._flush(ends_s, transactional=False)
+        await self._flush(ends_s, waiting_for_epoch=False)
         if parts.checkpointer.is_changed():
             await parts.checkpointer.take()
-        await self._flush(ends_s, transactional=True)
+        await self._flush(ends_s, waiting_for_epoch=True)
         if parts.checkpointer.is_changed() or parts.checkpointer.has_published():
             # What left just now is not to leave again, also where nobody else can say that it has left.
             await parts.checkpointer.take()
 
-    async def _flush(self, ends_s: float, *, transactional: bool) -> None:
-        for sink in self.parts.egresses.values():
-            if sink.is_transactional == transactional:
-                await sink.flush(max(0.1, ends_s - asyncio.get_running_loop().time()))
+    async def _flush(self, ends_s: float, *, waiting_for_epoch: bool) -> None:
+        for egress in self.parts.egresses.values():
+            if egress.waits_for_epoch == waiting_for_epoch:
+                await egress.flush(max(0.1, ends_s - asyncio.get_running_loop().time()))
 
     async def close(self) -> None:
         """Leave ingresses and egresses."""
         for ingress in self.parts.ingresses.values():
             await ingress.close()
-        for sink in self.parts.egresses.values():
-            await sink.close()
+        for egress in self.parts.egresses.values():
+            await egress.close()
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from statefun._wire import KafkaProducerRecord, KinesisEgressRecord
@@ -26,6 +27,7 @@ from statefun_runtime.core.module.specs import (
     KinesisEgressSpec,
     PlaygroundEgressSpec,
 )
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.ports.egress import EgressSink, RecordRefused
 from tests.fakes.egress import RecordingEgress
 from tests.fakes.kinesis import FakeKinesis
@@ -38,15 +40,15 @@ from tests.support.kinesis.server import KEY_ID, REGION, SECRET, KinesisServer
 class Rig:
     """`new` makes a sink as at a start of the worker, `encode` a record for it; `left` waits for what came out."""
 
-    new: Callable[[], EgressSink]
+    new: Callable[[], EgressSink[Any]]
     typename: str
     encode: Callable[[bytes], bytes]
-    left: Callable[[EgressSink, int], Awaitable[list[bytes]]]
+    left: Callable[[EgressSink[Any], int], Awaitable[list[bytes]]]
 
 
 @asynccontextmanager
 async def fake_rig(_: None) -> AsyncIterator[Rig]:
-    async def left(sink: EgressSink, count: int) -> list[bytes]:
+    async def left(sink: EgressSink[Any], count: int) -> list[bytes]:
         assert isinstance(sink, RecordingEgress)
         return sink.left
 
@@ -62,7 +64,7 @@ async def playground_rig(_: None) -> AsyncIterator[Rig]:
     def encode(value: bytes) -> bytes:
         return json.dumps({"topic": "out", "payload": value.decode()}).encode()
 
-    async def left(sink: EgressSink, count: int) -> list[bytes]:
+    async def left(sink: EgressSink[Any], count: int) -> list[bytes]:
         assert isinstance(sink, PlaygroundEgress)
         reader, writer = await asyncio.open_connection("127.0.0.1", sink.port)
         payloads = []
@@ -93,7 +95,7 @@ async def kafka_rig(broker: KafkaBroker) -> AsyncIterator[Rig]:
         record = KafkaProducerRecord(topic=topic, key="key", value_bytes=value)
         return record.SerializeToString()
 
-    async def left(_: EgressSink, count: int) -> list[bytes]:
+    async def left(_: EgressSink[Any], count: int) -> list[bytes]:
         records = await asyncio.to_thread(broker.consume, topic, count)
         return [record.value or b"" for record in records]
 
@@ -135,7 +137,7 @@ async def kinesis_rig(place: tuple[str, KinesisClients, Values]) -> AsyncIterato
         record = KinesisEgressRecord(stream=stream, partition_key="key", value_bytes=value)
         return record.SerializeToString()
 
-    async def left(_: EgressSink, count: int) -> list[bytes]:
+    async def left(_: EgressSink[Any], count: int) -> list[bytes]:
         return await values(count)
 
     def new() -> KinesisEgress:
@@ -164,63 +166,68 @@ def rig(request: pytest.FixtureRequest) -> RigFactory:
     return lambda: make(None)
 
 
+def started(rig: Rig) -> Egress[Any]:
+    """Return the engine's side of a new sink."""
+    return Egress(TypeName("t", "out"), rig.new())
+
+
 @asynccontextmanager
-async def running(sink: EgressSink) -> AsyncIterator[EgressSink]:
-    await sink.start()
+async def running(egress: Egress[Any]) -> AsyncIterator[Egress[Any]]:
+    await egress.start()
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(sink.run())
-        yield sink
+        task = tasks.create_task(egress.run())
+        yield egress
         task.cancel()
-    await sink.close()
+    await egress.close()
 
 
-def put(rig: Rig, sink: EgressSink, *values: bytes) -> None:
+def put(rig: Rig, egress: Egress[Any], *values: bytes) -> None:
     for value in values:
-        sink.emit(sink.prepare(rig.typename, rig.encode(value)))
+        egress.emit(egress.prepare(rig.typename, rig.encode(value)))
 
 
-async def let_leave(sink: EgressSink) -> None:
+async def let_leave(egress: Egress[Any]) -> None:
     """End the epoch, and wait until its records have left; there are sinks that do not wait for that."""
-    sink.cut(1)
-    sink.completed(1)
-    await sink.flush(20)
+    egress.cut(1)
+    egress.completed(1)
+    await egress.flush(20)
 
 
-def taken_away(sink: EgressSink) -> EgressSink:
+def taken_away(egress: Egress[Any]) -> Egress[Any]:
     """The real ones carry nothing out before `run`; the fake has to be told."""
-    if isinstance(sink, RecordingEgress):
-        sink.is_away = True
-    return sink
+    if isinstance(egress.sink, RecordingEgress):
+        egress.sink.is_away = True
+    return egress
 
 
-def brought_back(sink: EgressSink) -> EgressSink:
-    if isinstance(sink, RecordingEgress):
-        sink.is_away = False
-    return sink
+def brought_back(egress: Egress[Any]) -> Egress[Any]:
+    if isinstance(egress.sink, RecordingEgress):
+        egress.sink.is_away = False
+    return egress
 
 
-def cut(sink: EgressSink) -> list[bytes]:
+def cut(egress: Egress[Any]) -> list[bytes]:
     """What a checkpoint holds of it; the playground's records are rows of the state instead."""
-    return sink.encode(sink.cut(1) or ())
+    return egress.encode(egress.cut(1) or ())
 
 
-def published(sink: EgressSink) -> float:
-    metrics: list[Metric] = [s for s in sink.metrics() if s.name == "statefun_egress_records"]
+def published(egress: Egress[Any]) -> float:
+    metrics: list[Metric] = [s for s in egress.metrics() if s.name == "statefun_egress_records"]
     assert isinstance(metrics[0].value, float | int)
     return metrics[0].value
 
 
 def test_records_leave_in_the_order_in_which_they_were_taken(rig: RigFactory):
     async def main() -> None:
-        async with rig() as made, running(made.new()) as sink:
+        async with rig() as made, running(started(made)) as egress:
             values = [b"%d" % number for number in range(50)]
-            put(made, sink, *values)
-            await let_leave(sink)
+            put(made, egress, *values)
+            await let_leave(egress)
 
-            assert await made.left(sink, 50) == values
-            assert published(sink) == 50
-            assert cut(sink) == []
-            assert sink.backlog_bytes() == 0
+            assert await made.left(egress.sink, 50) == values
+            assert published(egress) == 50
+            assert cut(egress) == []
+            assert egress.backlog_bytes() == 0
 
     asyncio.run(main())
 
@@ -240,13 +247,13 @@ def test_a_record_of_another_type_is_refused(rig: RigFactory):
 
 def test_a_record_that_was_prepared_and_not_emitted_does_not_leave(rig: RigFactory):
     async def main() -> None:
-        async with rig() as made, running(made.new()) as sink:
-            sink.prepare(made.typename, made.encode(b"never"))
-            put(made, sink, b"only")
-            await let_leave(sink)
+        async with rig() as made, running(started(made)) as egress:
+            egress.prepare(made.typename, made.encode(b"never"))
+            put(made, egress, b"only")
+            await let_leave(egress)
 
-            assert await made.left(sink, 1) == [b"only"]
-            assert cut(sink) == []
+            assert await made.left(egress.sink, 1) == [b"only"]
+            assert cut(egress) == []
 
     asyncio.run(main())
 
@@ -255,23 +262,23 @@ def test_what_has_not_left_is_handed_to_the_next_life(rig: RigFactory):
     async def main() -> None:
         async with rig() as made:
             # It does not run: nothing can leave.
-            sink = taken_away(made.new())
-            put(made, sink, b"1", b"2", b"3")
-            kept = cut(sink)
+            egress = taken_away(started(made))
+            put(made, egress, b"1", b"2", b"3")
+            kept = cut(egress)
 
-            again = taken_away(made.new())
+            again = taken_away(started(made))
             outbox = Outbox("t/out", 1, len(kept), StoredObject(ObjectId("0"), 0), False)
             again.restore(outbox, lambda: kept)
             async with running(brought_back(again)):
                 await again.flush(20)
-                assert await made.left(again, 3) == [b"1", b"2", b"3"]
+                assert await made.left(again.sink, 3) == [b"1", b"2", b"3"]
 
     asyncio.run(main())
 
 
 def test_flushing_nothing_returns_at_once(rig: RigFactory):
     async def main() -> None:
-        async with rig() as made, running(made.new()) as sink:
-            await sink.flush(20)
+        async with rig() as made, running(started(made)) as egress:
+            await egress.flush(20)
 
     asyncio.run(main())

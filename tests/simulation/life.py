@@ -87,8 +87,8 @@ async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> Non
             decode_reply,
             stop,
         ).restored()
-        for sink in worker.parts.egresses.values():
-            await sink.start()
+        for egress in worker.parts.egresses.values():
+            await egress.start()
         await worker.run(tasks, started)
         await worker.close()
 
@@ -144,7 +144,7 @@ class SimulatedConnectors:
             make_server=outside.make_server,
         )
 
-    def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink:
+    def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink[Any]:
         outside, start = self._outside, self._beginning.start
         if isinstance(spec, PlaygroundEgressSpec):
             return PlaygroundEgress(

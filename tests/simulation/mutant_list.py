@@ -166,8 +166,8 @@ MUTANTS = (
     _one(
         "ignore how far a marker counts",
         _PUBLISHER,
-        "                self._forget(epoch, count)\n",
-        "                self._forget(epoch, 0)\n",
+        "                self.outbox.published(epoch, count)\n",
+        "                self.outbox.published(epoch, 0)\n",
     ),
     _one(
         "look back to no earlier outbox",
@@ -274,7 +274,7 @@ MUTANTS = (
     _one(
         "show what is in no checkpoint by cursor",
         "connectors/playground/writer.py",
-        "                place[0] > self._complete_epoch\n                or len(records)",
+        "                place[0] > self.outbox.complete_epoch\n                or len(records)",
         "                len(records)",
     ),
     _one(
@@ -317,8 +317,8 @@ MUTANTS = (
     ),
     _one(
         "forget what was not acknowledged",
-        "connectors/kafka/egress/writer.py",
-        "        if self._spec.delivery is DeliverySemantic.NONE:\n            return []\n",
+        "core/outboxes/direct_outbox.py",
+        "        if not self._is_kept:\n            return []\n",
         "        if True:\n            return []\n",
     ),
     _one(

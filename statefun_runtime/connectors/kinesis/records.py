@@ -9,6 +9,7 @@ from typing import Any
 from statefun_runtime.adapters.wire import decode_kinesis_record
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.dead_letter import KINESIS_RECORD
+from statefun_runtime.core.outboxes.form import RecordForm
 from statefun_runtime.ports.egress import RecordRefused
 
 RECORD_TYPENAME = KINESIS_RECORD
@@ -95,6 +96,11 @@ def prepare_record(typename: str, value: bytes) -> Record:
 def read_record(data: bytes) -> Record:
     """Read a record as a checkpoint keeps it: as the function sent it."""
     return Record(*decode_kinesis_record(data), data)
+
+
+FORM = RecordForm[Record](
+    lambda record: record.encoded, read_record, lambda record: record.size_bytes
+)
 
 
 @lru_cache(1024)

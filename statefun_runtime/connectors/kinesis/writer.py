@@ -1,8 +1,8 @@
 """`io.statefun.kinesis.v1/egress`: the records of an epoch leave when its checkpoint is complete, at least once.
 
-    emit ─▶ outbox ─ epoch complete ─▶ one record of each key ══ PutRecords ══▶ taken: the next one of its key
-                                              ▲                       └─ not taken: the same one again
-                                              └───────────────────────┘
+    outbox ─ epoch complete ─▶ one record of each key ══ PutRecords ══▶ taken: the next one of its key
+                                      ▲                       └─ not taken: the same one again
+                                      └───────────────────────┘
 
 Kinesis has no transactions, and PutRecords may take a later record of a request and refuse an earlier one: therefore
 a key has one record on its way. What was taken is in the next checkpoint; a crash before that has it sent again.
@@ -10,7 +10,7 @@ a key has one record on its way. What was taken is in the next checkpoint; a cra
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -22,18 +22,17 @@ from statefun_runtime.connectors.kinesis.clients import (
     words,
 )
 from statefun_runtime.connectors.kinesis.records import (
+    FORM,
     ReadOutbox,
     Record,
     TellRefused,
     nobody_is_told,
     nothing_is_stored,
     prepare_record,
-    read_record,
 )
-from statefun_runtime.core.checkpoints.manifest import Outbox
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import KinesisEgressSpec
-from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox, Shelved
+from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox
 
 log = logging.getLogger("statefun.egress")
 
@@ -69,42 +68,22 @@ class KinesisEgress:
         self._read = read
         self._tell_refused = tell_refused
         self._client: Any = None
-        self._outbox: KeyedOutbox[Record] = KeyedOutbox(
+        self._is_wanted = asyncio.Event()
+        self.outbox: KeyedOutbox[Record] = KeyedOutbox(
+            FORM,
             lambda record: record.key,
-            lambda record: record.size_bytes,
             confirmed_epoch=past_epoch,
             memory_max_bytes=_MEMORY_MAX_BYTES,
+            on_ready=self._is_wanted.set,
         )
-        self._confirmed_at_cut = past_epoch
         self._outstanding = 0
         self._failures: dict[str, int] = {}
-        self._is_wanted = asyncio.Event()
-        self._is_empty = asyncio.Event()
         self._published = 0
         self._refused = 0
-
-    async def start(self) -> None:
-        """There is nothing to listen on; AWS is called when there is something to send."""
 
     def prepare(self, typename: str, value: bytes) -> Record:
         """Check a KinesisEgressRecord; raise RecordRefused."""
         return prepare_record(typename, value)
-
-    def emit(self, record: Record) -> None:
-        """Put a record into the outbox of the epoch that runs."""
-        self._outbox.collect(record)
-
-    def backlog_bytes(self) -> int:
-        """Return the size of what is not acknowledged; a record without a value counts too."""
-        return self._outbox.bytes
-
-    def stored_bytes(self) -> int:
-        """Return the size of what is not acknowledged and on disk only."""
-        return self._outbox.shelved_bytes
-
-    def refused(self) -> list[tuple[int, int]]:
-        """Return epoch and index of what was given up in epochs that have not left whole."""
-        return self._outbox.refused()
 
     async def run(self) -> None:
         """Carry the records of complete epochs out until cancelled."""
@@ -112,9 +91,9 @@ class KinesisEgress:
             self._client = await self._connect(opened)
             while True:
                 await self._load()
-                while self._outbox.has_ready and self._outstanding < self._spec.outstanding_max:
+                while self.outbox.has_ready and self._outstanding < self._spec.outstanding_max:
                     room = self._spec.outstanding_max - self._outstanding
-                    items = self._outbox.take(min(room, _REQUEST_RECORDS_MAX), _REQUEST_BYTES_MAX)
+                    items = self.outbox.take(min(room, _REQUEST_RECORDS_MAX), _REQUEST_BYTES_MAX)
                     self._outstanding += len(items)
                     for stream, some in _by_stream(items).items():
                         tasks.create_task(self._send(stream, some))
@@ -134,9 +113,9 @@ class KinesisEgress:
 
     async def _load(self) -> None:
         """Read from disk what memory has room for again."""
-        while (shelved := self._outbox.next_shelved()) is not None:
-            records = await self._read(shelved.object)
-            self._outbox.loaded(shelved, [read_record(record) for record in records])
+        while (unloaded := self.outbox.next_unloaded()) is not None:
+            records = await self._read(unloaded.object)
+            self.outbox.loaded(unloaded, list(map(FORM.decode, records)))
 
     async def _send(self, stream: str, items: _Items) -> None:
         """Have each record taken or given up, or make it ready to be sent again after a while."""
@@ -148,15 +127,13 @@ class KinesisEgress:
         failures = self._failures[stream] = self._failures.get(stream, 0) + 1
         await asyncio.sleep(min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2 ** (failures - 1)))
         for item in left:
-            self._outbox.returned(item)
+            self.outbox.returned(item)
         self._settled(len(left))
 
     def _settled(self, count: int) -> None:
         """So many records are on their way no more."""
         self._outstanding -= count
         self._is_wanted.set()
-        if not self._outbox.has_queued:
-            self._is_empty.set()
 
     async def _put(self, stream: str, items: _Items) -> _Items:
         """Send records once; return those that were not taken and may be, another time."""
@@ -172,7 +149,7 @@ class KinesisEgress:
         for item, result in zip(items, answer["Records"], strict=True):
             code = result.get("ErrorCode")
             if not code:
-                self._outbox.acknowledged(item)
+                self.outbox.acknowledged(item)
                 self._published += 1
                 continue
             left.append(item)
@@ -194,7 +171,7 @@ class KinesisEgress:
                 stream,
                 words(error),
             )
-        self._outbox.give_up(item)
+        self.outbox.give_up(item)
         return []
 
     def _warn(self, stream: str, code: str, text: str) -> None:
@@ -205,75 +182,12 @@ class KinesisEgress:
                 "egress %s tries stream %s again and again: %s", self._spec.id, stream, text
             )
 
-    async def flush(self, timeout_s: float) -> None:
-        """Wait until all records of complete epochs are acknowledged, at most so long."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while self._outbox.has_queued:
-                    self._is_empty.clear()
-                    await self._is_empty.wait()
-        except TimeoutError:
-            log.warning(
-                "egress %s: %d bytes have not left; they are kept for the next start",
-                self._spec.id,
-                self._outbox.bytes + self._outbox.shelved_bytes,
-            )
-
-    @property
-    def is_transactional(self) -> bool:
-        """Records wait for their epoch to be complete."""
-        return True
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether there are records, or a checkpoint now would know of more that have left."""
-        return self._outbox.has_collected or self._outbox.confirmed_epoch != self._confirmed_at_cut
-
-    def cut(self, epoch: int) -> Sequence[Record]:
-        """Return the records of the epoch."""
-        self._confirmed_at_cut = self._outbox.confirmed_epoch
-        return self._outbox.cut(epoch)
-
-    def encode(self, records: Sequence[Record]) -> list[bytes]:
-        """Return records as bytes."""
-        return [record.encoded for record in records]
-
-    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
-        """The records up to an epoch may leave."""
-        self._outbox.completed(epoch, None if outbox is None else outbox.object.id)
-        self._is_wanted.set()
-
-    def failed(self, epoch: int) -> None:
-        """The next cut has them again."""
-        self._outbox.failed(epoch)
-        self._confirmed_at_cut = -1
-
-    def confirmed_epoch(self) -> int:
-        """Return the last epoch up to which all records are acknowledged."""
-        return self._outbox.confirmed_epoch
-
-    def restore(
-        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
-    ) -> None:
-        """Send what may not have left; what memory has no room for stays on disk until its turn."""
-        given_up = frozenset(refused)
-        if self._outbox.has_room:
-            records = [read_record(record) for record in read()]
-            self._outbox.restore(outbox.epoch, records, given_up)
-        else:
-            stored, count = outbox.object, outbox.count - len(given_up)
-            self._outbox.shelve(
-                Shelved(outbox.epoch, stored.id, count, stored.size_bytes, given_up)
-            )
-        self._confirmed_at_cut = self._outbox.confirmed_epoch
-        self._is_wanted.set()
-
     def metrics(self) -> Iterator[Metric]:
         """Return what was acknowledged, what Kinesis refused, and what waits."""
         yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
         yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
         yield Metric(
-            "statefun_egress_waiting", Kind.GAUGE, "records that have not left", self._outbox.count
+            "statefun_egress_waiting", Kind.GAUGE, "records that have not left", self.outbox.count
         )
 
     async def close(self) -> None:

@@ -14,8 +14,7 @@ and index; one of another application or lineage is answered with 410.
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator
 from urllib.parse import parse_qs
 
 from statefun_runtime.adapters.http.server import (
@@ -25,11 +24,11 @@ from statefun_runtime.adapters.http.server import (
     HttpServer,
     ServerFactory,
 )
-from statefun_runtime.core.checkpoints.manifest import Outbox
 from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD
-from statefun_runtime.core.model.keys import egress_key, egress_prefix
+from statefun_runtime.core.model.keys import egress_prefix
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import PlaygroundEgressSpec
+from statefun_runtime.core.outboxes.row_outbox import Place, RowOutbox, Topic, TopicRecord
 from statefun_runtime.ports.egress import RecordRefused
 from statefun_runtime.ports.rows import Rows
 
@@ -37,18 +36,6 @@ RECORD_TYPENAME = PLAYGROUND_RECORD
 _QUEUE_MAX = 1 << 20
 _RECORDS_PER_READ = 1000
 _READ_BYTES_MAX = 4 * 1024 * 1024
-
-Record = tuple[str, bytes]
-Place = tuple[int, int]
-
-
-@dataclass(slots=True)
-class _Topic:
-    """The records of a topic by (epoch, index), oldest first."""
-
-    name: str
-    is_cursor: bool
-    places: deque[Place] = field(default_factory=deque)
 
 
 class PlaygroundEgress:
@@ -68,37 +55,31 @@ class PlaygroundEgress:
         settled: Callable[[], Awaitable[None]],
         make_server: ServerFactory = HttpServer,
     ) -> None:
+        self._by_cursor = spec.cursor_topics
         self._topics = {
-            name: _Topic(name, is_cursor=name in spec.cursor_topics) for name in spec.topics
+            name: Topic(name, None if name in spec.cursor_topics else _QUEUE_MAX)
+            for name in spec.topics
         }
         self._rows = rows
+        self.outbox = RowOutbox(self._topics, rows.read, rows.write, complete_epoch=complete_epoch)
         self._settled = settled
         self._origin = origin
-        self._complete_epoch = complete_epoch
-        self._epoch = complete_epoch + 1
-        self._next_index = 0
         self._server = make_server(
             self._serve, host=host, port=spec.port, body_bytes_max=1024 * 1024
         )
         self._unanswered: deque[Deferred] = deque()
         self._has_unanswered = asyncio.Event()
         self._published = 0
-        self._dropped = 0
 
     @property
     def port(self) -> int:
         """The port it listens on."""
         return self._server.port
 
-    async def start(self) -> None:
-        """Find what is there, and listen."""
+    async def listen(self) -> None:
+        """Find what is there, and take the port."""
         for topic in self._topics.values():
-            prefix = egress_prefix(topic.name)
-            for key, _ in self._rows.scan(prefix):
-                place = key[len(prefix) :]
-                topic.places.append(
-                    (int.from_bytes(place[:8], "big"), int.from_bytes(place[8:], "big"))
-                )
+            self.outbox.find(topic, (key for key, _ in self._rows.scan(egress_prefix(topic.name))))
         await self._server.start(what="the playground egress")
 
     async def run(self) -> None:
@@ -113,7 +94,7 @@ class PlaygroundEgress:
 
     # ── what functions send ──
 
-    def prepare(self, typename: str, value: bytes) -> Record:
+    def prepare(self, typename: str, value: bytes) -> TopicRecord:
         """Check an EgressRecord; raise RecordRefused."""
         if typename != RECORD_TYPENAME:
             raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
@@ -131,73 +112,13 @@ class PlaygroundEgress:
             raise RecordRefused(f"topic '{topic}' is not declared (declared: {known})")
         return topic, payload.encode(errors="replace")
 
-    def emit(self, record: Record) -> None:
-        """Keep a payload until it is read."""
-        name, payload = record
-        topic = self._topics[name]
-        if not topic.is_cursor and len(topic.places) >= _QUEUE_MAX:
-            self._delete(topic, topic.places.popleft())
-            self._dropped += 1
-        place = (self._epoch, self._next_index)
-        self._next_index += 1
-        topic.places.append(place)
-        self._rows.write(egress_key(name, *place), payload)
-
-    def backlog_bytes(self) -> int:
-        """Unread records are state; they hold nothing back."""
-        return 0
-
-    def stored_bytes(self) -> int:
-        """There is no outbox."""
-        return 0
-
-    def refused(self) -> tuple[tuple[int, int], ...]:
-        """Nobody refuses anything."""
-        return ()
-
-    @property
-    def is_transactional(self) -> bool:
-        """Records are rows of the state, not an outbox."""
-        return False
-
-    @property
-    def is_changed(self) -> bool:
-        """Rows say so themselves."""
-        return False
-
-    def cut(self, epoch: int) -> Sequence[Record]:
-        """Records from now on belong to the next epoch; there is no outbox."""
-        self._epoch = epoch + 1
-        return ()
-
-    def encode(self, records: Sequence[Record]) -> list[bytes]:
-        """There is no outbox."""
-        return []
-
-    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
-        """Records up to this epoch may be shown to readers by cursor."""
-        self._complete_epoch = epoch
-
-    def failed(self, epoch: int) -> None:
-        """The rows go into the next checkpoint by themselves."""
-
-    def confirmed_epoch(self) -> int:
-        """Nothing is published by epoch."""
-        return 0
-
-    def restore(
-        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
-    ) -> None:
-        """There is no outbox."""
-
-    async def flush(self, timeout_s: float) -> None:
-        """Nobody can be made to read."""
-
     def metrics(self) -> Iterator[Metric]:
         """Return what was read, what was dropped, and what waits for readers."""
         yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
-        yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._dropped)
-        waiting = sum(len(topic.places) for topic in self._topics.values())
+        yield Metric(
+            "statefun_egress_dropped", Kind.COUNTER, "records dropped", self.outbox.dropped
+        )
+        waiting = self.outbox.count
         yield Metric("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
 
     async def close(self) -> None:
@@ -214,7 +135,7 @@ class PlaygroundEgress:
             return _respond(
                 404, f"no such topic: {request.path} (there are: {known})\n".encode(), said=405
             )
-        if not topic.is_cursor:
+        if topic.name not in self._by_cursor:
             return self._pop(topic)
         asked = parse_qs(request.query, keep_blank_values=True)
         if request.method == "DELETE" and "upto" in asked:
@@ -224,21 +145,14 @@ class PlaygroundEgress:
         text = f"topic '{topic.name}' is read with GET ?after=CURSOR (empty at first), acknowledged with DELETE ?upto=CURSOR\n"
         return _respond(400, text.encode(), said=400)
 
-    def _pop(self, topic: _Topic) -> HttpResponse:
+    def _pop(self, topic: Topic) -> HttpResponse:
         if not topic.places:
             return _respond(404, b"", said=404)
-        payload = self._delete(topic, topic.places.popleft())
+        payload = self.outbox.remove_first(topic)
         self._published += 1
         return _respond(200, payload, said=200)
 
-    def _delete(self, topic: _Topic, place: Place) -> bytes:
-        key = egress_key(topic.name, *place)
-        payload = self._rows.read(key)
-        assert payload is not None, f"a record of topic {topic.name} has no row"
-        self._rows.write(key, None)
-        return payload
-
-    def _read(self, topic: _Topic, cursor: str) -> HttpResponse:
+    def _read(self, topic: Topic, cursor: str) -> HttpResponse:
         after = self._place(cursor)
         if after is None:
             return _foreign(cursor)
@@ -248,13 +162,12 @@ class PlaygroundEgress:
             if place <= after:
                 continue
             if (
-                place[0] > self._complete_epoch
+                place[0] > self.outbox.complete_epoch
                 or len(records) >= _RECORDS_PER_READ
                 or size >= _READ_BYTES_MAX
             ):
                 break
-            payload = self._rows.read(egress_key(topic.name, *place))
-            assert payload is not None, f"a record of topic {topic.name} has no row"
+            payload = self.outbox.payload(topic, place)
             records.append(payload.decode())
             size += len(payload)
             last = place
@@ -263,14 +176,16 @@ class PlaygroundEgress:
             200, json.dumps(content).encode(), "application/json", (("Status", "200"),)
         )
 
-    def _acknowledge(self, topic: _Topic, cursor: str) -> HttpResponse | Deferred:
+    def _acknowledge(self, topic: Topic, cursor: str) -> HttpResponse | Deferred:
         upto = self._place(cursor)
         if upto is None:
             return _foreign(cursor)
         while (
-            topic.places and topic.places[0] <= upto and topic.places[0][0] <= self._complete_epoch
+            topic.places
+            and topic.places[0] <= upto
+            and topic.places[0][0] <= self.outbox.complete_epoch
         ):
-            self._delete(topic, topic.places.popleft())
+            self.outbox.remove_first(topic)
             self._published += 1
         answer = Deferred()
         self._unanswered.append(answer)

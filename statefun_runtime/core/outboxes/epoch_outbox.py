@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
+from statefun_runtime.core.outboxes.form import RecordForm, nothing
 
 R = TypeVar("R")
 
@@ -53,15 +54,23 @@ class Chunk(Generic[R]):
 
 
 class Outboxes(Generic[R]):
-    """All records that have not left; `size_of` says how many bytes one counts for.
+    """All records that have not left.
 
-    Complete outboxes stay in memory up to `memory_max_bytes`; the oldest always does.
+    Complete outboxes stay in memory up to `memory_max_bytes`; the oldest always does. `on_ready` is called when there
+    may be something to publish.
     """
 
     def __init__(
-        self, size_of: Callable[[R], int], *, records_max: int, memory_max_bytes: int = 1 << 62
+        self,
+        form: RecordForm[R],
+        *,
+        records_max: int,
+        memory_max_bytes: int = 1 << 62,
+        on_ready: Callable[[], None] = nothing,
     ) -> None:
-        self._size_of = size_of
+        self.form = form
+        self._size_of = form.size_of
+        self._on_ready = on_ready
         self._records_max = self._records_max_now = records_max
         self._memory_max_bytes = memory_max_bytes
         self._collected: list[R] = []
@@ -76,7 +85,7 @@ class Outboxes(Generic[R]):
         self.confirmed_epoch = 0
 
     @property
-    def has_collected(self) -> bool:
+    def is_changed(self) -> bool:
         """Whether the epoch that runs has records."""
         return bool(self._collected)
 
@@ -132,6 +141,8 @@ class Outboxes(Generic[R]):
             self._queue.append(batch)
             self._queued_bytes += batch.size_bytes
         self._unload()
+        if self._queue:
+            self._on_ready()
 
     def restore(self, epoch: int, records: list[R], refused: Iterable[int] = ()) -> None:
         """Take back an outbox that may or may not be published; the letters of `refused` are durable."""
@@ -141,6 +152,7 @@ class Outboxes(Generic[R]):
         )
         self._queued_bytes += size_bytes
         self.bytes += size_bytes
+        self._on_ready()
 
     def restore_unloaded(self, outbox: Outbox, refused: Iterable[int] = ()) -> None:
         """Take back an outbox without its records: they are read when their turn comes."""
@@ -149,6 +161,7 @@ class Outboxes(Generic[R]):
         batch.refused = dict.fromkeys(refused, 0)
         self._queue.append(batch)
         self.unloaded_bytes += size_bytes
+        self._on_ready()
 
     @property
     def has_room(self) -> bool:

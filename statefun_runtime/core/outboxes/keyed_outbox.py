@@ -2,12 +2,12 @@
 
     epoch runs ─▶ collected ─cut▶ awaiting its checkpoint ─complete▶ queued per key ─▶ on its way ─▶ acknowledged
                       ▲               │ failed      │  ▲                  ▲                │ not taken
-                      └───────────────┘     shelved ▼  │ loaded           └────────────────┘
+                      └───────────────┘    unloaded ▼  │ loaded           └────────────────┘
                                              (in its object only)
 
 Of one key at most one record is on its way, so records of a key leave in their order whatever is not taken. An epoch
 is confirmed when all records of it, and of those before it, are acknowledged. The records of a complete epoch lie in an
-object of the checkpoint store: what is too much for memory is shelved, the newest epochs, and read again in its turn.
+object of the checkpoint store: what is too much for memory is unloaded, the newest epochs, and read again in its turn.
 """
 
 from collections import deque
@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from statefun_runtime.core.checkpoints.manifest import ObjectId
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
+from statefun_runtime.core.outboxes.form import RecordForm, nothing
 
 R = TypeVar("R")
 
@@ -31,7 +32,7 @@ class Item(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class Unloaded:
     """The records of a complete epoch that are in their object only, but for those that were given up."""
 
     epoch: int
@@ -44,21 +45,24 @@ class Shelved:
 class KeyedOutbox(Generic[R]):
     """All records that are not acknowledged.
 
-    `key_of` says what keeps its order, `size_of` how many bytes one counts for; `confirmed_epoch` is that of an
-    earlier life, whose unconfirmed epochs are restored. Records of complete epochs are in memory up to
-    `memory_max_bytes`.
+    `key_of` says what keeps its order; `confirmed_epoch` is that of an earlier life, whose unconfirmed epochs are
+    restored. Records of complete epochs are in memory up to `memory_max_bytes`. `on_ready` is called when there may be
+    something to take.
     """
 
     def __init__(
         self,
+        form: RecordForm[R],
         key_of: Callable[[R], Hashable],
-        size_of: Callable[[R], int],
         *,
         confirmed_epoch: int = 0,
         memory_max_bytes: int = 1 << 62,
+        on_ready: Callable[[], None] = nothing,
     ) -> None:
+        self.form = form
         self._key_of = key_of
-        self._size_of = size_of
+        self._size_of = form.size_of
+        self._on_ready = on_ready
         self._collected: list[R] = []
         self._awaiting: list[tuple[int, list[R]]] = []
         # Every queue begins with the record that is on its way, or whose key is among the ready ones.
@@ -66,23 +70,23 @@ class KeyedOutbox(Generic[R]):
         self._ready: deque[Hashable] = deque()
         self._left_of: dict[int, int] = {}
         self._refused: dict[int, list[int]] = {}
-        self._complete_epoch = confirmed_epoch
+        self._complete_epoch = self._confirmed_at_cut = confirmed_epoch
         self._memory_max_bytes = memory_max_bytes
-        self._shelf: deque[Shelved] = deque()
+        self._unloaded: deque[Unloaded] = deque()
         self._in_memory = 0
         # What has not left and is in memory, and what is not.
         self.bytes = 0
-        self.shelved_bytes = 0
+        self.unloaded_bytes = 0
 
     @property
-    def has_collected(self) -> bool:
-        """Whether the epoch that runs has records."""
-        return bool(self._collected)
+    def is_changed(self) -> bool:
+        """Whether the epoch that runs has records, or a checkpoint now would know of more that have left."""
+        return bool(self._collected) or self.confirmed_epoch != self._confirmed_at_cut
 
     @property
     def has_queued(self) -> bool:
         """Whether records of complete epochs are not acknowledged."""
-        return bool(self._queues or self._shelf)
+        return bool(self._queues or self._unloaded)
 
     @property
     def has_ready(self) -> bool:
@@ -92,18 +96,18 @@ class KeyedOutbox(Generic[R]):
     @property
     def confirmed_epoch(self) -> int:
         """The last epoch up to which everything is acknowledged."""
-        left = [*self._left_of, *(shelved.epoch for shelved in self._shelf)]
+        left = [*self._left_of, *(unloaded.epoch for unloaded in self._unloaded)]
         return min(left) - 1 if left else self._complete_epoch
 
     @property
     def count(self) -> int:
         """How many records are not acknowledged."""
-        return self._in_memory + sum(shelved.count for shelved in self._shelf)
+        return self._in_memory + sum(unloaded.count for unloaded in self._unloaded)
 
     @property
     def has_room(self) -> bool:
-        """Whether the records of one more epoch may be in memory: none before them is shelved, and it is not full."""
-        return not self._shelf and (not self._queues or self.bytes < self._memory_max_bytes)
+        """Whether the records of one more epoch may be in memory: none before them is unloaded, and it is not full."""
+        return not self._unloaded and (not self._queues or self.bytes < self._memory_max_bytes)
 
     def collect(self, record: R) -> None:
         """Take a record of the epoch that runs."""
@@ -112,6 +116,7 @@ class KeyedOutbox(Generic[R]):
 
     def cut(self, epoch: int) -> Sequence[R]:
         """The epoch ends: return its records."""
+        self._confirmed_at_cut = self.confirmed_epoch
         records, self._collected = self._collected, []
         if records:
             self._awaiting.append((epoch, records))
@@ -119,25 +124,33 @@ class KeyedOutbox(Generic[R]):
 
     def failed(self, epoch: int) -> None:
         """An epoch's records belong to the one that goes on now, in front of its own."""
+        self._confirmed_at_cut = -1
         if self._awaiting and self._awaiting[-1][0] == epoch:
             self._collected = self._awaiting.pop()[1] + self._collected
 
-    def completed(self, epoch: int, object_id: ObjectId | None = None) -> None:
+    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
         """The records up to an epoch may leave; those of the epoch itself lie in this object."""
+        object_id = None if outbox is None else outbox.object.id
         while self._awaiting and self._awaiting[0][0] <= epoch:
             done, records = self._awaiting.pop(0)
             if self.has_room or object_id is None:
-                assert not self._shelf, "an epoch would overtake those before it"
+                assert not self._unloaded, "an epoch would overtake those before it"
                 self._enqueue(done, list(enumerate(records)))
                 continue
             assert done == epoch, f"the records of epoch {done} lie elsewhere"
             size_bytes = sum(map(self._size_of, records))
-            self.shelve(Shelved(epoch, object_id, len(records), size_bytes, frozenset()))
+            self._unload(Unloaded(epoch, object_id, len(records), size_bytes, frozenset()))
             self.bytes -= size_bytes
             self._in_memory -= len(records)
+        self._on_ready()
 
     def restore(self, epoch: int, records: Sequence[R], refused: Collection[int] = ()) -> None:
         """Take back the records of an epoch that may or may not have left, but for those that were given up."""
+        self._take_back(epoch, records, refused)
+        self._confirmed_at_cut = self.confirmed_epoch
+        self._on_ready()
+
+    def _take_back(self, epoch: int, records: Sequence[R], refused: Collection[int]) -> None:
         left = [(index, record) for index, record in enumerate(records) if index not in refused]
         for _, record in left:
             self._count(record, 1)
@@ -145,24 +158,31 @@ class KeyedOutbox(Generic[R]):
         if left and refused:
             self._refused[epoch] = list(refused)
 
-    def shelve(self, shelved: Shelved) -> None:
-        """Leave the records of an epoch where they are, until it is their turn."""
-        self._complete_epoch = max(self._complete_epoch, shelved.epoch)
-        self._shelf.append(shelved)
-        self.shelved_bytes += shelved.size_bytes
+    def restore_unloaded(self, outbox: Outbox, refused: Collection[int] = ()) -> None:
+        """Take back an outbox without its records: they are read when their turn comes."""
+        stored, given_up = outbox.object, frozenset(refused)
+        count = outbox.count - len(given_up)
+        self._unload(Unloaded(outbox.epoch, stored.id, count, stored.size_bytes, given_up))
+        self._confirmed_at_cut = self.confirmed_epoch
+        self._on_ready()
 
-    def next_shelved(self) -> Shelved | None:
-        """Return what is to be loaded now; None if nothing is shelved, or half of the memory is in use."""
-        if self._shelf and (not self._queues or self.bytes * 2 < self._memory_max_bytes):
-            return self._shelf[0]
+    def _unload(self, unloaded: Unloaded) -> None:
+        self._complete_epoch = max(self._complete_epoch, unloaded.epoch)
+        self._unloaded.append(unloaded)
+        self.unloaded_bytes += unloaded.size_bytes
+
+    def next_unloaded(self) -> Unloaded | None:
+        """Return what is to be loaded now; None if everything is, or half of the memory is in use."""
+        if self._unloaded and (not self._queues or self.bytes * 2 < self._memory_max_bytes):
+            return self._unloaded[0]
         return None
 
-    def loaded(self, shelved: Shelved, records: Sequence[R]) -> None:
+    def loaded(self, unloaded: Unloaded, records: Sequence[R]) -> None:
         """Put the records of an epoch into their queues."""
-        assert self._shelf[0] is shelved, f"epoch {shelved.epoch} is not the next one"
-        self._shelf.popleft()
-        self.shelved_bytes -= shelved.size_bytes
-        self.restore(shelved.epoch, records, shelved.refused)
+        assert self._unloaded[0] is unloaded, f"epoch {unloaded.epoch} is not the next one"
+        self._unloaded.popleft()
+        self.unloaded_bytes -= unloaded.size_bytes
+        self._take_back(unloaded.epoch, records, unloaded.refused)
 
     def _enqueue(self, epoch: int, records: Sequence[tuple[int, R]]) -> None:
         self._complete_epoch = max(self._complete_epoch, epoch)
@@ -211,8 +231,8 @@ class KeyedOutbox(Generic[R]):
 
     def refused(self) -> list[tuple[int, int]]:
         """Return epoch and index of what was given up of epochs that are not done with."""
-        shelved = {one.epoch: one.refused for one in self._shelf}
-        found = {**self._refused, **shelved}
+        unloaded = {one.epoch: one.refused for one in self._unloaded}
+        found = {**self._refused, **unloaded}
         return [(epoch, index) for epoch, indexes in found.items() for index in indexes]
 
     def returned(self, item: Item[R]) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 from statefun_runtime.core.checkpoints.commits import Completed
 from statefun_runtime.core.checkpoints.manifest import Manifest, ObjectId, Progress
@@ -25,6 +26,7 @@ from statefun_runtime.engine.checkpoints.snapshots import (
     Positions,
     Snapshots,
 )
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.settings import Pace
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
@@ -32,7 +34,6 @@ from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.commit_log import CommitLog
-from statefun_runtime.ports.egress import EgressSink, Publishes
 from statefun_runtime.ports.ingress import IngressSource
 
 log = logging.getLogger("statefun.checkpoints")
@@ -55,7 +56,7 @@ class Checkpointer:
         load: Load,
         clock: Clock,
         ingresses: dict[str, IngressSource],
-        egresses: dict[str, EgressSink],
+        egresses: dict[str, Egress[Any]],
         store: CheckpointStore,
         commit_log: CommitLog,
         off_loop: OffLoop,
@@ -130,7 +131,7 @@ class Checkpointer:
             self._states.is_changed
             or bool(self._states.unsaved())
             or self._current_positions() != self._positions
-            or any(sink.is_changed for sink in self._egresses.values())
+            or any(egress.is_changed for egress in self._egresses.values())
         )
 
     def has_published(self) -> bool:
@@ -205,11 +206,11 @@ class Checkpointer:
             layer,
             heads,
             self._current_positions(),
-            {egress_id: sink.cut(epoch) for egress_id, sink in self._egresses.items()},
+            {egress_id: egress.cut(epoch) for egress_id, egress in self._egresses.items()},
             {
                 egress_id: places
-                for egress_id, sink in self._egresses.items()
-                if (places := list(sink.refused()))
+                for egress_id, egress in self._egresses.items()
+                if (places := list(egress.refused()))
             },
             self._current_progress(),
         )
@@ -217,8 +218,8 @@ class Checkpointer:
     def _current_progress(self) -> dict[str, Progress]:
         """An egress that has gone, or was never reached, keeps what was known of it."""
         progress = dict(self._progress)
-        for egress_id, sink in self._egresses.items():
-            known = sink.progress() if isinstance(sink, Publishes) else None
+        for egress_id, egress in self._egresses.items():
+            known = egress.progress()
             if known is not None:
                 progress[egress_id] = known
         return progress
@@ -266,8 +267,8 @@ class Checkpointer:
             self._relieved()
         self.completed_count += 1
         outboxes = {outbox.egress: outbox for outbox in manifest.outboxes}
-        for egress_id, sink in self._egresses.items():
-            sink.completed(cut.epoch, outboxes.get(egress_id))
+        for egress_id, egress in self._egresses.items():
+            egress.completed(cut.epoch, outboxes.get(egress_id))
         for ingress_id, ingress in self._ingresses.items():
             ingress.completed(cut.positions.get(ingress_id, {}))
 
@@ -278,14 +279,14 @@ class Checkpointer:
             cut.epoch,
             error.message,
         )
-        for sink in self._egresses.values():
-            sink.failed(cut.epoch)
+        for egress in self._egresses.values():
+            egress.failed(cut.epoch)
 
     def _confirmed(self) -> dict[str, int]:
         return self._abandoned | {
-            egress_id: sink.confirmed_epoch()
-            for egress_id, sink in self._egresses.items()
-            if sink.is_transactional
+            egress_id: egress.confirmed_epoch()
+            for egress_id, egress in self._egresses.items()
+            if egress.waits_for_epoch
         }
 
     async def _collect(self) -> None:

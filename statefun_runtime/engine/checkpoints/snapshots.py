@@ -26,11 +26,11 @@ from statefun_runtime.core.checkpoints.manifest import (
 )
 from statefun_runtime.core.checkpoints.overlay import Layer
 from statefun_runtime.core.model.messages import varint
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.settings import Pace
 from statefun_runtime.engine.state.states import Heads, States
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
-from statefun_runtime.ports.egress import EgressSink
 
 log = logging.getLogger("statefun.checkpoints")
 
@@ -75,7 +75,7 @@ class Snapshots:
         self,
         identity: Identity,
         states: States,
-        egresses: Mapping[str, EgressSink],
+        egresses: Mapping[str, Egress[Any]],
         store: CheckpointStore,
         off_loop: OffLoop,
         *,
@@ -172,19 +172,19 @@ class Snapshots:
     async def _write_outbox(
         self, epoch: int, egress_id: str, records: Sequence[Any] | None
     ) -> Outbox | None:
-        sink = self._egresses[egress_id]
+        egress = self._egresses[egress_id]
         if records is None:
             return self._outboxes.get(egress_id)
         if not records:
             return None
         pieces = []
         for start in range(0, len(records), self._pace.delta_rows):
-            some = sink.encode(records[start : start + self._pace.delta_rows])
+            some = egress.encode(records[start : start + self._pace.delta_rows])
             parts = [part for record in some for part in (varint(len(record)), record)]
             pieces.append(b"".join(parts))
             await asyncio.sleep(0)
         stored = await self._off_loop(lambda: self._store.put(pieces))
-        return Outbox(egress_id, epoch, len(records), stored, sink.is_transactional)
+        return Outbox(egress_id, epoch, len(records), stored, egress.waits_for_epoch)
 
     async def stored(self, epoch: int) -> None:
         """The store holds exactly the rows up to an epoch: the moment to take a base, if one is wanted."""

@@ -4,6 +4,7 @@ messages · delayed messages and cancellations · egress messages · state
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
@@ -21,10 +22,11 @@ from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.retry import Cause
 from statefun_runtime.core.partition.timers import Delayed
 from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.ports.clock import Clock
-from statefun_runtime.ports.egress import EgressSink, RecordRefused
+from statefun_runtime.ports.egress import RecordRefused
 
 
 class Applier:
@@ -32,13 +34,13 @@ class Applier:
 
     def __init__(
         self,
-        egresses: Mapping[TypeName, EgressSink],
+        egresses: Mapping[TypeName, Egress[Any]],
         exchange: Exchange,
         states: States,
         delays: Delays,
         clock: Clock,
     ) -> None:
-        self._egresses = {(id.namespace, id.name): sink for id, sink in egresses.items()}
+        self._egresses = {(id.namespace, id.name): egress for id, egress in egresses.items()}
         self._states = states
         self._delays = delays
         self._clock = clock
@@ -62,8 +64,8 @@ class Applier:
         if result.delayed:
             self._apply_delayed(backlog, result.delayed)
         if records:
-            for sink, record in records:
-                sink.emit(record)
+            for egress, record in records:
+                egress.emit(record)
             counts.out_egress += len(records)
         if mutations:
             self._mutate(backlog, mutations)
@@ -77,17 +79,17 @@ class Applier:
             )
         return function
 
-    def _prepare(self, message: EgressMessage) -> tuple[EgressSink, object]:
+    def _prepare(self, message: EgressMessage) -> tuple[Egress[Any], object]:
         namespace, name, typename, value = message
-        sink = self._egresses.get((namespace, name))
-        if sink is None:
+        egress = self._egresses.get((namespace, name))
+        if egress is None:
             known = ", ".join("/".join(key) for key in self._egresses) or "none"
             raise ReplyRefused(
                 Cause.UNKNOWN_EGRESS,
                 f"a message goes to egress '{namespace}/{name}', which is not declared (declared: {known})",
             )
         try:
-            return sink, sink.prepare(typename, value)
+            return egress, egress.prepare(typename, value)
         except RecordRefused as error:
             raise ReplyRefused(
                 Cause.BAD_EGRESS_RECORD, f"egress '{namespace}/{name}': {error}"

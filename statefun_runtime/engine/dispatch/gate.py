@@ -3,15 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Collection
+from typing import Any
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.idempotency import Idempotency
 from statefun_runtime.engine.state.states import States
-from statefun_runtime.ports.egress import EgressSink
 
 log = logging.getLogger("statefun.backpressure")
 
@@ -29,12 +30,12 @@ class Gate:
         outcomes: Outcomes,
         load: Load,
         states: States,
-        sinks: Collection[EgressSink],
+        egresses: Collection[Egress[Any]],
     ) -> None:
         self._exchange = exchange
         self._load = load
         self._states = states
-        self._sinks = sinks
+        self._egresses = egresses
         self._is_wanted = asyncio.Event()
         self._opened = asyncio.Event()
         self.deliver = exchange.deliver
@@ -89,7 +90,7 @@ class Gate:
     def _closed_by(self) -> str | None:
         return self._load.closed_by(
             busy=self._exchange.busy_count(),
-            egress_bytes=sum(sink.backlog_bytes() for sink in self._sinks),
+            egress_bytes=sum(one.backlog_bytes() for one in self._egresses),
             unsaved_bytes=self._states.unsaved_bytes,
-            outbox_bytes=sum(sink.stored_bytes() for sink in self._sinks),
+            outbox_bytes=sum(one.stored_bytes() for one in self._egresses),
         )

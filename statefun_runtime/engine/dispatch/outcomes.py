@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import DeadLetter, Origin
@@ -15,10 +16,11 @@ from statefun_runtime.core.model.keys import parked_key_of
 from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.failure_state import Trouble
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import FunctionError, StatefunError
 from statefun_runtime.ports.clock import Clock
-from statefun_runtime.ports.egress import EgressSink, RecordRefused
+from statefun_runtime.ports.egress import RecordRefused
 
 log = logging.getLogger("statefun.functions")
 
@@ -37,7 +39,7 @@ class Outcomes:
         self,
         states: States,
         clock: Clock,
-        egresses: Mapping[TypeName, EgressSink],
+        egresses: Mapping[TypeName, Egress[Any]],
         wraps: Mapping[TypeName, Wrap],
         *,
         life: str,
@@ -121,22 +123,22 @@ class Outcomes:
         )
 
     def _send(self, route: DeadLetterRoute, letter: DeadLetter) -> str | None:
-        sink, wrap = self._egresses[route.egress], self._wraps[route.egress]
+        egress, wrap = self._egresses[route.egress], self._wraps[route.egress]
         self._letters += 1
         named = replace(letter, id=f"{self._life}-{self._letters}", time_ms=self._clock.now_ms())
         try:
-            record = sink.prepare(*wrap(route.topic, named))
+            record = egress.prepare(*wrap(route.topic, named))
         except RecordRefused as error:
             return f"egress '{route.egress}' refuses its dead letter: {error}"
-        sink.emit(record)
+        egress.emit(record)
         self.letters_sent[route.egress] = self.letters_sent.get(route.egress, 0) + 1
         return None
 
     def why_refused(self, route: DeadLetterRoute) -> str | None:
         """Return why the egress of a route would refuse every letter, or None."""
-        sink, wrap = self._egresses[route.egress], self._wraps[route.egress]
+        egress, wrap = self._egresses[route.egress], self._wraps[route.egress]
         try:
-            sink.prepare(*wrap(route.topic, DeadLetter("", 0, "", "")))
+            egress.prepare(*wrap(route.topic, DeadLetter("", 0, "", "")))
         except RecordRefused as error:
             return str(error)
         return None

@@ -18,6 +18,7 @@ from statefun_runtime.core.module.specs import (
     ModuleSpec,
     TopicRoute,
 )
+from statefun_runtime.engine.egress import Egress
 from tests.fakes.ingress import RecordingRouter
 from tests.support.kafka.broker import KafkaBroker
 
@@ -30,9 +31,8 @@ VALUE = b"the same again and again, " * 100
 
 async def written(broker: KafkaBroker, topic: str, codec: str) -> None:
     properties = (("compression.type", codec),)
-    egress = KafkaEgress(
-        KafkaEgressSpec(TypeName("t", "out"), broker.bootstrap, properties=properties)
-    )
+    spec = KafkaEgressSpec(TypeName("t", "out"), broker.bootstrap, properties=properties)
+    egress = Egress(spec.id, KafkaEgress(spec))
     record = KafkaProducerRecord(topic=topic, key="k", value_bytes=VALUE).SerializeToString()
     for _ in range(50):
         egress.emit(egress.prepare(RECORD_TYPENAME, record))

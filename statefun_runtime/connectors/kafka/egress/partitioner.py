@@ -26,21 +26,11 @@ class Partitioner:
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
-        self._asked: set[str] = set()
         self._of_key: dict[tuple[str, bytes], int] = {}
         self._turn = count()
 
-    def is_asked(self, topic: str) -> bool:
-        """Return whether somebody is finding out about a topic."""
-        return topic in self._asked
-
-    def ask(self, topic: str) -> None:
-        """Remember that somebody is finding out."""
-        self._asked.add(topic)
-
     def learn(self, topic: str, partition_count: int) -> None:
         """A topic has so many partitions: as with the Java client, keys may go elsewhere when they become more."""
-        self._asked.discard(topic)
         if self._counts.get(topic, partition_count) != partition_count:
             self._of_key.clear()
         self._counts[topic] = partition_count

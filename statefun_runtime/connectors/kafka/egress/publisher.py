@@ -12,7 +12,7 @@ it takes to write its records; the outcome of a commit is never guessed, but rea
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from aiokafka.errors import (
@@ -36,6 +36,7 @@ from statefun_runtime.connectors.kafka.egress.limits import LIMITS, PublisherLim
 from statefun_runtime.connectors.kafka.egress.memory import Memory
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import (
+    FORM,
     RECORD_OVERHEAD_BYTES,
     Record,
     TellRefused,
@@ -43,7 +44,6 @@ from statefun_runtime.connectors.kafka.egress.records import (
     leave,
     nobody_is_told,
     prepare_record,
-    read_record,
 )
 from statefun_runtime.connectors.kafka.topics import EgressTopics, Places
 from statefun_runtime.core.checkpoints.commits import (
@@ -55,7 +55,7 @@ from statefun_runtime.core.checkpoints.commits import (
     Superseded,
     decide_published,
 )
-from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, Progress
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Progress
 from statefun_runtime.core.model.metrics import Histogram, Kind, Metric
 from statefun_runtime.core.module.specs import KafkaEgressSpec
 from statefun_runtime.core.outboxes.epoch_outbox import Outboxes
@@ -114,21 +114,19 @@ class KafkaPublisher:
         self._partitioner = Partitioner()
         self._complaint = Complaint(log, f"egress {spec.id}")
         self._topics = EgressTopics(clients, self._partitioner, self._complaint, self._arguments)
-        self._outboxes: Outboxes[Record] = Outboxes(
-            _size_of, records_max=_RECORDS_MAX, memory_max_bytes=limits.memory_bytes_max
+        self._has_work = asyncio.Event()
+        self.outbox: Outboxes[Record] = Outboxes(
+            FORM,
+            records_max=_RECORDS_MAX,
+            memory_max_bytes=limits.memory_bytes_max,
+            on_ready=self._has_work.set,
         )
         self._memory = Memory(spec.id, known, may_republish=may_republish)
-        self._has_work = asyncio.Event()
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
         self._producer: Any = None
         self._published = 0
         self._refused = 0
         self._recoveries = 0
         self._transaction_ms = Histogram()
-
-    async def start(self) -> None:
-        """There is nothing to listen on; the broker is waited for in `run`."""
 
     def prepare(self, typename: str, value: bytes) -> Record:
         """Check a KafkaProducerRecord; raise RecordRefused."""
@@ -139,71 +137,9 @@ class KafkaPublisher:
             partitions=self._partitioner.count,
         )
 
-    def emit(self, record: Record) -> None:
-        """Put a record into the outbox of the epoch that runs."""
-        self._outboxes.collect(record)
-
-    def backlog_bytes(self) -> int:
-        """Return the size of what is not confirmed published, and in memory."""
-        return self._outboxes.bytes
-
-    def stored_bytes(self) -> int:
-        """Return the size of what is not confirmed published, and on disk only."""
-        return self._outboxes.unloaded_bytes
-
-    def refused(self) -> list[tuple[int, int]]:
-        """Return epoch and index of what was given up and is counted by no marker yet."""
-        return list(self._outboxes.refused())
-
-    @property
-    def is_transactional(self) -> bool:
-        """Records wait for their epoch to be complete."""
-        return True
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether the epoch that runs has records."""
-        return self._outboxes.has_collected
-
-    def cut(self, epoch: int) -> Sequence[Record]:
-        """Return the outbox of the epoch that ends."""
-        return self._outboxes.cut(epoch)
-
-    def encode(self, records: Sequence[Record]) -> list[bytes]:
-        """Return records as bytes."""
-        return [record[3] for record in records]
-
-    def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
-        """The outboxes up to an epoch may be published."""
-        self._outboxes.completed(epoch, outbox)
-        self._wake()
-
-    def failed(self, epoch: int) -> None:
-        """An epoch's records belong to the one that goes on now, in front of its own."""
-        self._outboxes.failed(epoch)
-
-    def confirmed_epoch(self) -> int:
-        """Return the last epoch whose outbox is known to be published, with all before it."""
-        return self._outboxes.confirmed_epoch
-
     def progress(self) -> Progress | None:
         """Return how far this egress is known to have published, and where."""
-        return self._memory.progress(self._outboxes.confirmed_epoch)
-
-    def restore(
-        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Iterable[int] = ()
-    ) -> None:
-        """Take back an outbox that may or may not be published; what memory has no room for stays on disk."""
-        if self._outboxes.has_room:
-            self._outboxes.restore(outbox.epoch, [read_record(one) for one in read()], refused)
-        else:
-            self._outboxes.restore_unloaded(outbox, refused)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._outboxes.has_queued:
-            self._is_idle.clear()
-            self._has_work.set()
+        return self._memory.progress(self.outbox.confirmed_epoch)
 
     async def run(self) -> None:
         """Publish complete outboxes until cancelled; raise FencedError if somebody newer does."""
@@ -234,13 +170,13 @@ class KafkaPublisher:
 
     def _narrow_down(self, error: _Refused) -> None:
         """Try smaller transactions until the one record is found that is to be given up."""
-        chunk = self._outboxes.chunk(self._limits.transaction_bytes_max)
-        record = self._outboxes.narrow_down(chunk) if chunk.records else None
+        chunk = self.outbox.chunk(self._limits.transaction_bytes_max)
+        record = self.outbox.narrow_down(chunk) if chunk.records else None
         if record is None:
             return
         self._refused += 1
         has_letter = self._tell_refused(record, str(error))
-        self._outboxes.give_up(chunk, has_letter=has_letter)
+        self.outbox.give_up(chunk, has_letter=has_letter)
         if has_letter:
             return
         log.error(
@@ -261,7 +197,7 @@ class KafkaPublisher:
     async def _recover(self) -> None:
         """Become the one publisher, and forget what is published already."""
         cluster = await kafka_progress.make_topic(
-            self._clients, self._progress_topic, self._arguments, self._memory, self._outboxes
+            self._clients, self._progress_topic, self._arguments, self._memory, self.outbox
         )
         producer = self._producer = self._clients.make_producer(**self._arguments)
         await producer.start()
@@ -281,31 +217,25 @@ class KafkaPublisher:
                     code="SF4002",
                 )
             case Covered(epoch, count):
-                self._forget(epoch, count)
+                self.outbox.published(epoch, count)
         self._memory.begun(cluster)
         self._has_work.set()
         log.info("egress %s publishes to %s", self._spec.id, self._spec.bootstrap_servers)
-
-    def _forget(self, epoch: int, count: int) -> None:
-        """Drop what a marker covers."""
-        self._outboxes.published(epoch, count)
-        if not self._outboxes.has_queued:
-            self._is_idle.set()
 
     # ── publishing ──
 
     async def _publish(self) -> None:
         """Publish everything that is queued, a chunk at a time."""
         loop = asyncio.get_running_loop()
-        while self._outboxes.has_queued:
+        while self.outbox.has_queued:
             began_s = loop.time()
             while (
-                batch := self._outboxes.next_unloaded(self._limits.transaction_bytes_max)
+                batch := self.outbox.next_unloaded(self._limits.transaction_bytes_max)
             ) is not None:
                 assert batch.object is not None
                 records = await self._read(batch.object)
-                self._outboxes.loaded(batch, [read_record(record) for record in records])
-            chunk = self._outboxes.chunk(self._limits.transaction_bytes_max)
+                self.outbox.loaded(batch, list(map(FORM.decode, records)))
+            chunk = self.outbox.chunk(self._limits.transaction_bytes_max)
             if not chunk.is_progress:
                 # The next checkpoint will have the dead letter that this waits for.
                 return
@@ -324,7 +254,7 @@ class KafkaPublisher:
             await self._producer.send_and_wait(self._progress_topic, value, key, partition=0)
             await self._commit()
             self._complaint.over()
-            self._forget(marker.epoch, marker.count)
+            self.outbox.published(marker.epoch, marker.count)
             self._published += len(chunk.records)
             self._transaction_ms.add((loop.time() - began_s) * 1000)
 
@@ -351,22 +281,10 @@ class KafkaPublisher:
             # How aiokafka says that its sender has died meanwhile.
             raise KafkaError("the producer failed before its commit") from error
 
-    async def flush(self, timeout_s: float) -> None:
-        """Wait until all complete outboxes are published, at most so long."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._is_idle.wait()
-        except TimeoutError:
-            log.warning(
-                "egress %s: %d records are not published yet; the next start does",
-                self._spec.id,
-                self._outboxes.count,
-            )
-
     def metrics(self) -> Iterator[Metric]:
         """Return what is published, what waits, and how transactions went."""
         yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
-        waiting = self._outboxes.count
+        waiting = self.outbox.count
         yield Metric("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
         yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
         yield Metric(
@@ -383,7 +301,3 @@ class KafkaPublisher:
 
     async def close(self) -> None:
         """The producer leaves with `run`."""
-
-
-def _size_of(record: Record) -> int:
-    return len(record[2]) + RECORD_OVERHEAD_BYTES

@@ -5,12 +5,14 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from statefun_runtime.adapters.wire import RecordOptions, decode_kafka_record
 from statefun_runtime.core.model.dead_letter import KAFKA_RECORD
+from statefun_runtime.core.outboxes.form import RecordForm
 from statefun_runtime.ports.egress import RecordRefused
 
 log = logging.getLogger("statefun.egress")
@@ -110,6 +112,13 @@ def read_record(data: bytes) -> Record:
     """Read a record as a checkpoint keeps it: as the function sent it."""
     topic, key, content, options = decode_kafka_record(data)
     return topic, key or None, content, data, options
+
+
+def _size_of(record: Record) -> int:
+    return len(record[2]) + RECORD_OVERHEAD_BYTES
+
+
+FORM: RecordForm[Record] = RecordForm(itemgetter(3), read_record, _size_of)
 
 
 async def leave(client: Any) -> None:

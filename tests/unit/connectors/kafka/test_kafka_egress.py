@@ -13,6 +13,7 @@ from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import KafkaEgressSpec
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.ports.egress import RecordRefused
 
 
@@ -85,14 +86,15 @@ def test_what_is_no_record_is_refused():
 @pytest.mark.parametrize("value", [b"", b"value", b"\x00" * 300])
 def test_what_has_not_left_is_kept_as_it_was(key: str, value: bytes):
     def body(sink: KafkaEgress) -> None:
-        sink.emit(sink.prepare(RECORD_TYPENAME, record("topic", key, value)))
-        kept = sink.cut(1)
+        egress = Egress(TypeName("t", "out"), sink)
+        egress.emit(egress.prepare(RECORD_TYPENAME, record("topic", key, value)))
+        kept = egress.cut(1)
         assert kept
-        again = KafkaEgress(spec())
+        again = Egress(TypeName("t", "out"), KafkaEgress(spec()))
         outbox = Outbox("t/out", 1, len(kept), StoredObject(ObjectId("0"), 0), False)
-        again.restore(outbox, lambda: sink.encode(kept))
+        again.restore(outbox, lambda: egress.encode(kept))
         assert again.cut(2) == kept
-        assert again.backlog_bytes() == sink.backlog_bytes() > len(value)
+        assert again.backlog_bytes() == egress.backlog_bytes() > len(value)
 
     with_egress(body)
 

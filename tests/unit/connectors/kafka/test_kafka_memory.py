@@ -8,9 +8,11 @@ from statefun_runtime.connectors.kafka.egress.memory import Memory
 from statefun_runtime.core.checkpoints.manifest import Manifest, Progress
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.outboxes.epoch_outbox import Outboxes
+from statefun_runtime.core.outboxes.form import RecordForm
 from statefun_runtime.errors import ConfigError, CorruptionError
 
 EGRESS = TypeName("shop.io", "receipts")
+FORM = RecordForm[str](str.encode, bytes.decode, len)
 
 
 def memory(known: Progress | None, *, may_republish: bool = False) -> Memory:
@@ -18,7 +20,7 @@ def memory(known: Progress | None, *, may_republish: bool = False) -> Memory:
 
 
 def outboxes(*epochs: int) -> Outboxes[str]:
-    made: Outboxes[str] = Outboxes(len, records_max=100, memory_max_bytes=10_000)
+    made: Outboxes[str] = Outboxes(FORM, records_max=100, memory_max_bytes=10_000)
     for epoch in epochs:
         made.restore(epoch, ["a", "b"])
     return made

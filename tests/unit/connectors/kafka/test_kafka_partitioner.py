@@ -44,10 +44,7 @@ def test_a_topic_that_is_not_known_has_no_partition_yet():
     assert partitioner.partition("t", b"key") is None
     assert partitioner.partition("t", None) is None
 
-    partitioner.ask("t")
-    assert partitioner.is_asked("t")
     partitioner.learn("t", 1)
-    assert not partitioner.is_asked("t")
     assert partitioner.partition("t", b"key") == 0
 
 

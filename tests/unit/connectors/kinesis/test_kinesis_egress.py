@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from statefun._wire import KinesisEgressRecord
 
-from statefun_runtime.connectors.kinesis.records import RECORD_TYPENAME, prepare_record
+from statefun_runtime.connectors.kinesis.records import RECORD_TYPENAME, Record, prepare_record
 from statefun_runtime.connectors.kinesis.writer import KinesisEgress
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import KinesisEgressSpec
+from statefun_runtime.engine.egress import Egress
 from statefun_runtime.ports.egress import RecordRefused
 from tests.fakes.kinesis import FakeKinesis
 from tests.fakes.virtual_time import run_virtual
@@ -44,15 +45,16 @@ class World:
         self.sink = self.new()
         self.epoch = 0
 
-    def new(self, past_epoch: int = 0) -> KinesisEgress:
+    def new(self, past_epoch: int = 0) -> Egress[Record]:
         spec = KinesisEgressSpec(TypeName("t", "out"), **self.settings)
-        return KinesisEgress(
+        sink = KinesisEgress(
             spec,
             clients=self.kinesis,
             past_epoch=past_epoch,
             read=self.read,
             tell_refused=self.tell_refused,
         )
+        return Egress(spec.id, sink)
 
     async def read(self, object_id: ObjectId) -> list[bytes]:
         await asyncio.sleep(0.01)

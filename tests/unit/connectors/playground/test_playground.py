@@ -269,10 +269,10 @@ def record(topic: object = "out", payload: object = "hello", **more: object) -> 
 def test_payloads_are_read_once_and_in_order():
     async def main() -> None:
         sink = egress()
-        await sink.start()
+        await sink.listen()
         client = Client(sink.port)
         for payload in ("1", "héllo"):
-            sink.emit(sink.prepare(RECORD_TYPENAME, record(payload=payload)))
+            sink.outbox.collect(sink.prepare(RECORD_TYPENAME, record(payload=payload)))
 
         first = await client.ask("GET", "/out")
         assert (first[0], first[1], first[2]["Status"]) == (200, "1", "200")
@@ -287,7 +287,7 @@ def test_payloads_are_read_once_and_in_order():
 def test_an_unknown_topic_is_told_from_an_empty_one():
     async def main() -> None:
         sink = egress()
-        await sink.start()
+        await sink.listen()
         client = Client(sink.port)
         for path in ("/nothing", "/", "/out/more"):
             status, text, headers = await client.ask("GET", path)
@@ -321,7 +321,7 @@ def test_a_record_that_cannot_leave_is_refused(value: bytes, words: str):
 def test_text_that_utf_8_has_no_bytes_for_is_replaced():
     rows = DictRows()
     sink = egress(rows)
-    sink.emit(sink.prepare(RECORD_TYPENAME, b'{"topic": "out", "payload": "a\\ud800"}'))
+    sink.outbox.collect(sink.prepare(RECORD_TYPENAME, b'{"topic": "out", "payload": "a\\ud800"}'))
 
     assert list(rows.rows.values()) == [b"a?"]
 
@@ -331,7 +331,7 @@ def test_the_oldest_payloads_are_dropped_when_nobody_reads(monkeypatch: pytest.M
     rows = DictRows()
     sink = egress(rows)
     for number in range(5):
-        sink.emit(("out", b"%d" % number))
+        sink.outbox.collect(("out", b"%d" % number))
 
     assert list(rows.rows.values()) == [b"2", b"3", b"4"]
     assert {metric.name: metric.value for metric in sink.metrics()} == {
@@ -345,7 +345,7 @@ def with_egress(
     sink: PlaygroundEgress, body: Callable[[Client, PlaygroundEgress], Awaitable[None]]
 ) -> None:
     async def main() -> None:
-        await sink.start()
+        await sink.listen()
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(sink.run())
             await body(Client(sink.port), sink)
@@ -364,15 +364,15 @@ async def read(client: Client, cursor: str) -> tuple[list[str], str]:
 
 def test_a_reader_by_cursor_sees_only_what_a_complete_checkpoint_holds():
     async def body(client: Client, sink: PlaygroundEgress) -> None:
-        sink.emit(("kept", b"1"))
-        sink.cut(1)
-        sink.emit(("kept", b"2"))
+        sink.outbox.collect(("kept", b"1"))
+        sink.outbox.cut(1)
+        sink.outbox.collect(("kept", b"2"))
         assert await read(client, "") == ([], "")
 
-        sink.completed(1)
+        sink.outbox.completed(1)
         assert (await read(client, ""))[0] == ["1"]
-        sink.cut(2)
-        sink.completed(2)
+        sink.outbox.cut(2)
+        sink.outbox.completed(2)
         _, cursor = await read(client, "")
         assert (await read(client, ""))[0] == ["1", "2"]
         assert await read(client, cursor) == ([], cursor)
@@ -386,9 +386,9 @@ def test_a_reader_that_comes_back_after_a_restart_goes_on_at_its_cursor():
 
     async def before(client: Client, sink: PlaygroundEgress) -> None:
         for epoch, value in enumerate((b"1", b"2"), 1):
-            sink.emit(("kept", value))
-            sink.cut(epoch)
-            sink.completed(epoch)
+            sink.outbox.collect(("kept", value))
+            sink.outbox.cut(epoch)
+            sink.outbox.completed(epoch)
             cursors.append((await read(client, ""))[1])
 
     async def after(client: Client, sink: PlaygroundEgress) -> None:
@@ -410,11 +410,11 @@ def test_an_acknowledgement_is_answered_when_it_is_safe_and_deletes_what_was_rea
 
     async def body(client: Client, sink: PlaygroundEgress) -> None:
         for value in (b"1", b"2", b"3"):
-            sink.emit(("kept", value))
-        sink.cut(1)
-        sink.completed(1)
+            sink.outbox.collect(("kept", value))
+        sink.outbox.cut(1)
+        sink.outbox.completed(1)
         _, cursor = await read(client, "")
-        sink.emit(("kept", b"4"))
+        sink.outbox.collect(("kept", b"4"))
 
         status, _, _ = await client.ask("DELETE", f"/kept?upto={cursor}")
 
@@ -439,7 +439,7 @@ def test_a_cursor_of_another_lineage_is_told_so():
 
 def test_a_topic_is_read_one_way_or_the_other():
     async def body(client: Client, sink: PlaygroundEgress) -> None:
-        sink.emit(("kept", b"1"))
+        sink.outbox.collect(("kept", b"1"))
         status, text, _ = await client.ask("GET", "/kept")
         assert status == 400
         assert text == (

@@ -5,16 +5,26 @@ from collections import defaultdict
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from statefun_runtime.core.checkpoints.manifest import ObjectId
-from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox, Shelved
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
+from statefun_runtime.core.outboxes.form import RecordForm
+from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox
 
 Record = tuple[str, int]
+FORM = RecordForm[Record](
+    lambda record: b"%s%d" % (record[0].encode(), record[1]),
+    lambda data: (data[:1].decode(), int(data[1:])),
+    lambda record: 10,
+)
+
+
+def stored(epoch: int, count: int = 1) -> Outbox:
+    return Outbox("t/out", epoch, count, StoredObject(ObjectId(str(epoch)), 10 * count), True)
 
 
 def outbox(confirmed_epoch: int = 0, memory_max_bytes: int = 1 << 30) -> KeyedOutbox[Record]:
     return KeyedOutbox(
+        FORM,
         lambda record: record[0],
-        lambda record: 10,
         confirmed_epoch=confirmed_epoch,
         memory_max_bytes=memory_max_bytes,
     )
@@ -101,33 +111,33 @@ def test_what_is_restored_is_not_confirmed_any_more():
     assert made.confirmed_epoch == 9
 
 
-def test_what_memory_has_no_room_for_is_shelved_and_loaded_in_its_turn():
+def test_what_memory_has_no_room_for_is_unloaded_and_loaded_in_its_turn():
     made = outbox(memory_max_bytes=40)
     complete(made, 1, *((str(n), 1) for n in range(4)))
     for epoch in (2, 3):
         made.collect(("0", epoch))
         made.cut(epoch)
-        made.completed(epoch, ObjectId(str(epoch)))
-    assert (made.bytes, made.shelved_bytes, made.count) == (40, 20, 6)
-    assert made.next_shelved() is None
+        made.completed(epoch, stored(epoch))
+    assert (made.bytes, made.unloaded_bytes, made.count) == (40, 20, 6)
+    assert made.next_unloaded() is None
     assert not made.has_room
 
     for item in made.take(3, 1000):
         made.acknowledged(item)
-    second = made.next_shelved()
+    second = made.next_unloaded()
     assert second is not None
     assert (second.epoch, second.object) == (2, ObjectId("2"))
     made.loaded(second, [("0", 2)])
-    third = made.next_shelved()
+    third = made.next_unloaded()
     assert third is None
     assert made.confirmed_epoch == 0
     for item in made.take(3, 1000):
         made.acknowledged(item)
     assert made.confirmed_epoch == 2
-    assert (made.bytes, made.shelved_bytes, made.has_queued) == (0, 10, True)
+    assert (made.bytes, made.unloaded_bytes, made.has_queued) == (0, 10, True)
 
 
-def test_an_epoch_does_not_overtake_those_that_are_shelved_though_memory_is_empty():
+def test_an_epoch_does_not_overtake_those_that_are_unloaded_though_memory_is_empty():
     made = outbox(memory_max_bytes=10)
     complete(made, 1, ("k", 1))
     for epoch in (2, 3):
@@ -136,9 +146,9 @@ def test_an_epoch_does_not_overtake_those_that_are_shelved_though_memory_is_empt
         if epoch == 3:
             (first,) = made.take(100, 1000)
             made.acknowledged(first)
-        made.completed(epoch, ObjectId(str(epoch)))
+        made.completed(epoch, stored(epoch))
     assert take(made) == []
-    second = made.next_shelved()
+    second = made.next_unloaded()
     assert second is not None
     made.loaded(second, [("k", 2)])
     assert take(made) == [("k", 2)]
@@ -154,7 +164,7 @@ def test_what_was_given_up_is_named_until_its_epoch_is_done_with():
     (a,) = made.take(100, 1000)
     made.acknowledged(a)
     assert made.refused() == []
-    made.shelve(Shelved(2, ObjectId("2"), 1, 10, frozenset([1])))
+    made.restore_unloaded(stored(2, 2), [1])
     assert made.refused() == [(2, 1)]
 
 
@@ -184,16 +194,16 @@ class KeyedOutboxMachine(RuleBasedStateMachine):
         for record in self.objects[object_id]:
             self.epoch_of[record] = self.epoch
         if is_complete:
-            self.outbox.completed(self.epoch, object_id)
+            self.outbox.completed(self.epoch, stored(self.epoch, len(self.objects[object_id])))
         else:
             self.outbox.failed(self.epoch)
         self.epoch += 1
 
     @rule()
     def load(self) -> None:
-        shelved = self.outbox.next_shelved()
-        if shelved is not None:
-            self.outbox.loaded(shelved, self.objects[shelved.object])
+        unloaded = self.outbox.next_unloaded()
+        if unloaded is not None:
+            self.outbox.loaded(unloaded, self.objects[unloaded.object])
 
     @rule(count=st.integers(1, 3))
     def take(self, count: int) -> None:
@@ -218,7 +228,7 @@ class KeyedOutboxMachine(RuleBasedStateMachine):
     def all_are_counted(self) -> None:
         waiting = sum(map(len, self.made.values())) - sum(map(len, self.left.values()))
         assert self.outbox.count == waiting
-        assert self.outbox.bytes + self.outbox.shelved_bytes == 10 * waiting
+        assert self.outbox.bytes + self.outbox.unloaded_bytes == 10 * waiting
 
     @invariant()
     def what_is_confirmed_has_left(self) -> None:

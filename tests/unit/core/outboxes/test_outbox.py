@@ -7,10 +7,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.outboxes.epoch_outbox import Chunk, Outboxes
+from statefun_runtime.core.outboxes.form import RecordForm
+
+FORM = RecordForm[str](str.encode, bytes.decode, len)
 
 
 def outboxes(records_max: int = 100, memory_max_bytes: int = 1 << 30) -> Outboxes[str]:
-    return Outboxes(len, records_max=records_max, memory_max_bytes=memory_max_bytes)
+    return Outboxes(FORM, records_max=records_max, memory_max_bytes=memory_max_bytes)
 
 
 def complete(made: Outboxes[str], epoch: int, *records: str) -> None:
