@@ -70,8 +70,8 @@ handler = RequestReplyHandler(functions)
 
 
 async def handle(request: web.Request) -> web.Response:
-    answer = await handler.handle_async(await request.read())
-    return web.Response(body=answer, content_type="application/octet-stream")
+    answer = await handler.respond_async(await request.read())
+    return web.Response(status=answer.status, content_type=answer.content_type, body=answer.body)
 
 
 def application() -> web.Application:

@@ -36,8 +36,8 @@ def main() -> None:
     handler = RequestReplyHandler(functions)
 
     async def serve(request: web.Request) -> web.Response:
-        reply = await handler.handle_async(await request.read())
-        return web.Response(body=reply, content_type="application/octet-stream")
+        reply = await handler.respond_async(await request.read())
+        return web.Response(status=reply.status, content_type=reply.content_type, body=reply.body)
 
     app = web.Application()
     app.router.add_post("/statefun", serve)

@@ -8,6 +8,7 @@ from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import InvalidRecords, OnInvalidRecord
+from statefun_runtime.core.printable import printable
 from statefun_runtime.errors import FunctionError
 from statefun_runtime.ports.ingress import Router
 
@@ -56,6 +57,7 @@ class InvalidRecordDesk:
         target: Address | None,
         invocation: bytes | None,
     ) -> None:
+        defect = printable(defect)
         outcome = self._policy.outcome
         if outcome is OnInvalidRecord.FAIL:
             raise FunctionError(
@@ -88,6 +90,7 @@ class InvalidRecordDesk:
             self._second, self._lines = second, 0
         self._lines += 1
         if self._lines <= _LINES_PER_SECOND:
+            where = printable(where)
             log.warning("ingress %s %s a record: %s: %s", self._ingress_id, what, where, defect)
 
     def metrics(self) -> Iterator[Metric]:

@@ -19,6 +19,7 @@ from statefun_runtime.core.model.keys import (
     parse_address_key,
     parse_chunk_key,
 )
+from statefun_runtime.core.printable import printable
 from statefun_runtime.engine.checkpoints.recovery import (
     Heads,
     apply_deltas,
@@ -100,7 +101,7 @@ def show_lines(view: StateFolderView, manifest: Manifest) -> Iterator[str]:
     yield f"size         base {_size(base)}, {len(manifest.deltas)} deltas {_size(deltas)}"
     for ingress, positions in sorted(manifest.positions.items()):
         for split, position in sorted(positions.items()):
-            yield f"position     {ingress}  {split}  {position}"
+            yield f"position     {ingress}  {printable(split)}  {position}"
     for outbox in manifest.outboxes:
         kind = "outbox of this epoch" if outbox.is_transactional else "not acknowledged"
         yield f"egress       {outbox.egress}  {outbox.count} records, {kind}"
@@ -130,9 +131,9 @@ def _content_lines(store: RocksDbStore, heads: Heads) -> Iterator[str]:
         elif kind == TIMER:
             delayed += 1
     for function_type, count in sorted(keys.items()):
-        yield f"state        {function_type}  {count} ids with state"
+        yield f"state        {printable(function_type)}  {count} ids with state"
     for function_type, size in sorted(waiting.items()):
-        yield f"backlog      {function_type}  {_size(size)} waiting"
+        yield f"backlog      {printable(function_type)}  {_size(size)} waiting"
     yield f"delayed      {delayed} messages"
 
 

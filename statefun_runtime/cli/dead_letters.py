@@ -8,6 +8,7 @@ from statefun_runtime.cli.flags import add_settings, add_state_dir, load_modules
 from statefun_runtime.cli.hiding import hiding
 from statefun_runtime.cli.status import FAILED, GOOD
 from statefun_runtime.core.model.dead_letter import DeadLetter
+from statefun_runtime.core.printable import ID_MAX, printable
 
 _BYTES_PER_REQUEST = 4 * 1024 * 1024
 _HELP = """\
@@ -60,8 +61,8 @@ def _print(letter: DeadLetter) -> None:
         whom = f"a record of {letter.origin.split} at {letter.origin.position}"
     else:
         whom = "nobody"
-    print(f"{letter.id}  {whom}")
-    print(f"    {letter.reason}: {letter.error}")
+    print(f"{printable(letter.id, ID_MAX)}  {printable(whom)}")
+    print(f"    {printable(letter.reason, ID_MAX)}: {printable(letter.error)}")
 
 
 def _replay(letters: list[DeadLetter], flags: argparse.Namespace) -> int:

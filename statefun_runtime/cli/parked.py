@@ -7,6 +7,7 @@ from typing import Any
 
 from statefun_runtime.cli.flags import add_state_dir
 from statefun_runtime.cli.status import FAILED, GOOD
+from statefun_runtime.core.printable import ID_MAX, printable
 
 _HELP = """\
 An address is parked when one invocation of it fails again and again while others go well. What came after that
@@ -48,9 +49,9 @@ def main(given: Sequence[str]) -> int:
 def _print_list(answer: dict[str, Any]) -> None:
     for one in answer["parked"]:
         when = f"next try in {one['next_try_s']:.0f} s" if one["next_try_s"] else "being tried now"
-        print(f"{one['function']}/{one['id']}")
+        print(f"{one['function']}/{printable(one['id'], ID_MAX)}")
         print(f"    parked for {one['parked_s']:.0f} s, {one['attempts']} attempts, {when}")
-        print(f"    {one['error']}")
+        print(f"    {printable(one['error'])}")
         print(f"    {one['waiting']} invocations wait; endpoint {one['endpoint']}")
     left_out = answer["total"] - len(answer["parked"])
     if left_out:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import Enum, StrEnum
 
+from statefun_runtime.core.printable import printable
 from statefun_runtime.errors import ConfigError
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -164,7 +165,7 @@ class Source:
         line = self._lines[place.line - 1] if place.line <= len(self._lines) else None
         if line:
             line = _SECRET.sub(r"\1***", line)
-        message = _SECRET.sub(r"\1***", message)
+        message = printable(_SECRET.sub(r"\1***", message))
         return Problem(
             self.file, place.line, place.column, severity, code, message, hint, line or None
         )

@@ -8,6 +8,7 @@ from statefun._wire import FromFunction, ToFunction
 from statefun.address import SdkAddress
 from statefun.arguments import refuse
 from statefun.batch import BatchContext
+from statefun.failures import OCTETS, Failures, Response
 from statefun.functions import RegisteredFunction, StatefulFunctions
 from statefun.message import Message
 from statefun.value_spec import ValueSpec
@@ -16,16 +17,35 @@ from statefun.value_spec import ValueSpec
 class RequestReplyHandler:
     """Answers the requests of a runtime: a web server hands it bodies and sends back what it returns.
 
-    An exception of a function comes out as it is, and must become a status of 500: the runtime
-    then applies nothing of the batch, and tries again.
+    `respond_async` and `respond_sync` give a whole response: when a function raises, one with the
+    status 500, on which the runtime applies nothing of the batch and tries again. Its body is the
+    exception's type and message, which the runtime shows its operator, and with
+    `show_tracebacks=True` the whole traceback; it is logged here.
+
+    `handle_async` and `handle_sync` give the body alone, and let the exception out.
     """
 
-    def __init__(self, functions: StatefulFunctions) -> None:
+    def __init__(self, functions: StatefulFunctions, *, show_tracebacks: bool = False) -> None:
         if functions is None:
             raise ValueError("a handler needs the StatefulFunctions that it serves")
         if not hasattr(functions, "for_typename"):
             refuse(functions, "functions", "a handler", "StatefulFunctions")
         self.functions = functions
+        self._failures = Failures(show_tracebacks=show_tracebacks)
+
+    def respond_sync(self, request_bytes: bytes | bytearray | memoryview) -> Response:
+        """Respond to a request where no event loop runs, whatever becomes of it."""
+        try:
+            return Response(200, OCTETS, self.handle_sync(request_bytes))
+        except Exception as error:
+            return self._failures.respond(error)
+
+    async def respond_async(self, request_bytes: bytes | bytearray | memoryview) -> Response:
+        """Respond to a request, whatever becomes of it."""
+        try:
+            return Response(200, OCTETS, await self.handle_async(request_bytes))
+        except Exception as error:
+            return self._failures.respond(error)
 
     def handle_sync(self, request_bytes: bytes | bytearray | memoryview) -> bytes:
         """Answer a request where no event loop runs; every call runs one of its own."""

@@ -21,7 +21,7 @@ from statefun_runtime.core.partition.retry import Cause, Failure
 
 _HEADS_MAX = 512
 _HEAD_BYTES_MAX = 64 * 1024
-_DETAIL_BYTES = 200
+_DETAIL_BYTES = 800
 _SIZE_DIGITS_MAX = 18
 _OCTETS = "application/octet-stream"
 
@@ -253,14 +253,14 @@ def is_octets(content_type: str) -> bool:
 
 def refusal(status: int, content_type: str, body: bytes) -> Failure:
     """Return why a whole response is no reply."""
+    said = " ".join(body[:_DETAIL_BYTES].decode(errors="replace").split())
+    said += "…" if len(body) > _DETAIL_BYTES else ""
     if not 200 <= status < 300:
-        said = " ".join(body[:_DETAIL_BYTES].decode(errors="replace").split())
         detail = f"the endpoint answered with status {status}"
         return Failure(Cause.STATUS, f"{detail}: {said}" if said else detail, status)
     found = f"'{content_type}'" if content_type else "none"
-    return Failure(
-        Cause.CONTENT_TYPE, f"the reply's content type must be '{_OCTETS}', found {found}"
-    )
+    detail = f"the reply's content type must be '{_OCTETS}', found {found}"
+    return Failure(Cause.CONTENT_TYPE, f"{detail}: {said}" if said else detail)
 
 
 class _Parsing:

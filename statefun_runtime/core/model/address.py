@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import NewType
 from zlib import crc32
 
+from statefun_runtime.core.printable import ID_MAX, printable
+
 KeyGroup = NewType("KeyGroup", int)
 
 
@@ -45,7 +47,8 @@ class Address:
     id: str
 
     def __str__(self) -> str:
-        return f"{self.type}/{self.id}"
+        """Return the address for people to read: an id is anybody's text, and may be long."""
+        return f"{printable(str(self.type), ID_MAX)}/{printable(self.id, ID_MAX)}"
 
 
 def key_group(function_id: str, key_group_count: int) -> KeyGroup:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from statefun_runtime.core.module.specs import AsyncTransport, OkHttpTransport, Transport
+from statefun_runtime.core.printable import printable
 
 _OKHTTP_STATUSES = frozenset({408, 409, 420, 429, 499})
 _BUDGET_MIN_S = 0.001
@@ -43,6 +44,10 @@ class Failure:
     cause: Cause
     detail: str
     status: int = 0
+
+    def __post_init__(self) -> None:
+        # Much of it was said by the other side, and it is logged, stored, and sent as a dead letter.
+        object.__setattr__(self, "detail", printable(self.detail))
 
     @property
     def is_endpoint_trouble(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from statefun_runtime.core.model.dead_letter import DeadLetter
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import is_invocation
+from statefun_runtime.core.printable import ID_MAX, printable
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.ports.ingress import Router
 
@@ -25,25 +26,27 @@ class Replay:
         for letter in letters:
             outcome = self._deliver(letter)
             if isinstance(outcome, str):
-                refused.append(f"{letter.id}: {outcome}")
+                refused.append(f"{printable(letter.id, ID_MAX)}: {outcome}")
             elif outcome is Repeat.NEW:
                 replayed += 1
             elif outcome is Repeat.SAME:
                 repeated += 1
             else:
-                refused.append(f"{letter.id}: it was replayed before with another content")
+                refused.append(
+                    f"{printable(letter.id, ID_MAX)}: it was replayed before with another content"
+                )
         await self._checkpointer.settled()
         return {"replayed": replayed, "repeated": repeated, "refused": refused}
 
     def _deliver(self, letter: DeadLetter) -> Repeat | str:
         """Deliver a letter unless it was before; return why it cannot be, if so."""
         if letter.target is None or not letter.invocation:
-            return f"it is a record that has no function to go to ({letter.error})"
+            return f"it is a record that has no function to go to ({printable(letter.error)})"
         if not is_invocation(letter.invocation):
             return "its 'invocation' is not whole"
         function = self._router.resolve(letter.target.type)
         if function is None:
-            return f"no endpoint serves {letter.target.type}"
+            return f"no endpoint serves {printable(str(letter.target.type), ID_MAX)}"
         # The key is remembered with the target, so letters that differ in it are different letters.
         key, digest = f"dead-letter {letter.id}", sha256(letter.invocation).digest()
         repeat = self._router.look(function, letter.target.id, key, digest)

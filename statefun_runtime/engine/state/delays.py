@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.keys import state_key, timer_key
 from statefun_runtime.core.model.messages import field, read_varint
 from statefun_runtime.core.partition.backpressure import Load
@@ -94,9 +94,8 @@ class Delays:
     def _shelve(self, delayed: Delayed) -> None:
         """Keep a message that is due and has no home as a chunk of its target's backlog, for a start that has one."""
         log.warning(
-            "a delayed message to %s/%s is kept but waits: no endpoint serves it",
-            delayed.target_type,
-            delayed.target_id,
+            "a delayed message to %s is kept but waits: no endpoint serves it",
+            Address(delayed.target_type, delayed.target_id),
         )
         target = state_key(
             delayed.target_type, delayed.target_id, key_group_count=self._key_group_count

@@ -218,7 +218,7 @@ def test_a_body_without_length_ends_with_the_connection():
     [
         (b"500 Oops", b"boom\n", "the endpoint answered with status 500: boom"),
         (b"404 Not Found", b"", "the endpoint answered with status 404"),
-        (b"503 X", b"y" * 300, "the endpoint answered with status 503: " + "y" * 200),
+        (b"503 X", b"y" * 900, "the endpoint answered with status 503: " + "y" * 800 + "…"),
         (b"502 X", b"\xff", "the endpoint answered with status 502: \ufffd"),
         (b"302 Found", b"", "the endpoint answered with status 302"),
     ],
@@ -246,7 +246,8 @@ def test_another_content_type_is_told(headers: bytes, found: str):
 
     assert rig.outcome is Cause.CONTENT_TYPE
     assert (
-        rig.detail == f"the reply's content type must be 'application/octet-stream', found {found}"
+        rig.detail
+        == f"the reply's content type must be 'application/octet-stream', found {found}: reply"
     )
     assert rig.is_reusable
 

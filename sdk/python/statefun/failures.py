@@ -1,0 +1,78 @@
+"""What a request is answered with when a function fails, and what is logged of it."""
+
+import logging
+import time
+import traceback
+from dataclasses import dataclass
+
+OCTETS = "application/octet-stream"
+_log = logging.getLogger("statefun")
+
+_MESSAGE_MAX = 1000
+_TRACEBACK_MAX = 20_000
+_QUIET_S = 60.0
+_KINDS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a web server is to answer; the parts have the names that most servers give them."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Failures:
+    """Turns exceptions into responses, and logs each kind once a minute: a runtime tries again many times.
+
+    A kind is an exception's type and the line that raised it.
+    """
+
+    def __init__(self, *, show_tracebacks: bool) -> None:
+        self._show_tracebacks = show_tracebacks
+        self._said: dict[tuple[str, str, int], tuple[float, int]] = {}
+
+    def respond(self, error: Exception) -> Response:
+        """Log an exception, and return the response with the status 500 that tells of it."""
+        text = describe(error)
+        self._log(error, text)
+        if self._show_tracebacks:
+            text = "".join(traceback.format_exception(error))[-_TRACEBACK_MAX:]
+        return Response(500, "text/plain", text.encode(errors="replace"))
+
+    def _log(self, error: Exception, text: str) -> None:
+        kind, now_s = _kind(error), time.monotonic()
+        said_s, left_out = self._said.pop(kind, (-_QUIET_S, 0))
+        if now_s - said_s < _QUIET_S:
+            self._said[kind] = said_s, left_out + 1
+            return
+        if len(self._said) >= _KINDS_MAX:
+            # The one that was said longest ago.
+            del self._said[next(iter(self._said))]
+        self._said[kind] = now_s, 0
+        more = (
+            f" (and {left_out} times more in the minute after it was said last)" if left_out else ""
+        )
+        _log.error("a function failed: %s%s", text, more, exc_info=error)
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's type and message, with the notes that say what was being done."""
+    kind = type(error).__qualname__
+    try:
+        parts = [str(error), *getattr(error, "__notes__", ())]
+    except Exception:
+        return kind
+    message = ", ".join(part for part in parts if part)
+    if len(message) > _MESSAGE_MAX:
+        message = f"{message[:_MESSAGE_MAX]}… ({len(message):,} characters)"
+    return f"{kind}: {message}" if message else kind
+
+
+def _kind(error: BaseException) -> tuple[str, str, int]:
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    file, line = (place.tb_frame.f_code.co_filename, place.tb_lineno) if place else ("", 0)
+    return type(error).__qualname__, file, line

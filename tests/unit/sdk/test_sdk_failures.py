@@ -1,0 +1,136 @@
+"""A whole response for whatever becomes of a request: what the runtime's operator reads, and what is logged here."""
+
+import asyncio
+import logging
+
+import pytest
+from statefun import IntType, RequestReplyHandler, StatefulFunctions, ValueSpec, failures
+
+from tests.unit.sdk.sdk_requests import FUNCTION, INT, request, value
+
+SEEN = {"seen": value(INT, has_value=False)}
+
+
+def handler(function, **settings) -> RequestReplyHandler:
+    functions = StatefulFunctions()
+    functions.register(FUNCTION, function, [ValueSpec("seen", IntType)])
+    return RequestReplyHandler(functions, **settings)
+
+
+def raising(error: Exception):
+    def function(context, message):
+        raise error
+
+    return handler(function)
+
+
+def good(context, message):
+    context.storage.seen = 1
+
+
+def test_a_reply_is_a_response_with_its_content_type():
+    served = handler(good)
+    answer = served.respond_sync(request(state=SEEN))
+    assert (answer.status, answer.content_type) == (200, "application/octet-stream")
+    assert answer.body == served.handle_sync(request(state=SEEN))
+    assert answer == asyncio.run(served.respond_async(request(state=SEEN)))
+
+
+def wrong_state(context, message):
+    context.storage.seen = "x"
+
+
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+STATE = "state 'seen' (io.statefun.types/int) of function 'com.example/user'"
+
+
+@pytest.mark.parametrize(
+    ("served", "said"),
+    [
+        (raising(ValueError("no customer 7")), "ValueError: no customer 7"),
+        (raising(KeyError("seven")), "KeyError: 'seven'"),
+        (raising(ValueError()), "ValueError"),
+        (raising(SilentError()), "SilentError"),
+        (raising(ValueError("é\ud800")), "ValueError: é?"),
+        (raising(ValueError("x" * 5000)), "ValueError: " + "x" * 1000 + "… (5,000 characters)"),
+        (
+            handler(wrong_state),
+            f"TypeError: io.statefun.types/int takes int, not 'x' (str), while setting {STATE}",
+        ),
+    ],
+)
+def test_an_exception_is_a_status_of_500_with_its_type_and_message(
+    served: RequestReplyHandler, said: str
+):
+    for answer in (
+        served.respond_sync(request(state=SEEN)),
+        asyncio.run(served.respond_async(request(state=SEEN))),
+    ):
+        assert (answer.status, answer.content_type) == (500, "text/plain")
+        assert answer.body.decode() == said
+
+
+def test_what_is_no_request_and_what_nobody_serves_is_told_as_well():
+    served = handler(good)
+    assert b"was its body lost on the way?" in served.respond_sync(b"").body
+    unknown = served.respond_sync(request(target=("a", "b", "c")))
+    assert unknown.body.decode() == (
+        f"UnknownFunctionError: no function is registered as 'a/b'; registered are: {FUNCTION}"
+    )
+
+
+def test_a_traceback_is_told_only_where_that_is_asked_for():
+    def fails(context, message):
+        raise ValueError("boom")
+
+    assert b"Traceback" not in handler(fails).respond_sync(request(state=SEEN)).body
+    told = handler(fails, show_tracebacks=True).respond_sync(request(state=SEEN)).body.decode()
+    assert told.startswith("Traceback")
+    assert told.rstrip().endswith("ValueError: boom")
+
+
+def test_who_cancels_a_request_cancels_it():
+    async def stuck(context, message):
+        await asyncio.Event().wait()
+
+    async def body() -> None:
+        async with asyncio.timeout(0):
+            await handler(stuck).respond_async(request(state=SEEN))
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(body())
+
+
+def test_each_kind_of_exception_is_logged_once_a_minute_with_its_traceback(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    now_s = 1000.0
+    monkeypatch.setattr(failures.time, "monotonic", lambda: now_s)
+    served = raising(ValueError("boom"))
+    with caplog.at_level(logging.ERROR, logger="statefun"):
+        for _ in range(100):
+            served.respond_sync(request(state=SEEN))
+        served.respond_sync(request(target=("a", "b", "c")))
+        now_s += 61
+        served.respond_sync(request(state=SEEN))
+
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.split(":")[1] for line in said] == [
+        " ValueError",
+        " UnknownFunctionError",
+        " ValueError",
+    ]
+    assert said[0] == "a function failed: ValueError: boom"
+    assert said[2].endswith("(and 99 times more in the minute after it was said last)")
+    assert all(record.exc_info for record in caplog.records)
+
+
+def test_what_is_remembered_of_exceptions_is_bounded():
+    told = failures.Failures(show_tracebacks=False)
+    for number in range(1000):
+        told.respond(type(f"Error{number}", (Exception,), {})())
+    assert len(told._said) == 100
