@@ -12,24 +12,24 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind as MetricKind
 from statefun_runtime.core.model.metrics import Metric
+from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
 from statefun_runtime.ports.egress import EgressSink, RecordRefused
-from statefun_runtime.ports.ingress import IngressSource, Router
-from statefun_runtime.ports.places import EgressPlace, IngressPlace
+from statefun_runtime.ports.ingress import IngressContext, IngressSource
 
 __all__ = [
     "ComponentKind",
-    "EgressPlace",
+    "EgressBuildContext",
     "EgressSink",
     "Fields",
     "Function",
+    "IngressBuildContext",
+    "IngressContext",
     "IngressEncoder",
-    "IngressPlace",
     "IngressSource",
     "Metric",
     "MetricKind",
     "RecordRefused",
     "Role",
-    "Router",
     "Shape",
     "TypeName",
     "read_id",

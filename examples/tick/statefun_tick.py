@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from statefun_runtime.components import (
     ComponentKind,
     Fields,
+    IngressBuildContext,
     IngressEncoder,
-    IngressPlace,
     Metric,
     MetricKind,
     Role,
@@ -63,11 +63,11 @@ def read(fields: Fields) -> TickSpec | None:
 class TickIngress:
     """An IngressSource with one split, whose next position is the next number."""
 
-    def __init__(self, spec: TickSpec, place: IngressPlace) -> None:
+    def __init__(self, spec: TickSpec, context: IngressBuildContext) -> None:
         self._spec = spec
-        self._router = place.router
+        self._context = context.ingress
         self._encoder = IngressEncoder(spec.value_type)
-        self._next = place.restored.get(_SPLIT, 0)
+        self._next = context.restored.get(_SPLIT, 0)
         self._sent = 0
 
     async def start(self) -> None:
@@ -76,17 +76,17 @@ class TickIngress:
     async def run(self) -> None:
         """Send numbers until cancelled; while the worker has too much to do, wait."""
         while True:
-            if not self._router.is_open():
-                await self._router.opened()
+            if not self._context.is_open():
+                await self._context.opened()
             self._tick()
             await asyncio.sleep(self._spec.every_s)
 
     def _tick(self) -> None:
         invocation = self._encoder.encode(str(self._next).encode())
         for target in self._spec.targets:
-            function = self._router.resolve(target)
+            function = self._context.resolve(target)
             if function is not None:
-                self._router.deliver(function, self._spec.function, invocation)
+                self._context.deliver(function, self._spec.function, invocation)
         # No await stands between delivering and counting: a checkpoint sees both or none.
         self._next += 1
         self._sent += 1

@@ -10,7 +10,7 @@ from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import InvalidRecords, OnInvalidRecord
 from statefun_runtime.core.printable import printable
 from statefun_runtime.errors import FunctionError
-from statefun_runtime.ports.ingress import Router
+from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")
 
@@ -20,10 +20,12 @@ _LINES_PER_SECOND = 5
 class InvalidRecordDesk:
     """Handles the invalid records of one ingress, and counts them by reason."""
 
-    def __init__(self, ingress_id: TypeName, policy: InvalidRecords, router: Router) -> None:
+    def __init__(
+        self, ingress_id: TypeName, policy: InvalidRecords, context: IngressContext
+    ) -> None:
         self._ingress_id = ingress_id
         self._policy = policy
-        self._router = router
+        self._context = context
         self._counts: dict[tuple[str, str], int] = {}
         self._second = 0
         self._lines = 0
@@ -70,7 +72,7 @@ class InvalidRecordDesk:
         if outcome is OnInvalidRecord.FORWARD:
             route = self._policy.dead_letters
             assert route is not None
-            refused = self._router.forward(
+            refused = self._context.forward(
                 route, origin, reason=reason, error=defect, target=target, invocation=invocation
             )
             if refused is None:

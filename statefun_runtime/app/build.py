@@ -23,7 +23,7 @@ from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.function_client import FunctionClient
-from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.ingress import IngressContext, IngressSource
 
 _EGRESS_BYTES_MAX = 64 * 1024 * 1024
 
@@ -74,9 +74,9 @@ class ModuleConnectors:
         """Return the client of a function type, and how many connections it may have."""
         return make_client(function.endpoint, function.url, self._application)
 
-    def make_ingress(self, spec: IngressSpec, router: Router) -> IngressSource:
+    def make_ingress(self, spec: IngressSpec, context: IngressContext) -> IngressSource:
         """Return an ingress that begins where the checkpoint says."""
-        return make_ingress(spec, router, self._application)
+        return make_ingress(spec, context, self._application)
 
     def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink[Any]:
         """Return an egress; its letters and rows are the worker's."""

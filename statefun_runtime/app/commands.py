@@ -19,7 +19,7 @@ def make_commands(worker: Worker, savepoints: Path, objects: Path) -> dict[str, 
     """Return the commands by name."""
     parts = worker.parts
     parked = ParkedAddresses(parts.exchange, parts.checkpointer, parts.clock)
-    replay = Replay(parts.gate, parts.checkpointer)
+    replay = Replay(parts.ingress_context, parts.checkpointer)
 
     async def savepoint(arguments: Arguments) -> dict[str, Any]:
         asked = arguments.get("folder")

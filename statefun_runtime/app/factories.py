@@ -39,10 +39,10 @@ from statefun_runtime.engine.assembly import EgressServices
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_records
 from statefun_runtime.engine.checkpoints.snapshots import OffLoop
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.function_client import FunctionClient
-from statefun_runtime.ports.ingress import IngressSource, Router
-from statefun_runtime.ports.places import EgressPlace, IngressPlace
+from statefun_runtime.ports.ingress import IngressContext, IngressSource
 
 _INGRESS_BODY_BYTES_MAX = 16 * 1024 * 1024
 _OWNER = "standalone"
@@ -110,7 +110,9 @@ def make_client(
             assert_never(transport)
 
 
-def make_ingress(spec: IngressSpec, router: Router, application: Application) -> IngressSource:
+def make_ingress(
+    spec: IngressSpec, context: IngressContext, application: Application
+) -> IngressSource:
     """Return an ingress that begins where the checkpoint says."""
     manifest = application.start.manifest
     restored = manifest.positions.get(str(spec.id), {}) if manifest else {}
@@ -119,7 +121,7 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
             name = f"{spec.id.namespace}.{spec.id.name}"
             return PlaygroundIngress(
                 spec,
-                router,
+                context,
                 IngressLog(application.folder.folder / "ingress" / name, disk=application.disk),
                 application.off_loop,
                 # The log of another application is in another folder.
@@ -137,10 +139,10 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
             # The Kafka client takes long to import, and many applications need none.
             from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 
-            return KafkaIngress(spec, router, restored)
+            return KafkaIngress(spec, context, restored)
         case OwnIngressSpec():
             folder = own_folder(application.folder.folder, "ingress", spec)
-            place = IngressPlace(router, restored, folder, application.settings.host)
+            place = IngressBuildContext(context, restored, folder, application.settings.host)
             made: IngressSource = build_own(spec, place, IngressSource)
             return made
         case KinesisIngressSpec():
@@ -150,7 +152,7 @@ def make_ingress(spec: IngressSpec, router: Router, application: Application) ->
 
             owner = f"ingress '{spec.id}'"
             clients = AwsClients(spec.region, spec.credentials, spec.client, owner=owner)
-            return KinesisIngress(spec, router, restored, clients=clients)
+            return KinesisIngress(spec, context, restored, clients=clients)
         case _:
             assert_never(spec)
 
@@ -196,7 +198,7 @@ def make_egress(
         case OwnEgressSpec():
             started = application.start.started
             folder = own_folder(application.folder.folder, "egress", spec)
-            place = EgressPlace(
+            place = EgressBuildContext(
                 started.application, started.incarnation, folder, application.settings.host
             )
             made: EgressSink[Any] = build_own(spec, place, EgressSink)

@@ -35,7 +35,7 @@ from statefun_runtime.engine.checkpoints.snapshots import Identity, OffLoop
 from statefun_runtime.engine.dispatch.applier import Applier
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
-from statefun_runtime.engine.dispatch.gate import Gate
+from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from statefun_runtime.engine.dispatch.outcomes import Outcomes, Wrap
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.settings import EngineSettings
@@ -51,7 +51,7 @@ from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.commit_log import CommitLog
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.function_client import FunctionClient
-from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from statefun_runtime.ports.state_store import StateStore
 
 _SUSPECTS_SHARE = 2
@@ -101,7 +101,7 @@ class Connectors(Protocol):
         """Return the client of a function type, and how many connections it may have."""
         ...
 
-    def make_ingress(self, spec: IngressSpec, router: Router) -> IngressSource:
+    def make_ingress(self, spec: IngressSpec, context: IngressContext) -> IngressSource:
         """Return an ingress that begins where the checkpoint says."""
         ...
 
@@ -216,7 +216,7 @@ class Assembly:
             self._egresses, self._exchange, self._states, self._delays, self._clock
         )
         self._egresses_by_name = {str(one): egress for one, egress in self._egresses.items()}
-        self._gate = Gate(
+        self._ingress_context = EngineIngressContext(
             self._exchange,
             self._idempotency,
             self._outcomes,
@@ -225,7 +225,7 @@ class Assembly:
             self._egresses.values(),
         )
         self._ingresses = {
-            str(ingress.id): self._connectors.make_ingress(ingress, self._gate)
+            str(ingress.id): self._connectors.make_ingress(ingress, self._ingress_context)
             for ingress in self._module.ingresses
         }
 
@@ -291,7 +291,7 @@ class Assembly:
             self._delays,
             self._exchange,
             self._outcomes,
-            self._gate,
+            self._ingress_context,
             expiry,
             self._clock,
             self._egresses_by_name,

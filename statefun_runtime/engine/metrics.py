@@ -24,13 +24,15 @@ def engine_metrics(parts: Parts) -> Iterator[Metric]:
     )
     yield _gauge("statefun_addresses_in_memory", "addresses in memory", parts.states.cached_count)
     yield _gauge(
-        "statefun_ingress_open", "1 while new records are welcome", float(parts.gate.is_open())
+        "statefun_ingress_open",
+        "1 while new records are welcome",
+        float(parts.ingress_context.is_open()),
     )
     yield Metric(
         "statefun_ingress_held_back",
         Kind.COUNTER,
         "how often ingress was held back",
-        parts.gate.closed_times,
+        parts.ingress_context.closed_times,
     )
     for ingress_id, ingress in parts.ingresses.items():
         for metric in ingress.metrics():

@@ -25,7 +25,7 @@ from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.dispatch.exchange import Exchange
-from statefun_runtime.engine.dispatch.gate import Gate
+from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.delays import Delays
@@ -51,7 +51,7 @@ class Parts:
     delays: Delays
     exchange: Exchange
     outcomes: Outcomes
-    gate: Gate
+    ingress_context: EngineIngressContext
     expiry: Expiry
     clock: Clock
     egresses: Mapping[str, Egress[Any]]
@@ -149,7 +149,7 @@ class Worker:
 
         spawn(parts.states.run())
         delays = spawn(parts.delays.run(parts.exchange))
-        spawn(parts.gate.run())
+        spawn(parts.ingress_context.run())
         checkpoints = spawn(parts.checkpointer.run())
         expiry = spawn(parts.expiry.run())
         for egress in parts.egresses.values():

@@ -11,7 +11,7 @@ from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.module.specs import DeadLetterRoute
 
 
-class Router(Protocol):
+class IngressContext(Protocol):
     """What an ingress hands its messages to; what is delivered is dispatched in the next turn of the loop."""
 
     def resolve(self, function_type: TypeName) -> Function | None:

@@ -26,7 +26,7 @@ from statefun_runtime.core.module.specs import (
     TopicRoute,
 )
 from statefun_runtime.ports.ingress import IngressSource
-from tests.fakes.ingress import FakeIngress, FakeLog, RecordingRouter
+from tests.fakes.ingress import FakeIngress, FakeLog, RecordingIngressContext
 from tests.fakes.kinesis import FakeKinesis
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kinesis.server import KEY_ID, REGION, SECRET, KinesisServer
@@ -40,7 +40,7 @@ Record = tuple[bytes | None, bytes | None]
 class Rig:
     """A log of two splits, and ingresses that read it from where an earlier life was."""
 
-    router: RecordingRouter
+    router: RecordingIngressContext
     new: Callable[[dict[str, int]], IngressSource]
     append: Callable[[int, Sequence[Record]], Awaitable[None]]
     # From how many records of a split were passed to its position, and back.
@@ -50,7 +50,7 @@ class Rig:
 
 @asynccontextmanager
 async def fake_rig(_: None) -> AsyncIterator[Rig]:
-    log, router = FakeLog(2), RecordingRouter(MODULE)
+    log, router = FakeLog(2), RecordingIngressContext(MODULE)
 
     async def append(split: int, records: Sequence[Record]) -> None:
         log.append(split, *records)
@@ -71,7 +71,7 @@ def count_passed(ingress: IngressSource) -> list[int]:
 
 @asynccontextmanager
 async def kafka_rig(broker: KafkaBroker) -> AsyncIterator[Rig]:
-    topic, router = broker.unique_topic("ingress", 2), RecordingRouter(MODULE)
+    topic, router = broker.unique_topic("ingress", 2), RecordingIngressContext(MODULE)
     spec = KafkaIngressSpec(
         id=TypeName("t", "in"),
         bootstrap_servers=broker.bootstrap,
@@ -129,7 +129,7 @@ class KinesisInMemory:
 
 @asynccontextmanager
 async def kinesis_rig(stream: KinesisStream | KinesisInMemory) -> AsyncIterator[Rig]:
-    router = RecordingRouter(MODULE)
+    router = RecordingIngressContext(MODULE)
     spec = KinesisIngressSpec(
         id=TypeName("t", "in"),
         routes=(StreamRoute(stream.name, "t/value", (TARGET,)),),
@@ -203,7 +203,7 @@ def records(split: int, count: int, *, first: int = 0) -> list[Record]:
     return [(b"id-%d-%d" % (split, n % 3), b"%d" % n) for n in range(first, first + count)]
 
 
-def values(router: RecordingRouter, function_id: str) -> list[bytes]:
+def values(router: RecordingIngressContext, function_id: str) -> list[bytes]:
     """Return the values that one address got, in order."""
     got = [invocation for _, found, invocation in router.delivered if found == function_id]
     batch = ToFunction.InvocationBatchRequest.FromString(b"".join(got))

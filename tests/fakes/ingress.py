@@ -1,4 +1,4 @@
-"""The IngressSource port on lists, and a Router that remembers what it was given."""
+"""The IngressSource port on lists, and an IngressContext that remembers what it was given."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import DeadLetterRoute, ModuleSpec
-from statefun_runtime.ports.ingress import Router
+from statefun_runtime.ports.ingress import IngressContext
 
 LogRecord = tuple[bytes | None, bytes | None]
 
@@ -37,13 +37,13 @@ class FakeIngress:
     def __init__(
         self,
         log: FakeLog,
-        router: Router,
+        context: IngressContext,
         target: TypeName,
         value_type: str,
         restored: dict[str, int],
     ) -> None:
         self._log = log
-        self._router = router
+        self._context = context
         self._target = target
         self._encoder = IngressEncoder(value_type)
         self._positions = {
@@ -59,19 +59,19 @@ class FakeIngress:
         while True:
             for split, records in enumerate(self._log.splits):
                 for key, value in records[self._positions[str(split)] :]:
-                    if not self._router.is_open():
-                        await self._router.opened()
+                    if not self._context.is_open():
+                        await self._context.opened()
                     self._route(key, value)
                     self._positions[str(split)] += 1
             await self._log.changed()
 
     def _route(self, key: bytes | None, value: bytes | None) -> None:
-        function = self._router.resolve(self._target)
+        function = self._context.resolve(self._target)
         if key is None or value is None or function is None:
             self._skipped += 1
             return
         self._routed += 1
-        self._router.deliver(function, key.decode("utf-8", "replace"), self._encoder.encode(value))
+        self._context.deliver(function, key.decode("utf-8", "replace"), self._encoder.encode(value))
 
     def positions(self) -> dict[str, int]:
         return dict(self._positions)
@@ -87,8 +87,8 @@ class FakeIngress:
         pass
 
 
-class RecordingRouter:
-    """A Router; `delivered` holds (typename, id, invocation), `arrived(n)` waits for so many; `forwarded` are dead letters."""
+class RecordingIngressContext:
+    """An IngressContext; `delivered` holds (typename, id, invocation), `arrived(n)` waits for so many; `forwarded` are dead letters."""
 
     def __init__(self, module: ModuleSpec) -> None:
         self._module = module

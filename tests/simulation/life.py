@@ -37,7 +37,7 @@ from statefun_runtime.engine.dispatch.outcomes import Wrap
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.egress import EgressSink
-from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from tests.simulation.fake_functions import Endpoint, FakeFunctionClient
 from tests.simulation.kafka.clients import FakeClients
 from tests.simulation.machine.fake_disk import FakePath
@@ -123,17 +123,17 @@ class SimulatedConnectors:
         size = self._outside.pool_size
         return FakeFunctionClient(self._outside.endpoint, current_process(), pool_size=size), size
 
-    def make_ingress(self, spec: IngressSpec, router: Router) -> IngressSource:
+    def make_ingress(self, spec: IngressSpec, context: IngressContext) -> IngressSource:
         outside, start = self._outside, self._beginning.start
         name = str(spec.id)
         restored = start.manifest.positions.get(name, {}) if start.manifest else {}
         if isinstance(spec, KafkaIngressSpec):
-            return KafkaIngress(spec, router, restored, clients=outside.clients)
+            return KafkaIngress(spec, context, restored, clients=outside.clients)
         assert isinstance(spec, PlaygroundIngressSpec)
         folder: Any = outside.folder / "ingress" / name.replace("/", ".")
         return PlaygroundIngress(
             spec,
-            router,
+            context,
             IngressLog(folder, disk=outside.disk, segment_bytes=outside.segment_bytes),
             off_loop,
             restored if start.is_ours else {},

@@ -26,7 +26,7 @@ class ComponentKind:
     """A kind of ingress or egress.
 
     `read` makes a frozen dataclass with an `id` of the fields below `spec`, or reports what is wrong with them and
-    returns None. `build` makes an IngressSource of that and an IngressPlace, or an EgressSink of it and an EgressPlace.
+    returns None. `build` makes an IngressSource of that and an IngressBuildContext, or an EgressSink of it and an EgressBuildContext.
     """
 
     name: str

@@ -41,7 +41,7 @@ from statefun_runtime.core.shards import (
     read_until,
     readable,
 )
-from statefun_runtime.ports.ingress import Router
+from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")
 
@@ -68,13 +68,13 @@ class KinesisIngress:
     def __init__(
         self,
         spec: KinesisIngressSpec,
-        router: Router,
+        context: IngressContext,
         restored: Mapping[str, int],
         *,
         clients: KinesisClients,
     ) -> None:
         self._spec = spec
-        self._router = router
+        self._context = context
         self._restored = dict(restored)
         self._clients = clients
         self._routes = {route.stream: self._route(route) for route in spec.routes}
@@ -90,10 +90,10 @@ class KinesisIngress:
         self._has_ended = asyncio.Event()
         self._fetches = asyncio.Semaphore(_FETCHES_MAX)
         self._received = 0
-        self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, router)
+        self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, context)
 
     def _route(self, route: StreamRoute) -> _Route:
-        found = [(target, self._router.resolve(target)) for target in route.targets]
+        found = [(target, self._context.resolve(target)) for target in route.targets]
         return _Route(
             IngressEncoder(route.value_type),
             tuple(function for _, function in found if function is not None),
@@ -202,12 +202,12 @@ class KinesisIngress:
     async def _welcome(self, shard: Shard) -> None:
         """Return when records of a shard are welcome."""
         while shard.split in self._held:
-            if self._router.is_tight():
+            if self._context.is_tight():
                 await asyncio.sleep(self._spec.reading.interval_s)
             else:
                 self._held.discard(shard.split)
-        if not self._router.is_open():
-            await self._router.opened()
+        if not self._context.is_open():
+            await self._context.opened()
 
     async def _after(self, error: Exception, shard: Shard, failures: int) -> None:
         """Wait before a shard is read again: a moment if it was too much, longer each time it fails."""
@@ -229,13 +229,13 @@ class KinesisIngress:
         for first in range(0, len(records), _RECORDS_PER_STEP):
             if first:
                 await asyncio.sleep(0)
-                if not self._router.is_open():
-                    await self._router.opened()
+                if not self._context.is_open():
+                    await self._context.opened()
             self._take_some(shard, records[first : first + _RECORDS_PER_STEP])
 
     def _take_some(self, shard: Shard, records: Sequence[Any]) -> None:
         route = self._routes[shard.stream]
-        deliver, encode, targets = self._router.deliver, route.encoder.encode, route.targets
+        deliver, encode, targets = self._context.deliver, route.encoder.encode, route.targets
         keys = set()
         for record in records:
             for key, data in unpack(
@@ -252,8 +252,8 @@ class KinesisIngress:
                 for target in targets:
                     deliver(target, key, invocation)
             self._positions[shard.split] = int(record["SequenceNumber"])
-        if self._router.is_tight() and any(
-            self._router.holds_back(target, key) for key in keys for target in targets
+        if self._context.is_tight() and any(
+            self._context.holds_back(target, key) for key in keys for target in targets
         ):
             self._held.add(shard.split)
 

@@ -29,7 +29,7 @@ from statefun_runtime.core.model.messages import IngressEncoder, field, read_var
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import PlaygroundIngressSpec
 from statefun_runtime.errors import UnavailableError
-from statefun_runtime.ports.ingress import Router
+from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")
 
@@ -49,7 +49,7 @@ class PlaygroundIngress:
     def __init__(
         self,
         spec: PlaygroundIngressSpec,
-        router: Router,
+        context: IngressContext,
         ingress_log: IngressLog,
         off_loop: OffLoop,
         restored: dict[str, int],
@@ -60,7 +60,7 @@ class PlaygroundIngress:
         earlier: Sequence[dict[str, int]] = (),
         make_server: ServerFactory = HttpServer,
     ) -> None:
-        self._router = router
+        self._context = context
         self._log = ingress_log
         self._off_loop = off_loop
         self._position = restored.get(_SPLIT, ingress_log.begin)
@@ -134,16 +134,16 @@ class PlaygroundIngress:
         """Bring a synced record to its address, unless its key says that it was there before."""
         target, key, digest, invocation = _decode(record)
         self._position += 1
-        function = self._router.resolve(target[0])
+        function = self._context.resolve(target[0])
         if function is None:
             self._refused["unknown-function"] = self._refused.get("unknown-function", 0) + 1
             return Repeat.NEW
         if key:
-            repeat = self._router.look(function, target[1], key, digest)
+            repeat = self._context.look(function, target[1], key, digest)
             if repeat is not Repeat.NEW:
                 return repeat
-            self._router.remember(function, target[1], key, digest)
-        self._router.deliver(function, target[1], invocation)
+            self._context.remember(function, target[1], key, digest)
+        self._context.deliver(function, target[1], invocation)
         self._received += 1
         return Repeat.NEW
 
@@ -197,14 +197,14 @@ class PlaygroundIngress:
         if not function_id:
             return self._refuse(400, "empty-id", "the id in /namespace/name/id is empty")
         function_type = TypeName(namespace, name)
-        function = self._router.resolve(function_type)
+        function = self._context.resolve(function_type)
         if function is None:
             text = f"no endpoint of the module serves function type '{namespace}/{name}'"
             return self._refuse(404, "unknown-function", text)
         if (
             not self._is_taking
-            or not self._router.is_open()
-            or self._router.holds_back(function, function_id)
+            or not self._context.is_open()
+            or self._context.holds_back(function, function_id)
         ):
             return self._refuse(503, "busy", "the worker has too much to do", ("Retry-After", "1"))
         return self._keep(request, function_type, function, function_id)
@@ -224,7 +224,7 @@ class PlaygroundIngress:
         digest = hashlib.blake2b(invocation, digest_size=_DIGEST_BYTES).digest() if key else b""
         if key:
             # Answers early; what decides is the look when the record is routed.
-            repeat = self._router.look(function, function_id, key, digest)
+            repeat = self._context.look(function, function_id, key, digest)
             if repeat is not Repeat.NEW:
                 return self._answer(repeat)
         answer = Deferred()

@@ -9,14 +9,14 @@ from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import is_invocation
 from statefun_runtime.core.printable import ID_MAX, printable
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
-from statefun_runtime.ports.ingress import Router
+from statefun_runtime.ports.ingress import IngressContext
 
 
 class Replay:
     """Delivers what is in dead letters to the addresses that they were for."""
 
-    def __init__(self, router: Router, checkpointer: Checkpointer) -> None:
-        self._router = router
+    def __init__(self, context: IngressContext, checkpointer: Checkpointer) -> None:
+        self._context = context
         self._checkpointer = checkpointer
 
     async def replay(self, letters: Iterable[DeadLetter]) -> dict[str, Any]:
@@ -44,13 +44,13 @@ class Replay:
             return f"it is a record that has no function to go to ({printable(letter.error)})"
         if not is_invocation(letter.invocation):
             return "its 'invocation' is not whole"
-        function = self._router.resolve(letter.target.type)
+        function = self._context.resolve(letter.target.type)
         if function is None:
             return f"no endpoint serves {printable(str(letter.target.type), ID_MAX)}"
         # The key is remembered with the target, so letters that differ in it are different letters.
         key, digest = f"dead-letter {letter.id}", sha256(letter.invocation).digest()
-        repeat = self._router.look(function, letter.target.id, key, digest)
+        repeat = self._context.look(function, letter.target.id, key, digest)
         if repeat is Repeat.NEW:
-            self._router.remember(function, letter.target.id, key, digest)
-            self._router.deliver(function, letter.target.id, letter.invocation)
+            self._context.remember(function, letter.target.id, key, digest)
+            self._context.deliver(function, letter.target.id, letter.invocation)
         return repeat

@@ -19,7 +19,7 @@ from statefun_runtime.core.module.specs import (
     TopicRoute,
 )
 from statefun_runtime.engine.egress import Egress
-from tests.fakes.ingress import RecordingRouter
+from tests.fakes.ingress import RecordingIngressContext
 from tests.support.kafka.broker import KafkaBroker
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
@@ -43,7 +43,7 @@ async def written(broker: KafkaBroker, topic: str, codec: str) -> None:
 
 
 async def read(broker: KafkaBroker, topic: str, count: int) -> list[bytes]:
-    router = RecordingRouter(MODULE)
+    router = RecordingIngressContext(MODULE)
     routes = (TopicRoute(topic, "t/value", (TARGET,)),)
     spec = KafkaIngressSpec(
         TypeName("t", "in"), broker.bootstrap, topic, routes, startup=Earliest()

@@ -26,7 +26,7 @@ from statefun_runtime.core.module.specs import (
 )
 from statefun_runtime.core.module.templates import parse_target
 from statefun_runtime.errors import ConfigError
-from tests.fakes.ingress import RecordingRouter
+from tests.fakes.ingress import RecordingIngressContext
 
 KINDS = descriptor_pb2.FieldDescriptorProto
 ORDER = "shop.Order"
@@ -243,7 +243,7 @@ def read(
 ) -> Outcome:
     """Let a Kafka ingress read records of one topic."""
     endpoint = EndpointSpec(FunctionPattern("shop", None), "http://shop/")
-    router = RecordingRouter(ModuleSpec((endpoint,), (), ()))
+    router = RecordingIngressContext(ModuleSpec((endpoint,), (), ()))
     router.tight_for = {tight_for} if tight_for else set()
     spec = KafkaIngressSpec(
         TypeName("shop", "in"), "kafka:9092", "shop", (route,), startup=Earliest()

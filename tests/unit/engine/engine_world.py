@@ -32,7 +32,7 @@ from statefun_runtime.engine.dispatch.outcomes import Wrap
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.function_client import FunctionClient
-from statefun_runtime.ports.ingress import IngressSource, Router
+from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from tests.fakes.checkpoint_store import MemoryLog, MemoryObjects
 from tests.fakes.egress import RecordingEgress
 from tests.fakes.endpoint import Answer, Endpoint
@@ -139,7 +139,8 @@ class World:
             parts.spills,
             parts.delays,
         )
-        self.exchange, self.gate, self.outcomes = parts.exchange, parts.gate, parts.outcomes
+        self.exchange, self.outcomes = parts.exchange, parts.outcomes
+        self.ingress_context = parts.ingress_context
         self.checkpointer = parts.checkpointer
         self.heads: dict[bytes, bytes] = {}
         self._epoch = 0
@@ -162,7 +163,7 @@ class World:
         self.clients[name] = client
         return client, self._pool_size
 
-    def make_ingress(self, spec: IngressSpec, router: Router) -> IngressSource:
+    def make_ingress(self, spec: IngressSpec, context: IngressContext) -> IngressSource:
         raise AssertionError("messages are sent without an ingress")
 
     def make_egress(self, spec: EgressSpec, services: EgressServices) -> RecordingEgress:
@@ -268,6 +269,6 @@ def start_background(tasks: asyncio.TaskGroup, world: World) -> list[asyncio.Tas
             world.states.run(),
             world.run_cuts(),
             world.delays.run(world.exchange),
-            world.gate.run(),
+            world.ingress_context.run(),
         )
     ]

@@ -165,7 +165,7 @@ def test_parked_addresses_keep_nothing_in_memory_and_their_order_on_disk():
         await world.cut()
 
         # Whoever is parked, others are fed.
-        assert world.gate.is_open()
+        assert world.ingress_context.is_open()
         assert not world.load.waiting_bytes
         assert world.load.spilled_bytes > 1_900
         world.serve("f", allergic_to())

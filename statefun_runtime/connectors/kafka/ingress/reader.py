@@ -43,7 +43,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import KafkaIngressSpec
 from statefun_runtime.errors import UnavailableError
-from statefun_runtime.ports.ingress import Router
+from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")
 
@@ -61,16 +61,16 @@ class KafkaIngress:
     def __init__(
         self,
         spec: KafkaIngressSpec,
-        router: Router,
+        context: IngressContext,
         restored: dict[str, int],
         *,
         clients: KafkaClients = AIOKAFKA,
     ) -> None:
         self._spec = spec
         self._clients = clients
-        self._router = router
+        self._context = context
         self._restored = restored
-        self._routes = {route.topic: make_route(route, router) for route in spec.routes}
+        self._routes = {route.topic: make_route(route, context) for route in spec.routes}
         self._positions: dict[TopicPartition, int] = {}
         self._held: set[TopicPartition] = set()
         # Raises for a file that cannot be used, before anything starts.
@@ -86,7 +86,7 @@ class KafkaIngress:
         self._has_group = True
         self._to_tell: dict[str, int] = {}
         self._received = 0
-        self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, router)
+        self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, context)
 
     async def start(self) -> None:
         """Connect, and seek to where reading begins; waits for the broker, and says so.
@@ -171,9 +171,9 @@ class KafkaIngress:
 
     async def _read(self) -> None:
         while True:
-            if not self._router.is_open():
-                await self._router.opened()
-            if self._held and not self._router.is_tight():
+            if not self._context.is_open():
+                await self._context.opened()
+            if self._held and not self._context.is_tight():
                 self._consumer.resume(*self._held)
                 self._held.clear()
             if self._denied_until_s:
@@ -243,13 +243,13 @@ class KafkaIngress:
             fed = addresses(records, route)
         self._positions[topic_partition] = records[-1].offset + 1
         self._received += len(records)
-        if self._router.is_tight():
+        if self._context.is_tight():
             self._hold_if_blocked(topic_partition, fed)
 
     def _route_by_key(
         self, topic_partition: TopicPartition, records: list[Any], route: Route
     ) -> None:
-        deliver, encode, targets = self._router.deliver, route.encoder.encode, route.targets
+        deliver, encode, targets = self._context.deliver, route.encoder.encode, route.targets
         function_id, is_plain = "", not route.forwards_metadata
         for record in records:
             key, value = record.key, record.value
@@ -277,7 +277,7 @@ class KafkaIngress:
             invocation = route.encode(record)
             found = self._look_into(topic_partition, record, route, invocation)
             for function, function_id in (*by_key, *found):
-                self._router.deliver(function, function_id, invocation)
+                self._context.deliver(function, function_id, invocation)
                 fed.add((function, function_id))
         return fed
 
@@ -292,7 +292,7 @@ class KafkaIngress:
                 origin, where = self._hand_in(topic_partition, record)
                 self._invalid.unroutable(origin, where, reason="not-routable", defect=str(error))
                 continue
-            function = self._router.resolve(function_type)
+            function = self._context.resolve(function_type)
             if function is not None:
                 yield function, function_id
                 continue
@@ -303,7 +303,7 @@ class KafkaIngress:
     def _hold_if_blocked(
         self, topic_partition: TopicPartition, addresses: Iterable[tuple[Function, str]]
     ) -> None:
-        if any(self._router.holds_back(*address) for address in addresses):
+        if any(self._context.holds_back(*address) for address in addresses):
             self._consumer.pause(topic_partition)
             self._held.add(topic_partition)
 

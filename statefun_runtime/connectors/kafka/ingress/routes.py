@@ -10,7 +10,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.record_metadata import record_metadata
 from statefun_runtime.core.module.specs import TopicRoute
-from statefun_runtime.ports.ingress import Router
+from statefun_runtime.ports.ingress import IngressContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Route:
         return self.encoder.encode_with(record.value, metadata)
 
 
-def make_route(route: TopicRoute, router: Router) -> Route:
+def make_route(route: TopicRoute, context: IngressContext) -> Route:
     """Return a topic's route, with the function types that are served and those that are not."""
-    found = [(target, router.resolve(target)) for target in route.targets]
+    found = [(target, context.resolve(target)) for target in route.targets]
     return Route(
         IngressEncoder(route.value_type),
         tuple(function for _, function in found if function is not None),

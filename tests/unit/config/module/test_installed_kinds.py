@@ -11,8 +11,8 @@ from statefun_runtime.config.module.installed import installed_kinds
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import OwnEgressSpec, OwnIngressSpec
 from statefun_runtime.errors import ConfigError
+from statefun_runtime.ports.contexts import IngressBuildContext
 from statefun_runtime.ports.ingress import IngressSource
-from statefun_runtime.ports.places import IngressPlace
 from tests.support.packages import install
 from tests.support.provisions import ROOT
 from tests.unit.config.module_texts import REST, load_with_rest
@@ -108,7 +108,7 @@ def test_the_ingress_counts_on_from_its_checkpoint(tmp_path: Path):
         def deliver(self, function: Any, function_id: str, invocation: bytes) -> None:
             delivered.append((str(function), function_id, invocation[-2:]))
 
-    place = IngressPlace(Router(), {"ticks": 41}, tmp_path, "127.0.0.1")  # type: ignore[arg-type]
+    place = IngressBuildContext(Router(), {"ticks": 41}, tmp_path, "127.0.0.1")  # type: ignore[arg-type]
     ingress = build_own(spec, place, IngressSource)
     ingress._tick()
 

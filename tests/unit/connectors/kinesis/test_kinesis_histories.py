@@ -23,7 +23,7 @@ from statefun_runtime.core.module.specs import (
     ShardReading,
     StreamRoute,
 )
-from tests.fakes.ingress import RecordingRouter
+from tests.fakes.ingress import RecordingIngressContext
 from tests.fakes.kinesis import FakeKinesis
 from tests.fakes.virtual_time import run_virtual
 
@@ -47,7 +47,7 @@ class History:
         self.kinesis = FakeKinesis()
         self.kinesis.create("s", self.random.randint(1, 3))
         self.startup = self.random.choice([Earliest(), Latest()])
-        self.router = RecordingRouter(MODULE)
+        self.router = RecordingIngressContext(MODULE)
         self.positions: dict[str, int] = {}
         self.effects: Effects = []
         self.made: dict[str, int] = defaultdict(int)

@@ -27,7 +27,7 @@ from statefun_runtime.core.module.specs import (
 )
 from statefun_runtime.core.shards import BEGINNING, FINISHED
 from statefun_runtime.errors import FunctionError, UnavailableError
-from tests.fakes.ingress import RecordingRouter
+from tests.fakes.ingress import RecordingIngressContext
 from tests.fakes.kinesis import START_S, FakeKinesis
 from tests.fakes.virtual_time import run_virtual
 
@@ -42,7 +42,7 @@ class World:
     def __init__(self, *, shards: int = 1) -> None:
         self.kinesis = FakeKinesis()
         self.kinesis.create("s", shards)
-        self.router = RecordingRouter(MODULE)
+        self.router = RecordingIngressContext(MODULE)
         self.startup: Earliest | Latest | Date = Earliest()
         self.interval_s = 0.2
         self.invalid_records = InvalidRecords()

@@ -22,7 +22,7 @@ from statefun_runtime.core.module.specs import (
 )
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.egress import RecordRefused
-from tests.fakes.ingress import RecordingRouter
+from tests.fakes.ingress import RecordingIngressContext
 from tests.fakes.rows import DictRows
 
 MODULE = ModuleSpec((EndpointSpec(FunctionPattern("t", None), "http://x/"),), (), ())
@@ -54,16 +54,16 @@ class Client:
 
 
 def with_ingress(
-    body: Callable[[Client, RecordingRouter, PlaygroundIngress], Awaitable[None]],
+    body: Callable[[Client, RecordingIngressContext, PlaygroundIngress], Awaitable[None]],
     *,
     is_running: bool = True,
 ) -> None:
     async def main() -> None:
-        router = RecordingRouter(MODULE)
+        router = RecordingIngressContext(MODULE)
         with tempfile.TemporaryDirectory() as folder:
             await serve(router, new_ingress(router, Path(folder)))
 
-    async def serve(router: RecordingRouter, ingress: PlaygroundIngress) -> None:
+    async def serve(router: RecordingIngressContext, ingress: PlaygroundIngress) -> None:
         await ingress.start()
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(ingress.run() if is_running else asyncio.sleep(0))
@@ -75,7 +75,9 @@ def with_ingress(
     asyncio.run(main())
 
 
-def new_ingress(router: RecordingRouter, folder: Path, position: int = 0) -> PlaygroundIngress:
+def new_ingress(
+    router: RecordingIngressContext, folder: Path, position: int = 0
+) -> PlaygroundIngress:
     return PlaygroundIngress(
         PlaygroundIngressSpec(),
         router,
@@ -99,7 +101,9 @@ def counts(metrics: list[Metric]) -> dict[str, object]:
 
 
 def test_a_message_goes_to_the_address_in_the_path_with_its_type():
-    async def body(client: Client, router: RecordingRouter, ingress: PlaygroundIngress) -> None:
+    async def body(
+        client: Client, router: RecordingIngressContext, ingress: PlaygroundIngress
+    ) -> None:
         status, text, headers = await client.ask(
             "PUT", "/t/greeter/Bob", b'{"a": 1}', "Content-Type: application/vnd.t/Request"
         )
@@ -117,7 +121,7 @@ def test_a_message_goes_to_the_address_in_the_path_with_its_type():
 @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])
 @pytest.mark.parametrize("headers", [(), ("Content-Type: text/plain",), ("Content-Type: a/b",)])
 def test_what_has_no_type_is_wrapped_as_text(method: str, headers: tuple[str, ...]):
-    async def body(client: Client, router: RecordingRouter, _: PlaygroundIngress) -> None:
+    async def body(client: Client, router: RecordingIngressContext, _: PlaygroundIngress) -> None:
         await client.ask(method, "/t/greeter/Bob", "héllo".encode(), *headers)
         await client.ask(method, "/t/greeter/Bob", b"", *headers)
 
@@ -130,7 +134,7 @@ def test_what_has_no_type_is_wrapped_as_text(method: str, headers: tuple[str, ..
 
 
 def test_parameters_of_a_type_are_not_part_of_it():
-    async def body(client: Client, router: RecordingRouter, _: PlaygroundIngress) -> None:
+    async def body(client: Client, router: RecordingIngressContext, _: PlaygroundIngress) -> None:
         kind = "Content-Type: application/vnd.t/Request; charset=utf-8"
         await client.ask("PUT", "/t/greeter/Bob", b"x", kind)
 
@@ -140,7 +144,7 @@ def test_parameters_of_a_type_are_not_part_of_it():
 
 
 def test_an_id_may_hold_anything_that_is_encoded():
-    async def body(client: Client, router: RecordingRouter, _: PlaygroundIngress) -> None:
+    async def body(client: Client, router: RecordingIngressContext, _: PlaygroundIngress) -> None:
         for path in ("/t/f/a%2Fb", "/t/f/%C3%A9%20", "/t/f/%FF", "/t/f/a?query"):
             assert (await client.ask("PUT", path))[0] == 200
 
@@ -168,7 +172,9 @@ REFUSALS = {
 def test_what_is_refused_is_counted_and_told_why(asked: tuple[str, str]):
     expected, reason, words = REFUSALS[asked]
 
-    async def body(client: Client, router: RecordingRouter, ingress: PlaygroundIngress) -> None:
+    async def body(
+        client: Client, router: RecordingIngressContext, ingress: PlaygroundIngress
+    ) -> None:
         status, text, headers = await client.ask(*asked)
 
         assert (status, text, headers["Status"]) == (expected, f"{words}\n", str(expected))
@@ -180,7 +186,9 @@ def test_what_is_refused_is_counted_and_told_why(asked: tuple[str, str]):
 
 
 def test_text_that_is_no_text_is_refused():
-    async def body(client: Client, router: RecordingRouter, ingress: PlaygroundIngress) -> None:
+    async def body(
+        client: Client, router: RecordingIngressContext, ingress: PlaygroundIngress
+    ) -> None:
         status, text, _ = await client.ask("PUT", "/t/f/a", b"\xff")
 
         assert (status, text) == (400, "a body without a type is text, and must be UTF-8\n")
@@ -191,7 +199,9 @@ def test_text_that_is_no_text_is_refused():
 
 
 def test_a_worker_that_has_too_much_to_do_says_when_to_come_again():
-    async def body(client: Client, router: RecordingRouter, ingress: PlaygroundIngress) -> None:
+    async def body(
+        client: Client, router: RecordingIngressContext, ingress: PlaygroundIngress
+    ) -> None:
         router.close_gate()
         status, text, headers = await client.ask("PUT", "/t/f/a")
         assert (status, text) == (503, "the worker has too much to do\n")
@@ -208,7 +218,7 @@ def test_a_worker_that_has_too_much_to_do_says_when_to_come_again():
 
 def test_before_it_runs_a_request_waits_and_afterwards_it_is_turned_away():
     async def main(folder: Path) -> None:
-        router = RecordingRouter(MODULE)
+        router = RecordingIngressContext(MODULE)
         ingress = new_ingress(router, folder)
         await ingress.start()
         client = Client(ingress.port)
@@ -229,7 +239,7 @@ def test_before_it_runs_a_request_waits_and_afterwards_it_is_turned_away():
 
 
 def test_a_body_that_is_too_large_is_refused():
-    async def body(client: Client, router: RecordingRouter, _: PlaygroundIngress) -> None:
+    async def body(client: Client, router: RecordingIngressContext, _: PlaygroundIngress) -> None:
         assert (await client.ask("PUT", "/t/f/a", b"x" * 1000))[0] == 200
         assert (await client.ask("PUT", "/t/f/a", b"x" * 1001))[0] == 413
         assert len(router.delivered) == 1
@@ -452,7 +462,7 @@ def test_a_topic_is_read_one_way_or_the_other():
 
 def test_a_message_is_on_disk_before_it_is_routed_and_answered(tmp_path: Path):
     async def main() -> None:
-        router = RecordingRouter(MODULE)
+        router = RecordingIngressContext(MODULE)
         ingress = new_ingress(router, tmp_path)
         await ingress.start()
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
@@ -466,7 +476,7 @@ def test_a_message_is_on_disk_before_it_is_routed_and_answered(tmp_path: Path):
             task.cancel()
         await ingress.close()
 
-        again = RecordingRouter(MODULE)
+        again = RecordingIngressContext(MODULE)
         ingress = new_ingress(again, tmp_path, position=1)
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(ingress.run())
@@ -479,7 +489,9 @@ def test_a_message_is_on_disk_before_it_is_routed_and_answered(tmp_path: Path):
 
 
 def test_a_repeated_idempotency_key_takes_effect_once():
-    async def body(client: Client, router: RecordingRouter, ingress: PlaygroundIngress) -> None:
+    async def body(
+        client: Client, router: RecordingIngressContext, ingress: PlaygroundIngress
+    ) -> None:
         async def put(path: str, value: bytes, key: str) -> tuple[int, str | None]:
             status, _, headers = await client.ask("PUT", path, value, f"Idempotency-Key: {key}")
             return status, headers.get("Idempotent-Replay")
@@ -498,7 +510,9 @@ def test_a_repeated_idempotency_key_takes_effect_once():
 
 
 def test_what_cannot_be_written_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    async def body(client: Client, router: RecordingRouter, ingress: PlaygroundIngress) -> None:
+    async def body(
+        client: Client, router: RecordingIngressContext, ingress: PlaygroundIngress
+    ) -> None:
         def fails(_: IngressLog, records: object) -> None:
             raise UnavailableError("no space left", code="SF3012")
 

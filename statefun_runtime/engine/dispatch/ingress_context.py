@@ -1,4 +1,4 @@
-"""The gate in front of the ingresses: opens and closes as the load says, and says so."""
+"""What ingresses see of the engine: where records go, and whether they are welcome as the load says, which is told."""
 
 import asyncio
 import logging
@@ -20,8 +20,8 @@ _LOOK_S = 0.005
 _SAY_AFTER_S = 5.0
 
 
-class Gate:
-    """What ingresses see of the engine: the Router port."""
+class EngineIngressContext:
+    """The IngressContext of all ingresses of a worker."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Gate:
             await self._opened.wait()
 
     async def run(self) -> None:
-        """Look, once it was found closed, whether the gate may open; until cancelled."""
+        """Look, once it was found closed, whether it may open; until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await self._is_wanted.wait()

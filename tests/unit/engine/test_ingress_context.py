@@ -19,13 +19,13 @@ def test_the_gate_closes_when_too_much_waits_and_opens_when_it_has_left():
         async with asyncio.TaskGroup() as tasks:
             background = start_background(tasks, world)
             world.send("f", "alice", b"x" * 1000)
-            assert not world.gate.is_open()
+            assert not world.ingress_context.is_open()
 
-            await world.gate.opened()
+            await world.ingress_context.opened()
 
             assert world.load.waiting_bytes == 0
-            assert world.gate.is_open()
-            assert world.gate.closed_times == 1
+            assert world.ingress_context.is_open()
+            assert world.ingress_context.closed_times == 1
             for task in background:
                 task.cancel()
 
@@ -37,12 +37,12 @@ def test_the_gate_closes_when_too_many_addresses_are_busy():
         world = World(busy_max=3)
         world.serve("f", lambda _: Answer(result(), after_s=1.0))
         for number in range(3):
-            assert world.gate.is_open()
+            assert world.ingress_context.is_open()
             world.send("f", str(number))
-        assert not world.gate.is_open()
+        assert not world.ingress_context.is_open()
 
         await world.settled(1.5)
-        assert world.gate.is_open()
+        assert world.ingress_context.is_open()
 
     run_virtual(main)
 
@@ -53,11 +53,11 @@ def test_parked_addresses_and_those_of_a_dead_endpoint_are_not_busy():
         world.endpoint("f").is_up = False
         for number in range(5):
             world.send("f", str(number))
-        assert not world.gate.is_open()
+        assert not world.ingress_context.is_open()
 
         await world.settled(1.0)
         assert world.function("f").is_down
-        assert world.gate.is_open()
+        assert world.ingress_context.is_open()
 
     run_virtual(main)
 
@@ -69,11 +69,11 @@ def test_the_gate_closes_when_too_much_waits_for_an_egress():
         world.serve("f", lambda _: result(egress=[("out", b"x" * (1 << 20))]))
         world.send("f", "alice")
         await world.settled()
-        assert not world.gate.is_open()
+        assert not world.ingress_context.is_open()
 
         world.egress.is_away = False
         world.egress.publish()
-        assert world.gate.is_open()
+        assert world.ingress_context.is_open()
 
     run_virtual(main)
 
@@ -99,15 +99,15 @@ def test_an_address_with_too_much_to_do_is_held_back_only_when_memory_is_tight()
         world.send("f", "hot")
         await world.settled(0.1)
         world.send("f", "hot", b"1", b"2", b"3")
-        assert not world.gate.is_tight()
-        assert not world.gate.holds_back(function, "hot")
+        assert not world.ingress_context.is_tight()
+        assert not world.ingress_context.holds_back(function, "hot")
 
         world.send("f", "large", b"x" * 600)
-        assert world.gate.is_tight()
-        assert world.gate.is_open()
-        assert world.gate.holds_back(function, "hot")
-        assert not world.gate.holds_back(function, "cold")
-        assert not world.gate.holds_back(function, "large")
+        assert world.ingress_context.is_tight()
+        assert world.ingress_context.is_open()
+        assert world.ingress_context.holds_back(function, "hot")
+        assert not world.ingress_context.holds_back(function, "cold")
+        assert not world.ingress_context.holds_back(function, "large")
 
     run_virtual(main)
 
@@ -119,8 +119,8 @@ def test_all_addresses_of_a_dead_endpoint_are_held_back_when_memory_is_tight():
         world.send("f", "alice", b"x" * 600)
         await world.settled()
 
-        assert world.gate.holds_back(world.function("f"), "anybody")
-        assert not world.gate.holds_back(world.function("g"), "anybody")
+        assert world.ingress_context.holds_back(world.function("f"), "anybody")
+        assert not world.ingress_context.holds_back(world.function("g"), "anybody")
 
     run_virtual(main)
 
@@ -131,8 +131,8 @@ def test_without_a_threshold_no_address_is_held_back():
         world.serve("f", lambda _: Answer(result(), after_s=1000.0))
         world.send("f", "hot", *[b"x" * 50] * 10)
 
-        assert world.gate.is_tight()
-        assert not world.gate.holds_back(world.function("f"), "hot")
+        assert world.ingress_context.is_tight()
+        assert not world.ingress_context.holds_back(world.function("f"), "hot")
 
     run_virtual(main)
 
@@ -144,7 +144,7 @@ def test_a_long_wait_is_told(caplog: pytest.LogCaptureFixture):
         async with asyncio.TaskGroup() as tasks:
             background = start_background(tasks, world)
             world.send("f", "alice", b"x" * 100)
-            await world.gate.opened()
+            await world.ingress_context.opened()
             for task in background:
                 task.cancel()
 
@@ -163,7 +163,7 @@ def test_a_long_wait_is_told(caplog: pytest.LogCaptureFixture):
 )
 def test_a_function_type_that_nobody_can_serve_is_not_resolved(odd: TypeName):
     async def main():
-        assert World().gate.resolve(odd) is None
+        assert World().ingress_context.resolve(odd) is None
 
     run_virtual(main)
 
