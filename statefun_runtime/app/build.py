@@ -35,6 +35,7 @@ def machine_ports(folder: StateFolder) -> Ports:
         commit_log=CommitLogFolder(folder.folder / "log"),
         open_store=RocksDbStore,
         scratch=folder.fresh_live_folder,
+        discard=folder.discard,
         make_clock=MachineClock,
         off_loop=asyncio.to_thread,
     )

@@ -25,10 +25,9 @@ from statefun_runtime.engine.checkpoints.recovery import (
     Heads,
     Names,
     StartingPoint,
-    apply_deltas,
     choose_start,
+    open_live,
     pending_outboxes,
-    place_base,
     read_records,
 )
 from statefun_runtime.engine.checkpoints.snapshots import Identity, OffLoop
@@ -43,7 +42,7 @@ from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.expiry import Expiry
 from statefun_runtime.engine.state.idempotency import Idempotency
 from statefun_runtime.engine.state.spills import Spills
-from statefun_runtime.engine.state.states import States
+from statefun_runtime.engine.state.states import States, Swap
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Parts, Worker
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
@@ -62,13 +61,14 @@ class Ports:
     """What a worker keeps its state in, and tells the time by.
 
     `open_store` opens the live store in a folder that holds the files of a base, or nothing; `scratch` names folders
-    for it that are not there yet; `make_clock` is told what the date must not be before, in ms since 1970.
+    for it that are not there yet, and `discard` deletes one with all that is in it; `make_clock` is told what the date must not be before, in ms since 1970.
     """
 
     checkpoints: CheckpointStore
     commit_log: CommitLog
     open_store: Callable[[Path], StateStore]
     scratch: Callable[[], Path]
+    discard: Callable[[Path], None]
     make_clock: Callable[[int], Clock]
     off_loop: OffLoop
 
@@ -127,11 +127,16 @@ def begin(
 
 
 def open_store(manifest: Manifest | None, ports: Ports) -> tuple[StateStore, Heads]:
-    """Return a live store with what a checkpoint holds, and the heads of its backlogs."""
+    """Return a live store with what a checkpoint holds, and the heads of its backlogs; it blocks.
+
+    What could not be made whole leaves nothing behind.
+    """
     live = ports.scratch()
-    place_base(manifest, ports.checkpoints, live)
-    store = ports.open_store(live)
-    return store, apply_deltas(manifest, ports.checkpoints, store)
+    try:
+        return open_live(manifest, ports.checkpoints, live, ports.open_store)
+    except BaseException:
+        ports.discard(live)
+        raise
 
 
 class Assembly:
@@ -322,8 +327,8 @@ class Assembly:
         """Have the epoch end early."""
         self._checkpointer.end_early()
 
-    def rebuild(self) -> StateStore:
-        """Return a new store from the last complete checkpoint."""
-        self._states.store.close()
-        self._checkpointer.store_replaced()
-        return open_store(self._checkpointer.last_complete, self._ports)[0]
+    async def rebuild(self, swap: Swap) -> None:
+        """Put a new store from the last complete checkpoint in the place of the one that fails."""
+        await self._checkpointer.rebuild_store(
+            lambda manifest: open_store(manifest, self._ports)[0], swap
+        )

@@ -13,14 +13,7 @@ from typing import Any
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
 from statefun_runtime.core.model.address import KeyGroup
-from statefun_runtime.core.model.keys import (
-    CHUNK,
-    PARKED,
-    TIMER,
-    group_prefix,
-    parse_address_key,
-    parse_chunk_key,
-)
+from statefun_runtime.core.model.keys import PARKED, TIMER, group_prefix, parse_address_key
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
@@ -28,6 +21,7 @@ from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.egress import Egress
+from statefun_runtime.engine.state.chunks import index_chunks, shelve_head, stored_chunks
 from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.expiry import Expiry
 from statefun_runtime.engine.state.spills import Spills
@@ -85,10 +79,12 @@ class Worker:
         read: Callable[[ObjectId], list[bytes]],
     ) -> None:
         """Take back backlogs, delayed messages and egress records of the checkpoint; `read` returns an outbox's."""
+        prefixes = [group_prefix(KeyGroup(group)) for group in range(self._key_group_count)]
+        for prefix in prefixes:
+            index_chunks(self.parts.states, prefix)
         left_behind = self._restore_heads(heads)
-        for group in range(self._key_group_count):
-            prefix = group_prefix(KeyGroup(group))
-            self._restore_chunks(prefix + CHUNK)
+        for prefix in prefixes:
+            self._restore_chunks(prefix)
             self._restore_parked(prefix + PARKED)
             for key, row in self.parts.states.scan(prefix + TIMER):
                 self.parts.delays.restore(key, row)
@@ -115,17 +111,16 @@ class Worker:
             function = self.parts.exchange.resolve(address.type)
             if function is None:
                 left_behind += 1
-                self.parts.states.shelve_head(key, row)
+                shelve_head(self.parts.states, key, row)
             else:
                 self.parts.exchange.restore_head(function, address.id, list(split_fields(row)))
         return left_behind
 
     def _restore_chunks(self, prefix: bytes) -> None:
-        for key, row in self.parts.states.scan(prefix):
-            address, sequence = parse_chunk_key(key)
+        for address, chunk in stored_chunks(self.parts.states, prefix):
             function = self.parts.exchange.resolve(address.type)
             if function is not None:
-                self.parts.exchange.restore_chunk(function, address.id, sequence, row)
+                self.parts.exchange.restore_chunk(function, address.id, chunk)
 
     def _restore_parked(self, prefix: bytes) -> None:
         for key, row in self.parts.states.scan(prefix):

@@ -1,6 +1,6 @@
 """Where checkpoints are kept: immutable objects, named by the hash of their content."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +29,13 @@ class CheckpointStore(Protocol):
 
     def get(self, object_id: ObjectId) -> bytes:
         """Return an object's content, verified."""
+        ...
+
+    def read(self, object_id: ObjectId) -> Iterator[bytes]:
+        """Yield an object's content in pieces of at most a few MiB, one of them in memory at a time.
+
+        It is verified before the first.
+        """
         ...
 
     def place_file(self, stored: StoredObject, path: Path) -> None:

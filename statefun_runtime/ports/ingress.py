@@ -23,7 +23,10 @@ class IngressContext(Protocol):
         ...
 
     def look(self, function: Function, function_id: str, key: str, digest: bytes) -> Repeat:
-        """Return what an idempotency key of an address says about a record with this digest."""
+        """Return what an idempotency key of an address says about a record with this digest.
+
+        Raise UnavailableError while that cannot be known: the record has to wait.
+        """
         ...
 
     def remember(self, function: Function, function_id: str, key: str, digest: bytes) -> None:

@@ -12,13 +12,13 @@ class Rows(Protocol):
     """
 
     def read(self, key: bytes) -> bytes | None:
-        """Return a row's value, or None."""
+        """Return a row's value, or None; raise UnavailableError while that cannot be known."""
         ...
 
     def write(self, key: bytes, value: bytes | None) -> None:
         """Write a row, or with None delete it."""
         ...
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows under a prefix, in order of their keys."""
+    def scan_sizes(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield the keys under a prefix in their order, with the sizes of the values, which are not kept in memory."""
         ...

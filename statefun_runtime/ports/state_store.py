@@ -12,7 +12,9 @@ class StateStore(Protocol):
 
     Guarantees: a read sees every write that returned before it. A snapshot is a cut: it holds all that was written
     before `snapshot` was called, and later writes do not touch it. What was written and is in no snapshot may be
-    lost when the process ends.
+    lost when the process ends. What cannot be read or written, and whatever is asked of a closed store, is an
+    UnavailableError; after one from `write` nothing but reads can be asked any more. Nothing is ever answered that is
+    not so.
     """
 
     def get(self, key: bytes) -> bytes | None:
@@ -24,7 +26,14 @@ class StateStore(Protocol):
         ...
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows whose key begins with `prefix`, in order of their keys."""
+        """Yield the rows whose key begins with `prefix`, in order of their keys.
+
+        They are those of the moment when the first was asked for; one at a time is in memory.
+        """
+        ...
+
+    def scan_sizes(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield keys as `scan` does, each with the size of its value, which is not kept."""
         ...
 
     def flush(self) -> None:
@@ -36,5 +45,9 @@ class StateStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and locks."""
+        """Let go of files and locks; closing twice is closing once."""
+        ...
+
+    def discard(self) -> None:
+        """Close, and delete the files: nobody will open them again. May take long, and is called off the loop."""
         ...

@@ -91,7 +91,7 @@ def _small(bench: Bench, worker: Worker, addresses: int) -> None:
     data = ObjectFolder(worker.state_dir / "objects", sweep=False).get(
         manifest.deltas[-1].object.id
     )
-    rows = list(decode_rows(data))
+    rows = list(decode_rows([data]))
     content = sum(len(key) + len(value or b"") for key, value in rows)
     numbers = {
         "delta_rows": len(rows),

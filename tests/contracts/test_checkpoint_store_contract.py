@@ -25,6 +25,16 @@ def test_an_object_is_read_as_it_was_written(store: CheckpointStore):
     assert store.ids() == {stored.id}
 
 
+def test_a_large_object_is_read_in_pieces(store: CheckpointStore):
+    content = bytes(range(256)) * 12_345
+    stored = store.put([content])
+    pieces = list(store.read(stored.id))
+
+    assert b"".join(pieces) == content
+    assert len(pieces) > 1
+    assert list(store.read(store.put([]).id)) == []
+
+
 def test_the_same_content_is_one_object(store: CheckpointStore):
     assert store.put([b"ab", b"c"]) == store.put([b"abc"])
     assert len(store.ids()) == 1
@@ -65,6 +75,8 @@ def test_what_is_missing_is_told_and_not_made_up(store: CheckpointStore, tmp_pat
 
     with pytest.raises(CorruptionError):
         store.get(missing)
+    with pytest.raises(CorruptionError):
+        list(store.read(missing))
 
 
 def test_deleted_objects_are_gone_and_deleting_again_is_no_error(store: CheckpointStore):

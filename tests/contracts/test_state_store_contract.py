@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.state_store import StateStore
 from tests.fakes.state_store import DictStore
 
@@ -88,6 +89,60 @@ def test_a_scan_leaves_out_what_was_deleted(store: StateStore):
     store.write([(b"a1", None)])
 
     assert list(store.scan(b"a")) == [(b"a2", b"2")]
+
+
+def test_sizes_are_those_of_the_rows_that_a_scan_yields(store: StateStore):
+    store.write([(b"a1", b"123"), (b"a2", b""), (b"a3", b"x" * 70_000), (b"b", b"1")])
+    store.flush()
+    store.write([(b"a1", b"12")])
+
+    assert list(store.scan_sizes(b"a")) == [(b"a1", 2), (b"a2", 0), (b"a3", 70_000)]
+    assert list(store.scan_sizes(b"c")) == []
+
+
+def test_a_scan_is_of_the_moment_when_it_began(store: StateStore):
+    store.write([(b"a%d" % number, b"old") for number in range(5)])
+    scan = store.scan(b"a")
+    assert next(scan) == (b"a0", b"old")
+
+    store.write([(b"a1", None), (b"a2", b"new"), (b"a9", b"new")])
+    store.flush()
+
+    assert list(scan) == [(b"a%d" % number, b"old") for number in range(1, 5)]
+
+
+def test_a_closed_store_answers_nothing(store: StateStore, tmp_path: Path):
+    store.write([(b"a", b"1"), (b"b", b"1")])
+    scan, sizes = store.scan(b""), store.scan_sizes(b"")
+    assert next(scan) == (b"a", b"1")
+    assert next(sizes) == (b"a", 1)
+
+    store.close()
+    store.close()
+
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: store.get(b"a"),
+        lambda: store.get(b"missing"),
+        lambda: store.write([(b"c", b"1")]),
+        lambda: list(store.scan(b"")),
+        lambda: list(store.scan_sizes(b"x")),
+        lambda: list(scan),
+        lambda: list(sizes),
+        store.flush,
+        lambda: store.snapshot(tmp_path / "snapshot"),
+    )
+    for ask in asked:
+        with pytest.raises(UnavailableError) as refusal:
+            ask()
+        assert refusal.value.code == "SF3016"
+
+
+def test_what_is_discarded_is_closed(store: StateStore):
+    store.write([(b"a", b"1")])
+    store.discard()
+
+    with pytest.raises(UnavailableError):
+        store.get(b"a")
 
 
 def test_a_snapshot_is_a_cut_that_later_writes_do_not_touch(

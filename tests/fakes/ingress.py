@@ -10,6 +10,7 @@ from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import DeadLetterRoute, ModuleSpec
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
 
 LogRecord = tuple[bytes | None, bytes | None]
@@ -88,7 +89,10 @@ class FakeIngress:
 
 
 class RecordingIngressContext:
-    """An IngressContext; `delivered` holds (typename, id, invocation), `arrived(n)` waits for so many; `forwarded` are dead letters."""
+    """An IngressContext; `delivered` holds (typename, id, invocation), `arrived(n)` waits for so many; `forwarded` are dead letters.
+
+    The next `blind_looks` looks at idempotency keys cannot be answered.
+    """
 
     def __init__(self, module: ModuleSpec) -> None:
         self._module = module
@@ -97,6 +101,7 @@ class RecordingIngressContext:
         self._gate.set()
         self._is_changed = asyncio.Event()
         self._keys: dict[tuple[str, str, str], bytes] = {}
+        self.blind_looks = 0
         self.tight_for: set[str] = set()
         self.delivered: list[tuple[str, str, bytes]] = []
         self.forwarded: list[Origin] = []
@@ -112,6 +117,9 @@ class RecordingIngressContext:
         self._is_changed.set()
 
     def look(self, function: Function, function_id: str, key: str, digest: bytes) -> Repeat:
+        if self.blind_looks:
+            self.blind_looks -= 1
+            raise UnavailableError("the live state cannot be read", code="SF3016")
         known = self._keys.get((str(function.type), function_id, key))
         if known is None:
             return Repeat.NEW

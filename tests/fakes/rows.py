@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 
+from statefun_runtime.errors import UnavailableError
+
 
 class DictRows:
-    """Rows; nothing is ever lost."""
+    """Rows; nothing is ever lost, and while `is_away` nothing can be read."""
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes] = {}
+        self.is_away = False
 
     def read(self, key: bytes) -> bytes | None:
+        if self.is_away:
+            raise UnavailableError("the rows cannot be read", code="SF3016")
         return self.rows.get(key)
 
     def write(self, key: bytes, value: bytes | None) -> None:
@@ -18,7 +23,7 @@ class DictRows:
         else:
             self.rows[key] = value
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def scan_sizes(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
         yield from sorted(
-            (key, value) for key, value in self.rows.items() if key.startswith(prefix)
+            (key, len(value)) for key, value in self.rows.items() if key.startswith(prefix)
         )

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.core.checkpoints.commits import History
-from statefun_runtime.core.model.keys import CHUNK, PARKED, STATE, TIMER, parse_address_key
+from statefun_runtime.core.model.keys import (
+    CHUNK,
+    CHUNK_INDEX,
+    PARKED,
+    STATE,
+    TIMER,
+    parse_address_key,
+)
 from statefun_runtime.core.model.state import decode_row
 from statefun_runtime.engine.checkpoints.recovery import apply_deltas, place_base, read_manifest
 from tests.simulation.kafka.wire import fields
@@ -178,14 +185,14 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
             yield f"checkpoint {entry.epoch} is kept, and not whole"
     manifest = read_manifest(objects, history.completed[-1].manifest)
     place_base(manifest, objects, folders[2])
-    store = DictStore(folders[2], lambda: False)
+    store = DictStore(folders[2], lambda: None)
     heads = apply_deltas(manifest, objects, store)
     if heads:
         yield f"{len(heads)} backlogs are left"
     stored: dict[str, int] = {}
     for key, row in store.scan(b""):
         kind = key[2:3]
-        if kind in (CHUNK, TIMER, PARKED) and key[:2] != b"\xff\xff":
+        if kind in (CHUNK, CHUNK_INDEX, TIMER, PARKED) and key[:2] != b"\xff\xff":
             yield f"a row is left: {key!r}"
         if kind == STATE and key[:2] != b"\xff\xff":
             address = parse_address_key(key)

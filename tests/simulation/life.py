@@ -42,7 +42,7 @@ from tests.simulation.fake_functions import Endpoint, FakeFunctionClient
 from tests.simulation.kafka.clients import FakeClients
 from tests.simulation.machine.fake_disk import FakePath
 from tests.simulation.machine.loop import current_process, off_loop
-from tests.simulation.machine.state_store import DictStore
+from tests.simulation.machine.state_store import DictStore, Failure
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Outside:
     make_server: ServerFactory
     endpoint: Endpoint
     clients: FakeClients
-    store_fails: Callable[[], bool]
+    store_fails: Callable[[], Failure | None]
     pool_size: int
     segment_bytes: int
     publishing: PublisherLimits
@@ -68,11 +68,13 @@ async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> Non
     """Run a worker; `started` is called when it runs."""
     folder, rng = outside.folder, outside.rng
     folder.mkdir()
+    scratch = _Scratch(folder)
     ports: Any = Ports(
         checkpoints=ObjectFolder(folder / "objects", disk=outside.disk),
         commit_log=CommitLogFolder(folder / "log", disk=outside.disk),
         open_store=lambda live: DictStore(live, outside.store_fails),
-        scratch=_Scratch(folder),
+        scratch=scratch,
+        discard=scratch.discard,
         make_clock=lambda not_before_ms: MachineClock(not_before_ms, machine=outside.time),
         off_loop=off_loop,
     )
@@ -109,6 +111,9 @@ class _Scratch:
         self._count += 1
         self._folder.mkdir()
         return self._folder / f"{current_process().number}-{self._count}"
+
+    def discard(self, live: FakePath) -> None:
+        self._folder.disk.remove_tree(live.path)
 
 
 class SimulatedConnectors:

@@ -106,7 +106,7 @@ MUTANTS = (
             (
                 _HTTP_IN,
                 "        for record, answer in waiting:\n"
-                "            answer.resolve(self._answer(self._route(record)))\n",
+                "            answer.resolve(self._answer(await self._routed(record)))\n",
                 "        for (_, answer), said in zip(waiting, answers):\n"
                 "            answer.resolve(said)\n",
             ),
@@ -256,8 +256,8 @@ MUTANTS = (
     _one(
         "a timer fires again",
         "engine/state/delays.py",
-        "            self._states.write(key, None)\n            delayed = _decode(row)\n",
-        "            delayed = _decode(row)\n",
+        "        self._timers.remove(key)\n        self._states.write(key, None)\n",
+        "        self._timers.remove(key)\n",
     ),
     _one(
         "lose the clock",
@@ -304,11 +304,51 @@ MUTANTS = (
         (
             (
                 "core/checkpoints/overlay.py",
-                "            layer.is_stored = layer.is_saved\n",
+                "            layer.is_stored = layer.epoch <= epoch\n        self.drop_done()\n",
                 "            pass\n",
             ),
         ),
         "tests/unit/core/checkpoints/test_overlay.py",
+    ),
+    Mutant(
+        "drop what the store that is lost never had",
+        (
+            (
+                "core/checkpoints/overlay.py",
+                "            layer.is_stored = layer.is_stored and layer.epoch <= epoch\n",
+                "            layer.is_stored = layer.epoch <= epoch\n",
+            ),
+        ),
+        "tests/unit/core/checkpoints/test_overlay.py",
+    ),
+    Mutant(
+        "keep what the next store lacks only in the lost one",
+        (
+            (
+                "core/checkpoints/overlay.py",
+                "            layer.is_stored = layer.is_stored and layer.epoch <= epoch\n",
+                "            pass\n",
+            ),
+        ),
+        "tests/unit/core/checkpoints/test_overlay.py",
+    ),
+    _one(
+        "say nothing of a chunk",
+        "engine/state/chunks.py",
+        "    states.write(chunk_index_key_of(key), chunk.index_row())\n\n\ndef read_chunk",
+        "\n\ndef read_chunk",
+    ),
+    Mutant(
+        "take a chunk off before it is read",
+        (
+            (
+                "engine/state/spills.py",
+                "            chunk = spill.chunks[0]\n",
+                "            chunk = spill.chunks.popleft()\n",
+            ),
+            ("engine/state/spills.py", "            spill.chunks.popleft()\n", ""),
+        ),
+        "tests/unit/engine/test_lost_store.py",
     ),
     Mutant(
         "a rebuilt store's files are taken for the old",

@@ -44,6 +44,7 @@ from tests.simulation.life import Outside, live
 from tests.simulation.machine.fake_disk import Disk, DiskCalls, FakePath
 from tests.simulation.machine.fake_http import Ports, fake_server
 from tests.simulation.machine.loop import RANDOM, Killed, Process, SimLoop
+from tests.simulation.machine.state_store import Failure
 from tests.simulation.machine.wall import Time
 from tests.simulation.programs import IDS, Program
 from tests.simulation.traffic import INGRESS_PORT, WEB_PORT, Sent, Traffic
@@ -68,6 +69,7 @@ class World:
         self.lives = 0
         self.network_trouble = 0.0
         self.store_failures = 0
+        self._blindness = Random(seed)
         self.is_over = False
         self._has_died = False
         self._armed: tuple[int, bool, bool] | None = None
@@ -399,11 +401,11 @@ class World:
             zombie.is_dead = True
             self.loop.bury(zombie)
 
-    def _store_fails(self) -> bool:
-        if self.store_failures:
-            self.store_failures -= 1
-            return True
-        return False
+    def _store_fails(self) -> Failure | None:
+        if not self.store_failures:
+            return None
+        self.store_failures -= 1
+        return "everything" if self._blindness.random() < 0.5 else "writes"
 
     def _saw(self, address: str, payloads: list[str]) -> None:
         self.say(f"{address} <- {' '.join(payload.rstrip('.') for payload in payloads)}")

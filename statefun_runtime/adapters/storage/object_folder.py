@@ -4,13 +4,20 @@ A file is written under another name, synced, and renamed: under its own name it
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from errno import EINTR, EMFILE, ENFILE, ENOMEM
+from io import BufferedReader
 from itertools import count
 from pathlib import Path
 
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
 from statefun_runtime.errors import CorruptionError, UnavailableError
+
+_PIECE_BYTES = 1024 * 1024
+# What says nothing about the file: the process or the machine has too little of something.
+_TRANSIENT = (EMFILE, ENFILE, ENOMEM, EINTR)
 
 
 class ObjectFolder:
@@ -66,23 +73,21 @@ class ObjectFolder:
 
     def get(self, object_id: ObjectId) -> bytes:
         """Return an object's content."""
-        try:
-            content = self._path(object_id).read_bytes()
-        except OSError as error:
-            raise _corrupt(self._path(object_id), error.strerror or str(error)) from error
-        if hashlib.sha256(content).hexdigest() != object_id:
-            raise _corrupt(self._path(object_id), "its content is not what its name says")
-        return content
+        return b"".join(self.read(object_id))
+
+    def read(self, object_id: ObjectId) -> Iterator[bytes]:
+        """Yield an object's content in pieces."""
+        with self._opened(object_id) as file:
+            _verify(self._path(object_id), file)
+            file.seek(0)
+            while piece := file.read(_PIECE_BYTES):
+                yield piece
 
     def place_file(self, stored: StoredObject, path: Path) -> None:
         """Link or copy an object to a path."""
         source = self._path(stored.id)
-        try:
-            with source.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != stored.id:
-                    raise _corrupt(source, "its content is not what its name says")
-        except OSError as error:
-            raise _corrupt(source, error.strerror or str(error)) from error
+        with self._opened(stored.id) as file:
+            _verify(source, file)
         try:
             if path.suffix == ".sst":
                 self._disk.link(source, path)
@@ -100,8 +105,26 @@ class ObjectFolder:
         for object_id in sorted(object_ids):
             self._path(object_id).unlink(missing_ok=True)
 
+    @contextmanager
+    def _opened(self, object_id: ObjectId) -> Iterator[BufferedReader]:
+        """Open an object to be read; what is not there is damage, what cannot be read now is not."""
+        path = self._path(object_id)
+        try:
+            with path.open("rb") as file:
+                yield file
+        except OSError as error:
+            why = error.strerror or str(error)
+            if error.errno in _TRANSIENT:
+                raise _unavailable(f"{path} cannot be read now", error) from error
+            raise _corrupt(path, why) from error
+
     def _path(self, object_id: ObjectId) -> Path:
         return self.folder / object_id
+
+
+def _verify(path: Path, file: BufferedReader) -> None:
+    if hashlib.file_digest(file, "sha256").hexdigest() != path.name:
+        raise _corrupt(path, "its content is not what its name says")
 
 
 def _unavailable(what: str, error: OSError) -> UnavailableError:

@@ -2,11 +2,16 @@
 
 There is no write-ahead log: what must survive is in snapshots. `write` holds the interpreter for as long as it
 takes, hence the small slices the port asks for; `flush` may be called from another thread.
+
+rocksdict raises nothing more special than Exception. A cursor of it goes on when its store is closed, and one that
+meets an error looks like one that is at its end: both are asked for.
 """
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from rocksdict import (
     BlockBasedOptions,
@@ -14,6 +19,7 @@ from rocksdict import (
     Checkpoint,
     Options,
     Rdict,
+    RdictIter,
     ReadOptions,
     WriteBatch,
     WriteOptions,
@@ -26,12 +32,17 @@ _MIB = 1024 * 1024
 _BLOCK_CACHE_BYTES = 32 * _MIB
 _MEMTABLE_BYTES = 16 * _MIB
 
+Content = TypeVar("Content")
+
 
 class RocksDbStore:
     """A StateStore in a folder; the folder must be new, or hold the files of a snapshot."""
 
     def __init__(self, folder: Path) -> None:
-        self._db = Rdict(str(folder), options=_options())
+        self._folder = folder
+        self._is_closed = False
+        with _translated(f"the live state cannot be opened in {folder}"):
+            self._db = Rdict(str(folder), options=_options())
         write_options = WriteOptions()
         # A property, whatever its stub says.
         write_options.disable_wal = True  # type: ignore[method-assign, assignment]
@@ -39,7 +50,10 @@ class RocksDbStore:
 
     def get(self, key: bytes) -> bytes | None:
         """Return a row's value, or None."""
-        value = self._db.get(key)
+        try:
+            value = self._db.get(key)
+        except Exception as error:
+            raise _unavailable("the live state cannot be read", error) from error
         assert value is None or isinstance(value, bytes)
         return value
 
@@ -56,17 +70,30 @@ class RocksDbStore:
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows under a prefix, in order of their keys."""
+        return self._cursor(prefix, lambda cursor: cursor.value())
+
+    def scan_sizes(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield keys and sizes under a prefix, in order of the keys."""
+        return self._cursor(prefix, lambda cursor: len(cursor.value()))
+
+    def _cursor(
+        self, prefix: bytes, read: Callable[[RdictIter], Content]
+    ) -> Iterator[tuple[bytes, Content]]:
         options = ReadOptions()
+        # What is walked over once is not to take the place of what is read again.
+        options.fill_cache(False)  # type: ignore[call-arg]  # its stub forgets the argument
         if prefix:
             options.set_iterate_upper_bound(_after(prefix))
-        cursor = self._db.iter(options)
-        cursor.seek(prefix)
+        with _translated("the live state cannot be read"):
+            cursor = self._db.iter(options)
+            cursor.seek(prefix)
         while cursor.valid():
-            key = cursor.key()
-            if not key.startswith(prefix):
-                return
-            yield key, cursor.value()
+            yield cursor.key(), read(cursor)
+            if self._is_closed:
+                raise UnavailableError("the live state was closed", code="SF3016")
             cursor.next()
+        with _translated("the live state cannot be read"):
+            cursor.status()
 
     def flush(self) -> None:
         """Bring all rows into files."""
@@ -80,15 +107,30 @@ class RocksDbStore:
 
     def close(self) -> None:
         """Let go of files and locks."""
-        self._db.close()
+        if self._is_closed:
+            return
+        self._is_closed = True
+        with _translated("the live state cannot be closed"):
+            self._db.close()
+
+    def discard(self) -> None:
+        """Close, and delete the folder, as far as that can be done."""
+        try:
+            self.close()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # rocksdict raises nothing more special
-        raise UnavailableError(f"{what}: {error}", code="SF3016") from error
+    except Exception as error:
+        raise _unavailable(what, error) from error
+
+
+def _unavailable(what: str, error: Exception) -> UnavailableError:
+    return UnavailableError(f"{what}: {error}", code="SF3016")
 
 
 def _options() -> Options:

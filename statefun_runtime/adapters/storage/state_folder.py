@@ -33,11 +33,15 @@ class StateFolder:
         self._lives = 0
 
     def fresh_live_folder(self) -> Path:
-        """Return a path for live files which does not exist; those before it are thrown away when not in use."""
+        """Return a path for live files which does not exist."""
         self._lives += 1
         parent = self.folder / "live"
         parent.mkdir(exist_ok=True)
         return parent / str(self._lives)
+
+    def discard(self, live: Path) -> None:
+        """Throw live files away that will not be used."""
+        shutil.rmtree(live, ignore_errors=True)
 
     def close(self) -> None:
         """Throw the live files away, and let the next worker in."""

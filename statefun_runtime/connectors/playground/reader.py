@@ -39,6 +39,7 @@ _TYPES_MAX = 1024
 _KEY_LENGTH_MAX = 255
 _DIGEST_BYTES = 16
 _SPLIT = "log"
+_LOOK_AGAIN_S = 0.1
 
 OffLoop = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -101,7 +102,7 @@ class PlaygroundIngress:
     async def run(self) -> None:
         """Route what the log holds behind the position, then take records, until cancelled."""
         for record in self._log.read(self._position):
-            self._route(record)
+            await self._routed(record)
         try:
             while True:
                 await self._has_waiting.wait()
@@ -128,20 +129,33 @@ class PlaygroundIngress:
                 answer.resolve(self._refuse(503, "disk", error.message, ("Retry-After", "5")))
             return
         for record, answer in waiting:
-            answer.resolve(self._answer(self._route(record)))
+            answer.resolve(self._answer(await self._routed(record)))
+
+    async def _routed(self, record: bytes) -> Repeat:
+        """Route a synced record, and those behind it after it, however long its key cannot be looked up."""
+        while True:
+            try:
+                return self._route(record)
+            except UnavailableError:
+                await asyncio.sleep(_LOOK_AGAIN_S)
 
     def _route(self, record: bytes) -> Repeat:
-        """Bring a synced record to its address, unless its key says that it was there before."""
+        """Bring a synced record to its address, unless its key says that it was there before.
+
+        Raise UnavailableError, with nothing done, if that cannot be known.
+        """
         target, key, digest, invocation = _decode(record)
-        self._position += 1
         function = self._context.resolve(target[0])
-        if function is None:
-            self._refused["unknown-function"] = self._refused.get("unknown-function", 0) + 1
-            return Repeat.NEW
-        if key:
+        repeat = Repeat.NEW
+        if function is not None and key:
             repeat = self._context.look(function, target[1], key, digest)
-            if repeat is not Repeat.NEW:
-                return repeat
+        self._position += 1
+        if function is None:
+            self._count("unknown-function")
+            return Repeat.NEW
+        if repeat is not Repeat.NEW:
+            return repeat
+        if key:
             self._context.remember(function, target[1], key, digest)
         self._context.deliver(function, target[1], invocation)
         self._received += 1
@@ -224,7 +238,10 @@ class PlaygroundIngress:
         digest = hashlib.blake2b(invocation, digest_size=_DIGEST_BYTES).digest() if key else b""
         if key:
             # Answers early; what decides is the look when the record is routed.
-            repeat = self._context.look(function, function_id, key, digest)
+            try:
+                repeat = self._context.look(function, function_id, key, digest)
+            except UnavailableError as error:
+                return self._refuse(503, "disk", error.message, ("Retry-After", "1"))
             if repeat is not Repeat.NEW:
                 return self._answer(repeat)
         answer = Deferred()

@@ -29,6 +29,7 @@ from statefun_runtime.core.model.keys import egress_prefix
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import PlaygroundEgressSpec
 from statefun_runtime.core.outboxes.row_outbox import Place, RowOutbox, Topic, TopicRecord
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.egress import RecordRefused
 from statefun_runtime.ports.rows import Rows
 
@@ -79,7 +80,9 @@ class PlaygroundEgress:
     async def listen(self) -> None:
         """Find what is there, and take the port."""
         for topic in self._topics.values():
-            self.outbox.find(topic, (key for key, _ in self._rows.scan(egress_prefix(topic.name))))
+            self.outbox.find(
+                topic, (key for key, _ in self._rows.scan_sizes(egress_prefix(topic.name)))
+            )
         await self._server.start(what="the playground egress")
 
     async def run(self) -> None:
@@ -135,6 +138,13 @@ class PlaygroundEgress:
             return _respond(
                 404, f"no such topic: {request.path} (there are: {known})\n".encode(), said=405
             )
+        try:
+            return self._ask(topic, request)
+        except UnavailableError as error:
+            headers = (("Status", "503"), ("Retry-After", "1"))
+            return HttpResponse(503, f"{error.message}\n".encode(), headers=headers)
+
+    def _ask(self, topic: Topic, request: HttpRequest) -> HttpResponse | Deferred:
         if topic.name not in self._by_cursor:
             return self._pop(topic)
         asked = parse_qs(request.query, keep_blank_values=True)
@@ -148,7 +158,8 @@ class PlaygroundEgress:
     def _pop(self, topic: Topic) -> HttpResponse:
         if not topic.places:
             return _respond(404, b"", said=404)
-        payload = self.outbox.remove_first(topic)
+        payload = self.outbox.payload(topic, topic.places[0])
+        self.outbox.remove_first(topic)
         self._published += 1
         return _respond(200, payload, said=200)
 

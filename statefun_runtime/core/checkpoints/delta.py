@@ -25,20 +25,39 @@ def encode_rows(rows: Iterable[Row]) -> bytes:
     return b"".join(parts)
 
 
-def decode_rows(data: bytes) -> Iterator[Row]:
-    """Yield the rows of a file; raise ValueError if it is none."""
+def decode_rows(pieces: Iterable[bytes]) -> Iterator[Row]:
+    """Yield the rows of a file that is given in pieces of any size; raise ValueError if it is none."""
+    data, offset, is_begun = b"", 0, False
+    for piece in pieces:
+        data, offset = data[offset:] + piece, 0
+        if not is_begun:
+            if len(data) < len(MAGIC):
+                continue
+            offset, is_begun = _begin(data), True
+        while (row := _row_at(data, offset)) is not None:
+            key, value, offset = row
+            yield key, value
+    if not is_begun:
+        _begin(data)
+    if offset < len(data):
+        raise ValueError("it is cut off")
+
+
+def _begin(data: bytes) -> int:
     if data[: len(MAGIC)] != MAGIC:
         raise ValueError("it does not begin like a delta")
-    offset = len(MAGIC)
-    while offset < len(data):
-        size, offset = read_varint(data, offset)
-        key, offset = data[offset : offset + size], offset + size
-        size, offset = read_varint(data, offset)
-        if not size:
-            yield key, None
-            continue
-        end = offset + size - 1
-        if end > len(data):
-            raise ValueError("it is cut off")
-        yield key, data[offset:end]
-        offset = end
+    return len(MAGIC)
+
+
+def _row_at(data: bytes, offset: int) -> tuple[bytes, bytes | None, int] | None:
+    """Return the row at an offset and what is behind it, or None if the row is not wholly there."""
+    try:
+        size, begin = read_varint(data, offset)
+        key_end = begin + size
+        size, value = read_varint(data, key_end)
+    except ValueError:
+        return None
+    if not size:
+        return data[begin:key_end], None, value
+    end = value + size - 1
+    return (data[begin:key_end], data[value:end], end) if end <= len(data) else None

@@ -9,13 +9,18 @@ first, when all its rows are in the store *and* a complete checkpoint holds them
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from typing import TypeVar
 
 Row = tuple[bytes, bytes | None]
+Content = TypeVar("Content")
 
 # What a row costs in memory beside its bytes: a slot of the dict and two object headers.
 _ROW_OVERHEAD_BYTES = 150
+# Slices of rows that are all smaller are small enough without being measured.
+_LARGE_ROW_BYTES = 4096
+_SLICE_BYTES = 4 * 1024 * 1024
 
 
 class Layer:
@@ -24,30 +29,44 @@ class Layer:
     `heads` are rows that nothing reads before a restart: they go into deltas, never into the store.
     """
 
-    __slots__ = ("epoch", "heads", "is_saved", "is_stored", "rows", "size_bytes")
+    __slots__ = ("epoch", "has_large", "heads", "is_saved", "is_stored", "rows", "size_bytes")
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes | None] = {}
         self.heads: dict[bytes, bytes | None] = {}
         self.size_bytes = 0
+        self.has_large = False
         self.epoch = 0
         self.is_stored = False
         self.is_saved = False
 
     def slices(self, rows_max: int) -> Iterator[list[Row]]:
         """Yield the rows for the store, in slices."""
-        yield from _slices(self.rows, rows_max)
+        if self.has_large:
+            yield from row_slices(self.rows.items(), rows_max)
+            return
+        items = iter(self.rows.items())
+        while some := list(islice(items, rows_max)):
+            yield some
 
     def delta_slices(self, rows_max: int) -> Iterator[list[Row]]:
         """Yield all rows, in slices."""
-        yield from _slices(self.rows, rows_max)
-        yield from _slices(self.heads, rows_max)
+        yield from self.slices(rows_max)
+        yield from row_slices(self.heads.items(), rows_max)
 
 
-def _slices(rows: dict[bytes, bytes | None], rows_max: int) -> Iterator[list[Row]]:
-    items = iter(rows.items())
-    while slice_ := list(islice(items, rows_max)):
-        yield slice_
+def row_slices(rows: Iterable[Row], rows_max: int) -> Iterator[list[Row]]:
+    """Yield rows in slices of so many, or of a few MiB: what is done with one stops everything else."""
+    some: list[Row] = []
+    size = 0
+    for row in rows:
+        some.append(row)
+        size += len(row[1] or b"")
+        if len(some) >= rows_max or size >= _SLICE_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 class Overlay:
@@ -65,6 +84,8 @@ class Overlay:
         size = len(value) if value else 0
         # Overwritten values count again, so a hot row ends an epoch early rather than late.
         active.size_bytes += size if key in rows else size + len(key) + _ROW_OVERHEAD_BYTES
+        if size > _LARGE_ROW_BYTES:
+            active.has_large = True
         rows[key] = value
 
     def put_head(self, key: bytes, value: bytes | None) -> None:
@@ -119,10 +140,19 @@ class Overlay:
         while self._frozen and self._frozen[0].is_stored and self._frozen[0].is_saved:
             self._frozen.popleft()
 
-    def store_lost(self) -> None:
-        """The store went back to the last complete checkpoint: what it does not hold is to be stored again."""
+    def store_lost(self, epoch: int) -> None:
+        """Another store is made from the checkpoint of an epoch; until then the lost one is read.
+
+        What one of the two does not hold stays in its layer, also if a later checkpoint is complete meanwhile.
+        """
         for layer in self._frozen:
-            layer.is_stored = layer.is_saved
+            layer.is_stored = layer.is_stored and layer.epoch <= epoch
+
+    def store_replaced(self, epoch: int) -> None:
+        """The other store is there: what its checkpoint does not hold is to be stored again."""
+        for layer in self._frozen:
+            layer.is_stored = layer.epoch <= epoch
+        self.drop_done()
 
     def scan(self, prefix: bytes) -> dict[bytes, bytes | None]:
         """Return the rows under a prefix as the layers know them."""
@@ -132,3 +162,22 @@ class Overlay:
                 (key, value) for key, value in layer.rows.items() if key.startswith(prefix)
             )
         return found
+
+
+def merge_rows(
+    layered: Mapping[bytes, Content | None], stored: Iterator[tuple[bytes, Content]]
+) -> Iterator[tuple[bytes, Content]]:
+    """Yield stored rows as the layers change them, in order of their keys; of the stored one at a time is in memory."""
+    changed = iter(sorted(layered))
+    next_changed = next(changed, None)
+    for key, content in stored:
+        while next_changed is not None and next_changed < key:
+            if (newer := layered[next_changed]) is not None:
+                yield next_changed, newer
+            next_changed = next(changed, None)
+        if key not in layered:
+            yield key, content
+    while next_changed is not None:
+        if (newer := layered[next_changed]) is not None:
+            yield next_changed, newer
+        next_changed = next(changed, None)

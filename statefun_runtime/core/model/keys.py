@@ -3,6 +3,7 @@
     <key group, 2 bytes> s <typename> 00 <id>                 the values of an address
     <key group, 2 bytes> b <typename> 00 <id>                 the head of its backlog, in deltas only
     <key group, 2 bytes> c <typename> 00 <id> 00 <sequence>   a chunk of its backlog that is spilled
+    <key group, 2 bytes> i <typename> 00 <id> 00 <sequence>   how much is in that chunk, for those who do not read it
     <key group, 2 bytes> k <typename> 00 <id> 00 <key>        an idempotency key of the address
     <key group, 2 bytes> p <typename> 00 <id>                 that the address is parked, since when and why
     <key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
@@ -14,7 +15,8 @@ A key group has one home among P partitions: contiguous ranges of nearly equal s
 
 from statefun_runtime.core.model.address import Address, KeyGroup, TypeName, key_group
 
-STATE, BACKLOG, CHUNK, TIMER, ONCE, PARKED = b"s", b"b", b"c", b"t", b"k", b"p"
+STATE, BACKLOG, TIMER, ONCE, PARKED = b"s", b"b", b"t", b"k", b"p"
+CHUNK, CHUNK_INDEX = b"c", b"i"
 HTTP_EGRESS = b"\xff\xffe"
 
 
@@ -54,9 +56,14 @@ def chunk_key_of(state_key: bytes, sequence: int) -> bytes:
     return b"".join((state_key[:2], CHUNK, state_key[3:], b"\0", sequence.to_bytes(8, "big")))
 
 
-def chunk_prefix(state_key: bytes) -> bytes:
-    """Return the first bytes of the keys of all chunks of an address."""
-    return b"".join((state_key[:2], CHUNK, state_key[3:], b"\0"))
+def chunk_index_key_of(chunk_key: bytes) -> bytes:
+    """Return the key of the row that says how much is in a chunk."""
+    return chunk_key[:2] + CHUNK_INDEX + chunk_key[3:]
+
+
+def chunk_index_prefix(state_key: bytes) -> bytes:
+    """Return the first bytes of the keys of those rows for all chunks of an address."""
+    return b"".join((state_key[:2], CHUNK_INDEX, state_key[3:], b"\0"))
 
 
 def once_key_of(state_key: bytes, key: str) -> bytes:
@@ -75,8 +82,8 @@ def egress_key(topic: str, epoch: int, index: int) -> bytes:
 
 
 def parse_chunk_key(key: bytes) -> tuple[Address, int]:
-    """Return the address and sequence of a chunk's key."""
-    assert key[2:3] == CHUNK
+    """Return the address and sequence of a chunk's key, or of its index row's."""
+    assert key[2:3] in (CHUNK, CHUNK_INDEX)
     return parse_address_key(key[:2] + BACKLOG + key[3:-9]), int.from_bytes(key[-8:], "big")
 
 

@@ -74,12 +74,9 @@ class RowOutbox:
         assert payload is not None, f"a record of topic {topic.name} has no row"
         return payload
 
-    def remove_first(self, topic: Topic) -> bytes:
-        """Take the oldest record of a topic away, and return it."""
-        place = topic.places.popleft()
-        payload = self.payload(topic, place)
-        self._write(egress_key(topic.name, *place), None)
-        return payload
+    def remove_first(self, topic: Topic) -> None:
+        """Take the oldest record of a topic away; it is not read."""
+        self._write(egress_key(topic.name, *topic.places.popleft()), None)
 
     def cut(self, epoch: int) -> None:
         """Records from now on belong to the next epoch."""

@@ -1,9 +1,12 @@
-"""What of a backlog is not in memory: chunks, which are rows of the store, and a tail that becomes the next chunk."""
+"""What of a backlog is not in memory: chunks, which are rows of the store, and a tail that becomes the next chunk.
+
+Beside each chunk lies a small row which says how much is in it, so that a restart reads no chunk.
+"""
 
 from collections import deque
 from dataclasses import dataclass
 
-from statefun_runtime.core.model.messages import total_size
+from statefun_runtime.core.model.messages import read_varint, total_size, varint
 
 # Chunks are numbered upwards from here, and downwards where they are put in front.
 MIDDLE_SEQUENCE = 1 << 32
@@ -27,6 +30,17 @@ class Chunk:
     sequence: int
     count: int
     size_bytes: int
+
+    def index_row(self) -> bytes:
+        """Return the row that says how much is in it."""
+        return varint(self.count) + varint(self.size_bytes)
+
+    @classmethod
+    def of_index(cls, sequence: int, row: bytes) -> "Chunk":
+        """Return the chunk that such a row is about."""
+        count, offset = read_varint(row, 0)
+        size_bytes, _ = read_varint(row, offset)
+        return cls(sequence, count, size_bytes)
 
 
 class Spill:

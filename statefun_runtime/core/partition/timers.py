@@ -6,7 +6,6 @@ needed to know the next one.
 """
 
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,17 +74,20 @@ class Timers:
         self._drop_cancelled()
         return self._heap[0].due_ms if self._heap else None
 
-    def due(self, now_ms: int, count_max: int) -> Iterator[bytes]:
-        """Remove and yield the keys of messages that are due, at most `count_max`."""
-        for _ in range(count_max):
-            self._drop_cancelled()
-            if not self._heap or self._heap[0].due_ms > now_ms:
-                return
-            key = heapq.heappop(self._heap).key
-            owner = self._token_of.pop(key, None)
-            if owner is not None:
-                del self._tokens[owner]
-            yield key
+    def first_due(self, now_ms: int) -> bytes | None:
+        """Return the key of the first message that is due, or None; it stays."""
+        self._drop_cancelled()
+        if not self._heap or self._heap[0].due_ms > now_ms:
+            return None
+        return self._heap[0].key
+
+    def remove(self, key: bytes) -> None:
+        """Forget the message that `first_due` returned just now."""
+        first = heapq.heappop(self._heap)
+        assert first.key == key, "another delayed message became the first"
+        owner = self._token_of.pop(key, None)
+        if owner is not None:
+            del self._tokens[owner]
 
     def _drop_cancelled(self) -> None:
         while self._heap and self._heap[0].key in self._cancelled:

@@ -29,16 +29,19 @@ from statefun_runtime.engine.checkpoints.snapshots import (
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.settings import Pace
 from statefun_runtime.engine.state.spills import Spills
-from statefun_runtime.engine.state.states import States
+from statefun_runtime.engine.state.states import States, Swap
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.commit_log import CommitLog
 from statefun_runtime.ports.ingress import IngressSource
+from statefun_runtime.ports.state_store import StateStore
 
 log = logging.getLogger("statefun.checkpoints")
 
 _RETRY_S = 0.5
+
+OpenStore = Callable[[Manifest | None], StateStore]
 
 
 class Checkpointer:
@@ -307,6 +310,15 @@ class Checkpointer:
         """The store holds exactly the rows up to an epoch."""
         await self._snapshots.stored(epoch)
 
-    def store_replaced(self) -> None:
-        """The live store is another one: its file names mean other files."""
+    async def rebuild_store(self, open_store: OpenStore, swap: Swap) -> None:
+        """Open another live store from the last complete checkpoint, whose objects stay meanwhile; swap it in.
+
+        It is opened before the one that fails is let go of. Raise UnavailableError if that cannot be done now.
+        """
+        async with self._snapshots.collecting:
+            last = self.last_complete
+            epoch = last.epoch if last else 0
+            self._states.store_lost(epoch)
+            store = await self._off_loop(lambda: open_store(last))
         self._snapshots.store_replaced()
+        await self._off_loop(swap(store, epoch).discard)

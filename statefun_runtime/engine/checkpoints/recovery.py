@@ -1,14 +1,14 @@
 """The whole way back to work: from the commit log to the live state of the last complete checkpoint."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import Completed, History, Started
 from statefun_runtime.core.checkpoints.delta import decode_rows
 from statefun_runtime.core.checkpoints.manifest import Manifest, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.overlay import row_slices
 from statefun_runtime.core.checkpoints.retention import Kept
 from statefun_runtime.core.model.keys import is_head
 from statefun_runtime.core.model.messages import read_varint
@@ -148,13 +148,32 @@ def place_base(manifest: Manifest | None, store: CheckpointStore, folder: Path) 
 Heads = dict[bytes, bytes]
 
 
+def open_live(
+    manifest: Manifest | None,
+    objects: CheckpointStore,
+    folder: Path,
+    open_store: Callable[[Path], StateStore],
+) -> tuple[StateStore, Heads]:
+    """Open the live store of a checkpoint in a folder; return it with the heads of backlogs.
+
+    Raise UnavailableError if it cannot be made now; then nothing is open.
+    """
+    place_base(manifest, objects, folder)
+    store = open_store(folder)
+    try:
+        return store, apply_deltas(manifest, objects, store)
+    except BaseException:
+        store.close()
+        raise
+
+
 def apply_deltas(manifest: Manifest | None, store: CheckpointStore, live: StateStore) -> Heads:
     """Apply the deltas to the live store, in order; return the heads of backlogs, which are not kept there."""
     heads: Heads = {}
     for delta in manifest.deltas if manifest else ():
         try:
-            rows = decode_rows(store.get(delta.object.id))
-            while some := list(islice(rows, _SLICE_ROWS)):
+            rows = decode_rows(store.read(delta.object.id))
+            for some in row_slices(rows, _SLICE_ROWS):
                 live.write([row for row in some if not is_head(row[0])])
                 for key, value in some:
                     if is_head(key):

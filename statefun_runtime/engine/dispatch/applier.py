@@ -47,7 +47,7 @@ class Applier:
         self._exchange = exchange
 
     def apply(self, backlog: Backlog, result: Result) -> None:
-        """Apply a result whole; raise ReplyRefused before anything was applied."""
+        """Apply a result whole; raise ReplyRefused, or UnavailableError, before anything was applied."""
         targets = [self._target(message.namespace, message.name) for message in result.messages]
         if result.delayed:
             self._check_delayed(backlog, result.delayed)

@@ -26,6 +26,7 @@ from statefun_runtime.engine.dispatch.failure_policy import Setbacks, Verdict
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.function_client import FunctionClient
 
@@ -70,8 +71,10 @@ class Dispatcher:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._batch_bytes_max = batch_bytes_max
-        # Replies that came while nothing may be changed.
+        # Replies that came while nothing may be changed, or need what cannot be read.
         self._held: deque[tuple[Backlog, bytes]] = deque()
+        # Ready addresses of which the store has a part, while it cannot be read.
+        self._cold: list[Backlog] = []
         self._suspects: deque[Backlog] = deque()
         self._suspects_max = suspects_max
         self._suspects_out = 0
@@ -84,11 +87,19 @@ class Dispatcher:
         client.attach(self)
 
     def wake(self) -> None:
-        """Addresses became ready, or changes may be made again: send what can be sent."""
+        """Addresses became ready, or changes may be made or rows be read again: send what can be sent."""
         self.function.is_awake = False
-        while self._held and not self._load.is_stuck:
+        for _ in range(len(self._held)):
+            if self._load.is_stuck:
+                break
             self._take(*self._held.popleft())
         self.pump()
+
+    def _warm_up(self) -> None:
+        """The store can be read again."""
+        cold, self._cold = self._cold, []
+        self.function.ready.extend(cold)
+        self.wake()
 
     def has_room(self) -> None:
         """A connection is free."""
@@ -131,8 +142,9 @@ class Dispatcher:
             if not queue or not self._client.can_send(1):
                 break
             probe = queue.popleft()
-            self._probes.append(probe)
             self._send(probe)
+            if probe.phase == Phase.IN_FLIGHT:
+                self._probes.append(probe)
         if self._probes and self._patience is None:
             self._patience = self._loop.call_later(_PROBE_PATIENCE_S, self._lose_patience)
 
@@ -145,22 +157,24 @@ class Dispatcher:
     def _send(self, backlog: Backlog) -> None:
         function, now_s = self.function, self._loop.time()
         schema = function.schema
-        if backlog.spill is not None and not backlog.in_flight:
-            self._states.touch(backlog)
-            is_narrow = backlog.trouble is not None and backlog.trouble.width == 1
-            self._spills.refill(backlog, 1 if is_narrow else self._batch_bytes_max)
+        refusal = None
+        if backlog.values is None or backlog.spill is not None:
+            try:
+                refusal = self._bring(backlog)
+            except UnavailableError:
+                self._cold.append(backlog)
+                self._states.when_readable(self._warm_up)
+                return
         invocations = backlog.begin(now_s, self._batch_bytes_max)
         function.counts.requests += 1
         if backlog.is_slow or backlog.trouble is not None:
             backlog.is_suspect = True
             self._suspects_out += 1
+        if refusal is not None:
+            self.failed(backlog, refusal)
+            return
         values = backlog.values
-        if values is None:
-            try:
-                values = self._states.load(backlog)
-            except StateError as error:
-                self.failed(backlog, Failure(Cause.BAD_STATE, str(error)))
-                return
+        assert values is not None
         if schema.has_expiration:
             self._expire(backlog)
         backlog.sent_states = len(schema)
@@ -169,6 +183,19 @@ class Dispatcher:
         self._client.send(
             backlog, request(target, schema.section(values), invocations), limit_s=limit_s
         )
+
+    def _bring(self, backlog: Backlog) -> Failure | None:
+        """Have in memory what a request needs; return why it cannot be made, or None."""
+        if backlog.spill is not None and not backlog.in_flight:
+            self._states.touch(backlog)
+            is_narrow = backlog.trouble is not None and backlog.trouble.width == 1
+            self._spills.refill(backlog, 1 if is_narrow else self._batch_bytes_max)
+        try:
+            if backlog.values is None:
+                self._states.load(backlog)
+        except StateError as error:
+            return Failure(Cause.BAD_STATE, str(error))
+        return None
 
     def _expire(self, backlog: Backlog) -> None:
         values, now_ms = backlog.values, self._clock.now_ms()
@@ -196,6 +223,10 @@ class Dispatcher:
             self._applier.apply(backlog, reply)
         except ReplyRefused as refused:
             self.failed(backlog, refused.failure)
+            return
+        except UnavailableError:
+            self._held.append((backlog, body))
+            self._states.when_readable(self._warm_up)
             return
         self._release(backlog)
         self._is_introduced = True

@@ -9,7 +9,7 @@ from statefun_runtime.core.model.keys import state_key
 from statefun_runtime.core.module.specs import ModuleSpec
 from statefun_runtime.core.partition.backlog import IDLE, READY, Backlog
 from statefun_runtime.core.partition.backpressure import Load
-from statefun_runtime.core.partition.spill import SpillLimits
+from statefun_runtime.core.partition.spill import Chunk, SpillLimits
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
@@ -92,12 +92,11 @@ class Exchange:
         elif backlog.spill is not None:
             self._spills.added(backlog)
 
-    def restore_chunk(
-        self, function: Function, function_id: str, sequence: int, row: bytes
-    ) -> None:
+    def restore_chunk(self, function: Function, function_id: str, chunk: Chunk) -> None:
         """Take back a spilled chunk; its address's head must have been restored before, its chunks come in order."""
         backlog = function.backlogs.get(function_id) or self._admit(function, function_id)
-        function.counts.waiting += self._spills.restore(backlog, sequence, row)
+        self._spills.restore(backlog, chunk)
+        function.counts.waiting += chunk.count
         if backlog.phase == IDLE:
             # The cut came between two batches, when the head was empty.
             backlog.phase = READY

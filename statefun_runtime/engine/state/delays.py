@@ -9,7 +9,9 @@ from statefun_runtime.core.model.messages import field, read_varint
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.timers import Delayed, Timers
 from statefun_runtime.engine.dispatch.exchange import Exchange
+from statefun_runtime.engine.state.chunks import shelve
 from statefun_runtime.engine.state.states import States
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.clock import Clock
 
 log = logging.getLogger("statefun.timers")
@@ -66,41 +68,54 @@ class Delays:
             next_due_ms = self._timers.next_due_ms()
             self._is_changed.clear()
             now_ms = self._clock.now_ms()
-            if next_due_ms is not None and next_due_ms <= now_ms and not self._load.is_stuck:
-                self._fire(exchange, now_ms)
+            is_due = next_due_ms is not None and next_due_ms <= now_ms
+            if is_due and not self._load.is_stuck and self._fire(exchange, now_ms):
                 await asyncio.sleep(0)
                 continue
             # A clock that was set is noticed within a minute.
             wait_s = 60.0 if next_due_ms is None else min(60.0, (next_due_ms - now_ms) / 1000)
-            wait_s = max(wait_s, _STUCK_LOOK_S) if self._load.is_stuck else wait_s
+            wait_s = max(wait_s, _STUCK_LOOK_S) if is_due or self._load.is_stuck else wait_s
             try:
                 async with asyncio.timeout(wait_s):
                     await self._is_changed.wait()
             except TimeoutError:
                 continue
 
-    def _fire(self, exchange: Exchange, now_ms: int) -> None:
-        for key in self._timers.due(now_ms, _FIRED_PER_STEP):
-            row = self._states.read(key)
-            assert row is not None, "a delayed message has no row"
-            self._states.write(key, None)
-            delayed = _decode(row)
-            function = exchange.resolve(delayed.target_type)
-            if function is None:
-                self._shelve(delayed)
-                continue
+    def _fire(self, exchange: Exchange, now_ms: int) -> bool:
+        """Deliver some of what is due; return False if the store cannot be read, and what is left has to wait."""
+        for _ in range(_FIRED_PER_STEP):
+            key = self._timers.first_due(now_ms)
+            if key is None:
+                return True
+            try:
+                self._fire_one(exchange, key)
+            except UnavailableError:
+                return False
+        return True
+
+    def _fire_one(self, exchange: Exchange, key: bytes) -> None:
+        """Bring the first message that is due to its target; raise UnavailableError with nothing done."""
+        row = self._states.read(key)
+        assert row is not None, "a delayed message has no row"
+        delayed = _decode(row)
+        function = exchange.resolve(delayed.target_type)
+        if function is None:
+            self._shelve(delayed)
+        else:
             exchange.deliver(function, delayed.target_id, delayed.invocation)
+        self._timers.remove(key)
+        self._states.write(key, None)
 
     def _shelve(self, delayed: Delayed) -> None:
         """Keep a message that is due and has no home as a chunk of its target's backlog, for a start that has one."""
+        target = state_key(
+            delayed.target_type, delayed.target_id, key_group_count=self._key_group_count
+        )
+        shelve(self._states, target, delayed.invocation)
         log.warning(
             "a delayed message to %s is kept but waits: no endpoint serves it",
             Address(delayed.target_type, delayed.target_id),
         )
-        target = state_key(
-            delayed.target_type, delayed.target_id, key_group_count=self._key_group_count
-        )
-        self._states.shelve(target, delayed.invocation)
 
 
 def _encode(delayed: Delayed) -> bytes:

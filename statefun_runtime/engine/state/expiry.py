@@ -9,6 +9,7 @@ from statefun_runtime.core.model.state import decode_row, encode_row
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.state.idempotency import Idempotency
 from statefun_runtime.engine.state.states import States
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.clock import Clock
 
 _ROWS_PER_STEP = 200
@@ -41,14 +42,20 @@ class Expiry:
         while True:
             for group in range(self._key_group_count):
                 await asyncio.sleep(self._pause_s)
-                prefix = group_prefix(KeyGroup(group))
-                if any(function.schema.has_expiration for function in self._exchange.functions):
-                    await self._sweep(prefix + STATE, self._sweep_values)
-                await self._sweep(prefix + ONCE, self._sweep_key)
+                try:
+                    await self._sweep_group(group_prefix(KeyGroup(group)))
+                except UnavailableError:
+                    # The store is being replaced: what has expired is met the next time.
+                    continue
+
+    async def _sweep_group(self, prefix: bytes) -> None:
+        if any(function.schema.has_expiration for function in self._exchange.functions):
+            await self._sweep(prefix + STATE, self._sweep_values)
+        await self._sweep(prefix + ONCE, self._sweep_key)
 
     async def _sweep(self, prefix: bytes, sweep_row: RowSweep) -> None:
         # Only rows of past cuts are looked at: younger ones cannot have expired, or will be met the next time.
-        for count, (key, _) in enumerate(self._states.store.scan(prefix), 1):
+        for count, key in enumerate(self._states.stored_keys(prefix), 1):
             row = self._states.read(key)
             if row is not None:
                 sweep_row(key, row)

@@ -23,7 +23,10 @@ class Idempotency:
         self._keep_ms = keep_ms
 
     def look(self, function: Function, function_id: str, key: str, digest: bytes) -> Repeat:
-        """Return whether a record with this key was routed to this address, and whether it was the same."""
+        """Return whether a record with this key was routed to this address, and whether it was the same.
+
+        Raise UnavailableError if the store cannot be read.
+        """
         row = self._states.read(self._row_key(function, function_id, key))
         if row is None or self.is_expired(row):
             return Repeat.NEW

@@ -1,10 +1,10 @@
 """Spilled backlogs: chunks go to the store as rows, and come back in order when the head is used up."""
 
-from statefun_runtime.core.model.keys import chunk_key_of
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.spill import Chunk, Spill
+from statefun_runtime.engine.state.chunks import delete_chunk, read_chunk, write_chunk
 from statefun_runtime.engine.state.states import States
 
 
@@ -32,17 +32,19 @@ class Spills:
         self._tails.clear()
 
     def refill(self, backlog: Backlog, bytes_min: int) -> None:
-        """Bring invocations back until the head holds so many bytes, or all."""
+        """Bring invocations back until the head holds so many bytes, or all.
+
+        Raise UnavailableError if the store cannot be read; what was brought back until then stays.
+        """
         while backlog.spill is not None and backlog.waiting_bytes < bytes_min:
             spill = backlog.spill
             if not spill.chunks:
                 self._take_tail(backlog, spill)
                 return
-            chunk = spill.chunks.popleft()
-            key = chunk_key_of(backlog.key, chunk.sequence)
-            row = self._states.read(key)
-            assert row is not None, f"{backlog.address} has lost chunk {chunk.sequence}"
-            self._states.write(key, None)
+            chunk = spill.chunks[0]
+            row = read_chunk(self._states, backlog.key, chunk)
+            spill.chunks.popleft()
+            delete_chunk(self._states, backlog.key, chunk)
             self._load.spilled_bytes -= chunk.size_bytes
             self._load.waiting_bytes += chunk.size_bytes
             backlog.refill(list(split_fields(row)))
@@ -55,19 +57,17 @@ class Spills:
             backlog.spill = Spill()
         for piece in reversed(pieces):
             chunk = backlog.spill.put_in_front(piece)
-            self._states.write(chunk_key_of(backlog.key, chunk.sequence), b"".join(piece))
+            write_chunk(self._states, backlog.key, chunk, b"".join(piece))
             self._load.spilled_bytes += chunk.size_bytes
             self._load.waiting_bytes -= chunk.size_bytes
 
-    def restore(self, backlog: Backlog, sequence: int, row: bytes) -> int:
-        """Take a chunk of an earlier life, in order of sequences; return how many invocations it holds."""
+    def restore(self, backlog: Backlog, chunk: Chunk) -> None:
+        """Take a chunk of an earlier life, in order of sequences."""
         spill = backlog.spill
         if spill is None:
             spill = backlog.spill = Spill()
-        chunk = Chunk(sequence, sum(1 for _ in split_fields(row)), len(row))
         spill.restore(chunk)
         self._load.spilled_bytes += chunk.size_bytes
-        return chunk.count
 
     def _take_tail(self, backlog: Backlog, spill: Spill) -> None:
         tail, spill.tail, spill.tail_bytes = spill.tail, [], 0
@@ -76,7 +76,7 @@ class Spills:
 
     def _cut(self, backlog: Backlog, spill: Spill) -> None:
         chunk, row = spill.cut_tail()
-        self._states.write(chunk_key_of(backlog.key, chunk.sequence), row)
+        write_chunk(self._states, backlog.key, chunk, row)
         self._load.spilled_bytes += chunk.size_bytes
         self._load.waiting_bytes -= chunk.size_bytes
         self._tails.pop(backlog, None)

@@ -3,27 +3,34 @@
 Reads look in the overlay's layers, then in the store; writes go to the overlay. A cut freezes the active layer; a
 background task carries frozen layers to the store in slices. The addresses in memory are the cache: idle ones are
 dropped when there are too many.
+
+    store well ──a write, or a read, fails──▶ another is opened from the last complete checkpoint ──▶ swapped
+
+Until the swap the one that failed goes on being read: what it has is right, and what it lacks is in layers. Where it
+cannot be read either, whoever needs a row that is not in memory waits, and is told after the swap.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Protocol
 
-from statefun_runtime.core.checkpoints.overlay import Layer, Overlay
+from statefun_runtime.core.checkpoints.overlay import Layer, Overlay, merge_rows
 from statefun_runtime.core.model.function import Function
-from statefun_runtime.core.model.keys import backlog_key_of, chunk_key_of, chunk_prefix
+from statefun_runtime.core.model.keys import backlog_key_of
 from statefun_runtime.core.model.state import Values, decode_row, encode_row
 from statefun_runtime.core.partition.backlog import IDLE, Backlog
-from statefun_runtime.core.partition.spill import MIDDLE_SEQUENCE
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.state_store import StateStore
 
 log = logging.getLogger("statefun.state")
 
 _SWEEP_ADDRESSES = 4096
+_REOPEN_PAUSE_S = 1.0
+_SAY_AGAIN_S = 60.0
 
+Swap = Callable[[StateStore, int], StateStore]
 Heads = list[tuple[Backlog, tuple[list[bytes], list[bytes], int] | None]]
 
 
@@ -38,8 +45,11 @@ class StatesHooks(Protocol):
         """The active layer is full: the epoch is to end early."""
         ...
 
-    def rebuild(self) -> StateStore:
-        """Return a new store, made from the last complete checkpoint."""
+    async def rebuild(self, swap: Swap) -> None:
+        """Make another store from the last complete checkpoint, have it swapped in, and discard the one before.
+
+        Raise UnavailableError or OSError if that cannot be done now; then nothing has changed.
+        """
         ...
 
 
@@ -64,6 +74,8 @@ class States:
         self._slice_rows = slice_rows
         self._hooks = hooks
         self.stored_epoch = 0
+        self._failure: UnavailableError | None = None
+        self._waiting: dict[Callable[[], None], None] = {}
 
     @property
     def cached_count(self) -> int:
@@ -86,9 +98,19 @@ class States:
         return self._store
 
     def read(self, key: bytes) -> bytes | None:
-        """Return a row's value as of now."""
+        """Return a row's value as of now; raise UnavailableError if the store cannot be read."""
         is_known, value = self._overlay.find(key)
-        return value if is_known else self._store.get(key)
+        if is_known:
+            return value
+        try:
+            return self._store.get(key)
+        except UnavailableError as error:
+            self._failed(error)
+            raise
+
+    def when_readable(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called once when rows can be read again; a read failed before."""
+        self._waiting[wake] = None
 
     def write(self, key: bytes, value: bytes | None) -> None:
         """Write a row, or delete it; in memory only."""
@@ -97,7 +119,7 @@ class States:
             self._hooks.full()
 
     def load(self, backlog: Backlog) -> Values:
-        """Read the values of an address that was not read yet."""
+        """Read the values of an address that was not read yet; raise UnavailableError if the store cannot be read."""
         row = self.read(backlog.key)
         try:
             values = Values({}) if row is None else decode_row(row)
@@ -121,25 +143,9 @@ class States:
             backlog.is_touched = True
             self._touched.append(backlog)
 
-    def shelve_head(self, head_key: bytes, row: bytes) -> None:
-        """Keep the head of a backlog that nobody can work on as its first chunk, which needs no care."""
-        if row:
-            sequences = self._chunk_sequences(head_key)
-            first = sequences[0] - 1 if sequences else MIDDLE_SEQUENCE
-            self.write(chunk_key_of(head_key, first), row)
-        self._overlay.put_head(head_key, None)
-
-    def shelve(self, state_key: bytes, invocation: bytes) -> None:
-        """Keep an invocation for an address that nobody can work on as its last chunk."""
-        sequences = self._chunk_sequences(state_key)
-        last = sequences[-1] + 1 if sequences else MIDDLE_SEQUENCE
-        self.write(chunk_key_of(state_key, last), invocation)
-
-    def _chunk_sequences(self, state_key: bytes) -> list[int]:
-        """Return the numbers of an address's chunks; an id that begins like another's is told apart."""
-        prefix = chunk_prefix(state_key)
-        size = len(prefix) + 8
-        return [int.from_bytes(key[-8:], "big") for key, _ in self.scan(prefix) if len(key) == size]
+    def delete_head(self, key: bytes) -> None:
+        """Forget the head of a backlog that an earlier life left."""
+        self._overlay.put_head(key, None)
 
     def freeze(self, epoch: int) -> tuple[Layer, Heads]:
         """Take the cut: nothing that happens later changes what is returned."""
@@ -176,22 +182,41 @@ class States:
         return self._overlay.unsaved()
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all rows under a prefix as of now, in order of their keys."""
+        """Yield all rows under a prefix as of now, in order of their keys; of the stored one at a time is in memory."""
+        return merge_rows(self._overlay.scan(prefix), self._store.scan(prefix))
+
+    def scan_sizes(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield keys as `scan` does, with the sizes of the values."""
         layered = self._overlay.scan(prefix)
-        rows = {key: value for key, value in self._store.scan(prefix) if key not in layered}
-        rows.update((key, value) for key, value in layered.items() if value is not None)
-        yield from sorted(rows.items())
+        sizes = {key: None if value is None else len(value) for key, value in layered.items()}
+        return merge_rows(sizes, self._store.scan_sizes(prefix))
+
+    def stored_keys(self, prefix: bytes) -> Iterator[bytes]:
+        """Yield the keys of rows of past cuts; raise UnavailableError if the store cannot be read any more."""
+        try:
+            for key, _ in self._store.scan_sizes(prefix):
+                yield key
+        except UnavailableError as error:
+            self._failed(error)
+            raise
+
+    def _failed(self, error: UnavailableError) -> None:
+        self._failure = self._failure or error
+        self._has_work.set()
 
     async def run(self) -> None:
-        """Carry frozen layers to the store until cancelled, a slice at a time."""
+        """Carry frozen layers to the store until cancelled, a slice at a time; replace a store that fails."""
         while True:
             await self._has_work.wait()
             self._has_work.clear()
-            while (layer := self._overlay.unstored()) is not None:
-                try:
-                    await self._carry(layer)
-                except UnavailableError as error:
-                    await self._replace_store(error)
+            while self._failure is not None or self._overlay.unstored() is not None:
+                if self._failure is not None:
+                    await self._replace_store(self._failure)
+                elif (layer := self._overlay.unstored()) is not None:
+                    try:
+                        await self._carry(layer)
+                    except UnavailableError as error:
+                        self._failed(error)
 
     async def _carry(self, layer: Layer) -> None:
         for rows in layer.slices(self._slice_rows):
@@ -203,19 +228,33 @@ class States:
         await self._hooks.stored(layer.epoch)
 
     async def _replace_store(self, error: UnavailableError) -> None:
-        """After a failed write a store refuses everything: it is made anew from the last complete checkpoint."""
-        log.error(
-            "the live state cannot be written (%s); it is rebuilt from the last checkpoint",
-            error.message,
-        )
-        while True:
-            await asyncio.sleep(1)
+        """After a failed write a store takes nothing any more: it is made anew from the last complete checkpoint."""
+        log.error("%s; the live state is rebuilt from the last checkpoint", error.message)
+        loop = asyncio.get_running_loop()
+        began_s, said_s = loop.time(), -_SAY_AGAIN_S
+        while self._failure is not None:
+            await asyncio.sleep(_REOPEN_PAUSE_S)
             try:
-                self._store = self._hooks.rebuild()
-                self._overlay.store_lost()
-                return
+                await self._hooks.rebuild(self._swap)
             except (UnavailableError, OSError) as again:
-                log.error("the live state cannot be rebuilt yet: %s", again)
+                if loop.time() - said_s >= _SAY_AGAIN_S:
+                    said_s = loop.time()
+                    log.error("the live state cannot be rebuilt yet: %s", again)
+        log.info("the live state is whole again after %.1f s", loop.time() - began_s)
+
+    def store_lost(self, epoch: int) -> None:
+        """Another store is about to be made from the checkpoint of an epoch: what came after it will be carried anew."""
+        self._overlay.store_lost(epoch)
+
+    def _swap(self, store: StateStore, epoch: int) -> StateStore:
+        """Take a store of an epoch's checkpoint instead of the one that failed, which is returned; wake who waits."""
+        before, self._store = self._store, store
+        self._overlay.store_replaced(epoch)
+        self._failure = None
+        waiting, self._waiting = self._waiting, {}
+        for wake in waiting:
+            wake()
+        return before
 
     def save_stamps(self, functions: list[Function]) -> None:
         """Write the stamps of last invocations that only memory knows; for the last cut."""

@@ -1,6 +1,7 @@
-"""The StateStore port as a dict: thrown away at a crash, and after a failed write it refuses everything."""
+"""The StateStore port as a dict: thrown away at a crash, and after a failure it refuses to write, or everything."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from statefun_runtime.core.checkpoints.delta import MAGIC, decode_rows, encode_rows
 from statefun_runtime.core.checkpoints.overlay import Row
@@ -8,32 +9,42 @@ from statefun_runtime.errors import UnavailableError
 from tests.simulation.machine.fake_disk import FakePath
 from tests.simulation.machine.loop import PROCESS
 
+# What a store that fails refuses from then on: to write, or to be read, too.
+Failure = Literal["writes", "everything"]
+
 
 class DictStore:
     """A StateStore; `folder` may hold the files of a snapshot. Its table files are split by key, as a store's are."""
 
-    def __init__(self, folder: FakePath, fails: Callable[[], bool]) -> None:
+    def __init__(self, folder: FakePath, fails: Callable[[], Failure | None]) -> None:
         self._fails = fails
         self._rows: dict[bytes, bytes] = {}
-        self._is_broken = False
+        self._is_broken = self._is_blind = self._is_closed = False
+        self._folder = folder
         for path in folder.glob("*.sst") if folder.exists() else ():
-            self._rows.update((k, v) for k, v in decode_rows(path.read_bytes()) if v is not None)
+            self._rows.update((k, v) for k, v in decode_rows([path.read_bytes()]) if v is not None)
         self._number = 0
 
     def _check(self) -> None:
         process = PROCESS.get()
         if process is not None:
             process.check()
-        if self._is_broken:
-            raise UnavailableError("the store is broken", code="SF3016")
+        if self._is_broken or self._is_closed:
+            raise UnavailableError("the store is broken, or closed", code="SF3016")
+
+    def _check_read(self) -> None:
+        if self._is_blind or self._is_closed:
+            raise UnavailableError("the store cannot be read", code="SF3016")
 
     def get(self, key: bytes) -> bytes | None:
+        self._check_read()
         return self._rows.get(key)
 
     def write(self, rows: Sequence[Row]) -> None:
         self._check()
-        if self._fails():
+        if (failure := self._fails()) is not None:
             self._is_broken = True
+            self._is_blind = failure == "everything"
             self._check()
         for key, value in rows:
             if value is None:
@@ -42,7 +53,13 @@ class DictStore:
                 self._rows[key] = value
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        yield from sorted((k, v) for k, v in self._rows.items() if k.startswith(prefix))
+        self._check_read()
+        for key, value in sorted(one for one in self._rows.items() if one[0].startswith(prefix)):
+            yield key, value
+            self._check_read()
+
+    def scan_sizes(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
+        return ((key, len(value)) for key, value in self.scan(prefix))
 
     def flush(self) -> None:
         self._check()
@@ -64,7 +81,10 @@ class DictStore:
                 file.write(content)
 
     def close(self) -> None:
-        pass
+        self._is_closed = True
+
+    def discard(self) -> None:
+        self.close()
 
 
 def _open(path: FakePath):  # type: ignore[no-untyped-def]

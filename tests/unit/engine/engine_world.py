@@ -58,6 +58,10 @@ def _nowhere() -> Any:
     return Nowhere()
 
 
+def _leave(folder: object) -> None:
+    """Nowhere is nothing to delete."""
+
+
 async def in_a_moment(work: Callable[[], Any]) -> Any:
     """Stand in for a thread."""
     await asyncio.sleep(0.01)
@@ -125,7 +129,8 @@ class World:
             overlay_bytes_max=overlay_bytes_max,
             spilling=spilling,
         )
-        ports = self._ports(objects or MemoryObjects(), commit_log or MemoryLog())
+        self.objects = objects or MemoryObjects()
+        ports = self._ports(self.objects, commit_log or MemoryLog())
         self.beginning = begin(ports, names, settings)
         module = ModuleSpec((endpoint,), (), (egress,))
         self._assembly = Assembly(
@@ -151,6 +156,7 @@ class World:
             commit_log=commit_log,
             open_store=lambda folder: self.store,
             scratch=_nowhere,
+            discard=_leave,
             make_clock=lambda not_before_ms: self.clock,
             off_loop=in_a_moment,
         )

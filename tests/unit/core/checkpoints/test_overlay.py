@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from statefun_runtime.core.checkpoints.overlay import Layer, Overlay
+from statefun_runtime.core.checkpoints.overlay import Layer, Overlay, merge_rows
 
 KEYS = st.sampled_from([b"a", b"ab", b"b", b"ba", b"c"])
 
@@ -54,7 +54,8 @@ def test_a_store_that_was_rebuilt_has_to_be_given_what_its_checkpoint_lacks():
         layers[-1].is_stored, layers[-1].is_saved = True, is_saved
     assert overlay.unstored() is None
 
-    overlay.store_lost()
+    overlay.store_lost(1)
+    overlay.store_replaced(1)
 
     assert overlay.unstored() is layers[1]
 
@@ -82,10 +83,56 @@ def test_what_a_lost_store_held_of_unsaved_layers_is_stored_again():
     unsaved = overlay.freeze(2)
     unsaved.is_stored = saved.is_saved = True
 
-    overlay.store_lost()
+    overlay.store_lost(1)
+    overlay.store_replaced(1)
 
     assert saved.is_stored
     assert overlay.unstored() is unsaved
+
+
+def test_a_layer_that_is_saved_while_a_store_is_made_anew_is_kept_until_that_has_it():
+    overlay = Overlay(1 << 20)
+    overlay.put(b"k", b"v")
+    layer = overlay.freeze(2)
+    layer.is_stored = True
+
+    overlay.store_lost(1)
+    layer.is_saved = True
+    overlay.drop_done()
+
+    assert overlay.find(b"k") == (True, b"v")
+    assert overlay.unstored() is layer
+
+
+def test_a_layer_that_the_lost_store_lacks_is_kept_while_that_is_read():
+    overlay = Overlay(1 << 20)
+    overlay.put(b"k", b"v")
+    layer = overlay.freeze(1)
+    layer.is_saved = True
+
+    overlay.store_lost(1)
+    overlay.drop_done()
+    assert overlay.find(b"k") == (True, b"v")
+
+    overlay.store_replaced(1)
+    assert overlay.find(b"k") == (False, None)
+
+
+def test_slices_are_cut_by_bytes_where_rows_are_large():
+    overlay = Overlay(1 << 30)
+    large = b"x" * (1 << 20)
+    for number in range(10):
+        overlay.put(b"%d" % number, large)
+        overlay.put(b"small %d" % number, b"s")
+    overlay.put_head(b"head", large)
+    layer = overlay.freeze(1)
+
+    sizes = [sum(len(value or b"") for _, value in some) for some in layer.slices(2000)]
+    assert sum(sizes) == 10 * (len(large) + 1)
+    assert max(sizes) <= 5 << 20
+    rows = [row for some in layer.delta_slices(2000) for row in some]
+    assert rows == [*layer.rows.items(), (b"head", large)]
+    assert [len(some) for some in layer.slices(3)] == [3] * 6 + [2]
 
 
 def test_it_is_full_when_its_bytes_are_many():
@@ -147,10 +194,9 @@ class AgainstDict(RuleBasedStateMachine):
 
     @invariant()
     def scans_are_those_of_one_dict(self) -> None:
-        layered = self.overlay.scan(b"b")
-        rows = {k: v for k, v in self.store.items() if k.startswith(b"b")} | layered
-        found = {key: value for key, value in rows.items() if value is not None}
-        assert found == {k: v for k, v in self.model.items() if k.startswith(b"b")}
+        stored = iter(sorted(one for one in self.store.items() if one[0].startswith(b"b")))
+        found = list(merge_rows(self.overlay.scan(b"b"), stored))
+        assert found == sorted(one for one in self.model.items() if one[0].startswith(b"b"))
 
     @invariant()
     def a_frozen_layer_does_not_change(self) -> None:

@@ -6,6 +6,7 @@ from statefun_runtime.core.model.address import Address, KeyGroup, TypeName, key
 from statefun_runtime.core.model.keys import (
     BACKLOG,
     CHUNK,
+    CHUNK_INDEX,
     ONCE,
     STATE,
     TIMER,
@@ -60,7 +61,7 @@ def test_delayed_messages_of_a_key_group_lie_in_the_order_in_which_they_are_due(
 
 
 def test_rows_of_different_kinds_do_not_mix():
-    assert len({STATE, BACKLOG, CHUNK, ONCE, TIMER}) == 5
+    assert len({STATE, BACKLOG, CHUNK, CHUNK_INDEX, ONCE, TIMER}) == 6
 
 
 @pytest.mark.parametrize(("groups", "partitions"), [(128, 8), (128, 7), (100, 3), (5, 5), (128, 1)])

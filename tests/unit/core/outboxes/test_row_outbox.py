@@ -29,11 +29,12 @@ def test_the_next_life_finds_them_and_goes_on_behind_them():
     outbox(rows, topic).collect(("t", b"1"))
     again = Topic("t")
     made = outbox(rows, again, complete_epoch=7)
-    made.find(again, (key for key, _ in rows.scan(egress_prefix("t"))))
+    made.find(again, (key for key, _ in rows.scan_sizes(egress_prefix("t"))))
     made.collect(("t", b"2"))
 
     assert list(again.places) == [(1, 0), (8, 0)]
-    assert (made.remove_first(again), made.count) == (b"1", 1)
+    made.remove_first(again)
+    assert made.count == 1
     assert list(rows.rows) == [egress_key("t", 8, 0)]
 
 
