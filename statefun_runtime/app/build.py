@@ -9,9 +9,10 @@ from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.app.clients import Clients
 from statefun_runtime.app.dead_letters import check_routes, wrap_letters
 from statefun_runtime.app.egress_letters import EgressLetters
-from statefun_runtime.app.factories import Application, make_client, make_egress, make_ingress
+from statefun_runtime.app.factories import Application, make_egress, make_ingress
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EgressSpec, IngressSpec
@@ -70,10 +71,11 @@ class ModuleConnectors:
 
     def __init__(self, application: Application) -> None:
         self._application = application
+        self._clients = Clients(application)
 
     def make_client(self, function: Function) -> tuple[FunctionClient, int]:
         """Return the client of a function type, and how many connections it may have."""
-        return make_client(function.endpoint, function.url, self._application)
+        return self._clients.make(function)
 
     def make_ingress(self, spec: IngressSpec, context: IngressContext) -> IngressSource:
         """Return an ingress that begins where the checkpoint says."""

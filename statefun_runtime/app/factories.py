@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, assert_never
 
-from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.server import HttpServer, ServerFactory
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.adapters.storage.state_folder import StateFolder
@@ -19,17 +18,14 @@ from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Progress
 from statefun_runtime.core.module.specs import (
-    AsyncTransport,
     DeliverySemantic,
     EgressSpec,
-    EndpointSpec,
     IngressSpec,
     KafkaEgressSpec,
     KafkaIngressSpec,
     KinesisEgressSpec,
     KinesisIngressSpec,
     ModuleSpec,
-    OkHttpTransport,
     OwnEgressSpec,
     OwnIngressSpec,
     PlaygroundEgressSpec,
@@ -41,7 +37,6 @@ from statefun_runtime.engine.checkpoints.snapshots import OffLoop
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
 from statefun_runtime.ports.egress import EgressSink
-from statefun_runtime.ports.function_client import FunctionClient
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
 
 _INGRESS_BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -70,44 +65,6 @@ class Application:
             lambda: read_records(self.objects.get(object_id))
         )
         return records
-
-
-def make_client(
-    endpoint: EndpointSpec, url: str, application: Application
-) -> tuple[FunctionClient, int]:
-    """Return the client for one function type, and how many connections it may have."""
-    transport = endpoint.transport
-    security = application.security[endpoint.pattern]
-    if security.signer is not None:
-        security.signer.start()
-    match transport:
-        case AsyncTransport():
-            client = HttpClient(
-                url,
-                application.tasks.create_task,
-                connect_s=transport.connect_s,
-                pool_size=transport.pool_size,
-                pool_ttl_s=transport.pool_ttl_s,
-                payload_bytes_max=transport.payload_max_bytes,
-                tls=security.tls,
-                headers=security.headers,
-                signer=security.signer,
-            )
-            return client, transport.pool_size
-        case OkHttpTransport():
-            # Takes long to import, and most applications have no such endpoint.
-            from statefun_runtime.adapters.http.httpx_client import POOL_SIZE, HttpxClient
-
-            return HttpxClient(
-                url,
-                application.tasks.create_task,
-                transport,
-                tls=security.tls,
-                headers=security.headers,
-                signer=security.signer,
-            ), POOL_SIZE
-        case _:
-            assert_never(transport)
 
 
 def make_ingress(

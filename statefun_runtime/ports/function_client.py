@@ -17,10 +17,6 @@ class ReplyListener(Protocol):
         """There is no reply, and there will be none."""
         ...
 
-    def went_stale(self, backlog: Backlog) -> None:
-        """The kept-alive connection turned out to be closed before any byte of a reply came."""
-        ...
-
     def unreachable(self, failure: Failure) -> None:
         """No connection could be opened, and there is none; no request was sent."""
         ...
@@ -33,8 +29,10 @@ class ReplyListener(Protocol):
 class FunctionClient(Protocol):
     """Sends requests of one function type to its endpoint.
 
-    Guarantees: for each request that was sent exactly one of `replied`, `failed`, `went_stale` is called, once, and
-    before the limit given has passed by much; between requests there is no order. After `close` nothing is called.
+    Guarantees: for each request that was sent exactly one of `replied`, `failed` is called, once, and before the limit
+    given has passed by much; between requests there is no order. After `close` nothing is called. A request that went
+    out on a connection which turned out to be closed before any byte of a reply came is sent again, once, on a new
+    one, and nobody is told. No connection stays open for long on which nothing was asked.
     """
 
     def attach(self, listener: ReplyListener) -> None:
@@ -47,6 +45,10 @@ class FunctionClient(Protocol):
 
     def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
         """Send one request for an address; only after `can_send` returned True."""
+        ...
+
+    def capacity(self) -> int:
+        """Return how many requests may be out at once, as far as is known by now; it changes."""
         ...
 
     def in_flight(self) -> int:

@@ -61,28 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def run_lean(url: str, requests: int) -> dict[str, float]:
     """The worker's own client: no task, no future, callbacks only."""
-    from statefun_runtime.adapters.http.client import HttpClient
+    from tests.support.http.clients import make_lean
 
     async with asyncio.TaskGroup() as tasks:
-        client = HttpClient(
-            url,
-            tasks.create_task,
-            connect_s=10.0,
-            pool_size=AT_ONCE,
-            pool_ttl_s=0.0,
-            payload_bytes_max=1 << 20,
-        )
+        client = make_lean(url, tasks, pool_size=AT_ONCE, payload_bytes_max=1 << 20)
         return await _drive(client, requests)
 
 
 async def run_okhttp(url: str, requests: int) -> dict[str, float]:
     """The worker's client of the transport okhttp, on httpx."""
-    from statefun_runtime.adapters.http.httpx_client import HttpxClient
-    from statefun_runtime.core.module.specs import OkHttpTransport
+    from tests.support.http.clients import make_okhttp
 
     async with asyncio.TaskGroup() as tasks:
-        spec = OkHttpTransport()
-        return await _drive(HttpxClient(url, tasks.create_task, spec, pool_size=AT_ONCE), requests)
+        return await _drive(make_okhttp(url, tasks, pool_size=AT_ONCE), requests)
 
 
 async def _drive(client: Any, requests: int) -> dict[str, float]:
@@ -156,9 +147,6 @@ class Busy:
 
     def failed(self, backlog: object, failure: object) -> None:
         raise AssertionError(f"a request failed: {failure}")
-
-    def went_stale(self, backlog: object) -> None:
-        raise AssertionError("a connection went stale")
 
     def unreachable(self, failure: object) -> None:
         raise AssertionError(f"the function server is not there: {failure}")

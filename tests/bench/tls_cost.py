@@ -21,12 +21,12 @@ from typing import Any
 
 import uvloop
 
-from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.tls import ClientTls
 from statefun_runtime.core.module.specs import TlsSpec
 from tests.bench.http_clients import AT_ONCE, WARMUP, Busy, Stopwatch
 from tests.bench.rig import machine
 from tests.support.authority import Authority
+from tests.support.http.clients import make_lean
 
 _REPLY = b"\x12\x00" * 50
 _RESPONSE = (
@@ -64,15 +64,7 @@ def _serve(ports: "Connection", cert: str, key: str) -> None:
 async def _measure(url: str, tls: ClientTls | None, requests: int) -> float:
     """Return CPU microseconds per request."""
     async with asyncio.TaskGroup() as tasks:
-        client = HttpClient(
-            url,
-            tasks.create_task,
-            connect_s=10.0,
-            pool_size=AT_ONCE,
-            pool_ttl_s=0.0,
-            payload_bytes_max=1 << 20,
-            tls=tls,
-        )
+        client = make_lean(url, tasks, pool_size=AT_ONCE, payload_bytes_max=1 << 20, tls=tls)
         busy = Busy(client)
         await busy.send_all(WARMUP)
         start = Stopwatch()

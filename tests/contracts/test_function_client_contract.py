@@ -17,7 +17,6 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import (
     EndpointSpec,
     FunctionPattern,
-    OkHttpTransport,
     TlsSpec,
 )
 from statefun_runtime.core.partition.backlog import Backlog
@@ -27,6 +26,7 @@ from tests.fakes.endpoint import Answer, Endpoint, Fate
 from tests.fakes.function_client import FakeFunctionClient
 from tests.fakes.virtual_time import run_virtual
 from tests.support.authority import Authority, Pair
+from tests.support.http.clients import make_lean, make_okhttp
 from tests.support.http.endpoint import HttpEndpoint
 
 FUNCTION = Function(TypeName("t", "f"), EndpointSpec(FunctionPattern("t", None), "http://x/"))
@@ -56,9 +56,6 @@ class Listener:
     def failed(self, backlog: Backlog, failure: Failure) -> None:
         self._add("failed", backlog, failure.cause)
         self.failure = failure
-
-    def went_stale(self, backlog: Backlog) -> None:
-        self._add("stale", backlog, None)
 
     def unreachable(self, failure: Failure) -> None:
         self._add("unreachable", None, failure.cause)
@@ -152,20 +149,11 @@ class Way:
 
 
 def lean(url: str, tasks: asyncio.TaskGroup, pool_size: int, way: Way) -> HttpClient:
-    return HttpClient(
-        url,
-        tasks.create_task,
-        connect_s=5.0,
-        pool_size=pool_size,
-        pool_ttl_s=0.0,
-        payload_bytes_max=1 << 20,
-        tls=way.tls(),
-    )
+    return make_lean(url, tasks, pool_size=pool_size, payload_bytes_max=1 << 20, tls=way.tls())
 
 
 def okhttp(url: str, tasks: asyncio.TaskGroup, pool_size: int, way: Way) -> HttpxClient:
-    spec = OkHttpTransport()
-    return HttpxClient(url, tasks.create_task, spec, pool_size=pool_size, tls=way.tls())
+    return make_okhttp(url, tasks, pool_size=pool_size, tls=way.tls())
 
 
 @asynccontextmanager
@@ -321,13 +309,40 @@ def test_a_connection_cut_in_the_middle_is_a_failure(with_rig: Callable[..., Non
     with_rig(body)
 
 
-def test_a_kept_connection_closed_without_a_byte_is_stale(with_rig: Callable[..., None]):
+def test_what_went_out_on_a_closed_connection_is_sent_again_on_a_new_one(
+    with_rig: Callable[..., None],
+):
+    async def body(rig: Rig) -> None:
+        await rig.exchange()
+        answers = [Answer(fate=Fate.STALE)]
+        rig.endpoint.answer = lambda r: answers.pop() if answers else Answer(b"reply to " + r)
+
+        assert await rig.exchange("bob") == ("replied", "bob", b"reply to body")
+        assert rig.endpoint.requests == [b"body"] * 3
+        assert rig.client.in_flight() == 0
+
+    with_rig(body)
+
+
+def test_what_is_closed_on_a_new_connection_too_is_a_failure(with_rig: Callable[..., None]):
     async def body(rig: Rig) -> None:
         await rig.exchange()
         rig.endpoint.answer = lambda _: Answer(fate=Fate.STALE)
 
-        assert await rig.exchange("bob") == ("stale", "bob", None)
-        assert rig.client.in_flight() == 0
+        assert await rig.exchange("bob") == ("failed", "bob", Cause.DISCONNECT)
+        assert rig.endpoint.requests == [b"body"] * 3
+        assert len(rig.listener.events) == 2
+
+    with_rig(body)
+
+
+def test_a_request_that_goes_again_keeps_its_limit(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        await rig.exchange()
+        answers = [Answer(fate=Fate.STALE)]
+        rig.endpoint.answer = lambda _: answers.pop() if answers else Answer(fate=Fate.LOST)
+
+        assert await rig.exchange("bob", limit_s=0.1) == ("failed", "bob", Cause.TIMEOUT)
 
     with_rig(body)
 

@@ -49,10 +49,17 @@ class FakeFunctionClient:
         self._out[backlog] = connection
         self.in_flight_max = max(self.in_flight_max, len(self._out))
         answer = self._endpoint.take(body) if self._endpoint.is_up else Answer(fate=Fate.STALE)
+        if answer.fate is Fate.STALE and connection.is_used:
+            # Closed while nothing was asked: it goes again, on a new connection, where it counts.
+            self._out[backlog] = _Connection()
+            answer = self._endpoint.take(body) if self._endpoint.is_up else answer
         if answer.fate is Fate.LOST or answer.after_s > limit_s:
             self._loop.call_later(limit_s, self._ended, backlog, Answer(fate=Fate.LOST))
         else:
             self._loop.call_later(answer.after_s, self._ended, backlog, answer)
+
+    def capacity(self) -> int:
+        return self._pool_size
 
     def in_flight(self) -> int:
         return len(self._out)
@@ -75,15 +82,13 @@ class FakeFunctionClient:
         if self._is_closed:
             return
         connection = self._out.pop(backlog)
-        was_used, connection.is_used = connection.is_used, True
+        connection.is_used = True
         if answer.fate is Fate.ANSWERED:
             self._idle.append(connection)
             self._answered(backlog, answer)
         elif answer.fate is Fate.LOST:
             failure = Failure(Cause.TIMEOUT, "no reply within the time limit")
             self._listener.failed(backlog, failure)
-        elif answer.fate is Fate.STALE and was_used:
-            self._listener.went_stale(backlog)
         else:
             failure = Failure(Cause.DISCONNECT, "the connection was closed before a whole reply")
             self._listener.failed(backlog, failure)

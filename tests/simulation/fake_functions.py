@@ -85,12 +85,15 @@ class FakeFunctionClient:
         self._out[backlog] = True
         endpoint, rng = self._endpoint, self._endpoint.rng
         fate = endpoint.fate()
+        if fate == "stale":
+            # The client sends it again on a new connection, where the end counts.
+            fate = endpoint.fate().replace("stale", "cut")
         after_s = 0.0005 + rng.random() * endpoint.slowness_s
         if fate == "slow":
             after_s += rng.random() * 2.0
         if endpoint.program.refuses(body):
             fate = "refused"
-        is_heard = fate not in ("status", "stale", "refused")
+        is_heard = fate not in ("status", "refused")
         reply = endpoint.answer(body) if is_heard else b""
         if fate == "lost" or after_s > limit_s:
             fate, after_s = "lost", limit_s
@@ -103,8 +106,6 @@ class FakeFunctionClient:
         if fate in ("well", "slow", "garbage"):
             self._idle += 1
             self._listener.replied(backlog, b"\xff\xff nonsense" if fate == "garbage" else reply)
-        elif fate == "stale":
-            self._listener.went_stale(backlog)
         else:
             self._listener.failed(backlog, _FAILURES[fate])
         self._loop.call_soon(self._tell)
@@ -112,6 +113,9 @@ class FakeFunctionClient:
     def _tell(self) -> None:
         if not self._is_closed:
             self._listener.has_room()
+
+    def capacity(self) -> int:
+        return self._pool_size
 
     def in_flight(self) -> int:
         return len(self._out)

@@ -8,7 +8,6 @@ import asyncio
 import random
 import re
 import ssl
-from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -16,12 +15,13 @@ from typing import Any
 import httpcore
 import httpx
 
-from statefun_runtime.adapters.http.connection import is_octets, refusal
 from statefun_runtime.adapters.http.encodings import ACCEPTED
 from statefun_runtime.adapters.http.header_lines import Headers
 from statefun_runtime.adapters.http.httpx_slot import Lost, Pairs, Response, Slot, make_pool
 from statefun_runtime.adapters.http.proxy import proxy_of
+from statefun_runtime.adapters.http.responses import is_octets, refusal
 from statefun_runtime.adapters.http.sigv4 import Signer
+from statefun_runtime.adapters.http.slots import Slots
 from statefun_runtime.adapters.http.tls import ClientTls
 from statefun_runtime.core.module.endpoint_url import EndpointUrl
 from statefun_runtime.core.module.specs import OkHttpTransport, TlsSpec
@@ -29,11 +29,8 @@ from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.ports.function_client import ReplyListener
 
-POOL_SIZE = 1024
 _REPLY_BYTES_MAX = 32 * 1024 * 1024
 _FOLLOW_UPS_MAX = 20
-_IDLE_S = 60.0
-_CONNECTING_MAX = 64
 _TO_GET = frozenset({300, 301, 302, 303})
 _AGAIN = frozenset({307, 308})
 _HEADERS = (
@@ -64,8 +61,8 @@ class HttpxClient:
         url: str,
         spawn: Spawn,
         spec: OkHttpTransport,
+        slots: Slots,
         *,
-        pool_size: int = POOL_SIZE,
         tls: ClientTls | None = None,
         headers: Headers | None = None,
         signer: Signer | None = None,
@@ -74,7 +71,8 @@ class HttpxClient:
         self._url = httpx.URL(str(self._endpoint))
         self._spawn = spawn
         self._spec = spec
-        self._pool_size = pool_size
+        self._slots = slots
+        self._dialler = slots.dialler
         self._tls = tls
         self._no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._headers = headers or Headers()
@@ -86,15 +84,13 @@ class HttpxClient:
             "pool": None,
         }
         self._loop = asyncio.get_running_loop()
-        self._now_s = self._loop.time
-        self._idle: deque[Slot] = deque()
         self._tasks: dict[asyncio.Task[None], None] = {}
-        self._out = 0
-        self._opening = 0
+        self.out = 0
         self._is_reachable = False
         self._is_probing = False
         self._is_closed = False
         self._listener: ReplyListener
+        slots.join(self)
 
     def attach(self, listener: ReplyListener) -> None:
         """Tell who listens."""
@@ -103,8 +99,7 @@ class HttpxClient:
     def can_send(self, wanted: int) -> bool:
         """Return whether a request may go out; else find out whether the endpoint is there."""
         if self._is_reachable:
-            has_way = bool(self._idle) or self._opening < _CONNECTING_MAX
-            return has_way and self._out < self._pool_size
+            return self._slots.has_room(self)
         if not self._is_probing:
             self._is_probing = True
             self._start(self._probe())
@@ -112,63 +107,47 @@ class HttpxClient:
 
     def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
         """Send one request, on the connection that was used last if it is still young."""
-        self._out += 1
-        self._start(self._request(self._take_slot(), backlog, body, limit_s))
+        self.out += 1
+        slot = self._slots.take() or self._make_slot()
+        self._start(self._request(slot, backlog, body, limit_s))
+
+    def capacity(self) -> int:
+        """Return how many requests may be out, as far as is known by now."""
+        return self._slots.capacity()
 
     def in_flight(self) -> int:
         """Return how many requests are out."""
-        return self._out
+        return self.out
 
     @property
     def connection_count(self) -> int:
-        """How many connections may be open."""
-        return len(self._idle) + self._out
+        """How many connections may be open to the endpoint."""
+        return self._slots.count
 
     def close(self) -> None:
-        """Close all connections; requests that are out are forgotten."""
+        """Leave the slots; requests that are out are forgotten."""
+        if self._is_closed:
+            return
         self._is_closed = True
-        self._out = 0
         for task in self._tasks:
             task.cancel()
-        while self._idle:
-            closing = self._idle.pop().aclose()
-            try:
-                self._spawn(closing)
-            except RuntimeError:
-                # The worker's tasks are over, and with them the process.
-                closing.close()
+        self._slots.leave(self)
+        self.out = 0
+
+    def told(self) -> None:
+        """There may be room."""
+        if not self._is_closed:
+            self._listener.has_room()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._spawn(work)
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
 
-    # ── slots ──
-
-    def _take_slot(self) -> Slot:
-        now_s = self._now_s()
-        while self._idle and now_s - self._idle[0].idle_since_s > _IDLE_S:
-            self._start(self._idle.popleft().aclose())
-        if self._idle:
-            return self._idle.pop()
+    def _make_slot(self) -> Slot:
         ttl_s = self._spec.pool_ttl_s
-        self._opening += 1
-        dies_s = now_s + ttl_s + random.uniform(1, 3) if ttl_s > 0 else 0.0
-        return Slot(dies_s, self._has_opened)
-
-    def _has_opened(self) -> None:
-        """A new slot has its first connection, or never will."""
-        self._opening -= 1
-        if not self._is_closed:
-            self._loop.call_soon(self._listener.has_room)
-
-    def _put_back(self, slot: Slot) -> None:
-        now_s = self._now_s()
-        if 0 < slot.dies_s <= now_s:
-            self._start(slot.aclose())
-            return
-        slot.idle_since_s = now_s
-        self._idle.append(slot)
+        dies_s = self._loop.time() + ttl_s + random.uniform(1, 3) if ttl_s > 0 else 0.0
+        return Slot(dies_s, self._slots.opening(), self._dialler)
 
     def _make_pool(
         self, url: httpx.URL, backend: httpcore.AsyncNetworkBackend
@@ -196,16 +175,22 @@ class HttpxClient:
     # ── one request ──
 
     async def _request(self, slot: Slot, backlog: Backlog, body: bytes, limit_s: float) -> None:
-        is_good = False
+        is_good, ends_s = False, self._loop.time() + limit_s
         try:
             outcome = await self._attempt(slot, body, limit_s)
-            is_good = isinstance(outcome, bytes) or (
-                outcome is not None and outcome.cause in (Cause.STATUS, Cause.CONTENT_TYPE)
+            if outcome is None:
+                # The server had closed it while nothing was asked: on a new connection it is read, or lost.
+                stale, slot = slot, self._make_slot()
+                await stale.aclose()
+                outcome = await self._attempt(slot, body, ends_s - self._loop.time())
+                assert outcome is not None
+            is_good = isinstance(outcome, bytes) or outcome.cause in (
+                Cause.STATUS,
+                Cause.CONTENT_TYPE,
             )
             if not self._is_closed:
-                self._out -= 1
-                if is_good:
-                    self._put_back(slot)
+                self.out -= 1
+                self._slots.put_back(slot if is_good else None)
                 self._tell(backlog, outcome)
         finally:
             if not is_good or self._is_closed:
@@ -227,14 +212,12 @@ class HttpxClient:
             return response.body
         return refusal(response.status, response.content_type, response.body)
 
-    def _tell(self, backlog: Backlog, outcome: bytes | Failure | None) -> None:
-        if outcome is None:
-            self._listener.went_stale(backlog)
-        elif isinstance(outcome, Failure):
+    def _tell(self, backlog: Backlog, outcome: bytes | Failure) -> None:
+        if isinstance(outcome, Failure):
             self._listener.failed(backlog, outcome)
         else:
             self._listener.replied(backlog, outcome)
-        self._listener.has_room()
+        self._slots.tell()
 
     def _failure(self, error: Exception) -> Failure:
         detail = str(error) or type(error).__name__
@@ -327,11 +310,12 @@ class HttpxClient:
         if where.socket:
             transport, _ = await self._loop.create_unix_connection(asyncio.Protocol, where.socket)
         else:
+            is_tls = where.is_tls and with_tls
             transport, _ = await self._loop.create_connection(
                 asyncio.Protocol,
-                where.host,
-                where.port,
-                ssl=self._context() if where.is_tls and with_tls else None,
+                sock=await self._dialler.dial(where.host, where.port),
+                ssl=self._context() if is_tls else None,
+                server_hostname=where.host if is_tls else None,
             )
         transport.abort()
 

@@ -8,6 +8,7 @@ a reply came decides what its loss means.
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -15,7 +16,9 @@ from urllib.parse import unquote
 import httpcore
 import httpx
 
+from statefun_runtime.adapters.dialling import Dialler
 from statefun_runtime.adapters.http.encodings import decode
+from statefun_runtime.adapters.http.responses import IDLE_S, announced_idle_s
 from statefun_runtime.core.partition.retry import Cause, Failure
 
 Pairs = list[tuple[bytes, bytes]]
@@ -45,9 +48,10 @@ class Slot:
     `opened` is called once: when the first connection is there, or when it is closed without one.
     """
 
-    def __init__(self, dies_s: float, opened: Callable[[], None]) -> None:
+    def __init__(self, dies_s: float, opened: Callable[[], None], dialler: Dialler) -> None:
         self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
-        self._backend = _WatchedBackend(opened)
+        self._backend = _WatchedBackend(opened, dialler)
+        self.idle_s = IDLE_S
         self.dies_s = dies_s
         self.idle_since_s = 0.0
 
@@ -66,6 +70,7 @@ class Slot:
         self._backend.has_connected = self._backend.has_read = False
         raw = await pool.handle_async_request(request)
         try:
+            self.idle_s = _idle_s(raw)
             return await _read(raw, bytes_max)
         finally:
             await raw.aclose()
@@ -81,6 +86,15 @@ class Slot:
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             await pool.aclose()
+
+
+def _idle_s(raw: httpcore.Response) -> float:
+    """Return for how long the server keeps the connection; 0 if it closes it, or is about to."""
+    fields = {
+        name.lower().decode("latin-1"): value.decode("latin-1") for name, value in raw.headers
+    }
+    announced_s = announced_idle_s(fields)
+    return IDLE_S if announced_s is None else announced_s
 
 
 async def _read(raw: httpcore.Response, bytes_max: int) -> Response:
@@ -125,8 +139,9 @@ def _proxy(url: str) -> httpcore.Proxy:
 class _WatchedBackend(httpcore.AsyncNetworkBackend):
     """Opens connections, and remembers whether one was opened and whether anything was read."""
 
-    def __init__(self, opened: Callable[[], None]) -> None:
+    def __init__(self, opened: Callable[[], None], dialler: Dialler) -> None:
         self._backend = httpcore.AnyIOBackend()
+        self._dialler = dialler
         self._opened: Callable[[], None] | None = opened
         self.has_connected = False
         self.has_read = False
@@ -146,6 +161,14 @@ class _WatchedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         self.has_connected = True
+        for place in await self._dialler.known_good(host, port):
+            # By its address: the name would be raced anew, with what is known to be dead in front.
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                stream = await self._backend.connect_tcp(
+                    place, port, timeout, local_address, socket_options
+                )
+                self.settle()
+                return _WatchedStream(stream, self)
         stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
         self.settle()
         return _WatchedStream(stream, self)

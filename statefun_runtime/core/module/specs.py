@@ -43,12 +43,15 @@ class TlsSpec:
 
 @dataclass(frozen=True, slots=True)
 class AsyncTransport:
-    """`io.statefun.transports.v1/async`: every failure is retried until `call_s` has passed."""
+    """`io.statefun.transports.v1/async`: every failure is retried until `call_s` has passed.
+
+    `pool_size` is for all function types of the endpoint together.
+    """
 
     call_s: float = 120.0
     connect_s: float = 20.0
     pool_ttl_s: float = 15.0
-    pool_size: int = 1024
+    pool_size: int = 256
     payload_max_bytes: int = 32 * 1024 * 1024
     tls: TlsSpec = field(default_factory=TlsSpec)
 

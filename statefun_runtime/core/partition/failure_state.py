@@ -17,7 +17,6 @@ class Trouble:
         "attempts",
         "budget_ends_s",
         "circuit_times",
-        "has_gone_stale",
         "is_unwanted",
         "parked_ms",
         "parked_times",
@@ -32,7 +31,6 @@ class Trouble:
         self.attempts = 0
         self.parked_times = 0
         self.parked_ms = 0
-        self.has_gone_stale = False
         self.is_unwanted = False
         self.reason = ""
         self.width = 0

@@ -116,20 +116,28 @@ class Dispatcher:
             return
         self._probes_max = 1
         client, ready = self._client, self.function.ready
-        while self._suspects and self._suspects_out < self._suspects_max:
+        while self._suspects and self._may_send_suspect():
             if not client.can_send(len(self._suspects)):
                 return
             self._send(self._suspects.popleft())
         while ready:
-            if not self._is_introduced and client.in_flight() >= _INTRODUCTIONS_MAX:
-                return
-            if not client.can_send(len(ready)):
+            wanted = len(ready)
+            if not self._is_introduced:
+                wanted = min(wanted, _INTRODUCTIONS_MAX - client.in_flight())
+                if wanted <= 0:
+                    return
+            if not client.can_send(wanted):
                 return
             backlog = ready.popleft()
-            if backlog.is_slow and self._suspects_out >= self._suspects_max:
+            if backlog.is_slow and not self._may_send_suspect():
                 self._suspects.append(backlog)
                 continue
             self._send(backlog)
+
+    def _may_send_suspect(self) -> bool:
+        """Half of what the endpoint takes is for the others."""
+        capacity = max(1, self._client.capacity() // 2)
+        return self._suspects_out < min(self._suspects_max, capacity)
 
     def _send_probe(self, state: CircuitState) -> None:
         """Send a probe, or a few: with each that hangs, twice as many may go out, so that hanging ones end up few."""
@@ -318,15 +326,6 @@ class Dispatcher:
         """Every address was taken back: those that are parked are not ready."""
         ready = self.function.ready
         self.function.ready = deque(one for one in ready if one.phase == Phase.READY)
-
-    def went_stale(self, backlog: Backlog) -> None:
-        """Nothing was lost but time: the next connection is tried at once."""
-        if not self.setbacks.forgives(backlog):
-            detail = "the connection was closed before a reply came"
-            self.failed(backlog, Failure(Cause.DISCONNECT, detail))
-            return
-        self._release(backlog)
-        self.function.ready.appendleft(backlog)
 
     def unreachable(self, failure: Failure) -> None:
         """No connection to the endpoint can be had."""

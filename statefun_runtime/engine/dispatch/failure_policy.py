@@ -128,16 +128,6 @@ class Setbacks:
         if self.parked.pop(backlog.id, None) is not None:
             self._outcomes.unparked(backlog)
 
-    def forgives(self, backlog: Backlog) -> bool:
-        """A kept-alive connection was closed: return whether the request may be sent again without counting."""
-        if backlog.trouble is None:
-            backlog.trouble = self._trouble(backlog)
-        if not backlog.trouble.has_gone_stale:
-            backlog.trouble.has_gone_stale = True
-            backlog.unsettle(Phase.READY)
-            return True
-        return False
-
     def unreachable(self, failure: Failure) -> None:
         """No connection can be had: the endpoint is left alone for a while."""
         self._count(failure)

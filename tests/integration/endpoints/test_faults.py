@@ -125,7 +125,8 @@ def test_a_connection_that_ends_without_a_reply_costs_an_attempt_and_no_effect_t
     assert sorted(app.receive(2)) == [f"{bad} a 1", f"{good} a 1"]
     app.wait_until_idle()
     assert app.take() is None
-    assert app.failures("disconnect") - counted in (2, 3)
+    # On a connection that was kept it may as well have been closed while idle, and what goes again on a new one counts.
+    assert app.failures("disconnect") - counted in (1, 2, 3)
 
 
 def test_what_came_during_a_slow_request_leaves_as_one_batch_in_order(

@@ -28,7 +28,10 @@ def response(body: bytes = b"", status: int = 200, **headers: str) -> bytes:
 
 
 class RawServer:
-    """Answers each request with the bytes that `answer` makes; None: never. `async with` starts and ends it."""
+    """Answers each request with the bytes that `answer` makes; None: never. `async with` starts and ends it.
+
+    An abrupt one closes after each response without having said so.
+    """
 
     def __init__(
         self,
@@ -36,8 +39,12 @@ class RawServer:
         *,
         tls: ssl.SSLContext | None = None,
         socket: Path | None = None,
+        is_abrupt: bool = False,
     ) -> None:
         self._answer = answer
+        self._is_abrupt = is_abrupt
+        self._changed = asyncio.Event()
+        self.open_max = 0
         self._tls = tls
         self._socket = socket
         self._writers: set[asyncio.StreamWriter] = set()
@@ -70,6 +77,7 @@ class RawServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.open_max = max(self.open_max, len(self._writers))
         is_first = True
         with suppress(OSError, asyncio.IncompleteReadError):
             while True:
@@ -81,8 +89,23 @@ class RawServer:
                 answer = self._answer(request)
                 if answer is not None:
                     writer.write(answer)
+                    if self._is_abrupt:
+                        break
         self._writers.discard(writer)
+        self._changed.set()
         writer.close()
+
+    def cut(self) -> None:
+        """Close all connections, without a word."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def left(self) -> None:
+        """Wait until all connections are closed by those who opened them."""
+        async with asyncio.timeout(20):
+            while self._writers:
+                self._changed.clear()
+                await self._changed.wait()
 
 
 async def read_request(reader: asyncio.StreamReader) -> RawRequest:

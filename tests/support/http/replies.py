@@ -17,7 +17,7 @@ class Caller:
     """Sends requests over a client and returns what became of each: a body, or a failure."""
 
     def __init__(self, client: FunctionClient) -> None:
-        self._client = client
+        self.client = client
         self._told = asyncio.Event()
         self._outcomes: list[bytes | Failure] = []
         client.attach(self)
@@ -25,9 +25,9 @@ class Caller:
     async def call(self, body: bytes = b"body", *, limit_s: float = 10.0) -> bytes | Failure:
         """Send a request; a connection that cannot be had is its failure."""
         self._outcomes.clear()
-        await self._until(lambda: bool(self._outcomes) or self._client.can_send(1))
+        await self._until(lambda: bool(self._outcomes) or self.client.can_send(1))
         if not self._outcomes:
-            self._client.send(self.backlog(), body, limit_s=limit_s)
+            self.client.send(self.backlog(), body, limit_s=limit_s)
             await self._until(lambda: bool(self._outcomes))
         return self._outcomes[0]
 
@@ -52,9 +52,6 @@ class Caller:
 
     def failed(self, backlog: Backlog, failure: Failure) -> None:
         self._add(failure)
-
-    def went_stale(self, backlog: Backlog) -> None:
-        raise AssertionError("a connection went stale")
 
     def unreachable(self, failure: Failure) -> None:
         self._add(failure)

@@ -171,24 +171,16 @@ def test_a_stale_connection_costs_no_attempt():
     run_virtual(main)
 
 
-def test_connections_that_are_stale_again_and_again_are_a_failure():
+def test_a_connection_that_ends_again_when_it_is_new_is_a_failure():
     async def main():
         world = World(transport=ASYNC)
-        world.serve("f", lambda _: Answer(result(), after_s=0.01))
-        for number in range(8):
-            world.send("f", str(number))
-        await world.settled(0.5)
-        world.endpoint("f").requests.clear()
+        await introduced(world)
         world.serve("f", lambda _: Answer(fate=Fate.STALE))
         world.send("f", "alice")
         await world.settled(0.003)
 
-        # All eight connections were used before; only the first one is given for nothing.
         assert world.failures("f") == {"disconnect": 1}
         assert len(world.requests("f")) == 2
-        await world.settled(1.5)
-        assert set(world.failures("f")) == {"disconnect"}
-        assert world.function("f").counts.parked == 1
 
     run_virtual(main)
 

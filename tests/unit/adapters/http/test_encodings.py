@@ -9,8 +9,8 @@ import pytest
 from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.encodings import decode
 from statefun_runtime.adapters.http.httpx_client import HttpxClient
-from statefun_runtime.core.module.specs import OkHttpTransport
 from statefun_runtime.core.partition.retry import Cause, Failure
+from tests.support.http.clients import make_lean, make_okhttp
 from tests.support.http.raw_http import RawServer, response
 from tests.support.http.replies import Caller
 
@@ -70,15 +70,8 @@ def test_a_body_that_is_small_only_on_its_way_is_too_large(encoding: str):
 
 def make(kind: str, url: str, tasks: asyncio.TaskGroup) -> HttpClient | HttpxClient:
     if kind == "okhttp":
-        return HttpxClient(url, tasks.create_task, OkHttpTransport())
-    return HttpClient(
-        url,
-        tasks.create_task,
-        connect_s=5.0,
-        pool_size=2,
-        pool_ttl_s=0.0,
-        payload_bytes_max=10_000,
-    )
+        return make_okhttp(url, tasks)
+    return make_lean(url, tasks, payload_bytes_max=10_000)
 
 
 @pytest.mark.parametrize("kind", ["lean", "okhttp"])

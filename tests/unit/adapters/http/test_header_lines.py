@@ -9,8 +9,9 @@ import pytest
 from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.header_lines import Headers
 from statefun_runtime.adapters.http.httpx_client import HttpxClient
-from statefun_runtime.core.module.specs import HeaderSpec, OkHttpTransport
+from statefun_runtime.core.module.specs import HeaderSpec
 from statefun_runtime.errors import ConfigError
+from tests.support.http.clients import make_lean, make_okhttp, make_pool
 from tests.support.http.raw_http import RawServer, response
 from tests.support.http.replies import Caller
 
@@ -118,7 +119,7 @@ def test_requests_carry_the_value_that_is_in_the_file_now(
                 clock.now_s += 1.0
                 # The lean client looks when it has been idle, or with its sweep.
                 if isinstance(client, HttpClient):
-                    client._sweep()
+                    client.freshen()
                 assert await caller.call() == b"reply"
             client.close()
 
@@ -133,17 +134,35 @@ def test_requests_carry_the_value_that_is_in_the_file_now(
     assert "Bearer" not in caplog.text
 
 
+def test_all_types_of_an_endpoint_hear_of_a_new_value(tmp_path: Path):
+    async def main() -> None:
+        clock = Clock()
+        path = token(tmp_path)
+        headers = Headers([HeaderSpec("Authorization", file=str(path))], clock)
+        async with RawServer(lambda _: response(b"reply")) as server, asyncio.TaskGroup() as tasks:
+            pool = make_pool(server.url(), tasks)
+            clients = [
+                HttpClient(server.url(), pool, payload_bytes_max=1000, headers=headers)
+                for _ in range(2)
+            ]
+            callers = [Caller(client) for client in clients]
+            path.write_text("Bearer two\n")
+            clock.now_s += 1.0
+            for client, caller in zip(clients, callers, strict=True):
+                client.freshen()
+                assert await caller.call() == b"reply"
+            for client in clients:
+                client.close()
+
+        sent = [request.headers["authorization"] for request in server.requests]
+        assert sent == ["Bearer two", "Bearer two"]
+
+    asyncio.run(main())
+
+
 def make(
     kind: str, url: str, tasks: asyncio.TaskGroup, headers: Headers
 ) -> HttpClient | HttpxClient:
     if kind == "okhttp":
-        return HttpxClient(url, tasks.create_task, OkHttpTransport(), headers=headers)
-    return HttpClient(
-        url,
-        tasks.create_task,
-        connect_s=5.0,
-        pool_size=2,
-        pool_ttl_s=0.0,
-        payload_bytes_max=1000,
-        headers=headers,
-    )
+        return make_okhttp(url, tasks, headers=headers)
+    return make_lean(url, tasks, headers=headers)

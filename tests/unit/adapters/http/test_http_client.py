@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,9 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.retry import Cause, Failure
+from tests.support.http.clients import make_pool
+from tests.support.http.raw_http import RawServer, response
+from tests.support.http.replies import Caller
 
 FUNCTION = Function(TypeName("t", "f"), EndpointSpec(FunctionPattern("t", None), "http://x/"))
 
@@ -26,9 +30,6 @@ class Listener:
     def failed(self, backlog: Backlog, failure: Failure) -> None:
         raise AssertionError
 
-    def went_stale(self, backlog: Backlog) -> None:
-        raise AssertionError
-
     def unreachable(self, failure: Failure) -> None:
         self.failures.append(failure)
         self.told.set()
@@ -37,16 +38,8 @@ class Listener:
         self.told.set()
 
 
-def client(url: str, tasks: asyncio.TaskGroup, **more: float) -> HttpClient:
-    return HttpClient(
-        url,
-        tasks.create_task,
-        connect_s=more.get("connect_s", 5.0),
-        pool_size=8,
-        pool_ttl_s=more.get("pool_ttl_s", 0.0),
-        payload_bytes_max=1000,
-        tls=None,
-    )
+def client(url: str, tasks: asyncio.TaskGroup, **more: Any) -> HttpClient:
+    return HttpClient(url, make_pool(url, tasks, size=8, **more), payload_bytes_max=1000)
 
 
 @pytest.mark.parametrize(
@@ -97,26 +90,19 @@ def test_a_name_that_cannot_be_one_is_an_endpoint_that_cannot_be_reached(host: s
 
 def test_an_old_connection_is_closed_and_a_new_one_opened(monkeypatch: pytest.MonkeyPatch):
     async def main() -> None:
-        opened: list[asyncio.StreamWriter] = []
-        server = await asyncio.start_server(lambda _, w: opened.append(w), "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        listener = Listener()
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-            pool = client(f"http://127.0.0.1:{port}/", tasks, pool_ttl_s=15.0)
-            pool.attach(listener)
-            assert not pool.can_send(1)
-            await listener.told.wait()
-            assert pool.connection_count == 1
+        async with RawServer(lambda _: response(b"reply")) as server, asyncio.TaskGroup() as tasks:
+            pool = make_pool(server.url(), tasks, ttl_s=15.0)
+            caller = Caller(HttpClient(server.url(), pool, payload_bytes_max=1000))
+            opened = []
+            for age_s in (0.0, 14.9, 3.2, 0.0, 0.0):
+                assert await caller.call() == b"reply"
+                for connection in pool.idle:
+                    connection.dies_s -= age_s
+                opened.append(server.opened)
+            pool.leave(caller.client)
 
-            now_s = asyncio.get_running_loop().time()
-            pool._drop_old(now_s + 15.9)
-            assert pool.connection_count == 1
-            pool._drop_old(now_s + 18.1)
-            assert pool.connection_count == 0
-            pool.close()
-        for writer in opened:
-            writer.close()
-        server.close()
+        # What is old by then carries one more request, and is closed.
+        assert opened == [1, 1, 1, 1, 2]
 
     asyncio.run(main())
 

@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections.abc import Callable
 
 import pytest
 
@@ -44,8 +45,16 @@ class Owner:
         assert backlog is ALICE
         self.told.append(failure)
 
-    def closed(self, connection: Connection, backlog: Backlog | None, *, is_stale: bool) -> None:
-        self.told.append(("closed", backlog is ALICE, is_stale))
+    def closed(self, connection: Connection, backlog: Backlog) -> None:
+        assert backlog is ALICE
+        self.told.append("closed")
+
+    def went_stale(self, connection: Connection, backlog: Backlog, body: bytes) -> None:
+        assert (backlog, body) == (ALICE, b"request")
+        self.told.append("stale")
+
+    def lost(self, connection: Connection) -> None:
+        self.told.append("lost")
 
 
 class Rig:
@@ -59,7 +68,9 @@ class Rig:
         self.send()
 
     def send(self) -> None:
-        self.connection.send(b"POST / HTTP/1.1\r\ncontent-length: ", ALICE, b"request", 9.0)
+        self.connection.send(
+            self.owner, b"POST / HTTP/1.1\r\ncontent-length: ", ALICE, b"request", 9.0
+        )
 
     def receive(self, data: bytes, *cuts: int) -> "Rig":
         """Receive data in pieces, as a transport delivers them: none after it was aborted."""
@@ -168,7 +179,7 @@ def test_a_response_that_was_cut_anywhere_is_no_reply(name: str):
     for cut in range(1, len(data)):
         rig = Rig().receive(data[:cut]).end()
 
-        assert rig.outcome == ("closed", True, False), cut
+        assert rig.outcome == "closed", cut
         assert not rig.is_reusable
 
 
@@ -185,7 +196,7 @@ def test_a_connection_that_speaks_unasked_is_closed():
     rig = Rig().receive(plain())
     rig.receive(plain())
 
-    assert rig.owner.told == [b"reply", ("closed", False, False)]
+    assert rig.owner.told == [b"reply", "lost"]
     assert not rig.is_reusable
 
 
@@ -317,18 +328,71 @@ def test_a_used_connection_closed_before_a_byte_is_stale():
     rig.send()
     rig.end()
 
-    assert rig.owner.told == [b"reply", ("closed", True, True)]
+    assert rig.owner.told == [b"reply", "stale"]
 
 
 def test_a_fresh_connection_closed_before_a_byte_is_not():
-    assert Rig().end().outcome == ("closed", True, False)
+    assert Rig().end().outcome == "closed"
+
+
+def test_an_idle_connection_told_of_its_time_out_while_a_request_is_on_its_way_is_stale():
+    told = plain(b"", b"408 Request Timeout", TYPE + b"connection: close\r\n")
+    rig = Rig().receive(plain())
+    rig.send()
+    rig.receive(told)
+
+    assert rig.owner.told == [b"reply", "stale"]
+    assert not rig.is_reusable
+    assert Rig().receive(told).outcome is Cause.STATUS
+
+
+@pytest.mark.parametrize(
+    ("said", "idle_s"),
+    [
+        (b"", 4.0),
+        (b"keep-alive: timeout=5\r\n", 4.0),
+        (b"Keep-Alive: timeout=3, max=99\r\n", 2.0),
+        (b"keep-alive: max=1, Timeout = 1\r\n", 0.5),
+        (b"keep-alive: timeout=75\r\n", 4.0),
+        (b"keep-alive: timeout=soon, max\r\n", 4.0),
+    ],
+)
+@pytest.mark.parametrize("make", [plain, chunked])
+def test_an_idle_connection_is_left_before_its_server_closes_it(
+    said: bytes, idle_s: float, make: Callable[..., bytes]
+):
+    rig = Rig().receive(make(headers=TYPE + said))
+    rig.connection.idle_since_s = 100.0
+
+    assert rig.is_reusable
+    assert not rig.connection.is_left_over(100.0 + idle_s - 0.01)
+    assert rig.connection.is_left_over(100.0 + idle_s)
+
+
+@pytest.mark.parametrize(
+    "said", [b"keep-alive: timeout=5, max=0\r\n", b"keep-alive: timeout=0\r\n"]
+)
+@pytest.mark.parametrize("make", [plain, chunked])
+def test_a_connection_that_may_not_be_used_again_is_closed(said: bytes, make: Callable[..., bytes]):
+    rig = Rig().receive(make(headers=TYPE + said))
+
+    assert rig.outcome == b"reply"
+    assert not rig.is_reusable
+
+
+def test_a_connection_that_was_not_needed_is_left_soon():
+    connection = Connection(Owner(), {})
+    connection.idle_since_s = 100.0
+
+    assert not connection.is_left_over(100.02)
+    assert connection.is_left_over(100.04)
 
 
 def test_an_idle_connection_that_is_closed_is_told():
     rig = Rig().receive(plain())
     rig.end()
 
-    assert rig.owner.told == [b"reply", ("closed", False, True)]
+    assert rig.owner.told == [b"reply", "lost"]
 
 
 def test_a_request_whose_time_is_over_takes_the_connection_with_it():
@@ -353,7 +417,7 @@ def test_a_large_response_in_many_pieces_is_put_together():
     owner.payload_bytes_max = 1 << 30
     connection = Connection(owner, {})
     connection.connection_made(FakeTransport())  # type: ignore[arg-type]
-    connection.send(b"", ALICE, b"", 9.0)
+    connection.send(owner, b"", ALICE, b"", 9.0)
     body = b"x" * (8 << 20)
     data = memoryview(plain(body))
     for start in range(0, len(data), 1024):

@@ -11,8 +11,9 @@ from botocore.awsrequest import AWSRequest
 from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.httpx_client import HttpxClient
 from statefun_runtime.adapters.http.sigv4 import AwsSigner
-from statefun_runtime.core.module.specs import OkHttpTransport, SigV4Spec
+from statefun_runtime.core.module.specs import SigV4Spec
 from statefun_runtime.errors import ConfigError
+from tests.support.http.clients import make_lean, make_okhttp
 from tests.support.http.raw_http import RawRequest, RawServer, response
 from tests.support.http.replies import Caller
 
@@ -178,13 +179,5 @@ def test_each_request_is_signed_for_its_own_body(kind: str):
 
 def make(kind: str, url: str, tasks: asyncio.TaskGroup) -> HttpClient | HttpxClient:
     if kind == "okhttp":
-        return HttpxClient(url, tasks.create_task, OkHttpTransport(), signer=signer())
-    return HttpClient(
-        url,
-        tasks.create_task,
-        connect_s=5.0,
-        pool_size=2,
-        pool_ttl_s=0.0,
-        payload_bytes_max=1000,
-        signer=signer(),
-    )
+        return make_okhttp(url, tasks, signer=signer())
+    return make_lean(url, tasks, signer=signer())

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from statefun_runtime.adapters.http.client import HttpClient
-from statefun_runtime.adapters.http.httpx_client import HttpxClient
 from statefun_runtime.adapters.http.tls import ClientTls
-from statefun_runtime.core.module.specs import OkHttpTransport, TlsSpec
+from statefun_runtime.core.module.specs import TlsSpec
 from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.function_client import FunctionClient
 from tests.support.authority import Authority, Pair
+from tests.support.http.clients import make_lean, make_okhttp
 from tests.support.http.raw_http import RawServer, response
 from tests.support.http.replies import Caller
 
@@ -27,19 +26,11 @@ Make = Callable[..., FunctionClient]
 
 
 def lean(url: str, tasks: asyncio.TaskGroup, tls: ClientTls) -> FunctionClient:
-    return HttpClient(
-        url,
-        tasks.create_task,
-        connect_s=5.0,
-        pool_size=2,
-        pool_ttl_s=0.0,
-        payload_bytes_max=1000,
-        tls=tls,
-    )
+    return make_lean(url, tasks, tls=tls)
 
 
 def okhttp(url: str, tasks: asyncio.TaskGroup, tls: ClientTls) -> FunctionClient:
-    return HttpxClient(url, tasks.create_task, OkHttpTransport(), tls=tls)
+    return make_okhttp(url, tasks, tls=tls)
 
 
 @pytest.fixture(params=[lean, okhttp], ids=["lean", "okhttp"])

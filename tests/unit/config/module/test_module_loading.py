@@ -84,7 +84,7 @@ def kafka_egress(text: str) -> KafkaEgressSpec:
     return egress
 
 
-def test_an_endpoint_has_the_defaults_of_statefun():
+def test_an_endpoint_has_the_defaults_of_statefun_but_for_the_pool_which_its_types_share():
     assert endpoint(ENDPOINT) == EndpointSpec(
         pattern=FunctionPattern("shop.fns", None),
         url_template="http://shop:8000/statefun",
@@ -93,7 +93,7 @@ def test_an_endpoint_has_the_defaults_of_statefun():
             call_s=120.0,
             connect_s=20.0,
             pool_ttl_s=15.0,
-            pool_size=1024,
+            pool_size=256,
             payload_max_bytes=33_554_432,
             tls=TlsSpec(None, None, None, None),
         ),

@@ -109,7 +109,7 @@ def test_defaults_are_those_of_the_loader():
         "call": "2min",
         "connect": "20s",
         "pool_ttl": "15s",
-        "pool_size": 1024,
+        "pool_size": 256,
         "payload_max_bytes": 33_554_432,
     }
 
