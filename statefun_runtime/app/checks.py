@@ -156,7 +156,7 @@ def _certificate_attempt(subject: str, location: str) -> Attempt:
     async def attempt() -> Check:
         now = datetime.now(UTC)
         try:
-            validities = pem_validities(Path(location).read_text())
+            validities = pem_validities(await asyncio.to_thread(Path(location).read_text))
         except OSError as error:
             reason = (error.strerror or "").lower()
             return Check(subject, False, f"cannot be read: {reason}", "mount it, or mend the path")

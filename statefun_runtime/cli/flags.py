@@ -12,7 +12,7 @@ from statefun_runtime.config.reading.units import parse_duration_ns
 from statefun_runtime.config.settings import STATE_DIR, Settings, read_settings
 
 # A parser, or a group of its flags.
-Flags = argparse.ArgumentParser | argparse._ArgumentGroup
+Flags = argparse.ArgumentParser | argparse._ArgumentGroup  # noqa: SLF001
 
 
 def duration_s(text: str) -> float:

@@ -145,7 +145,7 @@ class Egress(Generic[R]):
         """Wait for so long until everything that may leave has left; nobody can be made to read rows."""
         try:
             async with asyncio.timeout(timeout_s):
-                while self._has_queued():
+                while self._has_queued():  # noqa: ASYNC110
                     await asyncio.sleep(_LOOK_S)
         except TimeoutError:
             log.warning(

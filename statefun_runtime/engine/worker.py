@@ -17,6 +17,7 @@ from statefun_runtime.core.model.keys import PARKED, TIMER, group_prefix, parse_
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
@@ -174,9 +175,8 @@ class Worker:
         for dispatcher in dispatchers:
             dispatcher.stop()
         ends_s = loop.time() + self._stop_timeout_s * _DRAIN_SHARE
-        while (
-            out := sum(dispatcher.in_flight for dispatcher in dispatchers)
-        ) and loop.time() < ends_s:
+        # Nobody is told of the last reply: that would cost something for each of all the others.
+        while (out := _in_flight(dispatchers)) and loop.time() < ends_s:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         if out:
             log.warning(
@@ -209,6 +209,10 @@ class Worker:
             await ingress.close()
         for egress in self.parts.egresses.values():
             await egress.close()
+
+
+def _in_flight(dispatchers: Iterable[Dispatcher]) -> int:
+    return sum(dispatcher.in_flight for dispatcher in dispatchers)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

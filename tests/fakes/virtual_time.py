@@ -44,13 +44,13 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._began_s = self._loop.time()
+        self.began_s = self._loop.time()
 
     def now_s(self) -> float:
         return self._loop.time()
 
     def now_ms(self) -> int:
-        return START_MS + round((self._loop.time() - self._began_s) * 1000)
+        return START_MS + round((self._loop.time() - self.began_s) * 1000)
 
 
 def run_virtual(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:

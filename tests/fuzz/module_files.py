@@ -228,7 +228,7 @@ def play(content: bytes) -> Outcome:
     is_refused, defect = True, None
     try:
         is_refused, defect = _load(content)
-    except Exception:
+    except Exception:  # noqa: BLE001
         defect = traceback.format_exc()
     cpu_s = time.process_time() - began_s
     if defect is None and cpu_s > LIMIT_S:

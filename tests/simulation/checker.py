@@ -185,7 +185,7 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
             yield f"checkpoint {entry.epoch} is kept, and not whole"
     manifest = read_manifest(objects, history.completed[-1].manifest)
     place_base(manifest, objects, folders[2])
-    store = DictStore(folders[2], lambda: None)
+    store: Any = DictStore(folders[2], lambda: None)
     heads = apply_deltas(manifest, objects, store)
     if heads:
         yield f"{len(heads)} backlogs are left"
@@ -195,9 +195,9 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
         if kind in (CHUNK, CHUNK_INDEX, TIMER, PARKED) and key[:2] != b"\xff\xff":
             yield f"a row is left: {key!r}"
         if kind == STATE and key[:2] != b"\xff\xff":
-            address = parse_address_key(key)
+            owner = parse_address_key(key)
             content = dict(fields(decode_row(row).fields["s"]))
             state = json.loads(dict(fields(dict(fields(content[2]))[2]))[3])
-            stored[f"{address.type.name}/{address.id}"] = state["n"]
+            stored[f"{owner.type.name}/{owner.id}"] = state["n"]
     if stored != counts:
         yield f"the state counts {stored}, told was {counts}"

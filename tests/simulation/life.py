@@ -66,13 +66,19 @@ class Outside:
 
 async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> None:
     """Run a worker; `started` is called when it runs."""
-    folder, rng = outside.folder, outside.rng
-    folder.mkdir()
-    scratch = _Scratch(folder)
-    ports: Any = Ports(
+    rng = outside.rng
+    outside.folder.mkdir()
+    # A path of the simulated disk is one as far as the adapters use it.
+    folder: Any = outside.folder
+    scratch: Any = _Scratch(outside.folder)
+
+    def open_store(live: Any) -> Any:
+        return DictStore(live, outside.store_fails)
+
+    ports = Ports(
         checkpoints=ObjectFolder(folder / "objects", disk=outside.disk),
         commit_log=CommitLogFolder(folder / "log", disk=outside.disk),
-        open_store=lambda live: DictStore(live, outside.store_fails),
+        open_store=open_store,
         scratch=scratch,
         discard=scratch.discard,
         make_clock=lambda not_before_ms: MachineClock(not_before_ms, machine=outside.time),

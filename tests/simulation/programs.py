@@ -10,6 +10,7 @@ In some histories a few messages are poison: their function refuses every batch 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 from tests.simulation.kafka.wire import Reply, incomplete, parse_request
@@ -95,7 +96,9 @@ class Program:
             self._invoke(state, address, caller, payload, reply)
         return address, payloads, reply.encode(json.dumps(state).encode())
 
-    def _invoke(self, state: dict, address: str, caller: str, payload: str, reply: Reply) -> None:
+    def _invoke(
+        self, state: dict[str, Any], address: str, caller: str, payload: str, reply: Reply
+    ) -> None:
         text, _, sequence = payload.rstrip(".").partition("|")
         state["n"] += 1
         for egress in self.told_to(address, text):

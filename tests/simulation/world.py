@@ -101,11 +101,12 @@ class World:
         except Exception as error:
             if self.verbose:
                 logging.exception("the history ended")
-            while isinstance(error, ExceptionGroup):
-                error = error.exceptions[0]
-            self.fail(f"{type(error).__name__}: {error}")
-        for error in self.loop.errors:
-            self.fail(f"in a callback: {type(error).__name__}: {error}")
+            cause: BaseException = error
+            while isinstance(cause, BaseExceptionGroup):
+                cause = cause.exceptions[0]
+            self.fail(f"{type(cause).__name__}: {cause}")
+        for bug in self.loop.errors:
+            self.fail(f"in a callback: {type(bug).__name__}: {bug}")
         return self.failures
 
     def _build(self) -> None:

@@ -62,7 +62,7 @@ def describe(error: BaseException) -> str:
     kind = type(error).__qualname__
     try:
         parts = [str(error), *getattr(error, "__notes__", ())]
-    except Exception:
+    except Exception:  # noqa: BLE001 — an exception that cannot be printed is still reported
         return kind
     message = ", ".join(part for part in parts if part)
     if len(message) > _MESSAGE_MAX:

@@ -37,14 +37,14 @@ class RequestReplyHandler:
         """Respond to a request where no event loop runs, whatever becomes of it."""
         try:
             return Response(200, OCTETS, self.handle_sync(request_bytes))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — whatever a function raises
             return self._failures.respond(error)
 
     async def respond_async(self, request_bytes: bytes | bytearray | memoryview) -> Response:
         """Respond to a request, whatever becomes of it."""
         try:
             return Response(200, OCTETS, await self.handle_async(request_bytes))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — whatever a function raises
             return self._failures.respond(error)
 
     def handle_sync(self, request_bytes: bytes | bytearray | memoryview) -> bytes:

@@ -130,9 +130,9 @@ class HttpServer:
 
     async def start_unix(self, path: Path) -> None:
         """Listen on a Unix socket, for this user alone."""
-        path.unlink(missing_ok=True)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         self._server = await asyncio.get_running_loop().create_unix_server(self._connect, str(path))
-        path.chmod(0o600)
+        await asyncio.to_thread(path.chmod, 0o600)
 
     def _connect(self) -> "_Connection":
         return _Connection(self._handler, self._connections, self.refused, self._body_bytes_max)

@@ -65,7 +65,7 @@ class AwsSigner:
         try:
             self._auth = self._make_auth()
         # Each source of credentials fails in its own way, and the old ones may still be good.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             if not self._has_failed:
                 log.error(
                     "AWS credentials cannot be renewed, the old ones stay in use: %s",

@@ -52,7 +52,7 @@ def installed_kinds() -> Installed:
         package = _package(entry_point)
         try:
             found = list(_kinds_of(entry_point))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever a package does wrong must not look like a mistake of this worker.
             what = (
                 str(error) if isinstance(error, _Unusable) else f"{type(error).__name__}: {error}"
@@ -97,7 +97,7 @@ def _as_kind(kind: ComponentKind, package: str) -> Kind:
         try:
             content = kind.read(fields)
             component_id = None if content is None else content.id
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             message = (
                 f"{package} failed to read this {kind.shape.noun}: {type(error).__name__}: {error}"
             )

@@ -75,7 +75,7 @@ def test_what_is_not_there_is_told_and_not_made(broker: KafkaBroker, tmp_path: P
     assert topics["is_good"] is False
     assert topics["found"].endswith(f"; {orders} has 1 partition; topic {missing} does not exist")
     assert topics["hint"] == "create it; the worker would wait for it"
-    assert missing not in broker.client._admin().list_topics(timeout=5).topics
+    assert missing not in broker.client.admin().list_topics(timeout=5).topics
 
 
 def test_a_module_that_is_wrong_is_not_tried(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def _lines(out: str, keys: Iterable[str], texts: Iterable[str]) -> list[tuple[st
 def _greets(broker: KafkaBroker, worker: Workers, url: str, name: str) -> None:
     """The greeter of the StateFun README, whose topic of greetings is shared by all that call this."""
     names = broker.unique_topic("names")
-    if "greetings" not in broker.client._admin().list_topics(timeout=5).topics:
+    if "greetings" not in broker.client.admin().list_topics(timeout=5).topics:
         broker.create_topic("greetings")
     ingress = f"""\
 kind: io.statefun.kafka.v1/ingress

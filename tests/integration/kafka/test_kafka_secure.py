@@ -363,7 +363,7 @@ def progress_topic(broker: KafkaBroker, since: set[str]) -> str:
 
 
 def topics(broker: KafkaBroker) -> set[str]:
-    return set(broker.client._admin().list_topics(timeout=5).topics)
+    return set(broker.client.admin().list_topics(timeout=5).topics)
 
 
 def test_a_progress_topic_that_vanished_between_two_lives_is_missed(

@@ -26,7 +26,7 @@ def module(broker: KafkaBroker, served: FaultyProcess, *topics: str) -> str:
 
 
 def exists(broker: KafkaBroker, topic: str) -> bool:
-    return topic in broker.client._admin().list_topics(timeout=5).topics
+    return topic in broker.client.admin().list_topics(timeout=5).topics
 
 
 def add_partitions(broker: KafkaBroker, topic: str, count: int) -> None:

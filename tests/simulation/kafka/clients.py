@@ -47,7 +47,7 @@ class Network:
         began_s = self._loop.time()
         while True:
             self.process.check()
-            answer = await self._once(request)
+            answer = await self.once(request)
             if answer is not None:
                 ok, result = answer
                 if ok:
@@ -58,7 +58,7 @@ class Network:
                 raise KafkaTimeoutError
             await asyncio.sleep(_BACKOFF_S * (0.5 + self.rng.random()))
 
-    async def _once(self, request: Callable[[], Any]) -> tuple[bool, Any] | None:
+    async def once(self, request: Callable[[], Any]) -> tuple[bool, Any] | None:
         """Send a request once; None if it is not known what became of it."""
         rng, bad = self.rng, self.rng.random() < self.trouble()
         there_s = 0.0003 + rng.random() * 0.002
@@ -90,7 +90,12 @@ class Network:
         except KafkaError as error:
             answer = False, error
         if not is_lost:
-            self._loop.call_later(0.0003, lambda: answered.done() or answered.set_result(answer))
+
+            def hear() -> None:
+                if not answered.done():
+                    answered.set_result(answer)
+
+            self._loop.call_later(0.0003, hear)
 
 
 def _world_context() -> Any:
@@ -122,15 +127,17 @@ class FakeClients:
         self, client: object, topics: Sequence[str], *, may_create: bool
     ) -> dict[str, Any]:
         there = self._network.cluster.topics
-        return await self._network.ask(
+        found: dict[str, Any] = await self._network.ask(
             lambda: {
                 topic: len(there[topic]) if topic in there else UnknownTopicOrPartitionError(topic)
                 for topic in topics
             }
         )
+        return found
 
     async def cluster_id(self, client: object) -> str:
-        return await self._network.ask(lambda: "simulated")
+        answer: str = await self._network.ask(lambda: "simulated")
+        return answer
 
     async def find_trouble(self, arguments: dict[str, Any]) -> None:
         return None
@@ -242,7 +249,7 @@ class FakeProducer:
             cluster.commit(self._who, epoch, number)
 
         if network.rng.random() < network.trouble():
-            await network._once(commit)
+            await network.once(commit)
             self._error = KafkaConnectionError("the connection was cut during a commit")
             self._log("kafka: unclear commit")
             raise self._error
@@ -310,14 +317,15 @@ class FakeConsumer:
 
     async def committed(self, topic_partition: TopicPartition) -> int | None:
         place = tuple(topic_partition)
-        return await self._network.ask(
-            lambda: self._network.cluster.groups.get((self._group, place))  # type: ignore[arg-type]
+        known: int | None = await self._network.ask(
+            lambda: self._network.cluster.groups.get((self._group, place))
         )
+        return known
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         def tell() -> None:
             for place, offset in offsets.items():
-                self._network.cluster.groups[self._group, tuple(place)] = offset  # type: ignore[index]
+                self._network.cluster.groups[self._group, tuple(place)] = offset
 
         await self._network.ask(tell)
 

@@ -137,8 +137,7 @@ class FakePath:
 
     def __init__(self, disk: Disk, path: str) -> None:
         self.disk, self.path = disk, path
-        parent, _, self.name = path.rpartition("/")
-        self._parent = parent
+        self.parent_path, _, self.name = path.rpartition("/")
 
     def __truediv__(self, name: str) -> "FakePath":
         return FakePath(self.disk, f"{self.path}/{name}")
@@ -157,7 +156,7 @@ class FakePath:
 
     @property
     def parent(self) -> "FakePath":
-        return FakePath(self.disk, self._parent)
+        return FakePath(self.disk, self.parent_path)
 
     @property
     def stem(self) -> str:
@@ -167,9 +166,9 @@ class FakePath:
     def suffix(self) -> str:
         return "." + self.name.rpartition(".")[2] if "." in self.name else ""
 
-    def _inode(self) -> Inode:
+    def inode(self) -> Inode:
         try:
-            return self.disk.folder(self._parent)[self.name]
+            return self.disk.folder(self.parent_path)[self.name]
         except KeyError:
             raise FileNotFoundError(ENOENT, "no such file", self.path) from None
 
@@ -180,7 +179,7 @@ class FakePath:
         self.disk.synced.setdefault(self.path, {})
 
     def exists(self) -> bool:
-        return self.name in self.disk.live.get(self._parent, {}) or self.path in self.disk.live
+        return self.name in self.disk.live.get(self.parent_path, {}) or self.path in self.disk.live
 
     def iterdir(self) -> "Iterator[FakePath]":
         _check()
@@ -192,28 +191,28 @@ class FakePath:
     def open(self, mode: str) -> FakeFile:
         _check()
         if mode == "wb":
-            names = self.disk.folder(self._parent)
+            names = self.disk.folder(self.parent_path)
             self.disk.write(self.path)
             names[self.name] = Inode()
             self.disk.after_write()
-        return FakeFile(self.disk, self._inode(), mode)
+        return FakeFile(self.disk, self.inode(), mode)
 
     def touch(self) -> None:
         if not self.exists():
             self.open("wb")
 
     def stat(self) -> SimpleNamespace:
-        return SimpleNamespace(st_size=len(self._inode().live))
+        return SimpleNamespace(st_size=len(self.inode().live))
 
     def read_bytes(self) -> bytes:
         _check()
-        return self._inode().live
+        return self.inode().live
 
     def rename(self, target: "FakePath") -> None:
         self.disk.write(self.path)
-        inode = self._inode()
-        del self.disk.folder(self._parent)[self.name]
-        self.disk.folder(target._parent)[target.name] = inode
+        inode = self.inode()
+        del self.disk.folder(self.parent_path)[self.name]
+        self.disk.folder(target.parent_path)[target.name] = inode
         self.disk.after_write()
 
     def unlink(self, missing_ok: bool = False) -> None:
@@ -223,7 +222,7 @@ class FakePath:
             # Two workers on one folder is what its lock forbids. What a zombie publishes is looked at, not what it
             # collects: nothing fences that.
             return
-        names = self.disk.folder(self._parent)
+        names = self.disk.folder(self.parent_path)
         if self.name not in names:
             if missing_ok:
                 return
@@ -251,10 +250,10 @@ class DiskCalls:
 
     def link(self, source: FakePath, target: FakePath) -> None:
         self._disk.write(target.path)
-        names = self._disk.folder(target._parent)
+        names = self._disk.folder(target.parent_path)
         if target.name in names:
             raise FileExistsError(EEXIST, "file exists", target.path)
-        names[target.name] = source._inode()
+        names[target.name] = source.inode()
         self._disk.after_write()
 
     def writer(self) -> str:

@@ -5,7 +5,13 @@ from collections.abc import Callable
 from contextvars import Context
 from random import Random
 
-from statefun_runtime.adapters.http.server import Deferred, Handler, HttpRequest, HttpResponse
+from statefun_runtime.adapters.http.server import (
+    Deferred,
+    Handler,
+    HttpRequest,
+    HttpResponse,
+    ServerFactory,
+)
 from tests.simulation.machine.loop import Process, current_process
 
 _ANSWER_LIMIT_S = 3.0
@@ -26,13 +32,13 @@ class Ports:
         answered: asyncio.Future[HttpResponse] = loop.create_future()
         is_lost = self._rng.random() < self.trouble
 
+        def hear(response: HttpResponse) -> None:
+            if not answered.done():
+                answered.set_result(response)
+
         def answer(response: HttpResponse) -> None:
             if not is_lost:
-                loop.call_later(
-                    0.0005,
-                    lambda: answered.done() or answered.set_result(response),
-                    context=self._outside.copy(),
-                )
+                loop.call_later(0.0005, hear, response, context=self._outside.copy())
 
         listener = self.listening.get(port)
         if listener is None or listener[0].is_dead:
@@ -62,13 +68,18 @@ def _serve(handler: Handler, request: HttpRequest, answer: Callable[[HttpRespons
     deferred.then(resolved)
 
 
-def fake_server(ports: Ports) -> type:
+def fake_server(ports: Ports) -> ServerFactory:
     """Return a stand-in for HttpServer."""
 
     class FakeHttpServer:
         def __init__(self, handler: Handler, *, host: str, port: int, body_bytes_max: int) -> None:
             self._handler = handler
-            self.port = port
+            self._port = port
+            self.refused: dict[str, int] = {}
+
+        @property
+        def port(self) -> int:
+            return self._port
 
         async def start(self, *, what: str) -> None:
             ports.listening[self.port] = (current_process(), self._handler)

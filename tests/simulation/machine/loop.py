@@ -55,7 +55,11 @@ def current_process() -> Process:
     return process
 
 
-class SimLoop(asyncio.AbstractEventLoop):
+# What asyncio's loops promise by their types beyond what is used here is of no use to a simulation.
+_Loop: Any = asyncio.AbstractEventLoop
+
+
+class SimLoop(_Loop):  # type: ignore[misc]
     """Never waits: time jumps to the next timer when nothing is left to do."""
 
     def __init__(self) -> None:
@@ -154,7 +158,8 @@ class SimLoop(asyncio.AbstractEventLoop):
             handle = ready.popleft()
             if handle._cancelled:
                 continue
-            process = handle._context.get(PROCESS)
+            context: contextvars.Context = handle._context  # type: ignore[attr-defined]
+            process = context.get(PROCESS)
             if process is not None and (process.is_dead or process.is_frozen):
                 if process.is_frozen and not process.is_dead:
                     process.deferred.append(handle)

@@ -147,7 +147,7 @@ class FaultyServer:
                 await self._pause(fault.number)
         try:
             result = await self._handler(body)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             writer.write(_reply(str(error).encode(), status=500, content_type="text/plain"))
             return True
         return await self._answer(fault, result, reader, writer)

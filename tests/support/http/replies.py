@@ -35,9 +35,9 @@ class Caller:
         """Return an address whose request may be out."""
         return Backlog(_FUNCTION, "alice", b"")
 
-    async def failure(self, **how: float) -> Failure:
+    async def failure(self, *, limit_s: float = 10.0) -> Failure:
         """Send a request that must fail."""
-        outcome = await self.call(**how)
+        outcome = await self.call(limit_s=limit_s)
         assert isinstance(outcome, Failure), outcome
         return outcome
 

@@ -48,20 +48,20 @@ class KafkaClient:
 
     def is_ready(self) -> bool:
         try:
-            return bool(self._admin().list_topics(timeout=2.0).brokers)
+            return bool(self.admin().list_topics(timeout=2.0).brokers)
         except KafkaException:
             return False
 
     def create_topic(self, name: str, partitions: int = 1, **config: str) -> str:
         """Create the topic, wait until it has leaders, return its name; fails if it exists."""
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
-        admin = self._admin()
+        admin = self.admin()
         admin.create_topics([topic])[name].result(DEADLINE_S)
         self._wait_for_leaders(name, partitions)
         return name
 
     def delete_topic(self, name: str) -> None:
-        admin = self._admin()
+        admin = self.admin()
         admin.delete_topics([name])[name].result(DEADLINE_S)
 
     def unique_topic(self, stem: str, partitions: int = 1, **config: str) -> str:
@@ -141,7 +141,7 @@ class KafkaClient:
     def delete_records(self, topic: str, *, before: dict[int, int]) -> None:
         """Make every offset below `before[partition]` vanish."""
         parts = [TopicPartition(topic, p, offset) for p, offset in before.items()]
-        admin = self._admin()
+        admin = self.admin()
         for done in admin.delete_records(parts).values():
             done.result(DEADLINE_S)
 
@@ -155,16 +155,16 @@ class KafkaClient:
         finally:
             consumer.close()
 
-    def _admin(self) -> AdminClient:
+    def admin(self) -> AdminClient:
         # Its futures fail when it is collected: callers keep it until they have answers.
         return AdminClient(self._common)
 
     def _partitions(self, topic: str) -> list[int]:
-        found = self._admin().list_topics(topic, timeout=DEADLINE_S).topics[topic]
+        found = self.admin().list_topics(topic, timeout=DEADLINE_S).topics[topic]
         return sorted(found.partitions)
 
     def _wait_for_leaders(self, name: str, partitions: int) -> None:
-        admin = self._admin()
+        admin = self.admin()
         deadline = time.monotonic() + DEADLINE_S
         while True:
             topic = admin.list_topics(name, timeout=DEADLINE_S).topics[name]
@@ -205,7 +205,7 @@ def _is_record(message: Message) -> bool:
     error = message.error()
     if error is None:
         return True
-    if error.code() == KafkaError._PARTITION_EOF:
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
         return False
     raise KafkaException(error)
 

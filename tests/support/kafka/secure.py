@@ -87,7 +87,7 @@ class SecureBroker:
         return self
 
     def _add_scram_user(self) -> None:
-        admin = self.plain.client._admin()
+        admin = self.plain.client.admin()
         for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
             change = UserScramCredentialUpsertion(
                 USER, ScramCredentialInfo(mechanism, 4096), PASSWORD.encode()
@@ -103,7 +103,7 @@ class SecureBroker:
         asked, all_, no, yes = AclOperation[operation], AclOperation.ALL, *_DENY_AND_ALLOW
         rule = AclBinding(kind, name, literal, f"User:{USER}", "*", asked, no)
         everyone = AclBinding(kind, name, literal, "User:*", "*", all_, yes)
-        admin = self.plain.client._admin()
+        admin = self.plain.client.admin()
         for done in admin.create_acls([rule, everyone]).values():
             done.result(DEADLINE_S)
         return rule
@@ -118,7 +118,7 @@ class SecureBroker:
             rule.operation,
             rule.permission_type,
         )
-        admin = self.plain.client._admin()
+        admin = self.plain.client.admin()
         for done in admin.delete_acls([given]).values():
             done.result(DEADLINE_S)
 

@@ -63,8 +63,11 @@ def get_records(backend: Any, stream_arn: Any, shard_iterator: str, limit: Any) 
 
 
 if __name__ == "__main__":
-    Stream.split_shard = split_shard
-    Stream.merge_shards = merge_shards
-    Stream.get_shard_for_key = get_shard_for_key
-    Backend.get_records = get_records
+    for owner, name, function in (
+        (Stream, "split_shard", split_shard),
+        (Stream, "merge_shards", merge_shards),
+        (Stream, "get_shard_for_key", get_shard_for_key),
+        (Backend, "get_records", get_records),
+    ):
+        setattr(owner, name, function)
     main(["-H", "127.0.0.1", "-p", sys.argv[1]])

@@ -55,7 +55,7 @@ def _lines() -> Iterator[str]:
 
 
 def _flags() -> Iterator[argparse.Action]:
-    for action in run.make_parser()._actions:
+    for action in run.make_parser()._actions:  # noqa: SLF001
         if action.option_strings and action.dest != "help":
             yield action
 

@@ -23,8 +23,12 @@ def test_an_exception_where_bytes_are_received_ends_the_worker(
             server = HttpServer(stumble, host="127.0.0.1", port=0, body_bytes_max=1024)
             await server.start(what="the test")
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            await asyncio.Event().wait()
+            try:
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                await asyncio.Event().wait()
+            finally:
+                writer.close()
+                await server.close()
 
     with pytest.raises(ExceptionGroup) as raised, asyncio.Runner(loop_factory=loop) as runner:
         runner.run(main())

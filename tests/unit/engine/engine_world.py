@@ -220,7 +220,7 @@ class World:
 
     def take_over(self, old: "World") -> None:
         """Go on where another world has stopped; both have the same store."""
-        self.clock._began_s = old.clock._began_s
+        self.clock.began_s = old.clock.began_s
         self.worker.restore(old.heads, (), _no_outbox)
 
     def endpoint(self, name: str) -> Endpoint:

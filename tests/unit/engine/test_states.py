@@ -81,10 +81,10 @@ def test_time_goes_on_while_the_worker_is_down(mode: str):
             world.send("f", function_id, b"v")
         await world.settled(1.0)
         await world.stopped()
-        before = world.clock._began_s
+        before = world.clock.began_s
 
         world = World(store=world.store)
-        world.clock._began_s = before
+        world.clock.began_s = before
         # The clock of the new world begins anew; only its distance to the stamps matters.
         world.serve("f", remembering(mode, 10_000))
         assert await look(world, "alice") == b"v"

@@ -4,6 +4,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ class Client:
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            with suppress(OSError):
+                await self._streams[1].wait_closed()
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", *headers: str
@@ -68,7 +78,8 @@ def with_ingress(
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(ingress.run() if is_running else asyncio.sleep(0))
             await asyncio.sleep(0)
-            await body(Client(ingress.port), router, ingress)
+            async with Client(ingress.port) as client:
+                await body(client, router, ingress)
             task.cancel()
         await ingress.close()
 
@@ -221,18 +232,18 @@ def test_before_it_runs_a_request_waits_and_afterwards_it_is_turned_away():
         router = RecordingIngressContext(MODULE)
         ingress = new_ingress(router, folder)
         await ingress.start()
-        client = Client(ingress.port)
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-            asked = tasks.create_task(client.ask("PUT", "/t/f/a", b"x"))
-            for _ in range(20):
-                await asyncio.sleep(0)
-            assert router.delivered == []
-            running = tasks.create_task(ingress.run())
-            assert (await asked)[0] == 200
-            running.cancel()
-        assert (await client.ask("PUT", "/t/f/a", b"x"))[0] == 503
-        assert len(router.delivered) == 1
-        await ingress.close()
+        async with Client(ingress.port) as client:
+            async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+                asked = tasks.create_task(client.ask("PUT", "/t/f/a", b"x"))
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                assert router.delivered == []
+                running = tasks.create_task(ingress.run())
+                assert (await asked)[0] == 200
+                running.cancel()
+            assert (await client.ask("PUT", "/t/f/a", b"x"))[0] == 503
+            assert len(router.delivered) == 1
+            await ingress.close()
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(main(Path(folder)))
@@ -280,16 +291,16 @@ def test_payloads_are_read_once_and_in_order():
     async def main() -> None:
         sink = egress()
         await sink.listen()
-        client = Client(sink.port)
-        for payload in ("1", "héllo"):
-            sink.outbox.collect(sink.prepare(RECORD_TYPENAME, record(payload=payload)))
+        async with Client(sink.port) as client:
+            for payload in ("1", "héllo"):
+                sink.outbox.collect(sink.prepare(RECORD_TYPENAME, record(payload=payload)))
 
-        first = await client.ask("GET", "/out")
-        assert (first[0], first[1], first[2]["Status"]) == (200, "1", "200")
-        assert (await client.ask("PUT", "/out"))[1] == "héllo"
-        empty = await client.ask("GET", "/out")
-        assert (empty[0], empty[1], empty[2]["Status"]) == (404, "", "404")
-        await sink.close()
+            first = await client.ask("GET", "/out")
+            assert (first[0], first[1], first[2]["Status"]) == (200, "1", "200")
+            assert (await client.ask("PUT", "/out"))[1] == "héllo"
+            empty = await client.ask("GET", "/out")
+            assert (empty[0], empty[1], empty[2]["Status"]) == (404, "", "404")
+            await sink.close()
 
     asyncio.run(main())
 
@@ -298,12 +309,12 @@ def test_an_unknown_topic_is_told_from_an_empty_one():
     async def main() -> None:
         sink = egress()
         await sink.listen()
-        client = Client(sink.port)
-        for path in ("/nothing", "/", "/out/more"):
-            status, text, headers = await client.ask("GET", path)
-            assert (status, headers["Status"]) == (404, "405")
-            assert text == f"no such topic: {path} (there are: /out, /other, /kept)\n"
-        await sink.close()
+        async with Client(sink.port) as client:
+            for path in ("/nothing", "/", "/out/more"):
+                status, text, headers = await client.ask("GET", path)
+                assert (status, headers["Status"]) == (404, "405")
+                assert text == f"no such topic: {path} (there are: /out, /other, /kept)\n"
+            await sink.close()
 
     asyncio.run(main())
 
@@ -358,7 +369,8 @@ def with_egress(
         await sink.listen()
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(sink.run())
-            await body(Client(sink.port), sink)
+            async with Client(sink.port) as client:
+                await body(client, sink)
             task.cancel()
         await sink.close()
 
@@ -468,12 +480,12 @@ def test_a_message_is_on_disk_before_it_is_routed_and_answered(tmp_path: Path):
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(ingress.run())
             await asyncio.sleep(0)
-            client = Client(ingress.port)
-            for number in range(3):
-                status, _, _ = await client.ask("PUT", f"/t/f/{number}", b"x")
-                assert status == 200
-                assert IngressLog(tmp_path).end == number + 1 == ingress.positions()["log"]
-            task.cancel()
+            async with Client(ingress.port) as client:
+                for number in range(3):
+                    status, _, _ = await client.ask("PUT", f"/t/f/{number}", b"x")
+                    assert status == 200
+                    assert IngressLog(tmp_path).end == number + 1 == ingress.positions()["log"]
+                task.cancel()
         await ingress.close()
 
         again = RecordingIngressContext(MODULE)
