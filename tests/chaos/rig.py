@@ -37,9 +37,21 @@ Value = Callable[[int], bytes]
 
 
 class Feed:
-    """Produces to random keys at a steady rate, from its own thread, until it is stopped."""
+    """Produces to random keys at a steady rate, from its own thread, until it is stopped.
 
-    def __init__(self, broker: KafkaBroker, topic: str, *, seed: int, value: Value) -> None:
+    With `has_fresh_keys` every tenth record has a key of its own.
+    """
+
+    def __init__(
+        self,
+        broker: KafkaBroker,
+        topic: str,
+        *,
+        seed: int,
+        value: Value,
+        has_fresh_keys: bool = False,
+    ) -> None:
+        self._has_fresh_keys = has_fresh_keys
         self._topic = topic
         self._value = value
         self._random = random.Random(seed)
@@ -75,8 +87,10 @@ class Feed:
 
     def _run(self) -> None:
         while not self._is_stopped.wait(_PAUSE_S):
-            for _ in range(_BURST):
-                self._send(b"%08d" % self._random.randrange(KEYS))
+            for number in range(_BURST):
+                is_fresh = self._has_fresh_keys and number % 10 == 0
+                key = KEYS + len(self.sent) if is_fresh else self._random.randrange(KEYS)
+                self._send(b"%08d" % key)
             self._producer.poll(0)
 
     def _send(self, key: bytes) -> None:
@@ -261,6 +275,7 @@ def running(
     timeout: str = "15min",
     delivery: str = "exactly-once",
     python: Path | None = None,
+    has_fresh_keys: bool = False,
 ) -> Iterator[Rig]:
     """Run functions in C, worker, feed and reader; the worker's folder is `folder/worker`."""
     names, out = broker.unique_topic("names", PARTITIONS), broker.unique_topic("out", PARTITIONS)
@@ -272,7 +287,9 @@ def running(
             arguments=["--checkpoint-interval", interval],
             python=python,
         )
-        feed = Feed(broker, names, seed=seed, value=lambda n: b"%d" % n)
+        feed = Feed(
+            broker, names, seed=seed, value=lambda n: b"%d" % n, has_fresh_keys=has_fresh_keys
+        )
         with driven(worker, feed, [Reader(broker, out)], seed=seed) as rig:
             yield rig
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,29 @@ def test_a_full_disk_publishes_nothing_until_there_is_space_again(
                 small_disk.free()
             rig.wait_for_more()
         tell(rig.check())
+
+
+def test_a_disk_that_stays_full_under_the_live_state_costs_nothing_but_time(
+    broker: KafkaBroker, small_disk: SmallDisk, tell: Tell
+):
+    python = small_disk.folder / "hasty-python"
+    python.write_text(
+        f'#!/bin/sh\nshift 2\nexec {small_disk.python} -m tests.chaos.hasty_worker "$@"\n'
+    )
+    python.chmod(0o755)
+    with running(broker, small_disk.folder, seed=36, python=python, has_fresh_keys=True) as rig:
+        rig.wait_for_more(1000)
+        small_disk.fill()
+        rig.worker.process.wait_for_line("the live state is rebuilt from the last checkpoint")
+        # Cold addresses and warm ones go on being called, for as long as what is unsaved has room.
+        time.sleep(60 if IS_FULL else 5)
+        assert rig.worker.process.exit_status is None, rig.worker.output()[-3000:]
+        small_disk.free()
+        rig.worker.process.wait_for_line("the live state is whole again after")
+        rig.wait_for_more()
+        tell(rig.check())
+        assert rig.kills == 0
+        assert "Traceback" not in rig.worker.output()
 
 
 def _wait_for_aborted(worker: Worker, count: int) -> None:

@@ -30,19 +30,22 @@ from statefun_runtime.errors import UnavailableError
 
 _MIB = 1024 * 1024
 _BLOCK_CACHE_BYTES = 32 * _MIB
-_MEMTABLE_BYTES = 16 * _MIB
+MEMTABLE_BYTES = 16 * _MIB
 
 Content = TypeVar("Content")
 
 
 class RocksDbStore:
-    """A StateStore in a folder; the folder must be new, or hold the files of a snapshot."""
+    """A StateStore in a folder; the folder must be new, or hold the files of a snapshot.
 
-    def __init__(self, folder: Path) -> None:
+    Rows go to files whenever `memtable_bytes` of them have come.
+    """
+
+    def __init__(self, folder: Path, *, memtable_bytes: int = MEMTABLE_BYTES) -> None:
         self._folder = folder
         self._is_closed = False
         with _translated(f"the live state cannot be opened in {folder}"):
-            self._db = Rdict(str(folder), options=_options())
+            self._db = Rdict(str(folder), options=_options(memtable_bytes))
         write_options = WriteOptions()
         # A property, whatever its stub says.
         write_options.disable_wal = True  # type: ignore[method-assign, assignment]
@@ -133,14 +136,14 @@ def _unavailable(what: str, error: Exception) -> UnavailableError:
     return UnavailableError(f"{what}: {error}", code="SF3016")
 
 
-def _options() -> Options:
+def _options(memtable_bytes: int) -> Options:
     table = BlockBasedOptions()
     table.set_block_cache(Cache(_BLOCK_CACHE_BYTES))
     table.set_bloom_filter(10, block_based=False)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_block_based_table_factory(table)
-    options.set_write_buffer_size(_MEMTABLE_BYTES)
+    options.set_write_buffer_size(memtable_bytes)
     options.set_max_write_buffer_number(3)
     options.set_max_background_jobs(2)
     options.set_keep_log_file_num(2)

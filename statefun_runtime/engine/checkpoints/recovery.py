@@ -1,14 +1,14 @@
 """The whole way back to work: from the commit log to the live state of the last complete checkpoint."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import Completed, History, Started
 from statefun_runtime.core.checkpoints.delta import decode_rows
-from statefun_runtime.core.checkpoints.manifest import Manifest, ObjectId, Outbox
-from statefun_runtime.core.checkpoints.overlay import row_slices
+from statefun_runtime.core.checkpoints.manifest import Delta, Manifest, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.overlay import Row, row_slices
 from statefun_runtime.core.checkpoints.retention import Kept
 from statefun_runtime.core.model.keys import is_head
 from statefun_runtime.core.model.messages import read_varint
@@ -17,6 +17,7 @@ from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.state_store import StateStore
 
 _SLICE_ROWS = 2000
+_FLUSH_BYTES = 12 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,19 +171,33 @@ def open_live(
 def apply_deltas(manifest: Manifest | None, store: CheckpointStore, live: StateStore) -> Heads:
     """Apply the deltas to the live store, in order; return the heads of backlogs, which are not kept there."""
     heads: Heads = {}
+    unflushed_bytes = 0
     for delta in manifest.deltas if manifest else ():
-        try:
-            rows = decode_rows(store.read(delta.object.id))
-            for some in row_slices(rows, _SLICE_ROWS):
-                live.write([row for row in some if not is_head(row[0])])
-                for key, value in some:
-                    if is_head(key):
-                        _put(heads, key, value)
-        except ValueError as error:
-            raise CorruptionError(
-                f"delta {delta.object.id} is damaged: {error}", code="SF5009"
-            ) from error
+        for some in _delta_slices(delta, store):
+            unflushed_bytes += _apply(some, live, heads)
+            if unflushed_bytes >= _FLUSH_BYTES:
+                # Rows come faster than a store writes them to its files, and would pile up in its memory.
+                live.flush()
+                unflushed_bytes = 0
     return heads
+
+
+def _delta_slices(delta: Delta, store: CheckpointStore) -> Iterator[list[Row]]:
+    try:
+        yield from row_slices(decode_rows(store.read(delta.object.id)), _SLICE_ROWS)
+    except ValueError as error:
+        raise CorruptionError(
+            f"delta {delta.object.id} is damaged: {error}", code="SF5009"
+        ) from error
+
+
+def _apply(some: list[Row], live: StateStore, heads: Heads) -> int:
+    """Apply some rows of a delta; return their size."""
+    live.write([row for row in some if not is_head(row[0])])
+    for key, value in some:
+        if is_head(key):
+            _put(heads, key, value)
+    return sum(len(value or b"") for _, value in some)
 
 
 def _put(heads: Heads, key: bytes, value: bytes | None) -> None:
