@@ -1,22 +1,21 @@
 """`make demo-kafka`: the greeter from topic `names` to topic `greetings`, on a real broker."""
 
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from examples.support.processes import answers, running, stay, wait_until
+from examples.support.processes import answers, free_port, play, running, stay, wait_until
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.provisions import Unavailable
 
 HERE = Path(__file__).parent
+FUNCTIONS = 8000
 NAMES = ("Bob", "Ada", "Bob", "Bob", "Ada")
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print("starting a Kafka broker (the first time its jars are fetched)", flush=True)
     try:
         with (
@@ -33,9 +32,9 @@ def run(broker: KafkaBroker, folder: Path) -> None:
     for topic in ("names", "greetings"):
         broker.create_topic(topic, 4)
     module = folder / "module.yaml"
-    module.write_text(
-        (HERE / "module.yaml").read_text().replace("127.0.0.1:9092", broker.bootstrap)
-    )
+    port = free_port(FUNCTIONS, "the functions")
+    text = (HERE / "module.yaml").read_text().replace("127.0.0.1:9092", broker.bootstrap)
+    module.write_text(text.replace(f":{FUNCTIONS}/", f":{port}/"))
     worker_command = (
         "-m",
         "statefun_runtime.cli",
@@ -45,11 +44,11 @@ def run(broker: KafkaBroker, folder: Path) -> None:
         folder / "state",
     )
     with (
-        running(HERE / "functions.py") as functions,
+        running(HERE / "functions.py", "--port", str(port)) as functions,
         running(*worker_command, quiet=False) as worker,
     ):
         wait_until(
-            lambda: answers("http://127.0.0.1:8000/statefun"), "the functions", functions, worker
+            lambda: answers(f"http://127.0.0.1:{port}/statefun"), "the functions", functions, worker
         )
         print("\nproducing to topic names:", ", ".join(NAMES))
         broker.produce("names", [(name.encode(), b"hello") for name in NAMES])
@@ -63,8 +62,8 @@ def run(broker: KafkaBroker, folder: Path) -> None:
             "Ctrl-C ends everything.",
             flush=True,
         )
-        stay()
+        stay(functions, worker)
 
 
 if __name__ == "__main__":
-    main()
+    play(main)
