@@ -1,12 +1,15 @@
 """The command `statefun-worker`: one module per command, told apart here."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
 
 from statefun_runtime.cli import checkpoints, dead_letters, module, parked, run, savepoint, validate
-from statefun_runtime.cli.status import BAD_CONFIG, FAILED
+from statefun_runtime.cli.status import BAD_CONFIG, CLOSED_PIPE, FAILED, FENCED, GOOD, INTERRUPTED
 from statefun_runtime.config.problems import did_you_mean
-from statefun_runtime.errors import ConfigError, StatefunError
+from statefun_runtime.errors import ConfigError, FencedError, StatefunError
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "validate": validate.main,
@@ -22,15 +25,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status, see `status`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        status = _run(given)
+        # What is still in the buffer must find its reader here, or Python complains when it ends.
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _stop_writing()
+        return CLOSED_PIPE
+
+
+def _run(given: list[str]) -> int:
+    try:
+        if "--version" in given[:1]:
+            print(f"statefun-worker {_version()} (Python {python_version()})")
+            return GOOD
         if not given or given[0].startswith("-"):
             return run.main(given)
         return _find_command(given[0])(given[1:])
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return BAD_CONFIG
     except StatefunError as error:
         print(error, file=sys.stderr)
-        return FAILED
+        return status_of(error)
+
+
+def status_of(error: StatefunError) -> int:
+    """Return the exit status of a command that ended with an error."""
+    match error:
+        case ConfigError():
+            return BAD_CONFIG
+        case FencedError():
+            return FENCED
+        case _:
+            return FAILED
+
+
+def _version() -> str:
+    try:
+        return version("statefun-runtime")
+    except PackageNotFoundError:
+        return "of a clone that is not installed"
+
+
+def _stop_writing() -> None:
+    """Let what is still buffered go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _find_command(name: str) -> Callable[[Sequence[str]], int]:

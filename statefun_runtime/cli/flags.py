@@ -2,25 +2,54 @@
 
 import argparse
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from statefun_runtime.config.flink import read_config
 from statefun_runtime.config.module.loading import LoadedModule, load_module
-from statefun_runtime.config.reading.units import parse_duration_ns
+from statefun_runtime.config.reading.units import DURATION_FORM, parse_duration_ns
 from statefun_runtime.config.settings import STATE_DIR, Settings, read_settings
+
+_BARE_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 # A parser, or a group of its flags.
 Flags = argparse.ArgumentParser | argparse._ArgumentGroup  # noqa: SLF001
 
 
-def duration_s(text: str) -> float:
-    """Return a duration in seconds; for `type=` of a flag."""
-    try:
-        return parse_duration_ns(text) / 1e9
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+class BareDuration(float):
+    """A duration in seconds that was written as a number alone; `told` says what it was taken for."""
+
+    told: str
+
+
+def duration_s(flag: str, *, bare_unit: str) -> Callable[[str], float]:
+    """Return the `type=` of a flag for a duration; it gives seconds.
+
+    A number alone is taken in `bare_unit`, as each flag once did in its own way, and told by `bare_numbers`.
+    """
+
+    def parse(text: str) -> float:
+        bare = _BARE_NUMBER.fullmatch(text.strip())
+        try:
+            if bare is None:
+                return parse_duration_ns(text) / 1e9
+            duration = BareDuration(float(text) * parse_duration_ns(f"1{bare_unit}") / 1e9)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{error}; {DURATION_FORM}") from None
+        shown = f"{bare[0]}{bare_unit}"
+        duration.told = (
+            f"{flag} {bare[0]} is taken as {shown}: write the unit, as in {flag} {shown}"
+        )
+        return duration
+
+    return parse
+
+
+def bare_numbers(flags: argparse.Namespace) -> list[str]:
+    """Return a line for each duration without a unit."""
+    return [value.told for value in vars(flags).values() if isinstance(value, BareDuration)]
 
 
 def add_state_dir(parser: Flags, *, default: Path | str = STATE_DIR) -> None:

@@ -26,6 +26,8 @@ def hiding(secrets: Iterable[tuple[str, str]]) -> Iterator[None]:
             error.message = mask.apply(error.message)
             error.hint = mask.apply(error.hint) if error.hint else error.hint
             raise
+        except BrokenPipeError:
+            raise
         except Exception:  # noqa: BLE001
             # Python would print it when the streams are bare again.
             traceback.print_exc()

@@ -7,9 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from statefun_runtime.cli.flags import add_settings, add_state_dir, duration_s, remarks, settings_of
+from statefun_runtime.cli.flags import (
+    add_settings,
+    add_state_dir,
+    bare_numbers,
+    duration_s,
+    remarks,
+    settings_of,
+)
 from statefun_runtime.cli.hiding import hiding
-from statefun_runtime.cli.status import GOOD
+from statefun_runtime.cli.status import GOOD, statuses_help
 from statefun_runtime.config.module.loading import load_module
 from statefun_runtime.config.options import options_help
 from statefun_runtime.config.settings import LOG_LEVELS
@@ -23,6 +30,7 @@ commands:
   statefun-worker savepoint                       have a running worker write a savepoint
   statefun-worker parked list|release|skip        see and settle what a running worker has set aside
   statefun-worker dead-letters list|replay        see what was given up, and send it again
+  statefun-worker --version                       which version this is
 
 examples:
   statefun-worker --module module.yaml
@@ -39,12 +47,14 @@ A flag wins over --set, --set over --config, and each of them over the default.
 
 def main(given: Sequence[str]) -> int:
     """Run a worker until it is told to stop."""
-    settings = settings_of(make_parser().parse_args(given))
+    flags = make_parser().parse_args(given)
+    bare = bare_numbers(flags)
+    settings = settings_of(flags)
     loaded = load_module(*settings.modules, strict=settings.strict, variables=settings.variables)
     module = loaded.required()
     with hiding(loaded.secrets):
         _start_logging(settings.log_level)
-        for line in remarks(settings, loaded.variables_used):
+        for line in (*bare, *remarks(settings, loaded.variables_used)):
             logging.getLogger("statefun.worker").warning("%s", line)
         for problem in loaded.problems:
             print(f"{problem}\n", file=sys.stderr)
@@ -60,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="statefun-worker",
         description="Run a StateFun application: functions, ingresses and egresses of a module.yaml.",
-        epilog=_HELP + options_help(),
+        epilog=f"{_HELP}{options_help()}\n\n{statuses_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         # Only what is given is set: what is not may stand in --set or --config.
@@ -93,7 +103,7 @@ def _add_checkpoints(group: argparse._ArgumentGroup) -> None:
     add(
         "--checkpoint-interval",
         dest="checkpoint_interval_s",
-        type=duration_s,
+        type=duration_s("--checkpoint-interval", bare_unit="ms"),
         metavar="DURATION",
         help="time between checkpoints, such as 100ms or 10s (default: 1s)",
     )
@@ -150,9 +160,9 @@ def _add_process(group: argparse._ArgumentGroup) -> None:
     add(
         "--stop-timeout",
         dest="stop_timeout_s",
-        type=float,
-        metavar="SECONDS",
-        help="how long a clean stop may wait for replies and egresses (default: 30)",
+        type=duration_s("--stop-timeout", bare_unit="s"),
+        metavar="DURATION",
+        help="how long a clean stop may wait for replies and egresses, such as 500ms or 1min (default: 30s)",
     )
 
 

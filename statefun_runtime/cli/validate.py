@@ -4,7 +4,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from statefun_runtime.cli.flags import add_settings, duration_s, remarks, settings_of
+from statefun_runtime.cli.flags import add_settings, bare_numbers, duration_s, remarks, settings_of
 from statefun_runtime.cli.hiding import hiding
 from statefun_runtime.cli.status import BAD_CONFIG, FAILED, GOOD
 from statefun_runtime.config.module.loading import load_module
@@ -30,6 +30,7 @@ examples:
 def main(given: Sequence[str]) -> int:
     """Print every problem of an application, or what is in it."""
     flags = make_parser().parse_args(given)
+    bare = bare_numbers(flags)
     form, is_connecting, timeout_s = flags.format, flags.connect, flags.connect_timeout
     del flags.format, flags.connect, flags.connect_timeout
     settings = settings_of(flags)
@@ -37,7 +38,7 @@ def main(given: Sequence[str]) -> int:
     checks = None
     if is_connecting and loaded.spec is not None:
         checks = _connect(loaded.spec, timeout_s)
-    report = Report(loaded, remarks(settings, loaded.variables_used), checks)
+    report = Report(loaded, [*bare, *remarks(settings, loaded.variables_used)], checks)
     with hiding(loaded.secrets):
         for line in report_lines(report, form):
             print(line)
@@ -92,7 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add(
         "--connect-timeout",
-        type=duration_s,
+        type=duration_s("--connect-timeout", bare_unit="ms"),
         default=_CONNECT_TIMEOUT_S,
         metavar="DURATION",
         help="how long each of these may take (default: 10s)",

@@ -211,7 +211,7 @@ def _wrong_flags(flags: Settings) -> Iterator[ConfigError]:
         hint = did_you_mean(flags.log_level, LOG_LEVELS)
         yield _bad(f"--log-level {flags.log_level!r} is not one of {', '.join(LOG_LEVELS)}", hint)
     if not (isfinite(flags.stop_timeout_s) and flags.stop_timeout_s >= 0):
-        yield _bad(f"--stop-timeout {flags.stop_timeout_s:g} is not a number of seconds from 0")
+        yield _bad(f"--stop-timeout {flags.stop_timeout_s:g} is not a duration")
     if not (isfinite(flags.checkpoint_interval_s) and flags.checkpoint_interval_s > 0):
         yield _bad("--checkpoint-interval must be more than 0")
     if flags.checkpoints_kept < 1:

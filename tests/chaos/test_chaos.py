@@ -88,7 +88,7 @@ def test_a_zombie_beside_its_copy_publishes_nothing_and_ends(
                 wait_until(
                     lambda: zombies[-1].process.exit_status is not None, "the end", timeout_s=60
                 )
-                assert zombies[-1].process.exit_status == 1, zombies[-1].output()[-2000:]
+                assert zombies[-1].process.exit_status == 3, zombies[-1].output()[-2000:]
                 assert "SF4002" in zombies[-1].output()
             finally:
                 zombies[-1].close()

@@ -28,7 +28,7 @@ def test_a_second_worker_on_the_same_folder_is_refused(tmp_path: Path):
         first.start()
         assert _refusal(second) == 2
         owner = f"is used by another worker (process {first.pid})"
-        assert f"SF1042: the state folder {second.state_dir} {owner}" in second.output()
+        assert f"SF3042: the state folder {second.state_dir} {owner}" in second.output()
         first.stop_cleanly()
         second.start()
     finally:
@@ -179,7 +179,7 @@ def _checkpoints(command: str, state_dir: Path) -> str:
 @pytest.mark.usefixtures("only_full")
 def test_an_egress_with_records_that_have_not_left_cannot_go(mortal: KafkaBroker, tmp_path: Path):
     with running(mortal, tmp_path, seed=33) as rig:
-        rig.worker.arguments += ["--stop-timeout", "1"]
+        rig.worker.arguments += ["--stop-timeout", "1s"]
         rig.wait_for_more()
         rig.kill_and_start()
         rig.wait_for_more()

@@ -127,7 +127,9 @@ def test_backlog_and_delayed_messages_outlive_a_clean_stop(
     functions: Functions, application: Applications
 ) -> None:
     served = functions("tests.integration.scripted:script")
-    app = application(endpoint(served.url, "t/*"), topic="out", arguments=["--stop-timeout", "0.4"])
+    app = application(
+        endpoint(served.url, "t/*"), topic="out", arguments=["--stop-timeout", "400ms"]
+    )
     app.send("t/script/clock", {"text": "tick", "later": 2500, "to": "alarm"}, COMMAND)
     assert app.receive(1) == ["clock tick 1"]
     served.set_plan("1*hang@busy")

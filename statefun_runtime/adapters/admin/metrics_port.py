@@ -9,7 +9,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from statefun_runtime.adapters.http.server import HttpRequest, HttpResponse, HttpServer
-from statefun_runtime.core.model.metrics import Histogram, Kind, Metric
+from statefun_runtime.core.model.metrics import Histogram, Kind, Metric, in_prometheus_form
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -57,7 +57,7 @@ class MetricsPort:
 
 
 class _Metrics(Collector):
-    """Groups metrics of one name into a family."""
+    """Groups metrics of one name into a family; beside StateFun's names stand those that Prometheus wants."""
 
     def __init__(self, metrics: Callable[[], Iterable[Metric]]) -> None:
         self._metrics = metrics
@@ -66,6 +66,9 @@ class _Metrics(Collector):
         families: dict[str, list[Metric]] = {}
         for metric in self._metrics():
             families.setdefault(metric.name, []).append(metric)
+            twin = in_prometheus_form(metric)
+            if twin is not metric:
+                families.setdefault(twin.name, []).append(twin)
         for members in families.values():
             yield _family(members)
 

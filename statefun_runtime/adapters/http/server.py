@@ -6,6 +6,7 @@ no proper HTTP gets a 400 and the end of its connection.
 """
 
 import asyncio
+import errno
 import os
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from statefun_runtime.errors import ConfigError
+from statefun_runtime.errors import ConfigError, UnavailableError
 
 _HEAD_BYTES_MAX = 64 * 1024
 _IDLE_S = 75.0
@@ -114,18 +115,24 @@ class HttpServer:
         return self._port
 
     async def start(self, *, what: str) -> None:
-        """Listen; raise ConfigError if the port cannot be had. `what` names the user of the port."""
+        """Listen; raise UnavailableError while another process has the port, ConfigError if it cannot be had.
+
+        `what` names the user of the port.
+        """
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
                 self._connect, self._host, self._port, backlog=1024
             )
         except OSError as error:
-            raise ConfigError(
-                f"{what} cannot listen on {self._host}:{self._port}: {_words(error)}",
-                code="SF1040",
-                hint="choose another port, or end the process that has it",
-            ) from error
+            said = f"{what} cannot listen on {self._host}:{self._port}: {_words(error)}"
+            if error.errno == errno.EADDRINUSE:
+                hint = "choose another port, or end the process that has it"
+                raise UnavailableError(said, code="SF3040", hint=hint) from error
+            hint = (
+                "--host must be an address of this machine, and ports below 1024 need a privilege"
+            )
+            raise ConfigError(said, code="SF1040", hint=hint) from error
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def start_unix(self, path: Path) -> None:

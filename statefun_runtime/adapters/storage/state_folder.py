@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import IO
 
-from statefun_runtime.errors import ConfigError
+from statefun_runtime.errors import ConfigError, UnavailableError
 
 
 class StateFolder:
@@ -57,9 +57,9 @@ def _lock(path: Path) -> IO[str]:
         file.seek(0)
         owner = file.read().strip() or "unknown"
         file.close()
-        raise ConfigError(
+        raise UnavailableError(
             f"the state folder {path.parent} is used by another worker (process {owner})",
-            code="SF1042",
+            code="SF3042",
             hint="stop that worker, or choose another folder with --state-dir",
         ) from None
     file.truncate(0)

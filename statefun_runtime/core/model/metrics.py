@@ -3,9 +3,10 @@
 Owners count in plain numbers on the hot path, and make metrics of them only when asked.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 60000)
@@ -42,6 +43,12 @@ class Histogram:
             counts.append((bound, so_far))
         return counts
 
+    def divided(self, by: float) -> "Histogram":
+        """Return the same values in a unit that is so many times larger."""
+        larger = Histogram([bound / by for bound in self._bounds])
+        larger.buckets, larger.total = list(self.buckets), self.total / by
+        return larger
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -52,3 +59,23 @@ class Metric:
     doc: str
     value: float | Histogram
     labels: dict[str, str] = field(default_factory=dict)
+
+
+_HUMP = re.compile("(?<=[a-z0-9])([A-Z])")
+# StateFun's own, which does not say it.
+_MILLISECONDS = frozenset({"statefun_functions_remoteInvocationLatency"})
+
+
+def in_prometheus_form(metric: Metric) -> Metric:
+    """Return a metric under the name and in the unit that Prometheus wants: words with underscores, seconds.
+
+    It is the same metric where it has them; StateFun's names have neither.
+    """
+    name = _HUMP.sub(lambda hump: f"_{hump[1].lower()}", metric.name)
+    if not name.endswith("_ms") and metric.name not in _MILLISECONDS:
+        return metric if name == metric.name else replace(metric, name=name)
+    value = (
+        metric.value.divided(1000) if isinstance(metric.value, Histogram) else metric.value / 1000
+    )
+    doc = metric.doc.replace("milliseconds", "seconds")
+    return replace(metric, name=f"{name.removesuffix('_ms')}_seconds", doc=doc, value=value)

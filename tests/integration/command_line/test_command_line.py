@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from statefun_runtime.core.model.metrics import Kind, Metric, in_prometheus_form
 from tests.integration.applications import HttpApplication, documents, endpoint, playground
 from tests.integration.scripted import COMMAND
 from tests.support.http.faulty_process import FaultyProcess
+from tests.support.metric_rules import complaints, families, labels
 from tests.support.processes import wait_until
 from tests.support.provisions import ROOT
 from tests.support.sockets import free_port, http_get, http_request
@@ -268,10 +270,10 @@ def test_a_port_in_use_is_a_clear_error(
 
     done = _command(*arguments)
 
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 1, done.stderr
     what = "the metrics port" if which == "metrics" else f"the playground {which}"
     assert (
-        f"SF1040: {what} cannot listen on 127.0.0.1:{ports[which]}: address already" in done.stderr
+        f"SF3040: {what} cannot listen on 127.0.0.1:{ports[which]}: address already" in done.stderr
     )
     assert "hint: choose another port, or end the process that has it" in done.stderr
     assert "Traceback" not in done.stderr
@@ -296,9 +298,9 @@ def test_a_state_folder_in_use_is_a_clear_error(application: Applications, tmp_p
         "--module", _file(tmp_path, _good_module()), "--state-dir", app.worker.state_dir
     )
 
-    assert done.returncode == 2
+    assert done.returncode == 1
     used = f"the state folder {app.worker.state_dir} is used by another worker (process {app.worker.pid})"
-    assert f"SF1042: {used}" in done.stderr
+    assert f"SF3042: {used}" in done.stderr
     assert "hint: stop that worker, or choose another folder with --state-dir" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -334,7 +336,7 @@ def test_help_teaches() -> None:
 
     assert (run.returncode, validate.returncode) == (0, 0)
     flags = ["--module FILE", "--state-dir DIR", "--set KEY=VALUE", "--partitions N", "--host"]
-    flags += ["--metrics-port PORT", "--log-level", "--stop-timeout SECONDS", "--strict"]
+    flags += ["--metrics-port PORT", "--log-level", "--stop-timeout DURATION", "--strict"]
     for text in [
         *flags,
         "validate FILE",
@@ -355,6 +357,71 @@ def test_without_a_module_it_says_what_is_needed() -> None:
 
 
 # ── ends ──
+
+
+@pytest.mark.parametrize("module", ["statefun_runtime", "statefun_runtime.cli"])
+def test_it_runs_as_a_module(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--version"], cwd=ROOT, capture_output=True, check=True
+    )
+    assert done.stdout.startswith(b"statefun-worker ")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_ends_a_command_without_a_traceback(
+    stream: str, tmp_path: Path
+) -> None:
+    """As `| head -1` does; nobody reads here from the beginning."""
+    broken = endpoint("nowhere", "t/*") if stream == "stderr" else endpoint(NOWHERE, "t/*")
+    module = _file(tmp_path, documents(broken, playground(0, 0, "out")))
+    arguments = ["validate", module] if stream == "stdout" else ["--module", module]
+    reader, writer = os.pipe()
+    os.close(reader)
+    other = tmp_path / "other"
+    with other.open("wb") as log:
+        streams = {"stdout": log, "stderr": log, stream: writer}
+        command = [sys.executable, "-m", "statefun_runtime", *map(str, arguments)]
+        done = subprocess.run(command, cwd=ROOT, timeout=20, check=False, **streams)
+    os.close(writer)
+
+    assert done.returncode == 141
+    assert other.read_bytes() == b""
+
+
+def test_ctrl_c_before_anything_runs_is_no_traceback(tmp_path: Path) -> None:
+    """The module is a pipe that nobody writes to, so that the command waits."""
+    fifo = tmp_path / "module.yaml"
+    os.mkfifo(fifo)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "statefun_runtime", "validate", str(fifo)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+    )
+    # Opening it for writing returns when the command reads.
+    with fifo.open("wb"):
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert said == b""
+
+
+def test_every_metric_has_a_name_that_promtool_accepts(application: Applications) -> None:
+    app = application(endpoint(NOWHERE, "t/*"), topic="out")
+    app.send("t/script/1", {"text": "a"}, COMMAND)
+    wait_until(lambda: app.failures("connect"), "a failed attempt")
+    page = http_get(f"http://127.0.0.1:{app.worker.metrics_port}/metrics")
+    assert page is not None
+    text = page[1].decode()
+
+    found = families(text)
+    named_badly = {name for name, family in found.items() if complaints(name, *family)}
+    assert all(re.search("[a-z][A-Z]|_ms$", name) for name in named_badly), named_badly
+    for name in named_badly:
+        kind, doc = found[name]
+        twin = in_prometheus_form(Metric(name.removesuffix("_total"), Kind(kind), doc, 0.0)).name
+        assert (f"{twin}_total" if kind == "counter" else twin) in found, name
+    assert not any(re.search("[a-z][A-Z]", label) for label in labels(text))
 
 
 def test_ctrl_c_stops_cleanly_within_two_seconds(application: Applications) -> None:

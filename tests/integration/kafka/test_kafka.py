@@ -180,7 +180,7 @@ def test_a_clean_stop_in_the_middle_loses_and_doubles_nothing(
     served = functions("tests.integration.scripted:kafka", plan="every7*slow:0.05")
     topic, out = broker.unique_topic("in", 2), broker.unique_topic("out", 2)
     keys = [f"key{n}" for n in range(30)]
-    running = worker(_module(broker, served, topic), arguments=["--stop-timeout", "2"])
+    running = worker(_module(broker, served, topic), arguments=["--stop-timeout", "2s"])
     for part in range(3):
         texts = [str(n) for n in range(part * 10, part * 10 + 10)]
         broker.produce(topic, _lines(out, keys, texts))

@@ -78,7 +78,7 @@ def test_a_record_that_could_not_leave_before_a_clean_stop_leaves_after_the_next
 ) -> None:
     topic, out = ours.unique_topic("in"), ours.unique_topic("out")
     module = _module(ours, kafka_functions, topic, transport="call: 30s")
-    running = worker(module, arguments=["--stop-timeout", "1"])
+    running = worker(module, arguments=["--stop-timeout", "1s"])
     ours.produce(topic, [("k", f"{out}|a")])
     ours.consume(out, 1)
     kafka_functions.set_plan(f"1*hang@{out}|empty")

@@ -116,7 +116,7 @@ def test_records_of_an_egress_that_is_gone_are_dropped_when_the_operator_says_so
     ours.produce(topic, [("k", f"{out}|a")])
     running = worker(
         documents(served, ingress, egress.replace(ours.bootstrap, "127.0.0.1:1")),
-        arguments=["--checkpoint-interval", "50ms", "--stop-timeout", "1"],
+        arguments=["--checkpoint-interval", "50ms", "--stop-timeout", "1s"],
     )
     waiting = lambda: running.metrics().total("statefun_egress_waiting") == 1  # noqa: E731
     wait_until(waiting, "a record that cannot leave")

@@ -301,7 +301,7 @@ def test_a_topic_holds_up_an_exactly_once_egress_loudly_and_loses_nothing(
     later = out.replace("out", "later")
     rule = secure.deny("WRITE", closed)
     module = both_topics(secure, kafka_functions, [topic], EXACTLY_ONCE)
-    running = worker(module, arguments=["--stop-timeout", "1"])
+    running = worker(module, arguments=["--stop-timeout", "1s"])
     plain.produce(topic, [("k", f"{closed}|a")])
     running.process.wait_for_line(rf"egress t/records .*not authorised for topic {closed}")
     secure.allow(rule)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from statefun_runtime.cli import run
+from statefun_runtime.cli.status import STATUSES
 from statefun_runtime.config.options import OPTIONS, VARIABLE, Option
 from tests.support.provisions import ROOT
 
@@ -25,6 +26,9 @@ honoured, all others are told in one line of the log.
 
 `--set NAME=VALUE` with a name without dots is no option: it says what the placeholder `${NAME}` in the module stands for
 (see [module.yaml](module.md#placeholders)).
+
+A duration is a whole number and a unit, such as `90s` or `200ms` ([durations](module.md#durations)). Flags take a number alone, too,
+and say what they take it for; options take it as Flink does, in milliseconds.
 """
 
 
@@ -48,6 +52,9 @@ def _lines() -> Iterator[str]:
     ):
         yield f"\n## {title}\n"
         yield from _table(("key", "type", "default", ""), map(_option_row, options))
+    yield "\n## Exit statuses\n"
+    rows = ((str(status), meaning, again) for status, meaning, again in STATUSES)
+    yield from _table(("status", "means", "start the worker again?"), rows)
     yield "\n## Options that are accepted and have no effect\n"
     yield "A key that ends with a dot stands for all that begin with it.\n"
     ignored = ((f"`{o.key}`", o.ignored or "") for o in OPTIONS if o.ignored is not None)

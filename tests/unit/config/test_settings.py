@@ -220,7 +220,7 @@ def test_everything_that_is_wrong_is_told_at_once():
         "SF1032: --log-level 'inf' is not one of debug, info, warning, error\n"
         "hint: did you mean 'info'?\n"
         "\n"
-        "SF1032: --stop-timeout -1 is not a number of seconds from 0\n"
+        "SF1032: --stop-timeout -1 is not a duration\n"
         "\n"
         "SF1032: --host is empty\n"
         "hint: 127.0.0.1 is this machine alone, 0.0.0.0 every network\n"
@@ -240,7 +240,7 @@ def test_a_key_group_count_out_of_range_is_refused(count: int):
 @pytest.mark.parametrize("stop_timeout_s", [float("nan"), float("inf")])
 def test_a_stop_timeout_must_end(stop_timeout_s: float):
     assert refusal({**FLAGS, "stop_timeout_s": stop_timeout_s}) == (
-        f"SF1032: --stop-timeout {stop_timeout_s:g} is not a number of seconds from 0"
+        f"SF1032: --stop-timeout {stop_timeout_s:g} is not a duration"
     )
 
 

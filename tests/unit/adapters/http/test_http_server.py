@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from statefun_runtime.adapters.http.server import HttpRequest, HttpResponse, HttpServer
-from statefun_runtime.errors import ConfigError
+from statefun_runtime.errors import UnavailableError
 
 BODY_MAX = 1000
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -216,12 +216,12 @@ def test_a_port_that_is_taken_is_told():
         first = HttpServer(echo, host="127.0.0.1", port=0, body_bytes_max=0)
         await first.start(what="the first")
         second = HttpServer(echo, host="127.0.0.1", port=first.port, body_bytes_max=0)
-        with pytest.raises(ConfigError) as refused:
+        with pytest.raises(UnavailableError) as refused:
             await second.start(what="the second")
         await first.close()
 
         said = str(refused.value)
-        assert said.startswith(f"SF1040: the second cannot listen on 127.0.0.1:{first.port}: ")
+        assert said.startswith(f"SF3040: the second cannot listen on 127.0.0.1:{first.port}: ")
         assert said.endswith("\nhint: choose another port, or end the process that has it")
 
     asyncio.run(main())
