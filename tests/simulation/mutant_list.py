@@ -126,6 +126,17 @@ MUTANTS = (
         "            self._settle(self._segments[-1])\n",
         "            pass\n",
     ),
+    Mutant(
+        "believe a marker that the log cannot know",
+        (
+            (
+                "core/checkpoints/commits.py",
+                "        if isinstance(one, Marker) and not is_mine and one.epoch > last_epoch:\n",
+                "        if False:\n",
+            ),
+        ),
+        test="tests/unit/core/checkpoints/test_commits.py",
+    ),
     _one("commit before durable: names", _SNAPSHOTS, "            self._store.sync()\n", ""),
     _one(
         "commit before durable: content",

@@ -138,15 +138,18 @@ def decide_published(
     """Decide, from everything read up to one's own claim, what does not have to be published again.
 
     A claim or marker of a life that the log does not know, or of a later one than one's own, means that this worker
-    is a copy or a zombie. Markers of lineages that are not ancestors cover nothing.
+    is a copy or a zombie. So does a marker of an earlier life for an epoch that the log, as it was when this life
+    began, did not know as complete: that life went on elsewhere. Markers of lineages that are not ancestors cover
+    nothing.
     """
-    last_of = dict(history.ancestry())
+    last_of, last_epoch = dict(history.ancestry()), history.last_epoch
     covered = Covered(0, 0)
     for one in seen:
-        is_known = history.knows(one.incarnation, one.nonce) or (
-            (one.incarnation, one.nonce) == (own.incarnation, own.nonce)
-        )
+        is_mine = (one.incarnation, one.nonce) == (own.incarnation, own.nonce)
+        is_known = is_mine or history.knows(one.incarnation, one.nonce)
         if not is_known or one.incarnation > own.incarnation:
+            return Superseded(one)
+        if isinstance(one, Marker) and not is_mine and one.epoch > last_epoch:
             return Superseded(one)
         if isinstance(one, Marker) and one.epoch <= last_of.get(one.lineage, -1):
             covered = max(covered, Covered(one.epoch, one.count), key=lambda c: (c.epoch, c.count))

@@ -60,6 +60,19 @@ def test_a_life_that_the_log_does_not_know_ends_this_one():
     assert decide_published([copy, OWN], HISTORY, OWN) == Superseded(copy)
 
 
+def test_an_earlier_life_that_published_what_the_log_does_not_know_goes_on_elsewhere():
+    """The folder was copied, and the original was not stopped."""
+    seen = [marker(2, 3), marker(3, 1), OWN]
+
+    assert decide_published(seen, HISTORY, OWN) == Superseded(marker(3, 1))
+
+
+def test_what_this_life_published_itself_is_beyond_the_log_of_its_start():
+    seen = [marker(5, 1, incarnation=2), Claim(2, "n2", 2)]
+
+    assert decide_published(seen, HISTORY, Claim(2, "n2", 2)) == Covered(5, 1)
+
+
 def test_markers_of_a_lineage_that_was_left_cover_nothing_after_the_point_where_it_was():
     branched = history(
         started(1),
