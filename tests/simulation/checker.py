@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
-from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.checkpoints.commits import History, Started
+from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.keys import (
     CHUNK,
     CHUNK_INDEX,
@@ -18,7 +19,7 @@ from statefun_runtime.core.model.keys import (
 from statefun_runtime.core.model.state import decode_row
 from statefun_runtime.engine.checkpoints.recovery import apply_deltas, place_base, read_manifest
 from tests.simulation.kafka.wire import fields
-from tests.simulation.machine.fake_disk import DiskCalls, FakePath
+from tests.simulation.machine.fake_disk import DiskCalls
 from tests.simulation.machine.state_store import DictStore
 from tests.simulation.programs import Expected, expect
 
@@ -61,19 +62,23 @@ def check_rest(world: "World") -> list[str]:
     expected = _expected(world)
     allowed = {**expected.required, **expected.optional}
     out = _told(world, "out")
-    problems = [*_check_once(out, allowed, "out"), *_check_counts(out)]
+    times = _lineage_count(world)
+    problems = [*_check_once(out, allowed, "out", times), *_check_counts(out, times)]
     # Where messages are given up, those of one caller have gaps.
-    problems += _check_order(out, has_gaps=world.is_buried)
-    problems += _check_buried(list(_buried(world)), expected.dead)
-    web = [_parse(payload) for payload in world.traffic.web]
-    problems += _check_once(web, allowed, "web")
-    problems += _check_ascending(web)
+    problems += _check_order(out, has_gaps=world.is_buried, times=times)
+    problems += _check_buried(list(_buried(world)), expected.dead, times)
+    if len(world.traffic.web_lineages) > times:
+        problems.append(f"the reader was told of {len(world.traffic.web_lineages)} lineages")
+    for read in world.traffic.web_lineages:
+        web = [_parse(payload) for payload in read]
+        problems += _check_once(web, allowed, "web")
+        problems += _check_ascending(web)
     problems += [
         f"alo has {text} at {address}, which never was"
         for address, _, _, _, text in _told(world, "alo")
         if (address, text) not in allowed
     ]
-    if not problems and not world.failures:
+    if not problems and not world.failures and not world.is_given_up:
         problems += _check_state(world, out)
     return problems
 
@@ -104,23 +109,57 @@ def _parse(value: str) -> Told:
     return address, int(count), caller, sequence, text
 
 
+def is_whole(world: "World", object_id: ObjectId) -> bool:
+    """Return whether an operator may begin at a checkpoint: all of it is there, and it says where to read on."""
+    disk: Any = DiskCalls(world.disk)
+    folder: Any = world.folder / "objects"
+    objects = ObjectFolder(folder, sweep=False, disk=disk)
+    there = objects.ids()
+    link: ObjectId | None = object_id
+    while link is not None:
+        if link not in there:
+            return False
+        manifest = read_manifest(objects, link)
+        needed = manifest.objects() if link == object_id else (o.object for o in manifest.outboxes)
+        if not {one.id for one in needed} <= there:
+            return False
+        link = manifest.pending_parent
+    return "sim/in" in read_manifest(objects, object_id).positions
+
+
+def _lineage_count(world: "World") -> int:
+    """Return how often what an application published may be published: once by each of its lineages."""
+    disk: Any = DiskCalls(world.disk)
+    folder: Any = world.folder / "log"
+    entries = CommitLogFolder(folder, disk=disk).read()
+    return len({entry.lineage for entry in entries if isinstance(entry, Started)})
+
+
 def _check_once(
-    told: Iterable[Told], allowed: dict[tuple[str, str], None], egress: str
+    told: Iterable[Told], allowed: dict[tuple[str, str], None], egress: str, times: int = 1
 ) -> Iterator[str]:
-    seen: dict[tuple[str, str], None] = {}
+    """Once by each lineage."""
+    seen: dict[tuple[str, str], int] = {}
     for address, _, _, _, text in told:
-        if (address, text) in seen:
-            yield f"{egress} has {text} at {address} twice"
+        seen[address, text] = seen.get((address, text), 0) + 1
+        if seen[address, text] > times:
+            yield f"{egress} has {text} at {address} {seen[address, text]} times"
         elif (address, text) not in allowed:
             yield f"{egress} has {text} at {address}, which must not be"
-        seen[address, text] = None
 
 
-def _check_counts(told: Iterable[Told]) -> Iterator[str]:
-    """The records of a key lie in one topic partition, with counts 1, 2, 3 and so on."""
+def _check_counts(told: Iterable[Told], times: int) -> Iterator[str]:
+    """The records of a key lie in one topic partition, with counts 1, 2, 3 and so on.
+
+    A lineage that goes back begins anew behind some count that was told before.
+    """
     last: dict[str, int] = {}
+    backs: dict[str, int] = {}
     for address, count, _, _, text in told:
-        if count != last.get(address, 0) + 1:
+        if count <= last.get(address, 0):
+            backs[address] = backs.get(address, 0) + 1
+        is_back = count <= last.get(address, 0) and backs[address] < times
+        if count != last.get(address, 0) + 1 and not is_back:
             yield f"out has count {count} ({text}) at {address} after {last.get(address, 0)}"
         last[address] = count
 
@@ -136,18 +175,19 @@ def _buried(world: "World") -> Iterator[tuple[str, str]]:
 
 
 def _check_buried(
-    buried: list[tuple[str, str]], dead: dict[tuple[str, str], bool]
+    buried: list[tuple[str, str]], dead: dict[tuple[str, str], bool], times: int
 ) -> Iterator[str]:
     for place in dict.fromkeys(buried):
         if place not in dead:
             yield f"{place} is a dead letter, and is no poison"
-        if buried.count(place) > 1:
+        if buried.count(place) > times:
             yield f"{place} is a dead letter {buried.count(place)} times"
 
 
-def _check_order(told: Iterable[Told], *, has_gaps: bool) -> Iterator[str]:
+def _check_order(told: Iterable[Told], *, has_gaps: bool, times: int) -> Iterator[str]:
     """Messages of one caller to one target, and records of one split to one target, come in order."""
     last: dict[tuple[str, str], int] = {}
+    backs: dict[tuple[str, str], int] = {}
     for address, _, caller, sequence, text in told:
         if sequence == "-":
             continue
@@ -155,7 +195,10 @@ def _check_order(told: Iterable[Told], *, has_gaps: bool) -> Iterator[str]:
         place = (address, caller or split)
         before = last.get(place, -1 if split else 0)
         is_next = split or has_gaps or int(number) == before + 1
-        if int(number) <= before or not is_next:
+        if int(number) <= before:
+            backs[place] = backs.get(place, 0) + 1
+        is_back = int(number) <= before and backs[place] < times
+        if not is_back and (int(number) <= before or not is_next):
             yield f"{address} got {text} with {sequence} from {caller or 'ingress'} after {before}"
         last[place] = int(number)
 
@@ -174,7 +217,7 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
     counts: dict[str, int] = {}
     for address, count, _, _, _ in out:
         counts[address] = count
-    root = FakePath(world.disk, "state")
+    root = world.folder
     disk: Any = DiskCalls(world.disk)
     folders: Any = (root / "objects", root / "log", root / "check")
     objects = ObjectFolder(folders[0], sweep=False, disk=disk)

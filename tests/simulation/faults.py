@@ -28,6 +28,7 @@ _WEIGHTS = {
 }
 
 
+_LINEAGE_HISTORIES = 6
 _WORST_IN_TRANSACTIONS = ("kill", "power", "freeze", "usurp", "broker away")
 
 
@@ -52,6 +53,23 @@ def draw_faults(
         seconds = rng.uniform(0.5, 9.0) if long else rng.uniform(0.02, 0.8)
         faults.append(Fault(rng.choice(some), rng.uniform(0.0, window_s), seconds))
     return sorted(faults, key=lambda fault: fault.at_s)
+
+
+def draw_lineages(seed: int, *, window_s: float, has_http: bool) -> list[Fault]:
+    """Return when an operator goes back to an older checkpoint, or starts a copy of the folder, in some histories.
+
+    Drawn apart from the other faults: a seed keeps the history that it had without.
+    """
+    rng = Random(f"{seed} lineages")
+    match seed % _LINEAGE_HISTORIES:
+        case 1:
+            return [
+                Fault("go back", rng.uniform(0.5, window_s + 1.0), rng.choice((0.0, 0.0, 1.0)))
+                for _ in range(rng.choice((1, 1, 2)))
+            ]
+        case 3 if not has_http:
+            return [Fault("copy", rng.uniform(0.5, window_s), rng.uniform(0.02, 6.0))]
+    return []
 
 
 async def inject(world: "World", faults: list[Fault]) -> None:
@@ -86,6 +104,11 @@ async def _do(world: "World", fault: Fault) -> None:
             await _freeze(world, fault.seconds)
         case "usurp":
             await world.usurp(fault.seconds)
+        case "copy":
+            await world.usurp(fault.seconds, is_copy=True)
+        case "go back":
+            # With some luck the start that goes back is hit, too, and made again with the same arguments.
+            world.go_back(is_kill=fault.seconds > 0)
         case "store fails":
             world.store_failures += 1
         case "clock":

@@ -20,6 +20,8 @@ from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
 from statefun_runtime.connectors.playground.writer import PlaygroundEgress
+from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import (
     DeliverySemantic,
@@ -61,6 +63,7 @@ class Outside:
     pool_size: int
     segment_bytes: int
     publishing: PublisherLimits
+    pick_origin: Callable[[History], ObjectId | None]
     rng: Random
 
 
@@ -84,7 +87,9 @@ async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> Non
         make_clock=lambda not_before_ms: MachineClock(not_before_ms, machine=outside.time),
         off_loop=off_loop,
     )
-    beginning = begin(ports, Names(_name(rng), _name(rng), _name(rng)), outside.settings)
+    origin = outside.pick_origin(History(tuple(ports.commit_log.read())))
+    names = Names(_name(rng), _name(rng), _name(rng))
+    beginning = begin(ports, names, outside.settings, origin=origin)
     async with asyncio.TaskGroup() as tasks:
         worker = Assembly(
             ports,

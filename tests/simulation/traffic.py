@@ -33,7 +33,8 @@ class Traffic:
         self._cluster = cluster
         self._ports = ports
         self._sent = sent
-        self.web: list[str] = []
+        # What was read, anew from the beginning for each lineage of the application.
+        self.web_lineages: list[list[str]] = [[]]
         self._cursor = ""
 
     def produce(self) -> None:
@@ -82,6 +83,11 @@ class Traffic:
             assert response is None or response.status == 503, (response.status, was_unclear)
             await asyncio.sleep(0.3 * (0.5 + self._rng.random()))
 
+    @property
+    def web(self) -> list[str]:
+        """All that was read."""
+        return [payload for read in self.web_lineages for payload in read]
+
     async def read_web(self) -> None:
         """Read by cursor for ever; what was read is kept together with the cursor."""
         while True:
@@ -90,8 +96,11 @@ class Traffic:
             response = await self._ports.ask(WEB_PORT, request)
             if response is not None and response.status == 200:
                 content = json.loads(response.body)
-                self.web += content["records"]
+                self.web_lineages[-1] += content["records"]
                 self._cursor = content["next"] or self._cursor
+            elif response is not None and response.status == 410:
+                self.web_lineages.append([])
+                self._cursor = ""
             elif response is not None and response.status != 503:
                 raise AssertionError(f"the cursor was answered with {response.status}")
             if self._cursor and self._rng.random() < 0.3:

@@ -13,31 +13,14 @@ from random import Random
 from typing import Any
 
 from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
-from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import (
-    AsyncTransport,
-    DeadLetterRoute,
-    DeliverySemantic,
-    Earliest,
-    EndpointSpec,
-    FunctionPattern,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    Latest,
-    ModuleSpec,
-    OnFailure,
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-    TopicRoute,
-)
-from statefun_runtime.core.partition.backpressure import Limits
-from statefun_runtime.core.partition.spill import SpillLimits
-from statefun_runtime.engine.settings import EngineSettings, Pace
+from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
 from tests.simulation import checker
+from tests.simulation.drawing import draw_settings, make_module
 from tests.simulation.fake_functions import Endpoint
-from tests.simulation.faults import draw_faults, inject
+from tests.simulation.faults import draw_faults, draw_lineages, inject
 from tests.simulation.kafka.clients import FakeClients, Network
 from tests.simulation.kafka.cluster import Cluster
 from tests.simulation.life import Outside, live
@@ -47,12 +30,11 @@ from tests.simulation.machine.loop import RANDOM, Killed, Process, SimLoop
 from tests.simulation.machine.state_store import Failure
 from tests.simulation.machine.wall import Time
 from tests.simulation.programs import IDS, Program
-from tests.simulation.traffic import INGRESS_PORT, WEB_PORT, Sent, Traffic
+from tests.simulation.traffic import Sent, Traffic
 
 _CONVERGE_S = 1500.0
 # Longer than the longest delay that a message which is cancelled may have.
 _QUIET_S = 5.0
-_OUTBOX = TypeName("sim", "out")
 
 
 class World:
@@ -71,8 +53,12 @@ class World:
         self.store_failures = 0
         self._blindness = Random(seed)
         self.is_over = False
+        self.is_given_up = False
+        self._is_copied = False
         self._has_died = False
         self._armed: tuple[int, bool, bool] | None = None
+        self._goes_back = False
+        self._origin: ObjectId | None = None
         self._stop: Stop | None = None
         self._zombies: dict[Process, None] = {}
 
@@ -114,6 +100,7 @@ class World:
         self.disk = Disk(Random(rng.getrandbits(32)))
         self.disk.before_write = lambda: self._at_write(is_before=True)
         self.disk.after_write = lambda: self._at_write(is_before=False)
+        self.folder = FakePath(self.disk, "state")
         self.cluster = Cluster(Random(rng.getrandbits(32)), self.say)
         self.ports = Ports(Random(rng.getrandbits(32)), contextvars.copy_context())
         self.time = Time(self.loop)
@@ -134,9 +121,11 @@ class World:
         self.traffic = Traffic(
             Random(rng.getrandbits(32)), self.cluster, self.ports, self.sent, ids
         )
-        self._module = self._make_module()
+        self._module = make_module(
+            has_http=self.has_http, is_latest=self.is_latest, is_buried=self.is_buried
+        )
         self.checkpoints_kept = rng.choice((1, 2, 3))
-        self._settings = self._draw_settings()
+        self._settings = draw_settings(rng, checkpoints_kept=self.checkpoints_kept)
         for topic, partitions in (("in", rng.randint(1, 3)), ("out", 2), ("alo", 1), ("dead", 1)):
             self.cluster.make_topic(topic, partitions)
         self._segment_bytes = rng.choice((200, 100_000))
@@ -145,60 +134,6 @@ class World:
             memory_bytes_max=1 << 25 if self.seed % 2 else 300,
             commit_s=6.0,
         )
-
-    def _draw_settings(self) -> EngineSettings:
-        """Return limits so small that what they guard happens within a few records."""
-        rng = self.rng
-        slice_rows = rng.choice((2, 500))
-        return EngineSettings(
-            limits=Limits(
-                waiting_bytes_max=rng.choice((1_500, 1_000_000)),
-                spilled_bytes_max=1 << 40,
-                unsaved_bytes_max=rng.choice((20_000, 1_000_000)),
-                egress_bytes_max=1 << 26,
-                busy_max=1024,
-            ),
-            key_group_count=4,
-            checkpoint_interval_s=rng.choice((0.1, 0.3, 0.3, 1.0)),
-            checkpoints_kept=self.checkpoints_kept,
-            stop_timeout_s=2.0,
-            batch_bytes_max=rng.choice((100, 400, 1_000_000)),
-            overlay_bytes_max=rng.choice((3_000, 1_000_000)),
-            spilling=SpillLimits(rng.choice((60, 150, 1_000_000)), rng.choice((60, 200))),
-            pace=Pace(
-                store_rows=slice_rows,
-                delta_rows=slice_rows,
-                deltas_max=rng.choice((3, 8)),
-                collect_every=rng.choice((1, 3)),
-            ),
-        )
-
-    def _make_module(self) -> ModuleSpec:
-        route = TopicRoute("in", "sim/text", (TypeName("sim", "a"), TypeName("sim", "b")))
-        ingresses: list[Any] = [
-            KafkaIngressSpec(
-                TypeName("sim", "in"),
-                "kafka",
-                "group",
-                (route,),
-                startup=Latest() if self.is_latest else Earliest(),
-            )
-        ]
-        egresses: list[Any] = [
-            KafkaEgressSpec(_OUTBOX, "kafka", DeliverySemantic.EXACTLY_ONCE, 1_500),
-            KafkaEgressSpec(TypeName("sim", "alo"), "kafka", DeliverySemantic.AT_LEAST_ONCE),
-            PlaygroundEgressSpec(WEB_PORT, ("web",), frozenset({"web"}), TypeName("sim", "web")),
-        ]
-        if self.has_http:
-            ingresses.append(PlaygroundIngressSpec(INGRESS_PORT))
-        endpoint = EndpointSpec(
-            FunctionPattern("sim", None),
-            "http://sim/{function.name}",
-            transport=AsyncTransport(call_s=20.0 if self.is_buried else 2.0),
-            on_failure=OnFailure.DEAD_LETTER if self.is_buried else OnFailure.PARK,
-            dead_letters=DeadLetterRoute(_OUTBOX, "dead") if self.is_buried else None,
-        )
-        return ModuleSpec((endpoint,), tuple(ingresses), tuple(egresses))
 
     # ── playing ──
 
@@ -221,6 +156,8 @@ class World:
         records = rng.randint(2, 10) if rng.random() < 0.8 else rng.randint(10, 30)
         left_out = ("usurp",) if self.has_http else ()
         faults = draw_faults(rng, window_s=window_s, kinds_left_out=left_out)
+        faults += draw_lineages(self.seed, window_s=window_s, has_http=self.has_http)
+        faults.sort(key=lambda fault: fault.at_s)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(inject(self, faults))
             tasks.create_task(self.traffic.produce_some(records, window_s))
@@ -242,7 +179,7 @@ class World:
         if self.is_latest:
             await self._produce_last()
         wait_s = 0.5
-        while missing := checker.missing(self):
+        while not self.is_given_up and (missing := checker.missing(self)):
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 1.3, 20.0)
             if self.failures or self.loop.time() > ends_s:
@@ -275,7 +212,7 @@ class World:
     async def _supervise(self) -> None:
         while not self.is_over:
             await self._one_life()
-            if self.is_over or self.failures:
+            if self.is_over or self.failures or self.is_given_up:
                 return
             await asyncio.sleep(self.rng.choice((0.02, 0.2, 1.5)))
 
@@ -309,7 +246,7 @@ class World:
         return Outside(
             replace(self._settings, partition_count=rng.choice((1, 2, 4))),
             self._module,
-            FakePath(self.disk, "state"),
+            self.folder,
             disk,
             self.time.clocks(),
             fake_server(self.ports),
@@ -319,6 +256,7 @@ class World:
             self._pool_size,
             self._segment_bytes,
             self._publishing,
+            self.pick_origin,
             rng,
         )
 
@@ -337,6 +275,11 @@ class World:
     def _judge(self, error: BaseException, process: Process) -> None:
         """Decide whether a worker had a reason to end."""
         if isinstance(error, FencedError) and process in self._zombies:
+            return
+        if isinstance(error, FencedError) and self._is_copied:
+            # The original had gone on before the copy spoke: of the two one must end, and the operator says which.
+            self.say("the copy was late")
+            self.is_given_up = True
             return
         is_disk_bad = self.disk.is_full or self.disk.sync_fails
         if isinstance(error, UnavailableError | OSError) and is_disk_bad:
@@ -365,6 +308,24 @@ class World:
         if not ended.done():
             ended.set_result(None)
 
+    def go_back(self, *, is_kill: bool) -> None:
+        """End the worker; the next one is started from an older checkpoint than the last."""
+        self._goes_back = True
+        if is_kill:
+            self.kill(with_power=False)
+        else:
+            self.stop()
+
+    def pick_origin(self, history: History) -> ObjectId | None:
+        """Return the checkpoint that a start is told to begin at, the same one until somebody says another."""
+        older = [entry.manifest for entry in history.completed[:-1]]
+        older = [one for one in older if checker.is_whole(self, one)]
+        if self._goes_back and older:
+            self._goes_back = False
+            self._origin = self.rng.choice(older)
+            self.say(f"goes back to {self._origin[:8]}")
+        return self._origin
+
     def arm(self, *, writes: int, with_power: bool) -> None:
         """Kill the worker at one of its next writes, just before or just after."""
         self._armed = writes, self.rng.random() < 0.5, with_power
@@ -381,8 +342,11 @@ class World:
             self.kill(with_power=with_power)
             raise Killed
 
-    async def usurp(self, seconds: float) -> None:
-        """Freeze the worker, let another take its folder, and thaw the first: it must not be noticed."""
+    async def usurp(self, seconds: float, *, is_copy: bool = False) -> None:
+        """Freeze the worker, let another take its folder, or a copy, and thaw the first: it must not be noticed.
+
+        On a folder of its own the first can complete checkpoints; nobody but the broker tells it that it is late.
+        """
         zombie = self.process
         if zombie is None or zombie.is_frozen or zombie.is_dead:
             return
@@ -390,6 +354,12 @@ class World:
         ended = zombie.ended  # type: ignore[attr-defined]
         self._zombies[zombie] = None
         zombie.is_zombie = True
+        if is_copy:
+            copy = FakePath(self.disk, f"{self.folder.path}-copy")
+            self.disk.copy_tree(self.folder.path, copy.path)
+            self.folder = copy
+            self._is_copied = True
+            self.say("the folder is copied")
         if not ended.done():
             ended.set_result(None)
         await asyncio.sleep(2.0 + seconds)

@@ -59,6 +59,13 @@ class Disk:
             self.synced[what] = dict(self.live[what])
         self.after_write()
 
+    def copy_tree(self, source: str, target: str) -> None:
+        """Copy a folder as somebody would while a process works in it: files that change later are other files."""
+        for path in [f for f in self.live if f == source or f.startswith(source + "/")]:
+            names = {name: _copied(inode) for name, inode in self.live[path].items()}
+            self.live[target + path[len(source) :]] = names
+            self.synced[target + path[len(source) :]] = dict(names)
+
     def remove_tree(self, path: str) -> None:
         """Remove a folder with all that is in it; losing power brings nothing of it back."""
         _check()
@@ -92,6 +99,12 @@ class Disk:
             if self.rng.random() < 0.3:
                 content += b"\x00" * self.rng.randint(1, 9)
         inode.live = inode.synced = content
+
+
+def _copied(inode: Inode) -> Inode:
+    copy = Inode()
+    copy.live = copy.synced = inode.live
+    return copy
 
 
 def _set(names: dict[str, Inode], name: str, inode: Inode | None) -> None:
