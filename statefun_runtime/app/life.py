@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from statefun_runtime.adapters.admin.admin_socket import AdminSocket, admin_socket
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
+from statefun_runtime.adapters.admin.process_facts import ProcessFacts
 from statefun_runtime.adapters.storage.savepoint_folder import take_in_savepoint
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.banner import announce
@@ -150,15 +152,17 @@ async def _live(
     )
     worker = build_worker(application, ports, beginning, stop)
     _tell_where_it_begins(beginning.start, beginning.history)
-    metrics, admin = await _listen(application, worker, folder.folder / "objects")
+    facts = ProcessFacts()
+    metrics, admin = await _listen(application, worker, folder.folder / "objects", facts)
     gc.collect()
     gc.freeze()
-    serving = tasks.create_task(admin.run())
+    beside = [tasks.create_task(admin.run()), tasks.create_task(facts.run())]
     try:
         await worker.run(tasks, lambda: announce(application, metrics))
         await worker.close()
     finally:
-        serving.cancel()
+        for task in beside:
+            task.cancel()
         worker.parts.states.store.close()
         await admin.close()
         if metrics is not None:
@@ -243,7 +247,7 @@ def _tell_where_it_begins(start: StartingPoint, history: History) -> None:
 
 
 async def _listen(
-    application: Application, worker: Worker, objects: Path
+    application: Application, worker: Worker, objects: Path, facts: ProcessFacts
 ) -> tuple[MetricsPort | None, AdminSocket]:
     settings = application.settings
     for egress in worker.parts.egresses.values():
@@ -260,8 +264,8 @@ async def _listen(
     if settings.metrics_port is None:
         return None, admin
     metrics = MetricsPort(
-        lambda: engine_metrics(worker.parts),
-        lambda: worker.is_ready,
+        lambda: chain(engine_metrics(worker.parts), facts.metrics()),
+        worker.readiness.reasons,
         host=settings.host,
         port=settings.metrics_port,
     )

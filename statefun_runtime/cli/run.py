@@ -154,7 +154,7 @@ def _add_process(group: argparse._ArgumentGroup) -> None:
         "--metrics-port",
         type=int,
         metavar="PORT",
-        help="serve /metrics, /healthz and /readyz (default: not at all; 0: any free port)",
+        help="serve /metrics, /livez and /readyz (default: not at all; 0: any free port)",
     )
     add("--log-level", choices=LOG_LEVELS, help="how much to say (default: info)")
     add(

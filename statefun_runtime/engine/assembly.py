@@ -309,6 +309,7 @@ class Assembly:
             self._enter,
             key_group_count=groups,
             stop_timeout_s=self._settings.stop_timeout_s,
+            checkpoint_interval_s=self._settings.checkpoint_interval_s,
         )
 
     def _enter(self) -> None:

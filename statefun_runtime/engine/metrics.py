@@ -59,6 +59,11 @@ def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[
         last.epoch if last else 0,
     )
     yield _gauge(
+        "statefun_checkpoint_age_seconds",
+        "seconds for which something has been in no complete checkpoint, at most",
+        checkpointer.age_s(),
+    )
+    yield _gauge(
         "statefun_unsaved_bytes", "bytes that are in no complete checkpoint", states.unsaved_bytes
     )
     for name, doc, histogram in (

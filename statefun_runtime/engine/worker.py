@@ -22,6 +22,7 @@ from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.egress import Egress
+from statefun_runtime.engine.readiness import Readiness
 from statefun_runtime.engine.state.chunks import index_chunks, shelve_head, stored_chunks
 from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.expiry import Expiry
@@ -65,13 +66,16 @@ class Worker:
         *,
         key_group_count: int,
         stop_timeout_s: float,
+        checkpoint_interval_s: float,
     ) -> None:
         self.parts = parts
         self._stop = stop
         self.enter = enter
         self._key_group_count = key_group_count
         self._stop_timeout_s = stop_timeout_s
-        self.is_ready = False
+        self.readiness = Readiness(
+            parts.checkpointer, stop, parts.ingresses, interval_s=checkpoint_interval_s
+        )
 
     def restore(
         self,
@@ -150,11 +154,13 @@ class Worker:
         expiry = spawn(parts.expiry.run())
         for egress in parts.egresses.values():
             spawn(egress.run())
-        ingress_tasks = [tasks.create_task(self._read(one)) for one in parts.ingresses.values()]
-        self.is_ready = True
+        ingress_tasks = [
+            tasks.create_task(self._read(ingress_id, ingress))
+            for ingress_id, ingress in parts.ingresses.items()
+        ]
+        self.readiness.running()
         announce()
         await self._stop.asked()
-        self.is_ready = False
         await _end([*ingress_tasks, delays, expiry])
         await self._drain()
         await parts.checkpointer.idle()
@@ -162,10 +168,11 @@ class Worker:
         await self._last_checkpoint()
         await _end(running)
 
-    async def _read(self, ingress: IngressSource) -> None:
+    async def _read(self, ingress_id: str, ingress: IngressSource) -> None:
         """Where reading begins is in a checkpoint before the first record is routed: `latest` means one thing once."""
         await ingress.start()
         await self.parts.checkpointer.settled()
+        self.readiness.begun(ingress_id)
         await ingress.run()
 
     async def _drain(self) -> None:

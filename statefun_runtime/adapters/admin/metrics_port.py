@@ -1,5 +1,6 @@
-"""The metrics port: /metrics for Prometheus, /healthz while the process lives, /readyz while it works."""
+"""The metrics port: /metrics for Prometheus, /livez while the process lives, /readyz while it works."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,12 +16,12 @@ _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class MetricsPort:
-    """Serves what `metrics` returns, and whether the worker is ready."""
+    """Serves what `metrics` returns, and whether the worker is ready: `reasons` returns what stands against it."""
 
     def __init__(
         self,
         metrics: Callable[[], Iterable[Metric]],
-        is_ready: Callable[[], bool],
+        reasons: Callable[[], list[str]],
         *,
         host: str,
         port: int,
@@ -28,7 +29,7 @@ class MetricsPort:
         self._registry = CollectorRegistry()
         self._registry.register(_Metrics(metrics))
         ProcessCollector(registry=self._registry)
-        self._is_ready = is_ready
+        self._reasons = reasons
         self._server = HttpServer(self._answer, host=host, port=port, body_bytes_max=0)
 
     @property
@@ -48,12 +49,17 @@ class MetricsPort:
         match request.path:
             case "/metrics":
                 return HttpResponse(200, generate_latest(self._registry), _CONTENT_TYPE)
-            case "/healthz":
+            case "/livez" | "/healthz":
+                # A loop that stands still does not get here, and that is the answer.
                 return HttpResponse(200, b"alive\n")
             case "/readyz":
-                ready = self._is_ready()
-                return HttpResponse(200 if ready else 503, b"ready\n" if ready else b"not ready\n")
-        return HttpResponse(404, b"there are /metrics, /healthz and /readyz\n")
+                return _readiness(self._reasons())
+        return HttpResponse(404, b"there are /metrics, /livez and /readyz\n")
+
+
+def _readiness(reasons: list[str]) -> HttpResponse:
+    body = json.dumps({"ready": not reasons, "reasons": reasons}) + "\n"
+    return HttpResponse(503 if reasons else 200, body.encode(), "application/json")
 
 
 class _Metrics(Collector):

@@ -102,7 +102,10 @@ class Checkpointer:
         self._wants_early = asyncio.Event()
         self._finished: asyncio.Future[bool] = self._loop.create_future()
         self._is_taking = False
+        self._all_saved_s = self._loop.time()
         self.last_complete = last
+        # Why the last one failed, until one is complete.
+        self.trouble = ""
         self.completed_count = 0
         self.aborted_count = 0
         self.pause_ms = Histogram()
@@ -119,7 +122,9 @@ class Checkpointer:
                 pass
             next_s = self._loop.time() + self._interval_s
             self._wants_early.clear()
-            if self.is_changed() and not await self.take():
+            if not self.is_changed():
+                self._all_saved_s = self._loop.time()
+            elif not await self.take():
                 # Whoever wants one early would have it tried again at once, and for ever.
                 await asyncio.sleep(_RETRY_S)
 
@@ -136,6 +141,10 @@ class Checkpointer:
             or self._current_positions() != self._positions
             or any(egress.is_changed for egress in self._egresses.values())
         )
+
+    def age_s(self) -> float:
+        """Return for how long something has been in no complete checkpoint, at most; as of the last look."""
+        return self._loop.time() - self._all_saved_s
 
     def has_published(self) -> bool:
         """Return whether more has been published than the last checkpoint knows."""
@@ -185,6 +194,7 @@ class Checkpointer:
             return False
         else:
             self._completed(cut, manifest, object_id, layers)
+            self._all_saved_s = started_s
             await self._collect()
             self.duration_ms.add((self._loop.time() - started_s) * 1000)
             return True
@@ -264,6 +274,7 @@ class Checkpointer:
         self._states.saved(layers)
         self._retention.added(Kept(object_id, manifest))
         self.last_complete = manifest
+        self.trouble = ""
         was_stuck = self._load.is_stuck
         self._load.unsaved(self._states.unsaved_bytes)
         if was_stuck and not self._load.is_stuck:
@@ -277,6 +288,7 @@ class Checkpointer:
 
     def _aborted(self, cut: Cut, error: UnavailableError) -> None:
         self.aborted_count += 1
+        self.trouble = error.message
         log.error(
             "checkpoint %d failed, the next one holds what it would have held: %s",
             cut.epoch,

@@ -80,9 +80,9 @@ def test_the_metrics_port_serves_health_readiness_and_metrics(application: Appli
     app.send("t/script/x", {"text": "a"}, COMMAND)
     url = f"http://127.0.0.1:{app.worker.metrics_port}"
 
-    assert http_get(f"{url}/healthz") == (200, b"alive\n")
-    assert http_get(f"{url}/readyz") == (200, b"ready\n")
-    assert http_get(f"{url}/") == (404, b"there are /metrics, /healthz and /readyz\n")
+    assert http_get(f"{url}/livez") == http_get(f"{url}/healthz") == (200, b"alive\n")
+    assert http_get(f"{url}/readyz") == (200, b'{"ready": true, "reasons": []}\n')
+    assert http_get(f"{url}/") == (404, b"there are /metrics, /livez and /readyz\n")
     metrics = app.worker.metrics()
     names = ["in_total", "outLocal_total", "outRemote_total", "outEgress_total", "numBacklog"]
     names += ["numBlockedAddress", "inflightAsyncOps"]
@@ -90,6 +90,9 @@ def test_the_metrics_port_serves_health_readiness_and_metrics(application: Appli
         assert f'statefun_functions_{name}{{name="script",namespace="t"}}' in metrics
     assert metrics.total("statefun_functions_in_total") == 1
     assert metrics["process_resident_memory_bytes"] > 0
+    assert metrics.total("statefun_build_info") == 1
+    assert metrics["statefun_checkpoint_age_seconds"] < 30
+    wait_until(lambda: app.worker.metrics()["statefun_loop_delay_ms_count"] > 0, "a measurement")
 
 
 def test_the_http_egress_answers_with_real_status_codes(application: Applications) -> None:
@@ -446,7 +449,8 @@ def test_a_second_signal_stops_at_once(
     wait_until(lambda: served.request_count() == 1, "the request that hangs")
     os.kill(app.worker.pid, number)
     app.worker.process.wait_for_line("stopping; once more to stop at once")
-    assert http_get(f"http://127.0.0.1:{app.worker.metrics_port}/readyz") == (503, b"not ready\n")
+    said = b'{"ready": false, "reasons": ["the worker is stopping"]}\n'
+    assert http_get(f"http://127.0.0.1:{app.worker.metrics_port}/readyz") == (503, said)
 
     os.kill(app.worker.pid, number)
 
