@@ -57,10 +57,16 @@ def worker(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     """Return a factory of started workers: `worker(module, arguments=[…], directory=…)`."""
     workers: list[Worker] = []
 
-    def start(module: str, *, directory: Path | None = None, **settings: object) -> Worker:
+    def start(
+        module: str,
+        *,
+        directory: Path | None = None,
+        is_ready_awaited: bool = True,
+        **settings: object,
+    ) -> Worker:
         folder = directory or tmp_path / f"worker-{len(workers)}"
         workers.append(Worker(module, folder, **settings))  # type: ignore[arg-type]
-        return workers[-1].start()
+        return workers[-1].start(is_ready_awaited=is_ready_awaited)
 
     yield start
     for each in workers:

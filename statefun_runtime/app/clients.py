@@ -50,6 +50,7 @@ class Clients:
                 connect_s=transport.connect_s,
                 ttl_s=transport.pool_ttl_s,
                 tls=security.tls,
+                descriptors=self._application.descriptors,
             )
         return HttpClient(
             function.url,
@@ -67,7 +68,12 @@ class Clients:
 
         security = self._application.security[function.endpoint.pattern]
         spawn = self._application.tasks.create_task
-        slots = self._slots.setdefault(key, Slots(spawn))
+        slots = self._slots.get(key)
+        if slots is None:
+            slots = Slots(
+                spawn, size=transport.pool_size, descriptors=self._application.descriptors
+            )
+            self._slots[key] = slots
         assert isinstance(slots, Slots)
         client = HttpxClient(
             function.url,

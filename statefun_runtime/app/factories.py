@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, assert_never
 
+from statefun_runtime.adapters.descriptors import Descriptors
 from statefun_runtime.adapters.http.server import HttpServer, ServerFactory
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.adapters.storage.state_folder import StateFolder
@@ -58,6 +59,7 @@ class Application:
     disk: Disk = MACHINE_DISK
     make_server: ServerFactory = HttpServer
     security: AllEndpointSecurity = field(default_factory=dict)
+    descriptors: Descriptors = field(default_factory=Descriptors)
 
     async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
         """Return the records of an outbox's object."""

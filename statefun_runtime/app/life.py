@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from statefun_runtime.adapters.admin.admin_socket import AdminSocket, admin_socket
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
 from statefun_runtime.adapters.admin.process_facts import ProcessFacts
+from statefun_runtime.adapters.descriptors import Descriptors, raise_limit, tell
+from statefun_runtime.adapters.http.server import HttpServer
 from statefun_runtime.adapters.storage.savepoint_folder import take_in_savepoint
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.banner import announce
@@ -53,11 +56,13 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
         )
     # What cannot be used must be known before anything begins.
     security = prepare_security(module)
+    descriptors = raise_limit()
+    tell(descriptors, sum(endpoint.transport.pool_size for endpoint in module.endpoints))
     folder = StateFolder(settings.state_dir)
     try:
         gc.set_threshold(*_GC_THRESHOLDS)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(settings, module, security, folder))
+            runner.run(_run(settings, module, security, folder, descriptors))
     finally:
         folder.close()
 
@@ -72,14 +77,18 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _run(
-    settings: Settings, module: ModuleSpec, security: AllEndpointSecurity, folder: StateFolder
+    settings: Settings,
+    module: ModuleSpec,
+    security: AllEndpointSecurity,
+    folder: StateFolder,
+    descriptors: Descriptors,
 ) -> None:
     stop = Stop()
     _stop_on_signals(stop)
     try:
         async with asyncio.TaskGroup() as tasks:
             _crash_on_bugs(tasks)
-            await _live(settings, module, security, folder, tasks, stop)
+            await _live(settings, module, security, folder, descriptors, tasks, stop)
     except* StatefunError as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
@@ -131,6 +140,7 @@ async def _live(
     module: ModuleSpec,
     security: AllEndpointSecurity,
     folder: StateFolder,
+    descriptors: Descriptors,
     tasks: asyncio.TaskGroup,
     stop: Stop,
 ) -> None:
@@ -148,7 +158,9 @@ async def _live(
         beginning.start,
         beginning.history,
         ports.checkpoints,
+        make_server=partial(HttpServer, connections_max=descriptors.incoming_max),
         security=security,
+        descriptors=descriptors,
     )
     worker = build_worker(application, ports, beginning, stop)
     _tell_where_it_begins(beginning.start, beginning.history)

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from statefun_runtime.adapters.descriptors import Descriptors
 from statefun_runtime.adapters.dialling import Dialler
 from statefun_runtime.adapters.http.connection import Connection, RequestOwner
 from statefun_runtime.adapters.http.tls import ClientTls
@@ -76,8 +77,11 @@ class HttpPool:
         connect_s: float,
         ttl_s: float,
         tls: ClientTls | None = None,
+        descriptors: Descriptors | None = None,
     ) -> None:
         self.url = url
+        self._descriptors = descriptors or Descriptors()
+        self._descriptors.join(lambda: self.connection_count + self._connecting)
         self.size = size
         self._spawn = spawn
         self._connect_s = connect_s
@@ -151,7 +155,9 @@ class HttpPool:
             # Whoever has little is not kept waiting by those who have much.
             self.hungry = self.hungry or user
             room = max(room, self._own - user.out - self._connecting)
-        free = self.size - self.connection_count - self._connecting
+        opened = self.connection_count + self._connecting
+        # Whoever has none gets one even when the others have all: the share of files is not that narrow.
+        free = min(self.size - opened, max(self._descriptors.free(), 1 - opened))
         self._open(min(wanted - self._connecting, room, free, _CONNECTING_MAX - self._connecting))
 
     @property

@@ -99,7 +99,16 @@ class ServerFactory(Protocol):
 class HttpServer:
     """Listens on one port; `start` before, `close` after."""
 
-    def __init__(self, handler: Handler, *, host: str, port: int, body_bytes_max: int) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        host: str,
+        port: int,
+        body_bytes_max: int,
+        connections_max: int = 1 << 16,
+    ) -> None:
+        self._connections_max = connections_max
         self._handler = handler
         self._host = host
         self._port = port
@@ -141,7 +150,9 @@ class HttpServer:
         self._server = await asyncio.get_running_loop().create_unix_server(self._connect, str(path))
         await asyncio.to_thread(path.chmod, 0o600)
 
-    def _connect(self) -> "_Connection":
+    def _connect(self) -> asyncio.Protocol:
+        if len(self._connections) >= self._connections_max:
+            return _TurnedAway()
         return _Connection(self._handler, self._connections, self.refused, self._body_bytes_max)
 
     async def close(self) -> None:
@@ -166,6 +177,18 @@ class _Answer:
     deferred: Deferred
     keep_alive: bool
     is_head_only: bool
+
+
+class _TurnedAway(asyncio.Protocol):
+    """One client too many: more would leave no file to be opened."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        there = cast(asyncio.Transport, transport)
+        there.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n"
+            b"content-length: 0\r\n\r\n"
+        )
+        there.close()
 
 
 class _Connection(asyncio.Protocol):

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from statefun_runtime.adapters.descriptors import Descriptors
 from statefun_runtime.adapters.dialling import Dialler
 from statefun_runtime.adapters.http.httpx_slot import Slot
 from statefun_runtime.core.partition.allowance import Allowance, shares
 
-POOL_SIZE = 256
 _CONNECTING_MAX = 64
 _SWEEP_S = 0.05
 _IDLE_SWEEP_S = 0.5
@@ -33,7 +33,9 @@ class SlotUser(Protocol):
 class Slots:
     """At most `size` requests are out at an endpoint; `spawn` starts what closes connections."""
 
-    def __init__(self, spawn: Spawn, *, size: int = POOL_SIZE) -> None:
+    def __init__(self, spawn: Spawn, *, size: int, descriptors: Descriptors | None = None) -> None:
+        self._descriptors = descriptors or Descriptors()
+        self._descriptors.join(lambda: self.count)
         self.dialler = Dialler()
         self._spawn = spawn
         self.size = size
@@ -82,6 +84,8 @@ class Slots:
         if not self._idle and self._opening >= _CONNECTING_MAX:
             return False
         out = self._out
+        if not self._idle and out and self._descriptors.free() <= 0:
+            return False
         own, most = shares(self.size, len(self._users))
         if out < (self.size if user.out < own else self._allowance.limit) and user.out < most:
             return True

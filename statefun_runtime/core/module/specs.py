@@ -65,6 +65,7 @@ class OkHttpTransport:
     read_s: float = 10.0
     write_s: float = 10.0
     pool_ttl_s: float = 60.0
+    pool_size: int = 256
     proxy: str | None = field(default=None, repr=False)
     tls: TlsSpec = field(default_factory=TlsSpec)
 

@@ -32,13 +32,13 @@ def test_a_broker_that_is_not_there_is_waited_for_and_the_worker_says_so(
     topic, out = ours.unique_topic("in"), ours.unique_topic("out")
     ours.produce(topic, [("k", f"{out}|a")])
     ours.stop()
-    running = worker(_module(ours, kafka_functions, topic))
+    running = worker(_module(ours, kafka_functions, topic), is_ready_awaited=False)
     running.process.wait_for_line(rf"ingress t/lines waits: broker {ours.bootstrap}: .*")
     running.process.wait_for_line(rf"egress t/records waits: broker {ours.bootstrap}: .*")
     since_s = time.monotonic()
     running.stop_cleanly()
     assert time.monotonic() - since_s < 2.0
-    running.start()
+    running.start(is_ready_awaited=False)
 
     ours.start()
 
