@@ -39,7 +39,8 @@ def _lines(application: Application, metrics: MetricsPort | None) -> Iterator[st
         yield f"  egress    {egress.id}  {_egress_place(egress, settings)}"
     if metrics is not None:
         yield f"  metrics   http://{settings.host}:{metrics.port}/metrics"
-    yield f"  state     {settings.state_dir}  ({settings.partitions} partitions)"
+    owned = f"{settings.partitions} partitions of {settings.key_group_count} key groups"
+    yield f"  state     {settings.state_dir}  ({owned})"
 
 
 def _ingress_place(spec: IngressSpec, settings: Settings) -> str:

@@ -99,7 +99,12 @@ def _add_application(group: argparse._ArgumentGroup) -> None:
 def _add_checkpoints(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add_state_dir(group, default=argparse.SUPPRESS)
-    add("--partitions", type=int, metavar="N", help="how many partitions (default: 8)")
+    add(
+        "--partitions",
+        type=int,
+        metavar="N",
+        help="how many ranges of key groups this worker owns (default: 8)",
+    )
     add(
         "--checkpoint-interval",
         dest="checkpoint_interval_s",

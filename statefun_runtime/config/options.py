@@ -111,7 +111,7 @@ ASYNC_MAX_PER_TASK = Option(
     "statefun.async.max-per-task",
     OptionType.INTEGER,
     "32768",
-    "requests that one partition has in flight before its ingresses are held back; 0 or less: no limit",
+    "addresses that are busy before the ingresses are held back; 0 or less: no limit",
     field="async_max_per_task",
 )
 BATCH_MAX_BYTES = Option(
@@ -194,7 +194,7 @@ PARTITIONS = Option(
     "parallelism.default",
     OptionType.INTEGER,
     "8",
-    "how many partitions, Flink's parallel tasks",
+    "how many ranges of key groups the worker owns, Flink's parallel tasks",
     low=1,
     field="partitions",
     flag="--partitions",

@@ -20,6 +20,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.reply import Reply
 from statefun_runtime.core.module.specs import EgressSpec, IngressSpec, ModuleSpec
 from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.checkpoints.recovery import (
     Heads,
@@ -31,6 +32,7 @@ from statefun_runtime.engine.checkpoints.recovery import (
     read_records,
 )
 from statefun_runtime.engine.checkpoints.snapshots import Identity, OffLoop
+from statefun_runtime.engine.dispatch.alarm import PauseAlarm
 from statefun_runtime.engine.dispatch.applier import Applier
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
@@ -158,7 +160,8 @@ class Assembly:
         self._decode, self._stop = decode, stop
         manifest = self._start.manifest
         self._clock = ports.make_clock(manifest.created_ms if manifest else 0)
-        self._load = Load(settings.limits)
+        self._partitions = Partitions(settings.key_group_count, settings.partition_count)
+        self._load = Load(settings.limits, self._partitions)
         store, self._heads = open_store(manifest, ports)
         self._make_state(store)
         self._make_dispatch()
@@ -182,8 +185,8 @@ class Assembly:
             slice_rows=settings.pace.store_rows,
             hooks=self,
         )
-        self._spills = Spills(self._states, load)
-        self._delays = Delays(self._states, load, clock, key_group_count=groups)
+        self._spills = Spills(self._states)
+        self._delays = Delays(self._states, self._partitions, load, clock, key_group_count=groups)
         self._idempotency = Idempotency(
             self._states, clock, key_group_count=groups, keep_ms=settings.idempotency_keep_ms
         )
@@ -199,11 +202,12 @@ class Assembly:
             life=f"{started.application[:8]}-{started.incarnation}-{started.nonce[:8]}",
             fatal=self._stop.fail,
         )
+        self._alarm = PauseAlarm(self._partitions)
         self._exchange = Exchange(
             self._module,
             self._states,
             self._spills,
-            self._load,
+            self._partitions,
             self._make_dispatcher,
             key_group_count=self._settings.key_group_count,
             spilling=self._settings.spilling,
@@ -246,6 +250,7 @@ class Assembly:
             self._spills,
             self._load,
             self._clock,
+            self._alarm,
             batch_bytes_max=self._settings.batch_bytes_max,
             suspects_max=max(1, pool_size // _SUSPECTS_SHARE),
         )

@@ -19,6 +19,14 @@ def engine_metrics(parts: Parts) -> Iterator[Metric]:
     yield _gauge(
         "statefun_waiting_bytes", "bytes of messages that wait in memory", parts.load.waiting_bytes
     )
+    for partition in parts.exchange.partitions:
+        yield Metric(
+            "statefun_partition_backlog",
+            Kind.GAUGE,
+            "messages that wait or are out, by partition",
+            partition.waiting,
+            {"partition": str(partition.number)},
+        )
     yield _gauge(
         "statefun_delayed_messages", "delayed messages that are not due", len(parts.delays)
     )
@@ -81,16 +89,16 @@ def _function_samples(function: Function, dispatcher: Dispatcher) -> Iterator[Me
         1 for backlog in function.backlogs.values() if 0 < threshold <= len(backlog.waiting)
     )
     numbers: tuple[tuple[str, Kind, str, float], ...] = (
-        ("in", Kind.COUNTER, "messages delivered to the function", counts.received),
+        ("in", Kind.COUNTER, "messages delivered to the function", function.received),
         ("outLocal", Kind.COUNTER, "messages sent to functions of this worker", counts.out_local),
         ("outRemote", Kind.COUNTER, "messages sent to functions of other workers", 0),
         ("outEgress", Kind.COUNTER, "messages sent to egresses", counts.out_egress),
         ("numBlockedAddress", Kind.GAUGE, "addresses with maxNumBatchRequests waiting", blocked),
         ("inflightAsyncOps", Kind.GAUGE, "requests that are out", dispatcher.in_flight),
-        ("numBacklog", Kind.GAUGE, "messages that wait or are out", counts.waiting),
+        ("numBacklog", Kind.GAUGE, "messages that wait or are out", function.waiting),
         ("requests", Kind.COUNTER, "requests sent, every attempt counted", counts.requests),
-        ("busyAddresses", Kind.GAUGE, "addresses with work", counts.busy),
-        ("parkedAddresses", Kind.GAUGE, "addresses set aside after failing alone", counts.parked),
+        ("busyAddresses", Kind.GAUGE, "addresses with work", function.busy),
+        ("parkedAddresses", Kind.GAUGE, "addresses set aside after failing alone", function.parked),
         ("skippedInvocations", Kind.COUNTER, "invocations given up and dropped", counts.skipped),
         ("deadLetters", Kind.COUNTER, "invocations given up as dead letters", counts.dead_letters),
         ("endpointDown", Kind.GAUGE, "1 while the endpoint fails for everyone", function.is_down),
@@ -98,7 +106,7 @@ def _function_samples(function: Function, dispatcher: Dispatcher) -> Iterator[Me
             "circuitOpened",
             Kind.COUNTER,
             "how often the endpoint began to fail for everyone",
-            dispatcher.setbacks.circuit.opened_times,
+            function.circuit.opened_times,
         ),
     )
     for name, kind, doc, value in numbers:

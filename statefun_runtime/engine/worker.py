@@ -93,8 +93,7 @@ class Worker:
             self._restore_parked(prefix + PARKED)
             for key, row in self.parts.states.scan(prefix + TIMER):
                 self.parts.delays.restore(key, row)
-        for dispatcher in self.parts.exchange.dispatchers:
-            dispatcher.restored()
+        self.parts.exchange.restored()
         if left_behind:
             log.warning(
                 "the backlogs of %d addresses are kept but wait: no endpoint serves their function type",
@@ -130,9 +129,7 @@ class Worker:
     def _restore_parked(self, prefix: bytes) -> None:
         for key, row in self.parts.states.scan(prefix):
             address = parse_address_key(key)
-            dispatcher = self.parts.exchange.dispatcher(address.type)
-            if dispatcher is not None:
-                dispatcher.restore_parked(address.id, row)
+            self.parts.exchange.restore_parked(address.type, address.id, row)
 
     async def run(self, tasks: asyncio.TaskGroup, announce: Callable[[], None]) -> None:
         """Run until told to stop, then drain; all tasks have ended or been cancelled when this returns.

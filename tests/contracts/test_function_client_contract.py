@@ -20,6 +20,7 @@ from statefun_runtime.core.module.specs import (
     TlsSpec,
 )
 from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.ports.function_client import FunctionClient
 from tests.fakes.endpoint import Answer, Endpoint, Fate
@@ -34,7 +35,7 @@ LONG_S = 30.0
 
 
 def address(function_id: str = "alice") -> Backlog:
-    return Backlog(FUNCTION, function_id, b"")
+    return Partition(0, range(1)).admit(FUNCTION, function_id, b"")
 
 
 class Listener:

@@ -212,9 +212,9 @@ MUTANTS = (
     ),
     _one(
         "overtake a spilled backlog",
-        "core/partition/backlog.py",
-        "        if self.spill is not None or self.waiting_bytes >= self.function.spilling.head_bytes_max:\n",
-        "        if self.waiting_bytes >= self.function.spilling.head_bytes_max:\n",
+        "core/partition/partition.py",
+        "            backlog.spill is not None\n            or backlog.waiting_bytes",
+        "            backlog.waiting_bytes",
     ),
     _one(
         "a tail is not in the snapshot",
@@ -225,9 +225,9 @@ MUTANTS = (
     _one(
         "spill a head that is restored",
         "engine/dispatch/exchange.py",
-        "        backlog.restore(invocations)\n",
+        "        backlog.partition.restore_head(backlog, invocations)\n",
         "        for one in invocations:\n"
-        "            backlog.deliver(one)\n"
+        "            backlog.partition.deliver(backlog, one)\n"
         "            if backlog.spill is not None:\n"
         "                self._spills.added(backlog)\n",
     ),
@@ -237,11 +237,29 @@ MUTANTS = (
         "        return self.in_flight, self.waiting, len(self.waiting)\n",
         "        return [], self.waiting, len(self.waiting)\n",
     ),
-    _one(
+    Mutant(
         "what came after the cut is in the snapshot",
-        "core/partition/backlog.py",
-        "        return self.in_flight, self.waiting, len(self.waiting)\n",
-        "        return self.in_flight, self.waiting, 1 << 60\n",
+        (
+            (
+                "core/partition/backlog.py",
+                "        return self.in_flight, self.waiting, len(self.waiting)\n",
+                "        return self.in_flight, self.waiting, 1 << 60\n",
+            ),
+        ),
+        "tests/unit/core/partition/test_partition.py",
+    ),
+    Mutant(
+        "a parked address counts as busy",
+        (
+            (
+                "core/partition/partition.py",
+                '        _move(backlog, "failed", Phase.IN_FLIGHT, Phase.PARKED)\n'
+                "        backlog.tally.parked += 1\n        backlog.tally.busy -= 1\n",
+                '        _move(backlog, "failed", Phase.IN_FLIGHT, Phase.PARKED)\n'
+                "        backlog.tally.parked += 1\n",
+            ),
+        ),
+        "tests/unit/core/partition/test_partition.py",
     ),
     Mutant(
         "reuse an incarnation",
@@ -267,8 +285,8 @@ MUTANTS = (
     _one(
         "a timer fires again",
         "engine/state/delays.py",
-        "        self._timers.remove(key)\n        self._states.write(key, None)\n",
-        "        self._timers.remove(key)\n",
+        "        self._partitions.taken(key)\n        self._states.write(key, None)\n",
+        "        self._partitions.taken(key)\n",
     ),
     _one(
         "lose the clock",
@@ -353,11 +371,15 @@ MUTANTS = (
         "take a chunk off before it is read",
         (
             (
-                "engine/state/spills.py",
-                "            chunk = spill.chunks[0]\n",
-                "            chunk = spill.chunks.popleft()\n",
+                "core/partition/partition.py",
+                "            return spill.chunks[0]\n",
+                "            return spill.chunks.popleft()\n",
             ),
-            ("engine/state/spills.py", "            spill.chunks.popleft()\n", ""),
+            (
+                "core/partition/partition.py",
+                "        first = backlog.spill.chunks.popleft()\n        assert first == chunk\n",
+                "",
+            ),
         ),
         "tests/unit/engine/test_lost_store.py",
     ),
@@ -389,7 +411,7 @@ MUTANTS = (
         "engine/dispatch/dispatcher.py",
         "            self._applier.apply(backlog, reply)\n",
         "            self._applier.apply(backlog, reply)\n"
-        "            if backlog.trouble is not None:\n"
+        "            if backlog.failing is not None:\n"
         "                self._applier.apply(backlog, reply)\n",
     ),
     _one(
@@ -400,18 +422,15 @@ MUTANTS = (
     ),
     _one(
         "give up a whole batch for one of its invocations",
-        "engine/dispatch/failure_policy.py",
-        "        if len(backlog.in_flight) > 1 and (trouble.width or pause_s is None):\n",
-        "        if False:\n",
+        "core/partition/failure_law.py",
+        "    if batch > 1 and (failing.width or pause_s is None):\n",
+        "    if False:\n",
     ),
     _one(
         "send a dead letter and keep its invocation",
-        "engine/dispatch/dispatcher.py",
-        "                self._is_gone(backlog)\n                if backlog.settle():\n"
-        "                    self._suspects.append(backlog)\n                else:\n"
-        "                    self.function.counts.busy -= 1\n",
-        "                backlog.unsettle(Phase.READY)\n"
-        "                self._suspects.append(backlog)\n",
+        "engine/dispatch/failure_policy.py",
+        "                backlog.partition.failures.give_up(backlog)\n",
+        "                backlog.partition.send_back(backlog)\n",
     ),
     Mutant(
         "count a refused record before its dead letter is durable",

@@ -92,3 +92,42 @@ def test_every_task_has_a_parent():
             if is_asyncio and node.attr in ORPHANS:
                 orphans.append(f"{name}:{node.lineno} asyncio.{node.attr}")
     assert orphans == []
+
+
+# What engine and adapters may look at, and not change.
+OWNED_BY_PARTITIONS = {
+    *("phase", "in_flight", "in_flight_bytes", "waiting", "waiting_bytes", "spilled_bytes"),
+    *("spill", "failing", "busy", "parked", "received"),
+}
+CHANGING = {"append", "appendleft", "clear", "extend", "insert", "pop", "popleft", "remove"}
+
+
+def changes_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and name of each attribute of another object that is assigned, deleted or changed in place."""
+    for node in ast.walk(tree):
+        changed: ast.expr | None = None
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+            changed = node
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            changed = node.func.value if node.func.attr in CHANGING else None
+        if isinstance(changed, ast.Attribute):
+            is_own = isinstance(changed.value, ast.Name) and changed.value.id == "self"
+            if not is_own:
+                yield changed.lineno, changed.attr
+
+
+def test_phases_counts_and_bytes_are_changed_by_their_partition_alone():
+    strangers = [
+        f"{name}:{line} {attribute}"
+        for name, text in sources()
+        if name.startswith(("statefun_runtime/engine/", "statefun_runtime/adapters/"))
+        for line, attribute in changes_of(ast.parse(text))
+        if attribute in OWNED_BY_PARTITIONS
+    ]
+    assert strangers == []
+
+
+def test_a_change_of_what_partitions_own_is_found():
+    text = "a.phase = 1\nb.c.busy += 1\nd.waiting.append(2)\ndel e.spill\nprint(f.phase)\n"
+    changed = {line for line, name in changes_of(ast.parse(text)) if name in OWNED_BY_PARTITIONS}
+    assert changed == {1, 2, 3, 4}

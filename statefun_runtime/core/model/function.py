@@ -10,7 +10,8 @@ from statefun_runtime.core.model.messages import address_field
 from statefun_runtime.core.model.metrics import Histogram
 from statefun_runtime.core.model.state import StateSchema
 from statefun_runtime.core.module.specs import EndpointSpec
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import Backlog, Tally
+from statefun_runtime.core.partition.circuit import Circuit
 from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits
 
 _LITERAL_IN_URLS = "-._~!$&'()*+,;="
@@ -20,16 +21,12 @@ _LITERAL_IN_URLS = "-._~!$&'()*+,;="
 class Counts:
     """What is counted per function type, under StateFun's names; plain numbers, read when scraped."""
 
-    received: int = 0
     out_local: int = 0
     out_egress: int = 0
     requests: int = 0
     failures: dict[str, int] = field(default_factory=dict)
-    parked: int = 0
     skipped: int = 0
     dead_letters: int = 0
-    waiting: int = 0
-    busy: int = 0
     latency_ms: Histogram = field(default_factory=Histogram)
 
 
@@ -41,20 +38,22 @@ class Function:
     """A function type.
 
     `backlogs` holds every address that is busy, and idle ones as a cache of their values; `ready` those that wait
-    for a connection, in the order in which they became ready. `is_down` says that the endpoint fails for everyone.
-    `wake` has to be called soon after `ready` got an entry, once; `is_awake` remembers that it will be.
+    for a connection, in the order in which they became ready, and `suspects` those of them that have failed.
+    `tallies` are what each partition counts; `circuit` says whether the endpoint fails for everyone. `wake` has to be called soon after `ready` got an entry, once; `is_awake` remembers that it will be.
     """
 
     __slots__ = (
         "_heads",
         "backlogs",
+        "circuit",
         "counts",
         "endpoint",
         "is_awake",
-        "is_down",
         "ready",
         "schema",
         "spilling",
+        "suspects",
+        "tallies",
         "type",
         "url",
         "wake",
@@ -75,7 +74,9 @@ class Function:
         self.schema = StateSchema()
         self.backlogs: dict[str, Backlog] = {}
         self.ready: deque[Backlog] = deque()
-        self.is_down = False
+        self.suspects: deque[Backlog] = deque()
+        self.tallies: list[Tally] = []
+        self.circuit = Circuit()
         self.is_awake = False
         self.wake: Callable[[], None] = _nobody
         self.counts = Counts()
@@ -93,6 +94,31 @@ class Function:
             if len(self._heads) < 1024:
                 self._heads[size] = head
         return head + content
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the endpoint fails for everyone."""
+        return not self.circuit.is_closed
+
+    @property
+    def received(self) -> int:
+        """How many messages were delivered."""
+        return sum(tally.received for tally in self.tallies)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait or are in flight."""
+        return sum(tally.waiting for tally in self.tallies)
+
+    @property
+    def busy(self) -> int:
+        """How many addresses have work and are not set aside."""
+        return sum(tally.busy for tally in self.tallies)
+
+    @property
+    def parked(self) -> int:
+        """How many addresses are set aside."""
+        return sum(tally.parked for tally in self.tallies)
 
     def __str__(self) -> str:
         return str(self.type)

@@ -3,35 +3,37 @@
     ┌─────── settle, nothing waits ────────┐
     ▼                                      │
   IDLE ──deliver──▶ READY ──begin──▶ IN_FLIGHT ──settle, more waits──▶ READY
-                     ▲  ▲  ▲            │
-                     │  │  └─── unsettle, at once · narrow, its half ─┤
-                     │  └──resume── BACKING_OFF ◀──unsettle, pause ───┤
-                     └─────resume──── PARKED ◀── unsettle, too often ─┘
-                                        └──abandon──▶ READY or IDLE
+                    ▲  ▲ ▲              │
+                    │  │ └── again · narrow ───────────────────────────┤
+                    │  └──resume── BACKING_OFF ◀── back_off ───────────┤
+                    └─────resume──── PARKED ◀── park ──────────────────┘
+                                       └──abandon──▶ READY or IDLE
 
 Invariants: an address is in exactly one phase; invocations leave in the order in which they were delivered, and
 leave the backlog only when the reply to them is settled or they are given up; a failed batch is sent again with the
 same invocations, or with the first half of them; only that and the byte cap cut a batch, and never inside an
 invocation.
 
-What waits is in memory up to a limit (`head_bytes_max`). Behind that it is spilled: cut into chunks, which are rows of the
-store, read back in order as the head is used up. Nothing overtakes a spilled invocation. A parked address is put away:
-all of it is in chunks, and its memory is for the others.
+What waits is in memory up to a limit (`head_bytes_max`). Behind that it is spilled: cut into chunks, which are rows
+of the store, read back in order as the head is used up. Nothing overtakes a spilled invocation. A parked address is
+put away: all of it is in chunks, and its memory is for the others.
 
     in flight · waiting (the head, one row in a snapshot) · chunks (a row each) · tail (becomes the next chunk)
+
+Here is what is known about an address. It is changed by the partition that owns the address, and by nobody else.
 """
 
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from statefun_runtime.core.model.address import Address
-from statefun_runtime.core.model.messages import total_size
 from statefun_runtime.core.model.state import Values
-from statefun_runtime.core.partition.failure_state import RENEWED_WHEN_SENT, Trouble
+from statefun_runtime.core.partition.failure_state import FailureState
 from statefun_runtime.core.partition.spill import Spill
 
 if TYPE_CHECKING:
     from statefun_runtime.core.model.function import Function
+    from statefun_runtime.core.partition.partition import Partition
 
 
 class Phase(IntEnum):
@@ -56,17 +58,32 @@ LEGAL_MOVES: dict[Phase, tuple[Phase, ...]] = {
 IDLE, READY, IN_FLIGHT, BACKING_OFF, PARKED = (phase.value for phase in Phase)
 
 
+class Tally:
+    """What a partition counts of one function type: what came in, what waits, addresses with work, those parked."""
+
+    __slots__ = ("busy", "function", "parked", "received", "waiting")
+
+    def __init__(self, function: "Function") -> None:
+        self.function = function
+        self.received = 0
+        self.waiting = 0
+        self.busy = 0
+        self.parked = 0
+
+
 class Backlog:
     """One address: its values, and the invocations that are in flight and that wait.
 
-    `values` is None as long as the address was not read from the store; `is_recent` is the mark of the cache's
-    second chance; `is_slow` that its last request ran long, `is_suspect` that the
-    request in flight counts as one that may hold others up; `is_touched` that the next cut has to look at it, and
-    `has_row` that the last one left a row of its head; `has_unsaved_stamp` says that the last invocation is later than the stored row knows; `sent_states`
-    is how many states the function type had when the request in flight was made.
+    `partition` owns it, and `tally` is where that counts it. `values` is None as long as the address was not read
+    from the store; `is_recent` is the mark of the cache's second chance; `is_slow` that its last request ran long,
+    `is_suspect` that the request in flight counts as one that may hold others up; `is_touched` that the next cut has
+    to look at it, and `has_row` that the last one left a row of its head; `has_unsaved_stamp` says that the last
+    invocation is later than the stored row knows; `sent_states` is how many states the function type had when the
+    request in flight was made; `failing` is there from a failed attempt on, until one goes well.
     """
 
     __slots__ = (
+        "failing",
         "function",
         "has_row",
         "has_unsaved_stamp",
@@ -78,18 +95,21 @@ class Backlog:
         "is_suspect",
         "is_touched",
         "key",
+        "partition",
         "phase",
         "sent_states",
         "spill",
         "started_s",
-        "trouble",
+        "tally",
         "values",
         "waiting",
         "waiting_bytes",
     )
 
-    def __init__(self, function: "Function", function_id: str, key: bytes) -> None:
-        self.function = function
+    def __init__(self, partition: "Partition", tally: Tally, function_id: str, key: bytes) -> None:
+        self.partition = partition
+        self.tally = tally
+        self.function = tally.function
         self.id = function_id
         self.key = key
         self.values: Values | None = None
@@ -107,145 +127,12 @@ class Backlog:
         self.spill: Spill | None = None
         self.is_touched = False
         self.has_row = False
-        self.trouble: Trouble | None = None
+        self.failing: FailureState | None = None
 
     @property
     def address(self) -> Address:
         """The address as a value, for logs and errors."""
         return Address(self.function.type, self.id)
-
-    def deliver(self, invocation: bytes) -> bool:
-        """Take an invocation; return whether the address was idle and is ready now."""
-        if self.spill is not None or self.waiting_bytes >= self.function.spilling.head_bytes_max:
-            self.spill = self.spill or Spill()
-            self.spill.add(invocation)
-            return False
-        self.waiting.append(invocation)
-        self.waiting_bytes += len(invocation)
-        if self.phase != IDLE:
-            return False
-        self.phase = READY
-        return True
-
-    def begin(self, now_s: float, batch_bytes_max: int) -> list[bytes]:
-        """Move to IN_FLIGHT; return the invocations to send: the failed batch again, or what waits."""
-        assert self.phase == READY, f"{self.address} began in phase {Phase(self.phase).name}"
-        self.phase = IN_FLIGHT
-        self.started_s = now_s
-        if not self.in_flight:
-            self._take(batch_bytes_max)
-        return self.in_flight
-
-    def _take(self, batch_bytes_max: int) -> None:
-        width = 0 if self.trouble is None else self.trouble.width
-        if self.waiting_bytes <= batch_bytes_max and not width:
-            self.in_flight, self.waiting = self.waiting, []
-            self.in_flight_bytes, self.waiting_bytes = self.waiting_bytes, 0
-            return
-        count = size = 0
-        for invocation in self.waiting:
-            if count and (count == width or size + len(invocation) > batch_bytes_max):
-                break
-            count += 1
-            size += len(invocation)
-        self.in_flight, self.waiting = self.waiting[:count], self.waiting[count:]
-        self.in_flight_bytes = size
-        self.waiting_bytes -= size
-
-    def settle(self) -> bool:
-        """The batch in flight is done; return whether more waits, so that the address is ready again."""
-        assert self.phase == IN_FLIGHT, f"{self.address} settled in phase {Phase(self.phase).name}"
-        self.in_flight = []
-        self.in_flight_bytes = 0
-        if self.trouble is not None:
-            self.trouble = self.trouble.settled()
-        if self.waiting or self.spill is not None:
-            self.phase = READY
-            return True
-        self.phase = IDLE
-        return False
-
-    def again(self) -> None:
-        """The batch in flight is to be sent once more, at once: the function asked for state."""
-        assert self.phase == IN_FLIGHT, (
-            f"{self.address} asked again in phase {Phase(self.phase).name}"
-        )
-        self.phase = READY
-
-    def unsettle(self, to: Phase) -> None:
-        """The batch in flight is to be sent once more: at once (READY), after a pause, or when no longer parked."""
-        assert self.phase == IN_FLIGHT, f"{self.address} failed in phase {Phase(self.phase).name}"
-        assert to in LEGAL_MOVES[Phase.IN_FLIGHT]
-        assert self.in_flight
-        self.phase = to.value
-
-    def narrow(self) -> None:
-        """The batch in flight fails as a whole: its first half is to be sent alone, the rest waits in front of all."""
-        assert self.phase == IN_FLIGHT, f"{self.address} failed in phase {Phase(self.phase).name}"
-        assert self.trouble is not None
-        width = len(self.in_flight) // 2
-        assert width, f"{self.address} has nothing to narrow down"
-        rest = self.in_flight[width:]
-        rest_bytes = total_size(rest)
-        self.in_flight, self.waiting = self.in_flight[:width], rest + self.waiting
-        self.in_flight_bytes -= rest_bytes
-        self.waiting_bytes += rest_bytes
-        self.trouble.width = width
-        self.trouble.circuit_times = RENEWED_WHEN_SENT
-        self.phase = READY
-
-    def set_aside(self, trouble: Trouble) -> None:
-        """The address was parked when the last life ended, and still is."""
-        assert self.phase == READY, f"{self.address} set aside in phase {Phase(self.phase).name}"
-        assert not self.in_flight
-        self.trouble = trouble
-        self.phase = PARKED
-
-    def put_away(self) -> list[list[bytes]]:
-        """Give up all that a parked address has in memory; return it in pieces, each to be a chunk."""
-        assert self.phase == PARKED, f"{self.address} put away in phase {Phase(self.phase).name}"
-        pieces = [self.in_flight] if self.in_flight else []
-        chunk_bytes = self.function.spilling.chunk_bytes
-        size = chunk_bytes
-        for invocation in self.waiting:
-            if size >= chunk_bytes:
-                pieces.append([])
-                size = 0
-            pieces[-1].append(invocation)
-            size += len(invocation)
-        self.in_flight, self.waiting = [], []
-        self.in_flight_bytes = self.waiting_bytes = 0
-        return pieces
-
-    def single_out(self) -> None:
-        """Have the first invocation of a parked address be its batch."""
-        assert self.phase == PARKED, f"{self.address} singled out in phase {Phase(self.phase).name}"
-        assert self.trouble is not None
-        self.trouble.width = 1
-        if not self.in_flight:
-            self._take(self.function.spilling.head_bytes_max)
-        assert len(self.in_flight) == 1, f"{self.address} is parked with a wide batch"
-
-    def abandon(self) -> bool:
-        """Give up the batch of a parked address; return whether more waits, so that the address is ready."""
-        assert self.phase == PARKED, f"{self.address} abandoned in phase {Phase(self.phase).name}"
-        self.phase = IN_FLIGHT
-        return self.settle()
-
-    def resume(self) -> None:
-        """The pause is over."""
-        assert self.phase in (BACKING_OFF, PARKED), (
-            f"{self.address} resumed in phase {Phase(self.phase).name}"
-        )
-        self.phase = READY
-
-    def restore(self, invocations: list[bytes]) -> None:
-        """Take back what a head's row held, all of it: chunks come behind it, however large it is."""
-        assert self.phase == IDLE
-        assert not self.waiting
-        self.waiting = invocations
-        self.waiting_bytes = total_size(invocations)
-        self.phase = READY
 
     def head(self) -> tuple[list[bytes], list[bytes], int]:
         """Return what a snapshot's row holds, without copying: a batch still out belongs to it.
@@ -253,15 +140,6 @@ class Backlog:
         The lists are only ever appended to or replaced, so the first and the given number of the second stay.
         """
         return self.in_flight, self.waiting, len(self.waiting)
-
-    def refill(self, invocations: list[bytes]) -> None:
-        """Put the invocations of the oldest chunk, or of the tail, back into the head."""
-        spill = self.spill
-        assert spill is not None
-        self.waiting.extend(invocations)
-        self.waiting_bytes += total_size(invocations)
-        if spill.is_empty:
-            self.spill = None
 
     @property
     def waiting_count(self) -> int:

@@ -8,6 +8,8 @@ Closed: everything waits. Messages between functions are always accepted.
 
 from dataclasses import dataclass
 
+from statefun_runtime.core.partition.partitions import Partitions
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -22,19 +24,28 @@ class Limits:
 
 
 class Load:
-    """What is waiting in memory now, over all functions.
+    """What waits now, over all partitions.
 
     `is_stuck` says that changes which are in no checkpoint have reached their limit: then nothing may begin that would
     make more of them, no request and no delayed message, until a checkpoint is complete.
     """
 
-    __slots__ = ("_limits", "is_stuck", "spilled_bytes", "waiting_bytes")
+    __slots__ = ("_limits", "_partitions", "is_stuck")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, partitions: Partitions) -> None:
         self._limits = limits
-        self.waiting_bytes = 0
-        self.spilled_bytes = 0
+        self._partitions = partitions
         self.is_stuck = False
+
+    @property
+    def waiting_bytes(self) -> int:
+        """The size of what waits in memory or is in flight."""
+        return self._partitions.waiting_bytes
+
+    @property
+    def spilled_bytes(self) -> int:
+        """The size of what waits in chunks."""
+        return self._partitions.spilled_bytes
 
     def unsaved(self, unsaved_bytes: int) -> None:
         """So many bytes are in no complete checkpoint now."""
@@ -57,10 +68,13 @@ class Load:
         `busy` counts addresses with work, without those that are parked or whose endpoint is down.
         """
         limits = self._limits
-        if self.waiting_bytes >= limits.waiting_bytes_max:
-            return f"{self.waiting_bytes} bytes of messages wait in memory (limit {limits.waiting_bytes_max})"
-        if self.spilled_bytes >= limits.spilled_bytes_max:
-            return f"{self.spilled_bytes} bytes of messages wait on disk (limit {limits.spilled_bytes_max})"
+        waiting_bytes, spilled_bytes = self.waiting_bytes, self.spilled_bytes
+        if waiting_bytes >= limits.waiting_bytes_max:
+            return f"{waiting_bytes} bytes of messages wait in memory (limit {limits.waiting_bytes_max})"
+        if spilled_bytes >= limits.spilled_bytes_max:
+            return (
+                f"{spilled_bytes} bytes of messages wait on disk (limit {limits.spilled_bytes_max})"
+            )
         if unsaved_bytes >= limits.unsaved_bytes_max:
             return (
                 f"{unsaved_bytes} bytes are in no checkpoint yet (limit {limits.unsaved_bytes_max})"

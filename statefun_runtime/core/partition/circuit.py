@@ -31,6 +31,8 @@ class Circuit:
         self.state = CircuitState.CLOSED
         self.opened_times = 0
         self.reason = ""
+        # When a reply was last applied: whoever failed while others were answered fails alone.
+        self.succeeded_s = 0.0
         self._failing: dict[str, None] = {}
         self._pause_s = _PAUSE_FIRST_S
 
@@ -39,8 +41,13 @@ class Circuit:
         """Whether requests go out freely."""
         return self.state is CircuitState.CLOSED
 
-    def succeeded(self) -> bool:
-        """A reply came in; return whether that closed the circuit."""
+    def succeeded(self, now_s: float) -> bool:
+        """A reply was applied; return whether that closed the circuit."""
+        self.succeeded_s = now_s
+        return self.answered()
+
+    def answered(self) -> bool:
+        """The endpoint answered, well or not; return whether that closed the circuit."""
         if self._failing:
             self._failing.clear()
         if self.state is CircuitState.CLOSED:
@@ -53,7 +60,7 @@ class Circuit:
         """An attempt failed; return whether the endpoint is to be left alone for `pause_s`."""
         if not failure.is_endpoint_trouble:
             # The endpoint answered: whatever is wrong is wrong with this address.
-            self.succeeded()
+            self.answered()
             return False
         if self.state is CircuitState.PROBING:
             self._pause_s = min(self._pause_s * 2, _PAUSE_LAST_S)

@@ -4,12 +4,12 @@ RENEWED_WHEN_SENT = -1
 _WIDTH_MAX = 1024
 
 
-class Trouble:
+class FailureState:
     """What is remembered about an address whose batch failed, until a request of it succeeds.
 
     `circuit_times` is how often the endpoint's circuit had opened when the budget began: time behind an open circuit
     is not the address's own; RENEWED_WHEN_SENT begins it anew with the next attempt. `width` is how many invocations
-    a batch may have while the failing one is looked for, 0 if it is not. `pause` names the pause that is being made.
+    a batch may have while the failing one is looked for, 0 if it is not. `pause` numbers the pause that is being made.
     `is_unwanted` says that an operator gives the batch up if it fails once more.
     """
 
@@ -36,10 +36,16 @@ class Trouble:
         self.width = 0
         self.pause = 0
 
-    def settled(self) -> "Trouble | None":
+    def renew(self, *, budget_ends_s: float, circuit_times: int) -> None:
+        """Begin the budget anew."""
+        self.circuit_times = circuit_times
+        self.budget_ends_s = budget_ends_s
+        self.attempts = 0
+
+    def after_success(self) -> "FailureState | None":
         """Return what is left of it when a batch is done: who failed may be in the next one, which may be wider."""
         if not 0 < self.width < _WIDTH_MAX:
             return None
-        left = Trouble(budget_ends_s=0.0, circuit_times=RENEWED_WHEN_SENT)
+        left = FailureState(budget_ends_s=0.0, circuit_times=RENEWED_WHEN_SENT)
         left.width = 2 * self.width
         return left

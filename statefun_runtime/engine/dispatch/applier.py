@@ -120,7 +120,8 @@ class Applier:
         backlog.has_unsaved_stamp = False
 
     def _check_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
-        check_delayed(delayed, is_pending=lambda token: self._delays.holds(backlog.id, token))
+        timers = backlog.partition.timers
+        check_delayed(delayed, is_pending=lambda token: timers.holds(backlog.id, token))
         for message in delayed:
             if not message.is_cancellation:
                 self._target(message.namespace, message.name)
@@ -129,10 +130,9 @@ class Applier:
         caller = backlog.function.address_field(backlog.id)
         for message in delayed:
             if message.is_cancellation:
-                self._delays.cancel(backlog.id, message.token)
+                self._delays.cancel(backlog.partition, backlog.id, message.token)
                 continue
             target = TypeName(message.namespace, message.name)
             whole = invocation(caller, message.argument)
-            self._delays.schedule(
-                message.delay_ms, Delayed(backlog.id, target, message.id, whole, message.token)
-            )
+            delayed_message = Delayed(backlog.id, target, message.id, whole, message.token)
+            self._delays.schedule(backlog.partition, message.delay_ms, delayed_message)

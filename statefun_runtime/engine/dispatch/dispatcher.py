@@ -2,7 +2,7 @@
 
     exchange ──ready──▶ dispatcher ══ FunctionClient ══▶ endpoint
                          ▲ ──────── reply ──────────┘
-                         └─ applied whole: settle · refused or failed: setbacks
+                         └─ applied whole: settle · refused or failed: failure policy
 
 Addresses that failed or ran long are *suspects*: they may hold at most half of the pool, so that many of them cannot
 stop the others. Until the first reply of a new type only a few requests go out, since each would be answered with
@@ -18,11 +18,12 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import request
 from statefun_runtime.core.model.reply import Incomplete, Reply, ReplyRefused, Result
 from statefun_runtime.core.model.state import StateError
-from statefun_runtime.core.partition.backlog import Backlog, Phase
+from statefun_runtime.core.partition.backlog import IN_FLIGHT, Backlog
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.circuit import CircuitState
 from statefun_runtime.core.partition.retry import Cause, Failure
-from statefun_runtime.engine.dispatch.failure_policy import Setbacks, Verdict
+from statefun_runtime.engine.dispatch.alarm import PauseAlarm
+from statefun_runtime.engine.dispatch.failure_policy import FailurePolicy
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
@@ -57,6 +58,7 @@ class Dispatcher:
         spills: Spills,
         load: Load,
         clock: Clock,
+        alarm: PauseAlarm,
         *,
         batch_bytes_max: int,
         suspects_max: int,
@@ -72,10 +74,9 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._batch_bytes_max = batch_bytes_max
         # Replies that came while nothing may be changed, or need what cannot be read.
-        self._held: deque[tuple[Backlog, bytes]] = deque()
+        self._replies: deque[tuple[Backlog, bytes]] = deque()
         # Ready addresses of which the store has a part, while it cannot be read.
         self._cold: list[Backlog] = []
-        self._suspects: deque[Backlog] = deque()
         self._suspects_max = suspects_max
         self._suspects_out = 0
         self._probes: list[Backlog] = []
@@ -83,16 +84,16 @@ class Dispatcher:
         self._patience: asyncio.TimerHandle | None = None
         self._is_introduced = False
         self._is_stopped = False
-        self.setbacks = Setbacks(function, outcomes, self._loop.time, self._resumed, self.pump)
+        self.policy = FailurePolicy(function, outcomes, spills, alarm, self.pump)
         client.attach(self)
 
     def wake(self) -> None:
         """Addresses became ready, or changes may be made or rows be read again: send what can be sent."""
         self.function.is_awake = False
-        for _ in range(len(self._held)):
+        for _ in range(len(self._replies)):
             if self._load.is_stuck:
                 break
-            self._take(*self._held.popleft())
+            self._take(*self._replies.popleft())
         self.pump()
 
     def _warm_up(self) -> None:
@@ -103,23 +104,24 @@ class Dispatcher:
 
     def has_room(self) -> None:
         """A connection is free."""
-        if self.function.ready or self._suspects:
+        if self.function.ready or self.function.suspects:
             self.pump()
 
     def pump(self) -> None:
         """Send requests as long as there are ready addresses and free connections."""
         if self._is_stopped or self._load.is_stuck:
             return
-        circuit = self.setbacks.circuit
+        function = self.function
+        circuit, ready, suspects = function.circuit, function.ready, function.suspects
         if not circuit.is_closed:
             self._send_probe(circuit.state)
             return
         self._probes_max = 1
-        client, ready = self._client, self.function.ready
-        while self._suspects and self._may_send_suspect():
-            if not client.can_send(len(self._suspects)):
+        client = self._client
+        while suspects and self._may_send_suspect():
+            if not client.can_send(len(suspects)):
                 return
-            self._send(self._suspects.popleft())
+            self._send(suspects.popleft())
         while ready:
             wanted = len(ready)
             if not self._is_introduced:
@@ -130,7 +132,7 @@ class Dispatcher:
                 return
             backlog = ready.popleft()
             if backlog.is_slow and not self._may_send_suspect():
-                self._suspects.append(backlog)
+                suspects.append(backlog)
                 continue
             self._send(backlog)
 
@@ -143,22 +145,22 @@ class Dispatcher:
         """Send a probe, or a few: with each that hangs, twice as many may go out, so that hanging ones end up few."""
         if state is CircuitState.OPEN:
             return
-        self._probes = [probe for probe in self._probes if probe.phase == Phase.IN_FLIGHT]
+        self._probes = [probe for probe in self._probes if probe.phase == IN_FLIGHT]
         while len(self._probes) < self._probes_max:
             # Addresses that never failed first: if the endpoint is well, they show it.
-            queue = self.function.ready or self._suspects
+            queue = self.function.ready or self.function.suspects
             if not queue or not self._client.can_send(1):
                 break
             probe = queue.popleft()
             self._send(probe)
-            if probe.phase == Phase.IN_FLIGHT:
+            if probe.phase == IN_FLIGHT:
                 self._probes.append(probe)
         if self._probes and self._patience is None:
             self._patience = self._loop.call_later(_PROBE_PATIENCE_S, self._lose_patience)
 
     def _lose_patience(self) -> None:
         self._patience = None
-        if any(probe.phase == Phase.IN_FLIGHT for probe in self._probes):
+        if any(probe.phase == IN_FLIGHT for probe in self._probes):
             self._probes_max = min(2 * self._probes_max, self._suspects_max)
         self.pump()
 
@@ -173,9 +175,10 @@ class Dispatcher:
                 self._cold.append(backlog)
                 self._states.when_readable(self._warm_up)
                 return
-        invocations = backlog.begin(now_s, self._batch_bytes_max)
+        partition = backlog.partition
+        invocations = partition.begin(backlog, now_s, self._batch_bytes_max)
         function.counts.requests += 1
-        if backlog.is_slow or backlog.trouble is not None:
+        if backlog.is_slow or backlog.failing is not None:
             backlog.is_suspect = True
             self._suspects_out += 1
         if refusal is not None:
@@ -186,7 +189,7 @@ class Dispatcher:
         if schema.has_expiration:
             self._expire(backlog)
         backlog.sent_states = len(schema)
-        limit_s = self.setbacks.limit_s(backlog, now_s)
+        limit_s = partition.failures.limit_s(backlog, now_s)
         target = function.address_field(backlog.id)
         self._client.send(
             backlog, request(target, schema.section(values), invocations), limit_s=limit_s
@@ -196,7 +199,7 @@ class Dispatcher:
         """Have in memory what a request needs; return why it cannot be made, or None."""
         if backlog.spill is not None and not backlog.in_flight:
             self._states.touch(backlog)
-            is_narrow = backlog.trouble is not None and backlog.trouble.width == 1
+            is_narrow = backlog.failing is not None and backlog.failing.width == 1
             self._spills.refill(backlog, 1 if is_narrow else self._batch_bytes_max)
         try:
             if backlog.values is None:
@@ -217,7 +220,7 @@ class Dispatcher:
     def replied(self, backlog: Backlog, body: bytes) -> None:
         """The endpoint answered; while too much is in no checkpoint, what it answered has to wait for one."""
         if self._load.is_stuck:
-            self._held.append((backlog, body))
+            self._replies.append((backlog, body))
         else:
             self._take(backlog, body)
 
@@ -233,29 +236,21 @@ class Dispatcher:
             self.failed(backlog, refused.failure)
             return
         except UnavailableError:
-            self._held.append((backlog, body))
+            self._replies.append((backlog, body))
             self._states.when_readable(self._warm_up)
             return
         self._release(backlog)
         self._is_introduced = True
-        self.setbacks.succeeded()
-        elapsed_s = self._loop.time() - backlog.started_s
+        now_s = self._loop.time()
+        self.policy.succeeded(now_s)
+        elapsed_s = now_s - backlog.started_s
         self.function.counts.latency_ms.add(elapsed_s * 1000)
         backlog.is_slow = elapsed_s > _SLOW_S
-        if backlog.trouble is not None:
-            self.setbacks.recovered(backlog)
-        self._is_gone(backlog)
-        if backlog.settle():
-            self.function.ready.append(backlog)
-        else:
-            self.function.counts.busy -= 1
-
-    def _is_gone(self, backlog: Backlog) -> None:
-        """What was in flight is done, or given up: it waits no more."""
-        self._load.waiting_bytes -= backlog.in_flight_bytes
-        self.function.counts.waiting -= len(backlog.in_flight)
+        if backlog.failing is not None:
+            self.policy.recovered(backlog)
         if not backlog.is_touched:
             self._states.touch(backlog)
+        backlog.partition.settle(backlog)
 
     def _learn(self, backlog: Backlog, reply: Incomplete) -> None:
         schema = self.function.schema
@@ -280,61 +275,31 @@ class Dispatcher:
                 other.values = None
         self._is_introduced = True
         self._release(backlog)
-        backlog.unsettle(Phase.READY)
-        self.function.ready.appendleft(backlog)
-        self.setbacks.succeeded()
+        backlog.partition.again(backlog)
+        self.policy.succeeded(self._loop.time())
 
     def failed(self, backlog: Backlog, failure: Failure) -> None:
         """An attempt failed, or its reply could not be applied."""
         self._release(backlog)
-        match self.setbacks.failed(backlog, failure):
-            case Verdict.AGAIN:
-                self._suspects.append(backlog)
-            case Verdict.LATER if backlog.phase == Phase.PARKED:
-                self._spills.put_away(backlog)
-            case Verdict.GIVEN_UP:
-                self.setbacks.recovered(backlog)
-                self._is_gone(backlog)
-                if backlog.settle():
-                    self._suspects.append(backlog)
-                else:
-                    self.function.counts.busy -= 1
+        if self.policy.failed(backlog, failure):
+            self._states.touch(backlog)
 
     def skip(self, backlog: Backlog) -> str | None:
         """An operator gives up the first invocation of a parked address; return why it cannot be, or None."""
         self._states.touch(backlog)
-        self._spills.refill(backlog, 1)
-        backlog.single_out()
-        refused = self.setbacks.skip(backlog)
-        if refused is not None:
-            self._spills.put_away(backlog)
-            return refused
-        self._is_gone(backlog)
-        if backlog.abandon():
-            self.function.counts.busy += 1
-            self._suspects.append(backlog)
+        refused = self.policy.skip(backlog)
+        if refused is None:
             self.pump()
-        return None
-
-    def restore_parked(self, function_id: str, row: bytes) -> None:
-        """Take back an address that was parked when the last life ended; its backlog was restored before."""
-        backlog = self.function.backlogs[function_id]
-        self.setbacks.restore_parked(backlog, row)
-        self._spills.put_away(backlog)
-
-    def restored(self) -> None:
-        """Every address was taken back: those that are parked are not ready."""
-        ready = self.function.ready
-        self.function.ready = deque(one for one in ready if one.phase == Phase.READY)
+        return refused
 
     def unreachable(self, failure: Failure) -> None:
         """No connection to the endpoint can be had."""
-        self.setbacks.unreachable(failure)
+        self.policy.unreachable(failure)
 
     def stop(self) -> None:
         """Send nothing any more; replies that still come are applied."""
         self._is_stopped = True
-        self.setbacks.stop()
+        self.policy.stop()
 
     @property
     def in_flight(self) -> int:
@@ -344,11 +309,8 @@ class Dispatcher:
     def close(self) -> None:
         """Forget requests that are out."""
         self.stop()
-        self._held.clear()
+        self._replies.clear()
         self._client.close()
-
-    def _resumed(self, backlog: Backlog) -> None:
-        self._suspects.append(backlog)
 
     def _release(self, backlog: Backlog) -> None:
         if backlog.is_suspect:

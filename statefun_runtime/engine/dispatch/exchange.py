@@ -1,6 +1,7 @@
 """Brings a message to the address it is for, and knows all function types that were called so far."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from statefun_runtime.core.model.address import TypeName
@@ -8,7 +9,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.keys import state_key
 from statefun_runtime.core.module.specs import ModuleSpec
 from statefun_runtime.core.partition.backlog import IDLE, READY, Backlog
-from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.core.partition.spill import Chunk, SpillLimits
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.state.spills import Spills
@@ -25,7 +26,7 @@ class Exchange:
         module: ModuleSpec,
         states: States,
         spills: Spills,
-        load: Load,
+        partitions: Partitions,
         make_dispatcher: DispatcherFactory,
         *,
         key_group_count: int,
@@ -34,7 +35,7 @@ class Exchange:
         self._module = module
         self._states = states
         self._spills = spills
-        self._load = load
+        self.partitions = partitions
         self._make_dispatcher = make_dispatcher
         self._key_group_count = key_group_count
         self._spilling = spilling
@@ -81,26 +82,18 @@ class Exchange:
         backlog = function.backlogs.get(function_id)
         if backlog is None:
             backlog = self._admit(function, function_id)
-        counts = function.counts
-        counts.received += 1
-        counts.waiting += 1
-        self._load.waiting_bytes += len(invocation)
         if not backlog.is_touched:
             self._states.touch(backlog)
-        if backlog.deliver(invocation):
-            self._is_ready(function, backlog)
+        if backlog.partition.deliver(backlog, invocation):
+            self._wake(function)
         elif backlog.spill is not None:
             self._spills.added(backlog)
 
     def restore_chunk(self, function: Function, function_id: str, chunk: Chunk) -> None:
         """Take back a spilled chunk; its address's head must have been restored before, its chunks come in order."""
         backlog = function.backlogs.get(function_id) or self._admit(function, function_id)
-        self._spills.restore(backlog, chunk)
-        function.counts.waiting += chunk.count
-        if backlog.phase == IDLE:
-            # The cut came between two batches, when the head was empty.
-            backlog.phase = READY
-            self._is_ready(function, backlog)
+        if backlog.partition.restore_chunk(backlog, chunk):
+            self._wake(function)
 
     def restore_head(self, function: Function, function_id: str, invocations: list[bytes]) -> None:
         """Take back the head of an address's backlog as the last cut's row has it."""
@@ -109,16 +102,22 @@ class Exchange:
         if not invocations:
             # The cut came between two batches; chunks follow.
             return
-        backlog.restore(invocations)
+        backlog.partition.restore_head(backlog, invocations)
         self._states.touch(backlog)
-        function.counts.waiting += len(invocations)
-        self._load.waiting_bytes += backlog.waiting_bytes
-        self._is_ready(function, backlog)
+        self._wake(function)
 
-    def _is_ready(self, function: Function, backlog: Backlog) -> None:
-        backlog.is_recent = True
-        function.counts.busy += 1
-        function.ready.append(backlog)
+    def restore_parked(self, function_type: TypeName, function_id: str, row: bytes) -> None:
+        """Take back an address that was parked when the last life ended; its backlog was restored before."""
+        dispatcher = self.dispatcher(function_type)
+        if dispatcher is not None:
+            dispatcher.policy.restore_parked(dispatcher.function.backlogs[function_id], row)
+
+    def restored(self) -> None:
+        """Every address was taken back: those that are parked are not ready."""
+        for function in self.functions:
+            function.ready = deque(one for one in function.ready if one.phase == READY)
+
+    def _wake(self, function: Function) -> None:
         if not function.is_awake:
             function.is_awake = True
             self._loop.call_soon(function.wake)
@@ -145,11 +144,10 @@ class Exchange:
 
     def busy_count(self) -> int:
         """Return how many addresses have work and are not set aside."""
-        return sum(function.counts.busy for function in self.functions if not function.is_down)
+        return sum(function.busy for function in self.functions if not function.is_down)
 
     def _admit(self, function: Function, function_id: str) -> Backlog:
         key = state_key(function.type, function_id, key_group_count=self._key_group_count)
-        backlog = Backlog(function, function_id, key)
-        function.backlogs[function_id] = backlog
+        backlog = self.partitions.owner(key).admit(function, function_id, key)
         self._states.admitted(self.functions)
         return backlog

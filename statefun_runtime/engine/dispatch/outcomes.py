@@ -15,7 +15,7 @@ from statefun_runtime.core.model.dead_letter import DeadLetter, Origin
 from statefun_runtime.core.model.keys import parked_key_of
 from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.core.partition.backlog import Backlog
-from statefun_runtime.core.partition.failure_state import Trouble
+from statefun_runtime.core.partition.failure_state import RENEWED_WHEN_SENT, FailureState
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import FunctionError, StatefunError
@@ -56,23 +56,31 @@ class Outcomes:
 
     # ── addresses ──
 
-    def parked(self, backlog: Backlog, trouble: Trouble) -> None:
+    def parked(self, backlog: Backlog, failing: FailureState) -> None:
         """Remember that an address is parked, over restarts too."""
-        trouble.parked_ms = trouble.parked_ms or self._clock.now_ms()
+        failing.parked_ms = failing.parked_ms or self._clock.now_ms()
         content = {
-            "since_ms": trouble.parked_ms,
-            "times": trouble.parked_times,
-            "attempts": trouble.attempts,
-            "reason": trouble.reason,
+            "since_ms": failing.parked_ms,
+            "times": failing.parked_times,
+            "attempts": failing.attempts,
+            "reason": failing.reason,
         }
         row = json.dumps(content, separators=(",", ":")).encode()
         self._states.write(parked_key_of(backlog.key), row)
+
+    def read_parked(self, row: bytes) -> FailureState:
+        """Return what a row says about an address that was parked when the last life ended."""
+        content = json.loads(row)
+        failing = FailureState(budget_ends_s=0.0, circuit_times=RENEWED_WHEN_SENT)
+        failing.parked_times, failing.parked_ms = content["times"], content["since_ms"]
+        failing.attempts, failing.reason = content["attempts"], content["reason"]
+        return failing
 
     def unparked(self, backlog: Backlog) -> None:
         """The address goes on."""
         self._states.write(parked_key_of(backlog.key), None)
 
-    def dead_letter(self, backlog: Backlog, trouble: Trouble, reason: str) -> str | None:
+    def dead_letter(self, backlog: Backlog, failing: FailureState, reason: str) -> str | None:
         """Send the one invocation in flight as a dead letter; return why it cannot be sent, or None."""
         function = backlog.function
         route = function.endpoint.dead_letters
@@ -82,10 +90,10 @@ class Outcomes:
             id="",
             time_ms=0,
             reason=reason,
-            error=trouble.reason,
+            error=failing.reason,
             target=backlog.address,
             invocation=invocation,
-            attempts=trouble.attempts,
+            attempts=failing.attempts,
             endpoint=function.url,
         )
         refused = self._send(route, letter)
@@ -93,12 +101,12 @@ class Outcomes:
             function.counts.dead_letters += 1
         return refused
 
-    def fail(self, backlog: Backlog, trouble: Trouble) -> None:
+    def fail(self, backlog: Backlog, failing: FailureState) -> None:
         """Have the worker stop: its operator wants to be the one who decides."""
         self._fatal(
             FunctionError(
-                f"{backlog.address} at {backlog.function.url} failed after {trouble.attempts} attempts, "
-                f"and its endpoint says 'onFailure: fail': {trouble.reason}",
+                f"{backlog.address} at {backlog.function.url} failed after {failing.attempts} attempts, "
+                f"and its endpoint says 'onFailure: fail': {failing.reason}",
                 code="SF2001",
                 hint="mend the function and start again: nothing is lost, the invocation is sent again; "
                 "or choose 'onFailure: park', 'dead-letter' or 'skip'",

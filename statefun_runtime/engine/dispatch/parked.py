@@ -45,7 +45,7 @@ class ParkedAddresses:
         released = 0
         for dispatcher, backlog in self._required(selection):
             if backlog.phase == PARKED:
-                dispatcher.setbacks.release(backlog)
+                dispatcher.policy.release(backlog)
                 released += 1
         return {"released": released}
 
@@ -58,8 +58,8 @@ class ParkedAddresses:
         refused = []
         for dispatcher, backlog in self._required(selection):
             if backlog.phase != PARKED:
-                assert backlog.trouble is not None
-                backlog.trouble.is_unwanted = True
+                assert backlog.failing is not None
+                backlog.failing.is_unwanted = True
                 under_way += 1
                 continue
             reason = dispatcher.skip(backlog)
@@ -81,32 +81,34 @@ class ParkedAddresses:
         return found
 
     def _find(self, selection: Selection) -> Iterator[tuple[Dispatcher, Backlog]]:
-        address = selection.address
-        wanted = address.type if address is not None else selection.function_type
-        for dispatcher in self._exchange.dispatchers:
-            if wanted is not None and dispatcher.function.type != wanted:
-                continue
-            parked = dispatcher.setbacks.parked
-            if address is None:
-                yield from ((dispatcher, backlog) for backlog in list(parked.values()))
-            elif address.id in parked:
-                yield dispatcher, parked[address.id]
+        dispatchers = {one.function: one for one in self._exchange.dispatchers}
+        address, wanted = selection.address, selection.function_type
+        if address is not None:
+            function = self._exchange.resolve(address.type)
+            backlog = function.backlogs.get(address.id) if function is not None else None
+            if backlog is not None and backlog in backlog.partition.failures.parked:
+                yield dispatchers[backlog.function], backlog
+            return
+        for partition in self._exchange.partitions:
+            for backlog in list(partition.failures.parked):
+                if wanted is None or backlog.function.type == wanted:
+                    yield dispatchers[backlog.function], backlog
 
     def _describe(self, dispatcher: Dispatcher, backlog: Backlog) -> dict[str, Any]:
-        trouble = backlog.trouble
-        assert trouble is not None
+        failing = backlog.failing
+        assert failing is not None
         return {
             "function": str(dispatcher.function.type),
             "id": backlog.id,
             "endpoint": dispatcher.function.url,
-            "parked_s": max(0, self._clock.now_ms() - trouble.parked_ms) / 1000,
-            "attempts": trouble.attempts,
-            "next_try_s": dispatcher.setbacks.pause_left_s(backlog) if trouble.pause else 0.0,
+            "parked_s": max(0, self._clock.now_ms() - failing.parked_ms) / 1000,
+            "attempts": failing.attempts,
+            "next_try_s": dispatcher.policy.pause_left_s(backlog) if failing.pause else 0.0,
             "waiting": len(backlog.in_flight) + backlog.waiting_count,
-            "error": trouble.reason,
+            "error": failing.reason,
         }
 
 
 def _parked_ms(backlog: Backlog) -> int:
-    assert backlog.trouble is not None
-    return backlog.trouble.parked_ms
+    assert backlog.failing is not None
+    return backlog.failing.parked_ms

@@ -7,7 +7,9 @@ from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.keys import state_key, timer_key
 from statefun_runtime.core.model.messages import field, read_varint
 from statefun_runtime.core.partition.backpressure import Load
-from statefun_runtime.core.partition.timers import Delayed, Timers
+from statefun_runtime.core.partition.partition import Partition
+from statefun_runtime.core.partition.partitions import Partitions
+from statefun_runtime.core.partition.timers import Delayed
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.state.chunks import shelve
 from statefun_runtime.engine.state.states import States
@@ -18,40 +20,47 @@ log = logging.getLogger("statefun.timers")
 
 _FIRED_PER_STEP = 500
 _STUCK_LOOK_S = 0.1
+_NEVER_MS = 1 << 63
 
 
 class Delays:
     """Schedules, cancels and fires delayed messages."""
 
-    def __init__(self, states: States, load: Load, clock: Clock, *, key_group_count: int) -> None:
+    def __init__(
+        self,
+        states: States,
+        partitions: Partitions,
+        load: Load,
+        clock: Clock,
+        *,
+        key_group_count: int,
+    ) -> None:
         self._load = load
-        self._timers = Timers()
+        self._partitions = partitions
         self._states = states
         self._clock = clock
         self._key_group_count = key_group_count
         self._is_changed = asyncio.Event()
+        # Until when nobody looks; what is due sooner has to say so.
+        self._asleep_until_ms = 0
 
     def __len__(self) -> int:
-        return len(self._timers)
+        return sum(len(partition.timers) for partition in self._partitions)
 
-    def holds(self, sender_id: str, token: str) -> bool:
-        """Return whether a message with this token waits for this sender's id."""
-        return self._timers.holds(sender_id, token)
-
-    def schedule(self, delay_ms: int, delayed: Delayed) -> None:
-        """Keep a message until `delay_ms` from now."""
+    def schedule(self, partition: Partition, delay_ms: int, delayed: Delayed) -> None:
+        """Keep a message until `delay_ms` from now, in its sender's partition."""
         due_ms = min(self._clock.now_ms() + delay_ms, (1 << 63) - 1)
-        sequence = self._timers.next_sequence()
+        timers = partition.timers
+        sequence = timers.next_sequence()
         key = timer_key(delayed.sender_id, due_ms, sequence, key_group_count=self._key_group_count)
-        next_due_ms = self._timers.next_due_ms()
-        self._timers.schedule(due_ms, sequence, key, delayed)
+        timers.schedule(due_ms, sequence, key, delayed)
         self._states.write(key, _encode(delayed))
-        if next_due_ms is None or due_ms < next_due_ms:
+        if due_ms < self._asleep_until_ms:
             self._is_changed.set()
 
-    def cancel(self, sender_id: str, token: str) -> None:
-        """Forget the message with this token; nothing happens if none waits."""
-        key = self._timers.cancel(sender_id, token)
+    def cancel(self, partition: Partition, sender_id: str, token: str) -> None:
+        """Forget the message with this token in its sender's partition; nothing happens if none waits."""
+        key = partition.timers.cancel(sender_id, token)
         if key is not None:
             self._states.write(key, None)
 
@@ -59,13 +68,14 @@ class Delays:
         """Index a row of an earlier life."""
         delayed = _decode(row)
         due_ms = int.from_bytes(key[3:11], "big")
-        self._timers.schedule(due_ms, int.from_bytes(key[11:19], "big"), key, delayed)
+        timers = self._partitions.owner(key).timers
+        timers.schedule(due_ms, int.from_bytes(key[11:19], "big"), key, delayed)
         return delayed
 
     async def run(self, exchange: Exchange) -> None:
         """Deliver what is due until cancelled, a step of the loop at a time."""
         while True:
-            next_due_ms = self._timers.next_due_ms()
+            next_due_ms = self._partitions.next_due_ms()
             self._is_changed.clear()
             now_ms = self._clock.now_ms()
             is_due = next_due_ms is not None and next_due_ms <= now_ms
@@ -75,16 +85,19 @@ class Delays:
             # A clock that was set is noticed within a minute.
             wait_s = 60.0 if next_due_ms is None else min(60.0, (next_due_ms - now_ms) / 1000)
             wait_s = max(wait_s, _STUCK_LOOK_S) if is_due or self._load.is_stuck else wait_s
+            self._asleep_until_ms = _NEVER_MS if next_due_ms is None else next_due_ms
             try:
                 async with asyncio.timeout(wait_s):
                     await self._is_changed.wait()
             except TimeoutError:
                 continue
+            finally:
+                self._asleep_until_ms = 0
 
     def _fire(self, exchange: Exchange, now_ms: int) -> bool:
         """Deliver some of what is due; return False if the store cannot be read, and what is left has to wait."""
         for _ in range(_FIRED_PER_STEP):
-            key = self._timers.first_due(now_ms)
+            key = self._partitions.first_due(now_ms)
             if key is None:
                 return True
             try:
@@ -103,7 +116,7 @@ class Delays:
             self._shelve(delayed)
         else:
             exchange.deliver(function, delayed.target_id, delayed.invocation)
-        self._timers.remove(key)
+        self._partitions.taken(key)
         self._states.write(key, None)
 
     def _shelve(self, delayed: Delayed) -> None:

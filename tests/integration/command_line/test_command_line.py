@@ -71,7 +71,7 @@ def test_start_up_says_what_runs(application: Applications) -> None:
         f"  functions t/one  {NOWHERE}",
         f"  egress    io.statefun.playground/egress  GET http://127.0.0.1:{app.egress_port}/out",
         f"  metrics   http://127.0.0.1:{worker.metrics_port}/metrics",
-        f"  state     {worker.state_dir}  (4 partitions)",
+        f"  state     {worker.state_dir}  (4 partitions of 128 key groups)",
     ]
 
 

@@ -151,7 +151,7 @@ def test_a_worker_takes_its_options_from_flinks_configuration_file(
 
     running = worker(_module(), arguments=["--config", str(conf)])
 
-    assert f"state     {running.state_dir}  (3 partitions)" in running.output()
+    assert f"state     {running.state_dir}  (3 partitions of 128 key groups)" in running.output()
     line = f"{conf}: without effect here: jobmanager.rpc.address, taskmanager.numberOfTaskSlots"
     assert running.output().count(line) == 1
     assert "hunter2" not in running.output()

@@ -7,6 +7,7 @@ from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
 from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.retry import Failure
 from statefun_runtime.ports.function_client import FunctionClient
 
@@ -33,7 +34,7 @@ class Caller:
 
     def backlog(self) -> Backlog:
         """Return an address whose request may be out."""
-        return Backlog(_FUNCTION, "alice", b"")
+        return Partition(0, range(1)).admit(_FUNCTION, "alice", b"")
 
     async def failure(self, *, limit_s: float = 10.0) -> Failure:
         """Send a request that must fail."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from statefun_runtime.adapters.wire import decode_reply
 from statefun_runtime.core.checkpoints.manifest import ObjectId
-from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.address import TypeName, key_group
 from statefun_runtime.core.model.function import Function
-from statefun_runtime.core.model.keys import is_head
+from statefun_runtime.core.model.keys import group_prefix, is_head
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.module.specs import (
     AsyncTransport,
@@ -24,6 +24,7 @@ from statefun_runtime.core.module.specs import (
 )
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.backpressure import Limits
+from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits
 from statefun_runtime.engine.assembly import Assembly, EgressServices, Ports, begin
 from statefun_runtime.engine.checkpoints.recovery import Names
@@ -255,6 +256,10 @@ class World:
 
     def backlog(self, name: str, function_id: str) -> Backlog:
         return self.function(name).backlogs[function_id]
+
+    def partition(self, function_id: str) -> Partition:
+        """Return the partition that owns an id."""
+        return self.exchange.partitions.owner(group_prefix(key_group(function_id, KEY_GROUPS)))
 
     def requests(self, name: str) -> list[Request]:
         return [Request(body) for body in self.endpoint(name).requests]

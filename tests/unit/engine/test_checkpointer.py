@@ -86,7 +86,7 @@ def test_a_request_that_is_out_belongs_to_the_cut():
         assert await first.checkpointer.take()
 
         second = Life(objects, log())
-        assert second.world.function("f").counts.waiting == 3
+        assert second.world.function("f").waiting == 3
         await asyncio.sleep(0.1)
         assert await second.count("a") == 5
 

@@ -158,7 +158,7 @@ def test_a_token_that_waits_cannot_be_used_again():
         # Once the first has fired the token is free, and the retry goes through.
         await world.settled(10.0)
         assert len(world.requests("g")) >= 1
-        assert world.function("f").counts.waiting == 0
+        assert world.function("f").waiting == 0
 
     with_delays(body)
 
@@ -177,12 +177,12 @@ def test_delayed_messages_survive_a_restart_and_overdue_ones_come_at_once():
 
         again = World(store=world.store)
         again.take_over(world)
-        assert again.delays.holds("alice", "a")
+        assert again.partition("alice").timers.holds("alice", "a")
         async with asyncio.TaskGroup() as tasks:
             background = start_background(tasks, again)
             await again.settled(0.1)
             assert [request.values for request in again.requests("g")] == [[b"soon"]]
-            again.delays.cancel("alice", "b")
+            again.delays.cancel(again.partition("alice"), "alice", "b")
             await again.settled(60.0)
             assert len(again.requests("g")) == 1
             for task in background:

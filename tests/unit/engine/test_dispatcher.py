@@ -106,10 +106,10 @@ def test_a_function_that_asks_again_for_what_it_was_sent_fails():
         await world.settled(1.5)
 
         backlog = world.backlog("f", "alice")
-        assert world.function("f").counts.parked == 1
+        assert world.function("f").parked == 1
         assert set(world.failures("f")) == {"incomplete-loop"}
-        assert backlog.trouble is not None
-        assert backlog.trouble.reason == (
+        assert backlog.failing is not None
+        assert backlog.failing.reason == (
             "the function asks again for states that it was sent (count)"
         )
 
@@ -124,9 +124,9 @@ def test_a_function_that_asks_for_nothing_fails():
         world.send("f", "alice")
         await world.settled(1.5)
 
-        trouble = world.backlog("f", "alice").trouble
-        assert trouble is not None
-        assert trouble.reason == "the function asks again for states that it was sent (none)"
+        failing = world.backlog("f", "alice").failing
+        assert failing is not None
+        assert failing.reason == "the function asks again for states that it was sent (none)"
 
     run_virtual(main)
 
@@ -172,9 +172,9 @@ def test_a_type_change_of_a_state_is_refused_in_words():
         await world.settled(1.5)
 
         assert set(world.failures("f")) == {"bad-state"}
-        trouble = world.backlog("f", "alice").trouble
-        assert trouble is not None
-        assert trouble.reason == (
+        failing = world.backlog("f", "alice").failing
+        assert failing is not None
+        assert failing.reason == (
             "state 'count' was of type 't/value' and is now declared as 't/other'"
         )
 
@@ -199,8 +199,8 @@ def test_a_stored_value_of_another_type_fails_its_address_alone():
         world.send("f", "bob")
         await world.settled(1.5)
 
-        assert world.function("f").counts.parked == 1
-        assert world.function("f").counts.waiting == 1
+        assert world.function("f").parked == 1
+        assert world.function("f").waiting == 1
         assert set(world.failures("f")) == {"bad-state"}
 
     run_virtual(main)
@@ -424,10 +424,10 @@ def test_a_reply_that_cannot_be_applied_whole_is_not_applied_at_all(case: str):
         await world.settled(1.5)
 
         assert set(world.failures("f")) == {cause}
-        assert world.function("f").counts.parked == 1
-        trouble = world.backlog("f", "alice").trouble
-        assert trouble is not None
-        assert trouble.reason == reason
+        assert world.function("f").parked == 1
+        failing = world.backlog("f", "alice").failing
+        assert failing is not None
+        assert failing.reason == reason
         assert world.endpoint("g").requests == []
         assert world.egress.left == []
         assert len(world.delays) == 0
@@ -448,7 +448,7 @@ def test_a_reply_that_is_no_message_counts_as_a_failed_attempt(body: bytes):
         await world.settled(1.5)
 
         assert set(world.failures("f")) == {"bad-reply"}
-        assert world.function("f").counts.parked == 1
+        assert world.function("f").parked == 1
         assert len(world.requests("g")) == 1
 
     run_virtual(main)
@@ -477,7 +477,7 @@ def test_an_empty_reply_is_a_result_without_effects():
         world.send("f", "alice")
         await world.settled()
 
-        assert world.function("f").counts.waiting == 0
+        assert world.function("f").waiting == 0
         assert world.function("f").counts.failures == {}
 
     run_virtual(main)

@@ -138,7 +138,7 @@ def make_world(
 async def until_done(world: World, names: tuple[str, ...] = NAMES) -> None:
     for _ in range(2000):
         await asyncio.sleep(5.0)
-        waiting = sum(world.function(name).counts.waiting for name in names)
+        waiting = sum(world.function(name).waiting for name in names)
         if not waiting and not len(world.delays):
             return
     raise AssertionError(f"{len(world.delays)} delayed messages, or others, are never done")
@@ -153,8 +153,7 @@ def check(world: World, ledger: Ledger, left: list[bytes], fed: Counter[str]) ->
     for address, numbers in per_address.items():
         assert numbers == list(range(1, len(numbers) + 1)), address
     for function in world.exchange.functions:
-        counts = function.counts
-        assert (counts.waiting, counts.busy, counts.parked) == (0, 0, 0)
+        assert (function.waiting, function.busy, function.parked) == (0, 0, 0)
     assert world.load.waiting_bytes == 0
     books = dict(_books(world))
     sent = Counter[str]()

@@ -64,8 +64,8 @@ def test_async_tries_again_whatever_went_wrong_until_it_works(how: Answer):
         assert world.egress.left == [b"r"]
         assert [request.values for request in world.requests("f")] == [[b"1", b"2"]] * 4
         assert sum(world.failures("f").values()) == 3
-        assert world.function("f").counts.parked == 0
-        assert world.function("f").counts.busy == 0
+        assert world.function("f").parked == 0
+        assert world.function("f").busy == 0
         assert world.load.waiting_bytes == 0
 
     run_virtual(main)
@@ -150,7 +150,7 @@ def test_okhttp_tries_again_what_may_pass(how: Answer):
         await world.settled(0.5)
 
         assert len(world.requests("f")) == 4
-        assert world.function("f").counts.busy == 0
+        assert world.function("f").busy == 0
 
     run_virtual(main)
 
@@ -166,7 +166,7 @@ def test_a_stale_connection_costs_no_attempt():
 
         assert len(world.requests("f")) == 2
         assert world.failures("f") == {}
-        assert world.function("f").counts.busy == 0
+        assert world.function("f").busy == 0
 
     run_virtual(main)
 
@@ -198,8 +198,8 @@ def test_a_parked_address_is_tried_again_with_growing_pauses():
 
         pauses = [round(b - a) for a, b in pairwise(times)]
         assert pauses == [1, 2, 4, 8, 16]
-        assert world.function("f").counts.parked == 1
-        assert world.function("f").counts.busy == 0
+        assert world.function("f").parked == 1
+        assert world.function("f").busy == 0
 
     run_virtual(main)
 
@@ -216,8 +216,8 @@ def test_a_parked_address_keeps_its_backlog_in_order_and_goes_on_when_it_can():
         await world.settled(1.0)
 
         assert [request.values for request in world.requests("f")] == [[b"1"], [b"2", b"3"]]
-        assert world.function("f").counts.parked == 0
-        assert world.function("f").counts.waiting == 0
+        assert world.function("f").parked == 0
+        assert world.function("f").waiting == 0
 
     run_virtual(main)
 
@@ -249,11 +249,11 @@ def test_one_poisoned_address_does_not_stop_others():
             await world.settled(0.2)
 
         assert len(world.egress.left) == 20
-        assert world.dispatcher("f").setbacks.circuit.opened_times == 0
+        assert world.function("f").circuit.opened_times == 0
         assert not world.function("f").is_down
-        trouble = world.backlog("f", "bad").trouble
-        assert trouble is not None
-        assert trouble.parked_times
+        failing = world.backlog("f", "bad").failing
+        assert failing is not None
+        assert failing.parked_times
         bad = world.backlog("f", "bad")
         assert len(bad.in_flight) + bad.waiting_count == 20
 
@@ -317,8 +317,8 @@ def test_all_addresses_that_hang_get_their_turn():
                 world.send("f", str(number))
             await world.settled(20.0)
 
-        assert world.function("f").counts.waiting == 0
-        assert world.function("f").counts.busy == 0
+        assert world.function("f").waiting == 0
+        assert world.function("f").busy == 0
         assert sorted(request.id for request in world.requests("f")) == sorted("012345" * 3)
 
     run_virtual(main)
@@ -338,8 +338,8 @@ def test_an_endpoint_that_is_down_opens_its_circuit_and_nobody_is_parked():
 
         function = world.function("f")
         assert function.is_down
-        assert function.counts.parked == 0
-        assert function.counts.busy == 20
+        assert function.parked == 0
+        assert function.busy == 20
         assert world.requests("f") == []
         assert set(world.failures("f")) == {"connect"}
 
@@ -347,7 +347,7 @@ def test_an_endpoint_that_is_down_opens_its_circuit_and_nobody_is_parked():
         await world.settled(6.0)
         assert len(world.egress.left) == 20
         assert not function.is_down
-        assert function.counts.busy == 0
+        assert function.busy == 0
 
     run_virtual(main)
 
@@ -361,8 +361,8 @@ def test_an_endpoint_that_answers_everybody_with_errors_opens_its_circuit():
         await world.settled(120.0)
 
         assert world.function("f").is_down
-        assert world.function("f").counts.parked == 0
-        circuit = world.dispatcher("f").setbacks.circuit
+        assert world.function("f").parked == 0
+        circuit = world.function("f").circuit
         assert circuit.opened_times == 1
         assert circuit.reason == "the endpoint answered with status 503"
 
@@ -388,7 +388,7 @@ def test_while_it_is_open_single_probes_go_out_with_growing_pauses():
         for number in range(20):
             world.send("f", str(number))
         await world.settled(0.015)
-        assert not world.dispatcher("f").setbacks.circuit.is_closed
+        assert not world.function("f").circuit.is_closed
         times.clear()
         await world.settled(30.0)
 
@@ -413,7 +413,7 @@ def test_a_request_that_hangs_from_before_does_not_hold_up_the_probe():
         for number in range(10):
             world.send("f", str(number))
         await world.settled(0.5)
-        assert not world.dispatcher("f").setbacks.circuit.is_closed
+        assert not world.function("f").circuit.is_closed
 
         world.serve("f", poisoned())
         await world.settled(6.0)
@@ -493,8 +493,8 @@ def test_an_endpoint_that_is_down_does_not_touch_another_one():
         await world.settled(0.1)
 
         assert world.egress.left == [b"bob"]
-        assert world.dispatcher("f").setbacks.circuit.state is not CircuitState.CLOSED
-        assert world.dispatcher("g").setbacks.circuit.is_closed
+        assert world.function("f").circuit.state is not CircuitState.CLOSED
+        assert world.function("g").circuit.is_closed
 
     run_virtual(main)
 

@@ -11,10 +11,11 @@ from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
 from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.retry import Cause, Failure
 
 FUNCTION = Function(TypeName("t", "f"), EndpointSpec(FunctionPattern("t", None), "http://x/"))
-ALICE = Backlog(FUNCTION, "alice", b"")
+ALICE = Partition(0, range(1)).admit(FUNCTION, "alice", b"")
 TYPE = b"content-type: application/octet-stream\r\n"
 BYTES_MAX = 1000
 

@@ -12,6 +12,7 @@ from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern, OkHttpTransport
 from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.retry import Failure
 from statefun_runtime.ports.function_client import FunctionClient
 from tests.support.http.clients import make_lean, make_okhttp, make_pool
@@ -54,7 +55,9 @@ class Burst:
     def has_room(self) -> None:
         while self.unsent and self.client.can_send(self.unsent):
             self.unsent -= 1
-            self.client.send(Backlog(FUNCTION, "alice", b""), self.body, limit_s=30.0)
+            self.client.send(
+                Partition(0, range(1)).admit(FUNCTION, "alice", b""), self.body, limit_s=30.0
+            )
         self.out_max = max(self.out_max, self.client.in_flight())
         self._told.set()
 
@@ -67,7 +70,7 @@ class Burst:
         self._told.set()
 
     def unreachable(self, failure: Failure) -> None:
-        self.failed(Backlog(FUNCTION, "", b""), failure)
+        self.failed(Partition(0, range(1)).admit(FUNCTION, "", b""), failure)
 
 
 def reply(_: RawRequest) -> bytes:

@@ -1,18 +1,23 @@
 from statefun_runtime.core.partition.backpressure import Limits, Load
+from statefun_runtime.core.partition.partitions import Partitions
 
 
-def load(waiting_bytes: int = 0, *, busy_max: int = 10) -> Load:
-    made = Load(
+def load(waiting_bytes: int = 0, *, spilled_bytes: int = 0, busy_max: int = 10) -> Load:
+    """Two partitions share what waits."""
+    partitions = Partitions(key_group_count=8, partition_count=2)
+    for number, partition in enumerate(partitions):
+        partition.waiting_bytes = (waiting_bytes + number) // 2
+        partition.spilled_bytes = (spilled_bytes + number) // 2
+    return Load(
         Limits(
             waiting_bytes_max=100,
             spilled_bytes_max=1000,
             unsaved_bytes_max=70,
             egress_bytes_max=50,
             busy_max=busy_max,
-        )
+        ),
+        partitions,
     )
-    made.waiting_bytes = waiting_bytes
-    return made
 
 
 def test_it_is_open_below_all_limits():
@@ -28,9 +33,7 @@ def test_each_limit_closes_it_and_says_which():
     assert closed(load(), egress=50) == "50 bytes wait for egresses (limit 50)"
     assert closed(load(), busy=10) == "10 addresses are busy (limit 10)"
     assert closed(load(), unsaved=70) == "70 bytes are in no checkpoint yet (limit 70)"
-    spilled = load()
-    spilled.spilled_bytes = 1000
-    assert closed(spilled) == "1000 bytes of messages wait on disk (limit 1000)"
+    assert closed(load(spilled_bytes=1000)) == "1000 bytes of messages wait on disk (limit 1000)"
 
 
 def test_too_much_in_no_checkpoint_sticks_until_it_is_saved():
@@ -52,6 +55,4 @@ def test_no_limit_of_busy_addresses_is_none():
 def test_it_is_tight_from_half_of_the_memory_on():
     assert not load(49).is_tight
     assert load(50).is_tight
-    spilled = load()
-    spilled.spilled_bytes = 500
-    assert spilled.is_tight
+    assert load(spilled_bytes=500).is_tight

@@ -35,7 +35,7 @@ def test_a_success_between_them_keeps_it_closed():
     for number in range(4):
         circuit.failed(str(number), ERROR)
 
-    assert not circuit.succeeded()
+    assert not circuit.succeeded(0.0)
 
     assert not circuit.failed("4", ERROR)
 
@@ -58,7 +58,7 @@ def test_a_probe_that_succeeds_closes_it():
     circuit.probe()
 
     assert circuit.state is CircuitState.PROBING
-    assert circuit.succeeded()
+    assert circuit.succeeded(0.0)
     assert circuit.is_closed
 
 
@@ -97,7 +97,7 @@ def test_after_it_closed_pauses_are_short_again():
     circuit.probe()
     circuit.failed("", REFUSED)
     circuit.probe()
-    circuit.succeeded()
+    circuit.succeeded(0.0)
 
     circuit.failed("", REFUSED)
 
