@@ -27,6 +27,11 @@ class StatefunError(Exception):
         if code is not None:
             self.code = code
 
+    @property
+    def line(self) -> str:
+        """What a line of a log says of it: what happened, and the code to look up."""
+        return f"{self.message} [{self.code}]"
+
     def __str__(self) -> str:
         text = f"{self.code}: {self.message}"
         return f"{text}\nhint: {self.hint}" if self.hint else text

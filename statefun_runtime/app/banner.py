@@ -1,7 +1,9 @@
 """What a worker prints when it starts: what runs, and where."""
 
+import logging
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import assert_never
 
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
@@ -21,11 +23,19 @@ from statefun_runtime.core.module.specs import (
     PlaygroundIngressSpec,
 )
 
+log = logging.getLogger("statefun.worker")
+
 
 def announce(application: Application, metrics: MetricsPort | None) -> None:
-    """Print ingresses, functions, egresses, ports and the state folder."""
-    for line in _lines(application, metrics):
-        print(line, file=sys.stderr, flush=True)
+    """Say ingresses, functions, egresses, ports and the state folder."""
+    lines = list(_lines(application, metrics))
+    if application.settings.log_format == "json":
+        for line in lines:
+            log.info("%s", line.strip())
+        return
+    # A worker whose log nobody reads any more goes on.
+    with suppress(BrokenPipeError):
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def _lines(application: Application, metrics: MetricsPort | None) -> Iterator[str]:

@@ -6,10 +6,19 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 
-from statefun_runtime.cli import checkpoints, dead_letters, module, parked, run, savepoint, validate
-from statefun_runtime.cli.status import BAD_CONFIG, CLOSED_PIPE, FAILED, FENCED, GOOD, INTERRUPTED
+from statefun_runtime.cli import (
+    checkpoints,
+    dead_letters,
+    explain,
+    module,
+    parked,
+    run,
+    savepoint,
+    validate,
+)
+from statefun_runtime.cli.status import CLOSED_PIPE, GOOD, INTERRUPTED, status_of
 from statefun_runtime.config.problems import did_you_mean
-from statefun_runtime.errors import ConfigError, FencedError, StatefunError
+from statefun_runtime.errors import ConfigError, StatefunError
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "validate": validate.main,
@@ -18,6 +27,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "savepoint": savepoint.main,
     "parked": parked.main,
     "dead-letters": dead_letters.main,
+    "explain": explain.main,
 }
 
 
@@ -49,17 +59,6 @@ def _run(given: list[str]) -> int:
     except StatefunError as error:
         print(error, file=sys.stderr)
         return status_of(error)
-
-
-def status_of(error: StatefunError) -> int:
-    """Return the exit status of a command that ended with an error."""
-    match error:
-        case ConfigError():
-            return BAD_CONFIG
-        case FencedError():
-            return FENCED
-        case _:
-            return FAILED
 
 
 def _version() -> str:

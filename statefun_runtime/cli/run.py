@@ -16,10 +16,15 @@ from statefun_runtime.cli.flags import (
     settings_of,
 )
 from statefun_runtime.cli.hiding import hiding
-from statefun_runtime.cli.status import GOOD, statuses_help
+from statefun_runtime.cli.logs import start_logging
+from statefun_runtime.cli.status import FAILED, GOOD, status_of, statuses_help
 from statefun_runtime.config.module.loading import load_module
 from statefun_runtime.config.options import options_help
-from statefun_runtime.config.settings import LOG_LEVELS
+from statefun_runtime.config.settings import LOG_FORMATS, LOG_LEVELS, Settings
+from statefun_runtime.core.module.specs import ModuleSpec
+from statefun_runtime.errors import StatefunError
+
+log = logging.getLogger("statefun.worker")
 
 _HELP = """\
 commands:
@@ -30,6 +35,7 @@ commands:
   statefun-worker savepoint                       have a running worker write a savepoint
   statefun-worker parked list|release|skip        see and settle what a running worker has set aside
   statefun-worker dead-letters list|replay        see what was given up, and send it again
+  statefun-worker explain SF1009                  say what an error means, and what to do
   statefun-worker --version                       which version this is
 
 examples:
@@ -53,15 +59,32 @@ def main(given: Sequence[str]) -> int:
     loaded = load_module(*settings.modules, strict=settings.strict, variables=settings.variables)
     module = loaded.required()
     with hiding(loaded.secrets):
-        _start_logging(settings.log_level)
+        start_logging(settings.log_level, settings.log_format)
         for line in (*bare, *remarks(settings, loaded.variables_used)):
-            logging.getLogger("statefun.worker").warning("%s", line)
+            log.warning("%s", line)
         for problem in loaded.problems:
-            print(f"{problem}\n", file=sys.stderr)
-        # The engine and its libraries are not needed to say what is wrong with a file.
-        from statefun_runtime.app import run_application
+            if settings.log_format == "json":
+                log.warning("%s", problem)
+            else:
+                print(f"{problem}\n", file=sys.stderr)
+        return _run(replace(settings, modules=loaded.files), module)
 
-        run_application(replace(settings, modules=loaded.files), module)
+
+def _run(settings: Settings, module: ModuleSpec) -> int:
+    # The engine and its libraries are not needed to say what is wrong with a file.
+    from statefun_runtime.app import run_application
+
+    try:
+        run_application(settings, module)
+    except Exception as error:
+        # Whoever collects objects shall not have to read other lines.
+        if settings.log_format != "json":
+            raise
+        if isinstance(error, StatefunError):
+            log.critical("%s", error)
+            return status_of(error)
+        log.critical("a bug ended the worker", exc_info=error)
+        return FAILED
     return GOOD
 
 
@@ -163,19 +186,14 @@ def _add_process(group: argparse._ArgumentGroup) -> None:
     )
     add("--log-level", choices=LOG_LEVELS, help="how much to say (default: info)")
     add(
+        "--log-format",
+        choices=LOG_FORMATS,
+        help="lines for people, or an object a line (default: text)",
+    )
+    add(
         "--stop-timeout",
         dest="stop_timeout_s",
         type=duration_s("--stop-timeout", bare_unit="s"),
         metavar="DURATION",
         help="how long a clean stop may wait for replies and egresses, such as 500ms or 1min (default: 30s)",
     )
-
-
-def _start_logging(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)-7s %(name)s  %(message)s",
-    )
-    # The Kafka client repeats itself while a broker is away; what matters is said by us.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level != "debug" else logging.DEBUG)

@@ -1,5 +1,7 @@
 """Exit statuses: what a command says to the shell, and a worker to its supervisor."""
 
+from statefun_runtime.errors import ConfigError, FencedError, StatefunError
+
 GOOD = 0
 FAILED = 1
 BAD_CONFIG = 2
@@ -31,3 +33,14 @@ def statuses_help() -> str:
     """Return the text of --help about exit statuses."""
     lines = [f"  {status:<3}  {meaning}" for status, meaning, _ in STATUSES]
     return "\n".join(["exit status:", *lines])
+
+
+def status_of(error: StatefunError) -> int:
+    """Return the exit status of a command that ended with an error."""
+    match error:
+        case ConfigError():
+            return BAD_CONFIG
+        case FencedError():
+            return FENCED
+        case _:
+            return FAILED

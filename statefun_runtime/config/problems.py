@@ -105,7 +105,8 @@ class Problem:
 
     def __str__(self) -> str:
         warning = "warning: " if self.severity is Severity.WARNING else ""
-        lines = [f"{self.file}:{self.line}:{self.column}: {warning}{self.message}"]
+        where = f"{self.file}:{self.line}:{self.column}"
+        lines = [f"{where}: {warning}{self.message} [{self.code}]"]
         if self.source_line is not None:
             shown, padding = _excerpt(self.source_line, self.column)
             margin = f"{self.line:5} | "
@@ -198,13 +199,17 @@ def render(problems: Iterable[Problem]) -> str:
 
 
 def summary(problems: Sequence[Problem]) -> str:
-    """Return one line that counts the problems and names the pages that explain them."""
+    """Return one line that counts the problems and says how they are explained."""
     errors = sum(p.severity is Severity.ERROR for p in problems)
     warnings = len(problems) - errors
     counts = [_count(n, noun) for n, noun in ((errors, "error"), (warnings, "warning")) if n]
     files = ", ".join(dict.fromkeys(p.file for p in problems))
-    codes = ", ".join(sorted({p.code.value for p in problems}))
-    return f"{' and '.join(counts)} in {files} (docs/reference/errors: {codes})"
+    return f"{' and '.join(counts)} in {files} ({explained_by(problems)})"
+
+
+def explained_by(problems: Iterable[Problem]) -> str:
+    """Return the command that explains problems."""
+    return f"statefun-worker explain {' '.join(sorted({p.code.value for p in problems}))}"
 
 
 def _count(number: int, noun: str) -> str:

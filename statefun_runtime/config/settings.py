@@ -18,6 +18,7 @@ from statefun_runtime.errors import ConfigError
 
 STATE_DIR = Path(".statefun")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _PORT_MAX = 65_535
 # A key group is written in two bytes.
@@ -47,6 +48,7 @@ class Settings:
     host: str = "127.0.0.1"
     metrics_port: int | None = None
     log_level: str = "info"
+    log_format: str = "text"
     stop_timeout_s: float = 30.0
     strict: bool = False
     checkpoint_interval_s: float = 1.0

@@ -28,7 +28,7 @@ class Stop:
         """Have the worker stop cleanly, and end with an error: nothing is lost by it."""
         if self.failure is None:
             self.failure = error
-            log.error("the worker stops: %s", error.message)
+            log.error("the worker stops: %s", error.line)
             self._asked.set()
 
     async def asked(self) -> None:

@@ -47,7 +47,7 @@ class Headers:
                 try:
                     self.pairs[index] = (self.pairs[index][0], _value(spec))
                 except ConfigError as error:
-                    log.error("%s; its last value stays in use", error.message)
+                    log.error("%s; its last value stays in use", error.line)
         return True
 
 

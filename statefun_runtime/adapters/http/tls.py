@@ -36,7 +36,7 @@ class ClientTls:
             try:
                 self._context = client_context(self._spec)
             except ConfigError as error:
-                log.error("%s; what was read before stays in use", error.message)
+                log.error("%s; what was read before stays in use", error.line)
             else:
                 log.info("TLS files have changed, new connections use them: %s", self._spec)
         return self._context

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from statefun_runtime.config.module.loading import LoadedModule
-from statefun_runtime.config.problems import Problem, Severity
+from statefun_runtime.config.problems import Problem, Severity, explained_by
 from statefun_runtime.core.module.specs import ModuleSpec
 
 FORMATS = ("text", "json", "github")
@@ -69,9 +69,8 @@ def _verdict(report: Report) -> str:
     files = ", ".join(loaded.files)
     if loaded.spec is None:
         errors = sum(problem.severity is Severity.ERROR for problem in loaded.problems)
-        codes = ", ".join(sorted({problem.code.value for problem in loaded.problems}))
         count = "1 error" if errors == 1 else f"{errors} errors"
-        return f"{files}: bad: {count} (docs/reference/errors: {codes})"
+        return f"{files}: bad: {count} ({explained_by(loaded.problems)})"
     failed = sum(not check.is_good for check in report.checks or ())
     if failed:
         return f"{files}: good, but {failed} of {len(report.checks or ())} checks outside failed"

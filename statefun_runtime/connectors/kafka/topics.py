@@ -68,7 +68,7 @@ class IngressTopics:
             return
         self._missing[topic] = self._were_missing[topic] = None
         reason = UnavailableError(f"topic '{topic}' does not exist", code="SF3002")
-        log.warning("ingress %s waits: %s", self._spec.id, reason.message)
+        log.warning("ingress %s waits: %s", self._spec.id, reason.line)
 
 
 Places = dict[tuple[str, int], list[Record]]

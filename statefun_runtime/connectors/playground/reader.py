@@ -124,7 +124,7 @@ class PlaygroundIngress:
                 self._off_loop(lambda: self._log.append([record for record, _ in waiting]))
             )
         except UnavailableError as error:
-            log.error("records cannot be taken: %s", error.message)
+            log.error("records cannot be taken: %s", error.line)
             for _, answer in waiting:
                 answer.resolve(self._refuse(503, "disk", error.message, ("Retry-After", "5")))
             return

@@ -292,7 +292,7 @@ class Checkpointer:
         log.error(
             "checkpoint %d failed, the next one holds what it would have held: %s",
             cut.epoch,
-            error.message,
+            error.line,
         )
         for egress in self._egresses.values():
             egress.failed(cut.epoch)

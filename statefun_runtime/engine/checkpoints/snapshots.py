@@ -205,7 +205,7 @@ class Snapshots:
             await self._off_loop(lambda: store.snapshot(folder))
             files = await self._off_loop(lambda: self._take_in(folder))
         except UnavailableError as error:
-            log.error("no new base could be taken: %s", error.message)
+            log.error("no new base could be taken: %s", error.line)
             return
         self._new_base = Base(epoch, files)
 

@@ -229,7 +229,7 @@ class States:
 
     async def _replace_store(self, error: UnavailableError) -> None:
         """After a failed write a store takes nothing any more: it is made anew from the last complete checkpoint."""
-        log.error("%s; the live state is rebuilt from the last checkpoint", error.message)
+        log.error("%s; the live state is rebuilt from the last checkpoint", error.line)
         loop = asyncio.get_running_loop()
         began_s, said_s = loop.time(), -_SAY_AGAIN_S
         while self._failure is not None:

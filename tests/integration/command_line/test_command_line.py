@@ -1,5 +1,6 @@
 """The command `statefun-worker` as an operator meets it: what it prints, refuses, and how it ends."""
 
+import json
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -163,7 +165,7 @@ def test_validate_tells_all_problems_with_line_column_and_hint(tmp_path: Path) -
     assert places == [("5", "3"), ("9", "3"), ("10", "3"), ("16", "11"), ("18", "7")], done.stdout
     assert (
         f"""\
-{path}:10:3: warning: unknown field 'adress' in Kafka ingress 't/in'
+{path}:10:3: warning: unknown field 'adress' in Kafka ingress 't/in' [SF1020]
    10 |   adress: kafka:9092
           ^
 hint: did you mean 'address'?
@@ -407,6 +409,27 @@ def test_ctrl_c_before_anything_runs_is_no_traceback(tmp_path: Path) -> None:
 
     assert process.returncode == 130
     assert said == b""
+
+
+def test_json_logs_are_objects_to_the_last_line(application: Applications, tmp_path: Path) -> None:
+    app = application(endpoint(NOWHERE, "t/*"), topic="out", arguments=["--log-format", "json"])
+    app.send("t/script/1", {"text": "a"}, COMMAND)
+    wait_until(lambda: "fails for everyone" in app.worker.output(), "a failed attempt")
+    second = _command(
+        "--module",
+        app.worker.module_file,
+        "--log-format",
+        "json",
+        "--state-dir",
+        app.worker.state_dir,
+    )
+    app.worker.stop_cleanly()
+
+    said = [json.loads(line) for line in app.worker.output().splitlines()]
+    assert all(datetime.fromisoformat(one["time"]).tzinfo for one in said)
+    assert f"statefun-worker runs {app.worker.module_file}" in [one["message"] for one in said]
+    (refused,) = [json.loads(line) for line in second.stderr.splitlines()]
+    assert (second.returncode, refused["level"], refused["codes"]) == (1, "critical", ["SF3042"])
 
 
 def test_every_metric_has_a_name_that_promtool_accepts(application: Applications) -> None:

@@ -69,7 +69,7 @@ def test_a_new_file_that_cannot_be_used_is_logged_once_and_the_last_value_stays(
     assert headers.lines == b"authorization: Bearer one\r\n"
     assert [record.getMessage() for record in caplog.records] == [
         f"the file '{path}' of header 'Authorization' cannot be used: "
-        "it has more than one line, or control characters; its last value stays in use"
+        "it has more than one line, or control characters [SF1055]; its last value stays in use"
     ]
 
 

@@ -360,7 +360,7 @@ def test_a_new_certificate_that_cannot_be_used_is_logged_once_and_the_old_one_st
             clock.now_s += 1.0
             assert tls.context() is before
         assert [record.getMessage() for record in caplog.records] == [
-            f"client_key '{pair.key}' cannot be used: it does not belong to the certificate in '{pair.cert}'; "
+            f"client_key '{pair.key}' cannot be used: it does not belong to the certificate in '{pair.cert}' [SF1046]; "
             "what was read before stays in use"
         ]
         replace(new.key, pair.key)

@@ -78,17 +78,17 @@ def test_what_a_package_reads_is_checked_like_everything_else():
     assert (
         render(load_with_rest(text).problems)
         == """\
-module.yaml:4:10: every: duration '200 parsecs' has the unknown unit 'parsecs'
+module.yaml:4:10: every: duration '200 parsecs' has the unknown unit 'parsecs' [SF1012]
     4 |   every: 200 parsecs
                  ^
 hint: write a whole number and a unit (d, h, min, s, ms, µs, ns), such as 90s or 200ms
 
-module.yaml:5:13: no endpoint serves the target 'a/b'
+module.yaml:5:13: no endpoint serves the target 'a/b' [SF1022]
     5 |   targets: [a/b]
                     ^
 hint: endpoints serve rest.fns/*
 
-module.yaml:6:3: warning: unknown field 'evry' in tick ingress 'example/ticks'
+module.yaml:6:3: warning: unknown field 'evry' in tick ingress 'example/ticks' [SF1020]
     6 |   evry: 1s
           ^
 hint: did you mean 'every'?"""
@@ -156,10 +156,10 @@ def test_a_package_that_cannot_be_used_is_named(site: Path, source: str, what: s
 
     told = render(load_with_rest(EGRESS).problems)
 
-    assert "module.yaml:1:7: unknown kind 'test.k/egress'" in told
+    assert "module.yaml:1:7: unknown kind 'test.k/egress' [SF1006]" in told
     assert (
         f"module.yaml:1:7: the package 'tester' 0.1 cannot be used, 'tester_{number}:KIND': "
-        f"{what.replace('{n}', number)}\n"
+        f"{what.replace('{n}', number)} [SF1076]\n"
     ) in told
     assert "hint: install another version of it, or take it away" in told
 
@@ -175,7 +175,7 @@ def test_a_reader_that_fails_is_a_problem_of_the_package(site: Path):
     assert (
         render(load_with_rest(EGRESS).problems)
         == """\
-module.yaml:3:3: the package 'tester' 0.1 failed to read this test egress: KeyError: 'oops'
+module.yaml:3:3: the package 'tester' 0.1 failed to read this test egress: KeyError: 'oops' [SF1076]
     3 |   id: test/out
           ^
 hint: this is a mistake in the package: tell those who made it, or install another version"""

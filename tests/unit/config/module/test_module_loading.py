@@ -491,12 +491,12 @@ def test_a_target_of_an_unreadable_pattern_is_not_warned_of():
 
 def test_a_module_without_ingress_and_endpoint_is_refused():
     assert render(load(EGRESS).problems) == (
-        "module.yaml:1:1: no ingress is defined\n"
+        "module.yaml:1:1: no ingress is defined [SF1017]\n"
         "    1 | kind: io.statefun.kafka.v1/egress\n"
         "        ^\n"
         "hint: add a component of a kind such as io.statefun.kafka.v1/ingress\n"
         "\n"
-        "module.yaml:1:1: no endpoint is defined\n"
+        "module.yaml:1:1: no endpoint is defined [SF1017]\n"
         "    1 | kind: io.statefun.kafka.v1/egress\n"
         "        ^\n"
         "hint: add a component of a kind such as io.statefun.endpoints.v2/http"
@@ -506,7 +506,7 @@ def test_a_module_without_ingress_and_endpoint_is_refused():
 def test_an_empty_file_is_refused_at_its_first_line():
     first = load("").problems[0]
     assert str(first) == (
-        "module.yaml:1:1: no ingress is defined\n"
+        "module.yaml:1:1: no ingress is defined [SF1017]\n"
         "hint: add a component of a kind such as io.statefun.kafka.v1/ingress"
     )
 
@@ -550,7 +550,7 @@ def test_the_error_of_a_module_shows_all_and_sums_up():
     assert str(raised.value).split("\n\n") == [
         *map(str, raised.value.problems),
         "3 errors and 1 warning in module.yaml "
-        "(docs/reference/errors: SF1004, SF1011, SF1020, SF1022)",
+        "(statefun-worker explain SF1004 SF1011 SF1020 SF1022)",
     ]
 
 
@@ -572,19 +572,19 @@ def test_what_is_no_file_is_refused(tmp_path: Path):
         return render(loaded.problems)
 
     assert refusal("nowhere.yaml") == (
-        "nowhere.yaml:1:1: the module cannot be read: no such file or directory"
+        "nowhere.yaml:1:1: the module cannot be read: no such file or directory [SF1001]"
     )
     assert refusal(str(tmp_path)) == (
-        f"{tmp_path}:1:1: the folder has no module.yaml, and no folder in it has one\n"
+        f"{tmp_path}:1:1: the folder has no module.yaml, and no folder in it has one [SF1070]\n"
         "hint: put it at module.yaml or NAME/module.yaml in that folder, or name the file"
     )
     assert refusal("classpath:module.yaml") == (
         "classpath:module.yaml:1:1: the module cannot be read: "
-        "there is no class path here; give a path or a file: URL"
+        "there is no class path here; give a path or a file: URL [SF1001]"
     )
     assert refusal("file://elsewhere/module.yaml") == (
         "file://elsewhere/module.yaml:1:1: the module cannot be read: "
-        "the file: URL names the host 'elsewhere'; only local files are read"
+        "the file: URL names the host 'elsewhere'; only local files are read [SF1001]"
     )
     assert refusal("a\0b").startswith("a\0b:1:1: the module cannot be read: ")
 
@@ -594,7 +594,7 @@ def test_a_file_that_is_not_utf_8_is_refused_where_it_begins_not_to_be(mark: byt
     loaded = parse_module(mark + b"a: b\nc: caf\xe9 au lait\n", file="module.yaml")
 
     assert render(loaded.problems) == (
-        "module.yaml:2:7: the file is not UTF-8: byte 0xE9 cannot stand here\n"
+        "module.yaml:2:7: the file is not UTF-8: byte 0xE9 cannot stand here [SF1001]\n"
         "    2 | c: caf\ufffd au lait\n"
         "              ^\n"
         "hint: save the file as UTF-8"

@@ -268,31 +268,31 @@ def test_everything_that_has_no_value_is_told_at_once_and_nothing_because_of_it(
     assert (
         printed(text, TEAMS="x")
         == """\
-module.yaml:3:7: ${TEAM} has no value: TEAM is not set
+module.yaml:3:7: ${TEAM} has no value: TEAM is not set [SF1071]
     3 |   id: ${TEAM}
               ^
 hint: did you mean 'TEAMS'?
 
-module.yaml:4:12: ${KAFKA_HOST} has no value: KAFKA_HOST is not set
+module.yaml:4:12: ${KAFKA_HOST} has no value: KAFKA_HOST is not set [SF1071]
     4 |   address: ${KAFKA_HOST}:${KAFKA_PORT}
                    ^
 hint: set it in the environment or with --set KAFKA_HOST=VALUE, or give a default: ${KAFKA_HOST:-VALUE}
 
-module.yaml:4:26: ${KAFKA_PORT} has no value: KAFKA_PORT is not set
+module.yaml:4:26: ${KAFKA_PORT} has no value: KAFKA_PORT is not set [SF1071]
     4 |   address: ${KAFKA_HOST}:${KAFKA_PORT}
                                  ^
 hint: set it in the environment or with --set KAFKA_PORT=VALUE, or give a default: ${KAFKA_PORT:-VALUE}
 
-module.yaml:7:25: '${TIME' is not a placeholder
+module.yaml:7:25: '${TIME' is not a placeholder [SF1072]
     7 |     transactionTimeout: ${TIME
                                 ^
 hint: write ${NAME}, ${NAME:-default} or ${file:PATH}; $${ is the text ${
 
-module.yaml:9:7: warning: property 'sasl.jaas.config' has no effect without SASL in 'security.protocol'
+module.yaml:9:7: warning: property 'sasl.jaas.config' has no effect without SASL in 'security.protocol' [SF1027]
     9 |     - sasl.jaas.config: ***
               ^
 
-module.yaml:19:18: ${TARGET} has no value: TARGET is not set
+module.yaml:19:18: ${TARGET} has no value: TARGET is not set [SF1071]
    19 |       targets: ["${TARGET}"]
                          ^
 hint: set it in the environment or with --set TARGET=VALUE, or give a default: ${TARGET:-VALUE}"""
@@ -322,7 +322,7 @@ def test_a_file_of_secrets_that_cannot_be_read_is_an_error(
         path.write_bytes(content)
     text = EGRESS.replace("config: none", f"config: ${{file:{path}}}")
     assert printed(text).startswith(
-        f"module.yaml:9:25: ${{file:{path}}}: the file cannot be read: {reason}\n"
+        f"module.yaml:9:25: ${{file:{path}}}: the file cannot be read: {reason} [SF1073]\n"
     )
 
 
@@ -401,21 +401,21 @@ def test_a_wrong_value_is_called_what_stands_in_the_file():
     assert (
         printed(text, POOL="0", CALL="5 parsecs", URL="ftp://me:pw@x", FNS="a/b/c")
         == """\
-module.yaml:3:14: functions '${FNS}' is not of the form 'namespace/name' or 'namespace/*'
+module.yaml:3:14: functions '${FNS}' is not of the form 'namespace/name' or 'namespace/*' [SF1011]
     3 |   functions: ${FNS}
                      ^
 
-module.yaml:4:20: urlPathTemplate '${URL}' does not begin with http:// or https://
+module.yaml:4:20: urlPathTemplate '${URL}' does not begin with http:// or https:// [SF1013]
     4 |   urlPathTemplate: ${URL}
                            ^
 hint: write it like http://functions:8000/statefun; {function.name} stands for the name
 
-module.yaml:8:11: call: duration '${CALL}' has the unknown unit '${CALL}'
+module.yaml:8:11: call: duration '${CALL}' has the unknown unit '${CALL}' [SF1012]
     8 |     call: ${CALL}
                   ^
 hint: write a whole number and a unit (d, h, min, s, ms, µs, ns), such as 90s or 200ms
 
-module.yaml:9:16: 'pool_size' must be a whole number from 1 to 2147483647, found the value of '${POOL}'
+module.yaml:9:16: 'pool_size' must be a whole number from 1 to 2147483647, found the value of '${POOL}' [SF1010]
     9 |     pool_size: ${POOL}
                        ^"""
     )

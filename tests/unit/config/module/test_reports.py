@@ -38,16 +38,16 @@ def test_problems_and_remarks_come_before_the_verdict():
         == """\
 warning: --set x has no effect: none
 
-module.yaml:4:12: 'kafka' is not of the form 'host:port'
+module.yaml:4:12: 'kafka' is not of the form 'host:port' [SF1010]
     4 |   address: kafka
                    ^
 hint: write it like kafka-1:9092,kafka-2:9092
 
-module.yaml:5:3: warning: unknown field 'colour' in Kafka egress 'shop.io/receipts:a,b'
+module.yaml:5:3: warning: unknown field 'colour' in Kafka egress 'shop.io/receipts:a,b' [SF1020]
     5 |   colour: 100%
           ^
 
-module.yaml: bad: 1 error (docs/reference/errors: SF1010, SF1020)"""
+module.yaml: bad: 1 error (statefun-worker explain SF1010 SF1020)"""
     )
 
 
@@ -115,7 +115,7 @@ def test_github_gets_workflow_commands():
         "::warning file=module.yaml,line=5,col=3,title=SF1020::"
         "unknown field 'colour' in Kafka egress 'shop.io/receipts:a,b'\n"
         "::error title=connect::endpoint shop.fns/*: cannot connect to shop:8000: refused\n"
-        "module.yaml: bad: 1 error (docs/reference/errors: SF1010, SF1020)"
+        "module.yaml: bad: 1 error (statefun-worker explain SF1010 SF1020)"
     )
 
 

@@ -92,15 +92,15 @@ def test_what_is_defined_in_two_files_is_told_with_both_places():
     write({"c.yaml": "\n" + INGRESS + "---\n" + ENDPOINT})
 
     assert problems("a.yaml", "b.yaml", "c.yaml") == (
-        "b.yaml:8:7: egress id 'shop.io/receipts' is defined twice; first at b.yaml:3:7\n"
+        "b.yaml:8:7: egress id 'shop.io/receipts' is defined twice; first at b.yaml:3:7 [SF1016]\n"
         "    8 |   id: shop.io/receipts\n"
         "              ^\n"
         "\n"
-        "c.yaml:4:7: ingress id 'shop.io/orders' is defined twice; first at a.yaml:8:7\n"
+        "c.yaml:4:7: ingress id 'shop.io/orders' is defined twice; first at a.yaml:8:7 [SF1016]\n"
         "    4 |   id: shop.io/orders\n"
         "              ^\n"
         "\n"
-        "c.yaml:14:14: function pattern 'shop.fns/*' is defined twice; first at a.yaml:3:14\n"
+        "c.yaml:14:14: function pattern 'shop.fns/*' is defined twice; first at a.yaml:3:14 [SF1016]\n"
         "   14 |   functions: shop.fns/*\n"
         "                     ^"
     )
@@ -121,7 +121,7 @@ def test_an_application_without_an_ingress_is_told_once_at_its_first_file():
     write({"a.yaml": ENDPOINT, "b.yaml": EGRESS})
 
     assert problems("a.yaml", "b.yaml") == (
-        "a.yaml:1:1: no ingress is defined in these 2 files\n"
+        "a.yaml:1:1: no ingress is defined in these 2 files [SF1017]\n"
         "    1 | kind: io.statefun.endpoints.v2/http\n"
         "        ^\n"
         "hint: add a component of a kind such as io.statefun.kafka.v1/ingress"
@@ -132,5 +132,5 @@ def test_while_a_file_cannot_be_read_nothing_is_said_to_be_missing():
     write({"a.yaml": ENDPOINT})
 
     assert problems("a.yaml", "gone.yaml") == (
-        "gone.yaml:1:1: the module cannot be read: no such file or directory"
+        "gone.yaml:1:1: the module cannot be read: no such file or directory [SF1001]"
     )

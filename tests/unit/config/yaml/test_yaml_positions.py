@@ -103,7 +103,7 @@ def test_an_anchor_may_be_set_again():
 
 def test_anchors_end_with_their_document():
     assert refusal("a: &x 1\n---\nb: *x\n") == (
-        "module.yaml:3:4: alias '*x' has no anchor '&x' above it\n    3 | b: *x\n           ^"
+        "module.yaml:3:4: alias '*x' has no anchor '&x' above it [SF1002]\n    3 | b: *x\n           ^"
     )
 
 
@@ -127,7 +127,7 @@ def test_a_duplicate_key_is_reported_and_reading_goes_on():
     assert composed.is_whole
     assert len(composed.documents) == 2
     assert render(composed.problems) == (
-        "module.yaml:2:1: key 'a' is written twice; first at module.yaml:1:1\n    2 | a: 2\n        ^"
+        "module.yaml:2:1: key 'a' is written twice; first at module.yaml:1:1 [SF1004]\n    2 | a: 2\n        ^"
     )
 
 
@@ -135,7 +135,7 @@ def test_aliases_that_explode_are_refused():
     levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 40)]
 
     assert refusal("\n".join(["a0: &a0 [x]", *levels])) == (
-        "module.yaml:6:40: aliases repeat more than 100,000 values\n"
+        "module.yaml:6:40: aliases repeat more than 100,000 values [SF1003]\n"
         "    6 | a5: &a5 [*a4, *a4, *a4, *a4, *a4, *a4, *a4, *a4, *a4]\n"
         "                                               ^"
     )
@@ -143,13 +143,13 @@ def test_aliases_that_explode_are_refused():
 
 def test_values_nested_without_end_are_refused():
     assert refusal("[" * 100_000).splitlines()[0] == (
-        "module.yaml:1:66: values are nested more than 64 levels deep"
+        "module.yaml:1:66: values are nested more than 64 levels deep [SF1003]"
     )
 
 
 def test_characters_that_yaml_does_not_allow_are_refused_and_not_printed():
     assert refusal("a: 1\nb: \x1b[31m\n") == (
-        "module.yaml:2:4: not valid YAML: the character U+001B is not allowed\n"
+        "module.yaml:2:4: not valid YAML: the character U+001B is not allowed [SF1002]\n"
         "    2 | b: \ufffd[31m\n"
         "           ^"
     )
@@ -160,7 +160,7 @@ def test_only_a_part_of_a_long_line_is_shown():
 
     message, shown, caret = refusal(line).splitlines()
     assert message == (
-        "module.yaml:1:211: not valid YAML: expected the node content, but found ','"
+        "module.yaml:1:211: not valid YAML: expected the node content, but found ',' [SF1002]"
     )
     assert len(shown) == len("    1 | ") + 122
     assert shown[caret.index("^")] == ","
