@@ -3,8 +3,8 @@
 Only what is named here stays as it is from one release to the next.
 """
 
-from statefun_runtime.config.module.installed import ComponentKind
-from statefun_runtime.config.module.kafka import read_id
+from statefun_runtime.config.module.ids import read_id
+from statefun_runtime.config.module.kinds import ComponentKind
 from statefun_runtime.config.reading.draft import Role
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.core.model.address import TypeName
@@ -12,12 +12,19 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind as MetricKind
 from statefun_runtime.core.model.metrics import Metric
+from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox, Queue
+from statefun_runtime.core.outboxes.form import RecordForm
+from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox, Unloaded
 from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
-from statefun_runtime.ports.egress import EgressSink, RecordRefused
+from statefun_runtime.ports.egress import EgressSink, Listens, RecordRefused
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
+from statefun_runtime.ports.module import BuildsEgress, BuildsIngress
 
 __all__ = [
+    "BuildsEgress",
+    "BuildsIngress",
     "ComponentKind",
+    "DirectOutbox",
     "EgressBuildContext",
     "EgressSink",
     "Fields",
@@ -26,11 +33,17 @@ __all__ = [
     "IngressContext",
     "IngressEncoder",
     "IngressSource",
+    "Item",
+    "KeyedOutbox",
+    "Listens",
     "Metric",
     "MetricKind",
+    "Queue",
+    "RecordForm",
     "RecordRefused",
     "Role",
     "Shape",
     "TypeName",
+    "Unloaded",
     "read_id",
 ]

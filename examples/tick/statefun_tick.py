@@ -1,27 +1,37 @@
-"""`example.tick.v1/ingress`: sends a number to some functions at regular intervals.
+"""An ingress that sends a number at regular intervals, and an egress that appends lines to a file.
 
-The number is the ingress's position, so a worker that starts again goes on where its checkpoint was taken: a function
-may see a number again after a crash, and the effects of each count once.
+`example.tick.v1/ingress`: the number is the ingress's position, so a worker that starts again goes on where its
+checkpoint was taken: a function may see a number again after a crash, and the effects of each count once.
+
+`example.tick.v1/egress`: a record is a line of text, of type `example.tick/Line`. Lines are written at once; those that
+were not when the worker was killed are in its last checkpoint, and written by its next life, perhaps twice.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from statefun_runtime.components import (
     ComponentKind,
+    DirectOutbox,
+    EgressBuildContext,
     Fields,
     IngressBuildContext,
     IngressEncoder,
     Metric,
     MetricKind,
+    RecordForm,
+    RecordRefused,
     Role,
     Shape,
     TypeName,
     read_id,
 )
 
-SHAPE = Shape("tick ingress", ("id", "every", "function", "valueType", "targets"))
+LINE_TYPE = "example.tick/Line"
+INGRESS_SHAPE = Shape("tick ingress", ("id", "every", "function", "valueType", "targets"))
+EGRESS_SHAPE = Shape("line egress", ("id", "file"))
 _SPLIT = "ticks"
 _SECOND_NS = 1_000_000_000
 
@@ -36,8 +46,12 @@ class TickSpec:
     value_type: str
     targets: tuple[TypeName, ...]
 
+    def build(self, context: IngressBuildContext) -> "TickIngress":
+        """Return the ingress."""
+        return TickIngress(self, context)
 
-def read(fields: Fields) -> TickSpec | None:
+
+def read_ticks(fields: Fields) -> TickSpec | None:
     """Read the fields below `spec`; what is wrong is reported through `fields`, and makes None of it all."""
     ingress_id = read_id(fields, "ingress id")
     every_ns = fields.positive_duration_ns("every")
@@ -106,4 +120,78 @@ class TickIngress:
         """There is nothing to leave."""
 
 
-KIND = ComponentKind("example.tick.v1/ingress", Role.INGRESS, SHAPE, read, TickIngress)
+@dataclass(frozen=True, slots=True)
+class LineSpec:
+    """Lines go to a file."""
+
+    id: TypeName
+    file: str
+
+    def build(self, context: EgressBuildContext) -> "LineEgress":
+        """Return the egress."""
+        return LineEgress(self)
+
+
+def read_lines(fields: Fields) -> LineSpec | None:
+    """Read the fields below `spec`."""
+    egress_id = read_id(fields, "egress id")
+    file = fields.text("file", required=True)
+    return None if egress_id is None or file is None else LineSpec(egress_id, file)
+
+
+FORM: RecordForm[str] = RecordForm(str.encode, bytes.decode, len)
+
+
+class LineEgress:
+    """An EgressSink whose records leave at once, all in one order."""
+
+    def __init__(self, spec: LineSpec) -> None:
+        self._file = Path(spec.file)
+        self._has_lines = asyncio.Event()
+        self.outbox: DirectOutbox[str, str] = DirectOutbox(
+            FORM, lambda line: "the file", on_ready=self._has_lines.set
+        )
+        self._written = 0
+
+    def prepare(self, typename: str, value: bytes) -> str:
+        """Return the line; what is none is refused, and fails the reply that has it."""
+        if typename != LINE_TYPE:
+            raise RecordRefused(f"a record must be of type '{LINE_TYPE}', found '{typename}'")
+        try:
+            line = value.decode()
+        except ValueError as error:
+            raise RecordRefused(f"a line must be UTF-8: {error}") from error
+        if "\n" in line:
+            raise RecordRefused("a line must not hold another one")
+        return line
+
+    async def run(self) -> None:
+        """Write lines until cancelled; those that come meanwhile are written together."""
+        while True:
+            await self._has_lines.wait()
+            self._has_lines.clear()
+            for queue in self.outbox.take():
+                while lines := list(queue.waiting):
+                    await asyncio.to_thread(self._append, lines)
+                    self.outbox.acknowledged(queue, len(lines))
+                    self._written += len(lines)
+                self.outbox.emptied(queue)
+
+    def _append(self, lines: Sequence[str]) -> None:
+        with self._file.open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return what was written."""
+        yield Metric(
+            "statefun_egress_records", MetricKind.COUNTER, "records that left", self._written
+        )
+
+    async def close(self) -> None:
+        """There is nothing to leave."""
+
+
+KINDS = (
+    ComponentKind("example.tick.v1/ingress", Role.INGRESS, INGRESS_SHAPE, read_ticks),
+    ComponentKind("example.tick.v1/egress", Role.EGRESS, EGRESS_SHAPE, read_lines),
+)

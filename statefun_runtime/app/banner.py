@@ -4,24 +4,9 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import assert_never
 
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
 from statefun_runtime.app.factories import Application
-from statefun_runtime.config.settings import Settings
-from statefun_runtime.core.aws import AwsRegion, CustomEndpoint, DefaultRegion, SpecificRegion
-from statefun_runtime.core.module.specs import (
-    EgressSpec,
-    IngressSpec,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    KinesisEgressSpec,
-    KinesisIngressSpec,
-    OwnEgressSpec,
-    OwnIngressSpec,
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-)
 
 log = logging.getLogger("statefun.worker")
 
@@ -42,55 +27,12 @@ def _lines(application: Application, metrics: MetricsPort | None) -> Iterator[st
     settings, module = application.settings, application.module
     yield f"statefun-worker runs {', '.join(settings.modules)}"
     for ingress in module.ingresses:
-        yield f"  ingress   {ingress.id}  {_ingress_place(ingress, settings)}"
+        yield f"  ingress   {ingress.id}  {ingress.describe(settings.host)}"
     for endpoint in module.endpoints:
         yield f"  functions {endpoint.pattern}  {endpoint.url_template}"
     for egress in module.egresses:
-        yield f"  egress    {egress.id}  {_egress_place(egress, settings)}"
+        yield f"  egress    {egress.id}  {egress.describe(settings.host)}"
     if metrics is not None:
         yield f"  metrics   http://{settings.host}:{metrics.port}/metrics"
     owned = f"{settings.partitions} partitions of {settings.key_group_count} key groups"
     yield f"  state     {settings.state_dir}  ({owned})"
-
-
-def _ingress_place(spec: IngressSpec, settings: Settings) -> str:
-    match spec:
-        case OwnIngressSpec():
-            return f"{spec.kind} of {spec.package}"
-        case PlaygroundIngressSpec():
-            return f"PUT http://{settings.host}:{spec.port}/namespace/name/id"
-        case KafkaIngressSpec():
-            topics = ", ".join(route.topic for route in spec.routes)
-            return f"Kafka {spec.bootstrap_servers}, topics {topics}"
-        case KinesisIngressSpec():
-            streams = ", ".join(route.stream for route in spec.routes)
-            return f"Kinesis {_aws_place(spec.region)}, streams {streams}"
-        case _:
-            assert_never(spec)
-
-
-def _egress_place(spec: EgressSpec, settings: Settings) -> str:
-    match spec:
-        case OwnEgressSpec():
-            return f"{spec.kind} of {spec.package}"
-        case PlaygroundEgressSpec():
-            urls = (f"http://{settings.host}:{spec.port}/{topic}" for topic in spec.topics)
-            return " ".join(f"GET {url}" for url in urls)
-        case KafkaEgressSpec():
-            return f"Kafka {spec.bootstrap_servers}, {spec.delivery.value}"
-        case KinesisEgressSpec():
-            return f"Kinesis {_aws_place(spec.region)}, at-least-once"
-        case _:
-            assert_never(spec)
-
-
-def _aws_place(region: AwsRegion) -> str:
-    match region:
-        case DefaultRegion():
-            return "in the default region"
-        case SpecificRegion():
-            return region.id
-        case CustomEndpoint():
-            return f"{region.url}, {region.region_id}"
-        case _:
-            assert_never(region)

@@ -10,21 +10,19 @@ from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.adapters.wire import decode_reply
 from statefun_runtime.app.clients import Clients
-from statefun_runtime.app.dead_letters import check_routes, wrap_letters
-from statefun_runtime.app.egress_letters import EgressLetters
+from statefun_runtime.app.dead_letters import check_routes
 from statefun_runtime.app.factories import Application, make_egress, make_ingress
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.model.function import Function
-from statefun_runtime.core.module.specs import EgressSpec, IngressSpec
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.engine.assembly import Assembly, Beginning, EgressServices, Ports
-from statefun_runtime.engine.dispatch.outcomes import Wrap
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.function_client import FunctionClient
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
+from statefun_runtime.ports.module import EgressSpec, IngressSpec
 
 _EGRESS_BYTES_MAX = 64 * 1024 * 1024
 
@@ -83,11 +81,7 @@ class ModuleConnectors:
 
     def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink[Any]:
         """Return an egress; its letters and rows are the worker's."""
-        return make_egress(spec, services, self._application, EgressLetters(services.outcomes))
-
-    def wrap_letters(self, spec: EgressSpec) -> Wrap:
-        """Return the form in which an egress takes dead letters."""
-        return wrap_letters(spec)
+        return make_egress(spec, services, self._application)
 
 
 def build_worker(

@@ -1,7 +1,7 @@
 """Tries everything outside that a module needs: endpoints, their certificates, clusters and topics."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,23 +9,14 @@ from urllib.parse import urlsplit
 from statefun_runtime.adapters.http.certificates import pem_validities
 from statefun_runtime.adapters.http.probe import Destination, Reached, reach, why_not
 from statefun_runtime.adapters.http.tls import client_context
-from statefun_runtime.config.module.reports import Check
+from statefun_runtime.core.module.checks import Attempt, Check
 from statefun_runtime.core.module.endpoint_url import EndpointUrl
-from statefun_runtime.core.module.specs import (
-    EndpointSpec,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    KinesisEgressSpec,
-    KinesisIngressSpec,
-    ModuleSpec,
-    TlsSpec,
-)
+from statefun_runtime.core.module.specs import EndpointSpec, TlsSpec
 from statefun_runtime.errors import ConfigError
+from statefun_runtime.ports.module import ModuleSpec
 
 _NAME = "{function.name}"
 _ENDS_SOON = timedelta(days=14)
-
-Attempt = Callable[[], Awaitable[Check]]
 
 
 async def check_connections(module: ModuleSpec, *, timeout_s: float) -> list[Check]:
@@ -50,19 +41,9 @@ def _attempts(module: ModuleSpec) -> Iterator[tuple[str, Attempt]]:
     for endpoint in module.endpoints:
         yield from _endpoint_attempts(endpoint, module)
     for ingress in module.ingresses:
-        if isinstance(ingress, KafkaIngressSpec):
-            subject = f"ingress {ingress.id} at {ingress.bootstrap_servers}"
-            yield subject, _kafka_attempt(subject, ingress)
-        if isinstance(ingress, KinesisIngressSpec):
-            subject = f"ingress {ingress.id} at Kinesis"
-            yield subject, _kinesis_attempt(subject, ingress)
+        yield from ingress.checks()
     for egress in module.egresses:
-        if isinstance(egress, KafkaEgressSpec):
-            subject = f"egress {egress.id} at {egress.bootstrap_servers}"
-            yield subject, _kafka_attempt(subject, egress)
-        if isinstance(egress, KinesisEgressSpec):
-            subject = f"egress {egress.id} at Kinesis"
-            yield subject, _kinesis_attempt(subject, egress)
+        yield from egress.checks()
 
 
 def _endpoint_attempts(endpoint: EndpointSpec, module: ModuleSpec) -> Iterator[tuple[str, Attempt]]:
@@ -96,9 +77,7 @@ def _urls(endpoint: EndpointSpec, module: ModuleSpec) -> list[str]:
     names = {
         target.name
         for ingress in module.ingresses
-        if isinstance(ingress, KafkaIngressSpec | KinesisIngressSpec)
-        for route in ingress.routes
-        for target in route.targets
+        for target in ingress.targets
         if module.endpoint_for(target) is endpoint
     }
     return [template.replace(_NAME, name) for name in sorted(names)]
@@ -176,60 +155,3 @@ def _certificate_attempt(subject: str, location: str) -> Attempt:
         return Check(subject, True, f"{many}ends on {end:%Y-%m-%d}{soon}")
 
     return attempt
-
-
-def _kafka_attempt(subject: str, spec: KafkaIngressSpec | KafkaEgressSpec) -> Attempt:
-    async def attempt() -> Check:
-        # The Kafka client takes long to import, and many applications need none.
-        from statefun_runtime.connectors.kafka.probe import ClusterAway, ask_cluster
-
-        wanted = tuple(r.topic for r in spec.routes) if isinstance(spec, KafkaIngressSpec) else ()
-        try:
-            cluster = await ask_cluster(spec, wanted)
-        except ConfigError as error:
-            return Check(subject, False, error.message, error.hint)
-        except ClusterAway as error:
-            return Check(subject, False, str(error), "start it, or mend 'address' and 'properties'")
-        parts = [_counted(cluster.brokers, "broker")]
-        parts += [f"{t} has {_counted(n, 'partition')}" for t, n in cluster.partitions.items()]
-        if cluster.missing:
-            found = "; ".join(
-                [*parts, *(f"topic {topic} does not exist" for topic in cluster.missing)]
-            )
-            return Check(subject, False, found, "create it; the worker would wait for it")
-        return Check(subject, True, "; ".join(parts))
-
-    return attempt
-
-
-def _kinesis_attempt(subject: str, spec: KinesisIngressSpec | KinesisEgressSpec) -> Attempt:
-    async def attempt() -> Check:
-        wanted = (
-            tuple(r.stream for r in spec.routes) if isinstance(spec, KinesisIngressSpec) else ()
-        )
-        try:
-            # AWS's client is an extra that many applications do not have installed.
-            from statefun_runtime.connectors.kinesis.clients import AwsClients
-            from statefun_runtime.connectors.kinesis.probe import KinesisAway, ask_streams
-        except ConfigError as error:
-            return Check(subject, False, error.message, error.hint)
-        try:
-            clients = AwsClients(spec.region, spec.credentials, spec.client, owner=subject)
-            streams = await ask_streams(clients, wanted)
-        except ConfigError as error:
-            return Check(subject, False, error.message, error.hint)
-        except KinesisAway as error:
-            hint = "mend 'awsRegion' and 'awsCredentials', or what they may do"
-            return Check(subject, False, str(error), hint)
-        parts = [f"{s} has {_counted(n, 'open shard')}" for s, n in streams.shards.items()]
-        if streams.missing:
-            missing = [f"stream {stream} does not exist" for stream in streams.missing]
-            found = "; ".join([*parts, *missing])
-            return Check(subject, False, found, "create it; the worker would wait for it")
-        return Check(subject, True, "; ".join(parts) or "answers")
-
-    return attempt
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

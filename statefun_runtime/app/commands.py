@@ -7,7 +7,7 @@ from typing import Any
 
 from statefun_runtime.adapters.admin.admin_socket import Arguments, Command
 from statefun_runtime.adapters.storage.savepoint_folder import write_savepoint
-from statefun_runtime.app.letters import parse_letter
+from statefun_runtime.app.dead_letters import parse_letter
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.engine.dispatch.parked import ParkedAddresses, Selection
 from statefun_runtime.engine.dispatch.replay import Replay

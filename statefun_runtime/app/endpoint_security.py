@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from statefun_runtime.adapters.http.header_lines import Headers
 from statefun_runtime.adapters.http.sigv4 import AwsSigner
 from statefun_runtime.adapters.http.tls import ClientTls
-from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern, ModuleSpec, TlsSpec
+from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern, TlsSpec
+from statefun_runtime.ports.module import ModuleSpec
 
 
 @dataclass(frozen=True, slots=True)

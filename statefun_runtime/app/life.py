@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from statefun_runtime.adapters.admin.admin_socket import AdminSocket, admin_sock
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
 from statefun_runtime.adapters.admin.process_facts import ProcessFacts
 from statefun_runtime.adapters.descriptors import Descriptors, raise_limit, tell
-from statefun_runtime.adapters.http.server import HttpServer
 from statefun_runtime.adapters.storage.savepoint_folder import take_in_savepoint
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.banner import announce
@@ -31,7 +29,6 @@ from statefun_runtime.app.factories import Application
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
-from statefun_runtime.core.module.specs import ModuleSpec
 from statefun_runtime.engine.assembly import Beginning, begin
 from statefun_runtime.engine.checkpoints.recovery import Names, StartingPoint
 from statefun_runtime.engine.metrics import engine_metrics
@@ -40,6 +37,7 @@ from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError, StatefunError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.egress import Listens
+from statefun_runtime.ports.module import ModuleSpec
 
 log = logging.getLogger("statefun.worker")
 
@@ -158,7 +156,6 @@ async def _live(
         beginning.start,
         beginning.history,
         ports.checkpoints,
-        make_server=partial(HttpServer, connections_max=descriptors.incoming_max),
         security=security,
         descriptors=descriptors,
     )

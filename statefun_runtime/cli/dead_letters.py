@@ -26,7 +26,7 @@ examples:
 def main(given: Sequence[str]) -> int:
     """Show letters, or have the running worker take them again."""
     flags = _parser().parse_args(given)
-    from statefun_runtime.app.letters import letters_in_file, letters_in_kafka
+    from statefun_runtime.app.dead_letters import letters_in_file, letters_in_topics
 
     # What the Kafka client says of a broker that is away is in the error.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -35,7 +35,7 @@ def main(given: Sequence[str]) -> int:
     else:
         loaded = load_modules(flags.module, flags)
         with hiding(loaded.secrets):
-            found = letters_in_kafka(loaded.required())
+            found = letters_in_topics(loaded.required())
     letters = [letter for letter in found if _is_wanted(letter, flags)]
     if flags.what == "list":
         for letter in letters:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from statefun_runtime.config.flink import read_config
-from statefun_runtime.config.module.loading import LoadedModule, load_module
+from statefun_runtime.config.module.loading import LoadedModule
 from statefun_runtime.config.reading.units import DURATION_FORM, parse_duration_ns
 from statefun_runtime.config.settings import STATE_DIR, Settings, read_settings
+from statefun_runtime.connectors.modules import load_module
 
 _BARE_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 

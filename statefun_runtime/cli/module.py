@@ -15,8 +15,9 @@ def main(given: Sequence[str]) -> int:
     if Path(flags.file).is_dir():
         parser.error("FILE is a folder; name one module.yaml in it")
     from statefun_runtime.config.legacy.upgrade import upgrade_module, write_module
+    from statefun_runtime.connectors.modules import all_kinds
 
-    upgraded = upgrade_module(flags.file)
+    upgraded = upgrade_module(flags.file, all_kinds())
     for problem in upgraded.problems:
         print(f"{problem}\n", file=sys.stderr)
     if upgraded.text is None:

@@ -18,11 +18,11 @@ from statefun_runtime.cli.flags import (
 from statefun_runtime.cli.hiding import hiding
 from statefun_runtime.cli.logs import start_logging
 from statefun_runtime.cli.status import FAILED, GOOD, status_of, statuses_help
-from statefun_runtime.config.module.loading import load_module
 from statefun_runtime.config.options import options_help
 from statefun_runtime.config.settings import LOG_FORMATS, LOG_LEVELS, Settings
-from statefun_runtime.core.module.specs import ModuleSpec
+from statefun_runtime.connectors.modules import load_module
 from statefun_runtime.errors import StatefunError
+from statefun_runtime.ports.module import ModuleSpec
 
 log = logging.getLogger("statefun.worker")
 

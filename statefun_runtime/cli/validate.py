@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from statefun_runtime.cli.flags import add_settings, bare_numbers, duration_s, remarks, settings_of
 from statefun_runtime.cli.hiding import hiding
 from statefun_runtime.cli.status import BAD_CONFIG, FAILED, GOOD
-from statefun_runtime.config.module.loading import load_module
-from statefun_runtime.config.module.reports import FORMATS, Check, Report, report_lines
-from statefun_runtime.core.module.specs import ModuleSpec
+from statefun_runtime.config.module.reports import FORMATS, Report, report_lines
+from statefun_runtime.connectors.modules import load_module
+from statefun_runtime.core.module.checks import Check
+from statefun_runtime.ports.module import ModuleSpec
 
 _CONNECT_TIMEOUT_S = 10.0
 

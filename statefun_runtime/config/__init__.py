@@ -1,6 +1,6 @@
 """Files and flags become the core's dataclasses here, or problems that a person can act on."""
 
-from statefun_runtime.config.module.loading import LoadedModule, load_module, parse_module
+from statefun_runtime.config.module.loading import LoadedModule
 from statefun_runtime.config.options import options_help
 from statefun_runtime.config.problems import (
     Code,
@@ -28,9 +28,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Severity",
-    "load_module",
     "options_help",
-    "parse_module",
     "read_settings",
     "render",
     "summary",

@@ -18,7 +18,6 @@ from statefun_runtime.core.checkpoints.retention import Retention
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.reply import Reply
-from statefun_runtime.core.module.specs import EgressSpec, IngressSpec, ModuleSpec
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
@@ -31,13 +30,13 @@ from statefun_runtime.engine.checkpoints.recovery import (
     pending_outboxes,
     read_records,
 )
-from statefun_runtime.engine.checkpoints.snapshots import Identity, OffLoop
+from statefun_runtime.engine.checkpoints.snapshots import Identity
 from statefun_runtime.engine.dispatch.alarm import PauseAlarm
 from statefun_runtime.engine.dispatch.applier import Applier
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
-from statefun_runtime.engine.dispatch.outcomes import Outcomes, Wrap
+from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.state.delays import Delays
@@ -50,9 +49,11 @@ from statefun_runtime.engine.worker import Parts, Worker
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.commit_log import CommitLog
+from statefun_runtime.ports.contexts import OffLoop
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.function_client import FunctionClient
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
+from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
 from statefun_runtime.ports.state_store import StateStore
 
 _SUSPECTS_SHARE = 2
@@ -109,10 +110,6 @@ class Connectors(Protocol):
 
     def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink[Any]:
         """Return an egress."""
-        ...
-
-    def wrap_letters(self, spec: EgressSpec) -> Wrap:
-        """Return the form in which an egress takes dead letters."""
         ...
 
 
@@ -198,7 +195,7 @@ class Assembly:
             self._states,
             self._clock,
             self._egresses,
-            {spec.id: self._connectors.wrap_letters(spec) for spec in self._module.egresses},
+            {spec.id: spec.letter for spec in self._module.egresses},
             life=f"{started.application[:8]}-{started.incarnation}-{started.nonce[:8]}",
             fatal=self._stop.fail,
         )

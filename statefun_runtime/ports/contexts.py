@@ -1,35 +1,87 @@
-"""What an ingress or egress of a package is given when it is made."""
+"""What an ingress or egress is given when it is made.
 
-from collections.abc import Mapping
+A package of one's own can rely on what is documented in docs/contributing/components.md; the rest is for those that
+come with the worker.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+from statefun_runtime.core.checkpoints.commits import History, Started
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Progress
+from statefun_runtime.ports.egress import TellRefused
 from statefun_runtime.ports.ingress import IngressContext
+from statefun_runtime.ports.rows import Rows
+
+T = TypeVar("T")
+
+# Returns the records of an outbox's object, as the egress encoded them.
+ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
+
+
+class OffLoop(Protocol):
+    """Runs what blocks somewhere else than on the loop."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Return what `work` returns."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class IngressBuildContext:
-    """Where an ingress works.
+    """Where an ingress begins, and what it works with.
 
-    `restored` are the positions of the checkpoint that the worker begins at, empty at a first start; `folder` is the
-    ingress's own, below the state folder, and need not exist; `host` is what the worker's ports listen on.
+    `restored` are the positions of the checkpoint that the worker begins at, empty at a first start; `earlier` those of
+    the older ones that are kept, oldest first. `is_ours` is False if that checkpoint is of another application.
+    `folder` is the ingress's own, below the state folder, and need not exist; `host` is what the worker's ports listen on,
+    each for so many connections.
     """
 
     ingress: IngressContext
     restored: Mapping[str, int]
     folder: Path
     host: str
+    connections_max: int
+    off_loop: OffLoop
+    is_ours: bool
+    earlier: Sequence[Mapping[str, int]]
+    checkpoints_kept: int
 
 
 @dataclass(frozen=True, slots=True)
 class EgressBuildContext:
-    """Where an egress works.
+    """Where an egress begins, and what it works with.
 
-    `application` and `incarnation` tell this life from all others, for what an egress writes to tell old from new;
-    `folder` is the egress's own, below the state folder, and need not exist.
+    `started` and `history` tell this life from all others, for what an egress writes to tell old from new; the epochs
+    from `first_epoch` on are its own. `owner` is who of the application's workers this is. `folder` is the egress's
+    own, below the state folder, and need not exist; `host` is what the worker's ports listen on, each for so many
+    connections. `progress` is what the
+    checkpoint knows of an egress that publishes, and `may_republish` what a person says. `settled` returns when all that
+    is so now is in a complete checkpoint.
     """
 
-    application: str
-    incarnation: int
+    started: Started
+    history: History
+    first_epoch: int
+    owner: str
     folder: Path
     host: str
+    connections_max: int
+    rows: Rows
+    read_outbox: ReadOutbox
+    settled: Callable[[], Awaitable[None]]
+    tell_refused: TellRefused
+    progress: Progress | None
+    may_republish: bool
+
+    @property
+    def application(self) -> str:
+        """The name of the application, never that of another one."""
+        return self.started.application
+
+    @property
+    def incarnation(self) -> int:
+        """The number of this life; it only grows."""
+        return self.started.incarnation

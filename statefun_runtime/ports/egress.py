@@ -9,8 +9,8 @@ A sink has one of three outboxes, and that says how its records leave:
 The engine fills the outbox, cuts it, tells it of checkpoints and takes back what an earlier life had; the sink empties it.
 """
 
-from collections.abc import Iterable
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from statefun_runtime.core.checkpoints.manifest import Progress
 from statefun_runtime.core.model.metrics import Metric
@@ -23,6 +23,23 @@ R = TypeVar("R")
 
 class RecordRefused(Exception):
     """A typed value cannot leave through an egress; the text says why."""
+
+
+class Refused(NamedTuple):
+    """A record that the outside will never take: its topic or stream, its key and its value."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+
+
+# Is told of a record that will never leave, and why; returns whether a dead letter was made of it.
+TellRefused = Callable[[Refused, str], bool]
+
+
+def nobody_is_told(record: Refused, why: str) -> bool:
+    """There are no dead letters."""
+    return False
 
 
 class EgressSink(Protocol[R]):

@@ -12,21 +12,22 @@ from statefun._wire import KafkaProducerRecord, KinesisEgressRecord
 
 from statefun_runtime.connectors.kafka.egress.records import RECORD_TYPENAME as KAFKA_RECORD
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
+from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic, KafkaEgressSpec
 from statefun_runtime.connectors.kinesis.clients import AwsClients, KinesisClients
 from statefun_runtime.connectors.kinesis.records import RECORD_TYPENAME as KINESIS_RECORD
+from statefun_runtime.connectors.kinesis.settings.aws import (
+    AwsClientSettings,
+    BasicCredentials,
+    CustomEndpoint,
+)
+from statefun_runtime.connectors.kinesis.settings.specs import KinesisEgressSpec
 from statefun_runtime.connectors.kinesis.writer import KinesisEgress
+from statefun_runtime.connectors.playground.settings import PlaygroundEgressSpec
 from statefun_runtime.connectors.playground.writer import RECORD_TYPENAME as PLAYGROUND_RECORD
 from statefun_runtime.connectors.playground.writer import PlaygroundEgress
-from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.metrics import Metric
-from statefun_runtime.core.module.specs import (
-    DeliverySemantic,
-    KafkaEgressSpec,
-    KinesisEgressSpec,
-    PlaygroundEgressSpec,
-)
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.ports.egress import EgressSink, RecordRefused
 from tests.fakes.egress import RecordingEgress

@@ -9,23 +9,24 @@ import pytest
 from statefun._wire import ToFunction
 
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
+from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
 from statefun_runtime.connectors.kinesis.clients import AwsClients, KinesisClients
 from statefun_runtime.connectors.kinesis.reader import KinesisIngress
-from statefun_runtime.core.aws import AwsClientSettings, BasicCredentials, CustomEndpoint
-from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.metrics import Metric
-from statefun_runtime.core.module.specs import (
-    Earliest,
-    EndpointSpec,
-    FunctionPattern,
-    KafkaIngressSpec,
+from statefun_runtime.connectors.kinesis.settings.aws import (
+    AwsClientSettings,
+    BasicCredentials,
+    CustomEndpoint,
+)
+from statefun_runtime.connectors.kinesis.settings.specs import (
     KinesisIngressSpec,
-    ModuleSpec,
     ShardReading,
     StreamRoute,
-    TopicRoute,
 )
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.metrics import Metric
+from statefun_runtime.core.module.specs import Earliest, EndpointSpec, FunctionPattern
 from statefun_runtime.ports.ingress import IngressSource
+from statefun_runtime.ports.module import ModuleSpec
 from tests.fakes.ingress import FakeIngress, FakeLog, RecordingIngressContext
 from tests.fakes.kinesis import FakeKinesis
 from tests.support.kafka.broker import KafkaBroker

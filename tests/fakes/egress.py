@@ -1,12 +1,18 @@
 """The EgressSink port as a list."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from operator import itemgetter
 
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.dead_letter import DeadLetter
 from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.module.checks import Attempt
+from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox
 from statefun_runtime.core.outboxes.form import RecordForm
+from statefun_runtime.ports.contexts import EgressBuildContext
 from statefun_runtime.ports.egress import RecordRefused
 
 Record = tuple[str, bytes]
@@ -53,3 +59,26 @@ class RecordingEgress:
 
     async def close(self) -> None:
         pass
+
+
+@dataclass(frozen=True)
+class RecordingEgressSpec:
+    """An EgressSpec of a RecordingEgress."""
+
+    id: TypeName
+    dead_letters: DeadLetterRoute | None = None
+
+    def describe(self, host: str) -> str:
+        return "in memory"
+
+    def checks(self) -> Iterator[tuple[str, Attempt]]:
+        return iter(())
+
+    def letter(self, topic: str, letter: DeadLetter) -> tuple[str, bytes]:
+        return "t/record", letter.to_json()
+
+    def letters(self, topic: str) -> AsyncIterator[bytes] | None:
+        return None
+
+    def build(self, context: EgressBuildContext) -> RecordingEgress:
+        return RecordingEgress()

@@ -9,9 +9,10 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind, Metric
-from statefun_runtime.core.module.specs import DeadLetterRoute, ModuleSpec
+from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
+from statefun_runtime.ports.module import ModuleSpec
 
 LogRecord = tuple[bytes | None, bytes | None]
 

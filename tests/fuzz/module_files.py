@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from statefun_runtime.config import Severity, parse_module
+from statefun_runtime.config import Severity
 from statefun_runtime.config.legacy.upgrade import upgrade_text
+from statefun_runtime.connectors.modules import parse_module
 
 FILES = tuple(
     path.read_bytes()

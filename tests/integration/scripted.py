@@ -175,6 +175,14 @@ async def tell(body: bytes) -> bytes:
     return reply.SerializeToString()
 
 
+async def lines(body: bytes) -> bytes:
+    """Serve any type: each value goes to the egress `t/lines` as a line."""
+    reply = FromFunction()
+    for value in Request(body).values:
+        _egress(reply.invocation_result, "t", "lines", "example.tick/Line", value)
+    return reply.SerializeToString()
+
+
 def _record(topic: str, key: str, value: str) -> bytes:
     fields = (key.encode(), value.encode(), topic.encode())
     return b"".join(

@@ -1,4 +1,4 @@
-"""An ingress of an installed package, in a real worker."""
+"""An ingress and an egress of an installed package, in a real worker."""
 
 import os
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def test_a_worker_runs_an_ingress_of_a_package_and_goes_on_after_a_kill(
     functions: Callable[..., FaultyProcess], worker: Callable[..., Worker], tmp_path: Path
 ) -> None:
     served = functions("tests.integration.scripted:script")
-    site = install(tmp_path / "site", "statefun-tick", "statefun_tick:KIND")
+    site = install(tmp_path / "site", "statefun-tick", "statefun_tick:KINDS")
     path = os.pathsep.join([str(site), str(ROOT / "examples" / "tick")])
     module = documents(
         endpoint(served.url, "t/*"), TICKS, playground(free_port(), free_port(), "o")
@@ -51,3 +51,33 @@ def test_a_worker_runs_an_ingress_of_a_package_and_goes_on_after_a_kill(
     running.process.wait_for_line("continues from checkpoint")
     wait_until(lambda: routed() > 5, "five more")
     running.stop_cleanly()
+
+
+def test_a_worker_runs_an_egress_of_a_package_which_goes_on_after_a_kill(
+    functions: Callable[..., FaultyProcess], worker: Callable[..., Worker], tmp_path: Path
+) -> None:
+    served = functions("tests.integration.scripted:lines")
+    site = install(tmp_path / "site", "statefun-tick", "statefun_tick:KINDS")
+    path = os.pathsep.join([str(site), str(ROOT / "examples" / "tick")])
+    file = tmp_path / "lines.txt"
+    lines = f"kind: example.tick.v1/egress\nspec:\n  id: t/lines\n  file: {file}\n"
+    module = documents(endpoint(served.url, "t/*"), TICKS, lines)
+
+    running = worker(module, env={"PYTHONPATH": path}, arguments=["--checkpoint-interval", "50ms"])
+    assert (
+        "  egress    t/lines  example.tick.v1/egress of the package 'statefun-tick' 0.1\n"
+        in running.output()
+    )
+
+    def written() -> list[int]:
+        return [int(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    wait_until(lambda: len(written()) > 20, "twenty lines")
+    running.kill9()
+    before = max(written())
+    running.start()
+    wait_until(lambda: max(written()) > before + 5, "five more")
+    running.stop_cleanly()
+    numbers = written()
+    # Some may be there twice, none is missing.
+    assert sorted(set(numbers)) == list(range(max(numbers) + 1))

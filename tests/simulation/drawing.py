@@ -3,26 +3,30 @@
 from random import Random
 from typing import Any
 
+from statefun_runtime.connectors.kafka.settings.specs import (
+    DeliverySemantic,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    TopicRoute,
+)
+from statefun_runtime.connectors.playground.settings import (
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
+)
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import (
     AsyncTransport,
     DeadLetterRoute,
-    DeliverySemantic,
     Earliest,
     EndpointSpec,
     FunctionPattern,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
     Latest,
-    ModuleSpec,
     OnFailure,
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-    TopicRoute,
 )
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.core.partition.spill import SpillLimits
 from statefun_runtime.engine.settings import EngineSettings, Pace
+from statefun_runtime.ports.module import ModuleSpec
 from tests.simulation.traffic import INGRESS_PORT, WEB_PORT
 
 _OUTBOX = TypeName("sim", "out")

@@ -12,34 +12,32 @@ from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.disk import Disk
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.wire import decode_reply
-from statefun_runtime.app.dead_letters import wrap_letters
 from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
 from statefun_runtime.connectors.kafka.egress.publisher import KafkaPublisher
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
+from statefun_runtime.connectors.kafka.settings.specs import (
+    DeliverySemantic,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+)
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
+from statefun_runtime.connectors.playground.settings import (
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
+)
 from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.function import Function
-from statefun_runtime.core.module.specs import (
-    DeliverySemantic,
-    EgressSpec,
-    IngressSpec,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    ModuleSpec,
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-)
 from statefun_runtime.engine.assembly import Assembly, Beginning, EgressServices, Ports, begin
 from statefun_runtime.engine.checkpoints.recovery import Names, read_records
-from statefun_runtime.engine.dispatch.outcomes import Wrap
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
+from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
 from tests.simulation.fake_functions import Endpoint, FakeFunctionClient
 from tests.simulation.kafka.clients import FakeClients
 from tests.simulation.machine.fake_disk import FakePath
@@ -186,9 +184,6 @@ class SimulatedConnectors:
             clients=outside.clients,
             limits=outside.publishing,
         )
-
-    def wrap_letters(self, spec: EgressSpec) -> Wrap:
-        return wrap_letters(spec)
 
     async def _read_outbox(self, object_id: Any) -> list[bytes]:
         records: list[bytes] = await off_loop(

@@ -2,12 +2,14 @@
 
 import operator
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from statefun_runtime.config.legacy.formats import components_of
 from statefun_runtime.config.legacy.nodes import map_node, text_node
 from statefun_runtime.config.module.endpoints import ENDPOINT_V1, ENDPOINT_V2
+from statefun_runtime.config.module.kinds import Kind
 from statefun_runtime.config.module.loading import load_part
 from statefun_runtime.config.module.transports import OKHTTP, TIMEOUTS
 from statefun_runtime.config.problems import Code, Place, Problem, Source, has_errors
@@ -37,13 +39,13 @@ class Upgraded:
     problems: tuple[Problem, ...]
 
 
-def upgrade_module(location: str) -> Upgraded:
+def upgrade_module(location: str, kinds: Mapping[str, Kind]) -> Upgraded:
     """Read a module from a path or a `file:` URL, and write it anew.
 
     It may be one of several files of an application: what it lacks is not missed. Placeholders are kept, and what
     they stand for may be known elsewhere.
     """
-    loaded = load_part(location)
+    loaded = load_part(location, kinds)
     file = loaded.files[0]
     problems = tuple(p for p in loaded.problems if p.code not in _KNOWN_ELSEWHERE)
     if has_errors(problems):

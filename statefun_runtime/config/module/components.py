@@ -1,4 +1,4 @@
-"""Components: the table of kinds, and how one document of a module becomes the spec of its kind."""
+"""Components: how one document of a module becomes the spec of its kind; the kinds of endpoints."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,25 +8,7 @@ from statefun_runtime.config.module.endpoints import (
     read_endpoint_v1,
     read_endpoint_v2,
 )
-from statefun_runtime.config.module.kafka import (
-    KAFKA_EGRESS,
-    KAFKA_INGRESS,
-    read_kafka_egress,
-    read_kafka_ingress,
-)
-from statefun_runtime.config.module.kinds import Kind, KindTable
-from statefun_runtime.config.module.kinesis import (
-    KINESIS_EGRESS,
-    KINESIS_INGRESS,
-    read_kinesis_egress,
-    read_kinesis_ingress,
-)
-from statefun_runtime.config.module.playground import (
-    EGRESS_SHAPE,
-    INGRESS_SHAPE,
-    read_playground_egress,
-    read_playground_ingress,
-)
+from statefun_runtime.config.module.kinds import ComponentKind, Kind, KindTable
 from statefun_runtime.config.problems import Code, nearest
 from statefun_runtime.config.reading.draft import ComponentSpec, ModuleDraft, Role
 from statefun_runtime.config.reading.fields import Fields, Shape
@@ -37,55 +19,14 @@ COMPONENT = Shape("a component", ("kind", "spec"))
 _FORM = "a component is a mapping with the fields 'kind' and 'spec'"
 
 
-KINDS: Mapping[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            "io.statefun.endpoints.v2/http",
-            Role.ENDPOINT,
-            ENDPOINT_V2,
-            "functions",
-            read_endpoint_v2,
-        ),
-        Kind(
-            "io.statefun.endpoints.v1/http",
-            Role.ENDPOINT,
-            ENDPOINT_V1,
-            "functions",
-            read_endpoint_v1,
-        ),
-        Kind("io.statefun.kafka.v1/ingress", Role.INGRESS, KAFKA_INGRESS, "id", read_kafka_ingress),
-        Kind("io.statefun.kafka.v1/egress", Role.EGRESS, KAFKA_EGRESS, "id", read_kafka_egress),
-        Kind(
-            "io.statefun.kinesis.v1/ingress",
-            Role.INGRESS,
-            KINESIS_INGRESS,
-            "id",
-            read_kinesis_ingress,
-        ),
-        Kind(
-            "io.statefun.kinesis.v1/egress",
-            Role.EGRESS,
-            KINESIS_EGRESS,
-            "id",
-            read_kinesis_egress,
-        ),
-        Kind(
-            "io.statefun.playground.v1/ingress",
-            Role.INGRESS,
-            INGRESS_SHAPE,
-            None,
-            read_playground_ingress,
-        ),
-        Kind(
-            "io.statefun.playground.v1/egress",
-            Role.EGRESS,
-            EGRESS_SHAPE,
-            None,
-            read_playground_egress,
-        ),
-    )
-}
+ENDPOINT_KINDS: tuple[Kind, ...] = (
+    ComponentKind(
+        "io.statefun.endpoints.v2/http", Role.ENDPOINT, ENDPOINT_V2, read_endpoint_v2, "functions"
+    ),
+    ComponentKind(
+        "io.statefun.endpoints.v1/http", Role.ENDPOINT, ENDPOINT_V1, read_endpoint_v1, "functions"
+    ),
+)
 
 
 def read_component(document: Node, kinds: Mapping[str, Kind], draft: ModuleDraft) -> None:
@@ -118,7 +59,7 @@ def _read_as(
     fields.allow_only(kind.shape)
     component = read(fields)
     if component is not None:
-        draft.add(component)
+        draft.add(component, kind.role)
 
 
 def _read_kind(document: MapNode, kinds: Mapping[str, Kind], draft: ModuleDraft) -> Kind | None:

@@ -4,36 +4,133 @@ A package names a `ComponentKind`, several of them, or a function that returns e
 `statefun_runtime.components`. A package that fails does not stop those that do not need it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from statefun_runtime.config.module.kinds import Installed, Kind
+from statefun_runtime.config.module.kinds import ComponentKind, Installed, Kind
 from statefun_runtime.config.problems import Code
 from statefun_runtime.config.reading.draft import ComponentSpec, Role
-from statefun_runtime.config.reading.fields import Fields, Shape
+from statefun_runtime.config.reading.fields import Fields
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import OwnEgressSpec, OwnIngressSpec
+from statefun_runtime.core.model.dead_letter import KAFKA_RECORD, DeadLetter, keyed_record_for
+from statefun_runtime.core.module.checks import Attempt
+from statefun_runtime.core.module.specs import DeadLetterRoute
+from statefun_runtime.errors import ConfigError, StatefunError
+from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
+from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.ingress import IngressSource
+from statefun_runtime.ports.module import BuildsEgress, BuildsIngress
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "statefun_runtime.components"
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
-class ComponentKind:
-    """A kind of ingress or egress.
+class InstalledIngress:
+    """An ingress of a kind that a package brings: `spec` is what the package read."""
 
-    `read` makes a frozen dataclass with an `id` of the fields below `spec`, or reports what is wrong with them and
-    returns None. `build` makes an IngressSource of that and an IngressBuildContext, or an EgressSink of it and an EgressBuildContext.
-    """
+    spec: BuildsIngress
+    kind: str
+    package: str
 
-    name: str
-    role: Role
-    shape: Shape
-    read: Callable[[Fields], Any]
-    build: Callable[[Any, Any], Any]
+    @property
+    def id(self) -> TypeName:
+        """What the module calls it."""
+        return self.spec.id
+
+    @property
+    def dead_letters(self) -> DeadLetterRoute | None:
+        """It makes none."""
+        return None
+
+    @property
+    def targets(self) -> tuple[TypeName, ...]:
+        """Only the package knows."""
+        return ()
+
+    def describe(self, host: str) -> str:
+        """Return what it is."""
+        return f"{self.kind} of {self.package}"
+
+    def checks(self) -> Iterator[tuple[str, Attempt]]:
+        """Nothing is known of what it needs."""
+        return iter(())
+
+    def build(self, context: IngressBuildContext) -> IngressSource:
+        """Return what the package makes; raise ConfigError if it fails, or makes something else than an ingress."""
+        return _checked(self, "ingress", lambda: self.spec.build(context), IngressSource)
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledEgress:
+    """An egress of a kind that a package brings: `spec` is what the package read."""
+
+    spec: BuildsEgress
+    kind: str
+    package: str
+
+    @property
+    def id(self) -> TypeName:
+        """What the module calls it."""
+        return self.spec.id
+
+    @property
+    def dead_letters(self) -> DeadLetterRoute | None:
+        """It makes none."""
+        return None
+
+    def describe(self, host: str) -> str:
+        """Return what it is."""
+        return f"{self.kind} of {self.package}"
+
+    def checks(self) -> Iterator[tuple[str, Attempt]]:
+        """Nothing is known of what it needs."""
+        return iter(())
+
+    def letter(self, topic: str, letter: DeadLetter) -> tuple[str, bytes]:
+        """Return the form that egresses of StateFun share; one that does not take it refuses the route at the start."""
+        return KAFKA_RECORD, keyed_record_for(topic, letter)
+
+    def letters(self, topic: str) -> AsyncIterator[bytes] | None:
+        """They are read with other tools."""
+        return None
+
+    def build(self, context: EgressBuildContext) -> EgressSink[Any]:
+        """Return what the package makes; raise ConfigError if it fails, or makes something else than an egress."""
+        return _checked(self, "egress", lambda: self.spec.build(context), EgressSink)
+
+
+def _checked(
+    spec: InstalledIngress | InstalledEgress, noun: str, build: Callable[[], T], port: type
+) -> T:
+    try:
+        made = build()
+    except StatefunError:
+        raise
+    except Exception as error:
+        raise _refusal(spec, noun, f"{type(error).__name__}: {error}") from error
+    missing = [name for name in _promises(port) if not hasattr(made, name)]
+    if missing:
+        what = f"what it made is a {type(made).__name__} without {', '.join(missing)}"
+        raise _refusal(spec, noun, what)
+    return made
+
+
+def _promises(port: type) -> list[str]:
+    return sorted(name for name in vars(port) if not name.startswith("_"))
+
+
+def _refusal(spec: InstalledIngress | InstalledEgress, noun: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"{spec.package} could not make the {noun} '{spec.id}': {what}",
+        code="SF1077",
+        hint="this is a mistake in the package: tell those who made it, or install another version",
+    )
 
 
 class _Unusable(Exception):
@@ -76,7 +173,7 @@ def _package(entry_point: "EntryPoint") -> str:
     return f"the package {distribution.name!r} {distribution.version}"
 
 
-def _kinds_of(entry_point: "EntryPoint") -> Iterator[ComponentKind]:
+def _kinds_of(entry_point: "EntryPoint") -> Iterator[ComponentKind[Any]]:
     loaded = entry_point.load()
     if callable(loaded) and not isinstance(loaded, ComponentKind):
         loaded = loaded()
@@ -92,7 +189,7 @@ def _kinds_of(entry_point: "EntryPoint") -> Iterator[ComponentKind]:
         yield kind
 
 
-def _as_kind(kind: ComponentKind, package: str) -> Kind:
+def _as_kind(kind: ComponentKind[Any], package: str) -> Kind:
     def read(fields: Fields) -> ComponentSpec | None:
         try:
             content = kind.read(fields)
@@ -103,17 +200,17 @@ def _as_kind(kind: ComponentKind, package: str) -> Kind:
             )
             fields.draft.error(fields.place, Code.BAD_PACKAGE, message, _ASK)
             return None
-        if component_id is None:
+        if content is None or component_id is None:
             return None
         if not isinstance(component_id, TypeName):
             message = f"{package} read an id that is no typename: {component_id!r}"
             fields.draft.error(fields.place, Code.BAD_PACKAGE, message, _ASK)
             return None
         if kind.role is Role.INGRESS:
-            return OwnIngressSpec(component_id, kind.name, package, content, kind.build)
-        return OwnEgressSpec(component_id, kind.name, package, content, kind.build)
+            return InstalledIngress(content, kind.name, package)
+        return InstalledEgress(content, kind.name, package)
 
-    return Kind(kind.name, kind.role, kind.shape, named_by="id", read=read)
+    return ComponentKind(kind.name, kind.role, kind.shape, read)
 
 
 _ASK = "this is a mistake in the package: tell those who made it, or install another version"

@@ -2,20 +2,31 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from statefun_runtime.config.reading.draft import ComponentSpec, Role
 from statefun_runtime.config.reading.fields import Fields, Shape
 
+S = TypeVar("S", covariant=True)
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What a `kind:` means: the shape of its spec, the field that names it, if one does, and its reader."""
+
+# With slots, a frozen class cannot be made under a type argument.
+@dataclass(frozen=True)
+class ComponentKind(Generic[S]):
+    """What a `kind:` means: its role, the shape of its spec, its reader, and the field that names it, if one does.
+
+    `read` makes a frozen dataclass of the fields below `spec`, or reports what is wrong with them and returns None. That
+    of an ingress or egress has an `id` and can `build` it.
+    """
 
     name: str
     role: Role
     shape: Shape
-    named_by: str | None
-    read: Callable[[Fields], ComponentSpec | None]
+    read: Callable[[Fields], S | None]
+    named_by: str | None = "id"
+
+
+Kind = ComponentKind[ComponentSpec]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from statefun_runtime.config.legacy.formats import components_of
-from statefun_runtime.config.module.components import KINDS, read_component
-from statefun_runtime.config.module.installed import installed_kinds
-from statefun_runtime.config.module.kinds import Kind, KindTable
+from statefun_runtime.config.module.components import read_component
+from statefun_runtime.config.module.kinds import Kind
 from statefun_runtime.config.problems import (
     Code,
     ModuleError,
@@ -19,7 +18,7 @@ from statefun_runtime.config.reading.draft import ModuleDraft
 from statefun_runtime.config.reading.locations import ModuleFile, read_files
 from statefun_runtime.config.reading.placeholders import Filler
 from statefun_runtime.config.yaml.positions import Node, compose, is_null
-from statefun_runtime.core.module.specs import ModuleSpec
+from statefun_runtime.ports.module import ModuleSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,14 @@ class LoadedModule:
 
 def load_module(
     *locations: str,
+    kinds: Mapping[str, Kind],
     strict: bool = False,
-    kinds: Mapping[str, Kind] | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> LoadedModule:
     """Read the files of one application: paths, `file:` URLs, or folders of modules.
 
     Never raises for what is in, or wrong with, a file. `strict` makes every warning an error; `kinds` says which
-    components there are, if not those that are built in or installed; `variables` what placeholders stand for.
+    components there are, `variables` what placeholders stand for.
     """
     return _load(read_files(locations), strict=strict, kinds=kinds, variables=variables or {})
 
@@ -60,34 +59,33 @@ def parse_module(
     content: bytes,
     *,
     file: str,
+    kinds: Mapping[str, Kind],
     strict: bool = False,
-    kinds: Mapping[str, Kind] | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> LoadedModule:
     """Read an application from the content of its only file; `file` is how its problems call it."""
     return _load([ModuleFile(file, content)], strict=strict, kinds=kinds, variables=variables or {})
 
 
-def load_part(location: str) -> LoadedModule:
+def load_part(location: str, kinds: Mapping[str, Kind]) -> LoadedModule:
     """Read one file of an application; what it lacks is not missed, for it may be in the others."""
-    return _load(read_files([location]), strict=False, kinds=None, variables=None, is_part=True)
+    return _load(read_files([location]), strict=False, kinds=kinds, variables=None, is_part=True)
 
 
 def _load(
     files: Iterable[ModuleFile],
     *,
     strict: bool,
-    kinds: Mapping[str, Kind] | None,
+    kinds: Mapping[str, Kind],
     variables: Mapping[str, str] | None,
     is_part: bool = False,
 ) -> LoadedModule:
-    table = KindTable(KINDS, installed_kinds) if kinds is None else kinds
     draft = ModuleDraft(filler=Filler(variables or {}))
     names = []
     is_whole = True
     for file in files:
         names.append(file.name)
-        is_whole &= _read_file(file, table, draft)
+        is_whole &= _read_file(file, kinds, draft)
     if is_whole and not is_part:
         draft.check_whole()
     problems = draft.in_order()

@@ -7,19 +7,10 @@ from typing import Any
 
 from statefun_runtime.config.module.loading import LoadedModule
 from statefun_runtime.config.problems import Problem, Severity, explained_by
-from statefun_runtime.core.module.specs import ModuleSpec
+from statefun_runtime.core.module.checks import Check
+from statefun_runtime.ports.module import ModuleSpec
 
 FORMATS = ("text", "json", "github")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing outside that a module needs and that was tried: what it is, and how it went."""
-
-    subject: str
-    is_good: bool
-    found: str
-    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

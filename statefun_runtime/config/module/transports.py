@@ -7,12 +7,7 @@ from statefun_runtime.config.problems import Code, did_you_mean
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.config.reading.resources import resource
 from statefun_runtime.config.yaml.positions import Scalar
-from statefun_runtime.core.module.specs import (
-    AsyncTransport,
-    OkHttpTransport,
-    TlsSpec,
-    Transport,
-)
+from statefun_runtime.core.module.specs import AsyncTransport, OkHttpTransport, TlsSpec, Transport
 
 ASYNC = "io.statefun.transports.v1/async"
 OKHTTP = "io.statefun.transports.v1/okhttp"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 from statefun_runtime.config.problems import (
     Code,
@@ -14,19 +15,8 @@ from statefun_runtime.config.problems import (
 from statefun_runtime.config.reading.placeholders import Filler
 from statefun_runtime.config.reading.secrets import reveal
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import (
-    DeliverySemantic,
-    EgressSpec,
-    EndpointSpec,
-    FunctionPattern,
-    IngressSpec,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    KinesisIngressSpec,
-    ModuleSpec,
-    OwnIngressSpec,
-    PlaygroundIngressSpec,
-)
+from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
+from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
 
 ComponentSpec = EndpointSpec | IngressSpec | EgressSpec
 
@@ -78,13 +68,16 @@ class ModuleDraft:
     source: Source = field(default_factory=lambda: Source("", ""))
     problems: list[Problem] = field(default_factory=list)
     filler: Filler = field(default_factory=Filler)
-    _components: list[ComponentSpec] = field(default_factory=list)
+    _endpoints: list[EndpointSpec] = field(default_factory=list)
+    _ingresses: list[IngressSpec] = field(default_factory=list)
+    _egresses: list[EgressSpec] = field(default_factory=list)
     _roles: set[Role] = field(default_factory=set)
     _defined: dict[tuple[str, str], _Definition] = field(default_factory=dict)
     _patterns: dict[FunctionPattern, str] = field(default_factory=dict)
     _targets: list[_Reference] = field(default_factory=list)
     _dead_letters: list[_Reference] = field(default_factory=list)
     _uncommitted: list[tuple[Source, Place]] = field(default_factory=list)
+    _has_exactly_once: bool = False
     _nouns_unknown: set[str] = field(default_factory=set)
     _is_every_pattern_known: bool = True
     _files: dict[str, Source] = field(default_factory=dict)
@@ -131,10 +124,14 @@ class ModuleDraft:
         """Note that the file has a component of this role, whether it could be read or not."""
         self._roles.add(role)
 
-    def add(self, spec: ComponentSpec) -> None:
+    def add(self, spec: ComponentSpec, role: Role) -> None:
         """Take a component; what is secret in it is a plain text from here on."""
-        revealed: ComponentSpec = reveal(spec)
-        self._components.append(revealed)
+        parts: dict[Role, list[Any]] = {
+            Role.ENDPOINT: self._endpoints,
+            Role.INGRESS: self._ingresses,
+            Role.EGRESS: self._egresses,
+        }
+        parts[role].append(reveal(spec))
 
     def public_name(self, name: str, place: Place) -> str:
         """Return what messages call something that is named here; a name may not come from a secret file."""
@@ -192,6 +189,10 @@ class ModuleDraft:
         """Note that an ingress is told to read records of aborted transactions."""
         self._uncommitted.append((self.source, place))
 
+    def publish_exactly_once(self) -> None:
+        """Note that an egress publishes each record once."""
+        self._has_exactly_once = True
+
     def check_whole(self) -> None:
         """Report what can only be seen when every component of every file has been read."""
         files = list(self._files.values())
@@ -201,7 +202,7 @@ class ModuleDraft:
         if "egress id" not in self._nouns_unknown:
             for egress in self._dead_letters:
                 self._check_egress(egress)
-        if any(_is_exactly_once(component) for component in self._components):
+        if self._has_exactly_once:
             for source, place in self._uncommitted:
                 self.problems.append(_uncommitted_input(source, place))
         if self._patterns and self._is_every_pattern_known:
@@ -245,31 +246,7 @@ class ModuleDraft:
 
     def spec(self) -> ModuleSpec:
         """Return the module; only to be called when nothing was an error."""
-        endpoints: list[EndpointSpec] = []
-        ingresses: list[IngressSpec] = []
-        egresses: list[EgressSpec] = []
-        for component in self._components:
-            match component:
-                case EndpointSpec():
-                    endpoints.append(component)
-                case (
-                    KafkaIngressSpec()
-                    | KinesisIngressSpec()
-                    | PlaygroundIngressSpec()
-                    | OwnIngressSpec()
-                ):
-                    ingresses.append(component)
-                case _:
-                    egresses.append(component)
-        return ModuleSpec(tuple(endpoints), tuple(ingresses), tuple(egresses))
-
-
-def _is_exactly_once(component: ComponentSpec) -> bool:
-    """Return whether a component is an egress that publishes each record once."""
-    return (
-        isinstance(component, KafkaEgressSpec)
-        and component.delivery is DeliverySemantic.EXACTLY_ONCE
-    )
+        return ModuleSpec(tuple(self._endpoints), tuple(self._ingresses), tuple(self._egresses))
 
 
 def _uncommitted_input(source: Source, place: Place) -> Problem:

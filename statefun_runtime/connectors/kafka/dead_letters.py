@@ -11,7 +11,7 @@ from statefun_runtime.connectors.kafka.client.arguments import producer_argument
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.egress.progress import connection_arguments
 from statefun_runtime.connectors.kafka.egress.records import leave
-from statefun_runtime.core.module.specs import KafkaEgressSpec
+from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
 from statefun_runtime.errors import UnavailableError
 
 _POLL_MS = 1000

@@ -15,7 +15,9 @@ from statefun_runtime.connectors.kafka.client.arguments import (
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.troubles import is_refusal, words
 from statefun_runtime.connectors.kafka.egress.progress import connection_arguments
-from statefun_runtime.core.module.specs import KafkaEgressSpec, KafkaIngressSpec
+from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec, KafkaIngressSpec
+from statefun_runtime.core.module.checks import Check, counted
+from statefun_runtime.errors import ConfigError
 
 _PORT = 9092
 _CLOSE_S = 2.0
@@ -87,3 +89,22 @@ async def _reason(error: Exception, clients: KafkaClients, arguments: Arguments)
 def _destination(server: str) -> Destination:
     host, _, port = server.rpartition("://")[2].rpartition(":")
     return Destination(host.strip("[]"), int(port) if port.isdigit() else _PORT)
+
+
+async def check_cluster(
+    subject: str, spec: KafkaIngressSpec | KafkaEgressSpec, topics: tuple[str, ...]
+) -> Check:
+    """Return how asking the cluster of an ingress or egress about some topics went."""
+    try:
+        cluster = await ask_cluster(spec, topics)
+    except ConfigError as error:
+        return Check(subject, False, error.message, error.hint)
+    except ClusterAway as error:
+        return Check(subject, False, str(error), "start it, or mend 'address' and 'properties'")
+    parts = [counted(cluster.brokers, "broker")]
+    parts += [f"{t} has {counted(n, 'partition')}" for t, n in cluster.partitions.items()]
+    if cluster.missing:
+        missing = (f"topic {topic} does not exist" for topic in cluster.missing)
+        found = "; ".join([*parts, *missing])
+        return Check(subject, False, found, "create it; the worker would wait for it")
+    return Check(subject, True, "; ".join(parts))

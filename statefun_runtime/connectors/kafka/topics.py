@@ -14,8 +14,8 @@ from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING, C
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import Record
 from statefun_runtime.connectors.kafka.ingress.start import NO_PARTITION, split_name
+from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
 from statefun_runtime.core.model.metrics import Kind, Metric
-from statefun_runtime.core.module.specs import KafkaIngressSpec
 from statefun_runtime.errors import UnavailableError
 
 log = logging.getLogger("statefun.ingress")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
-from statefun_runtime.core.aws import (
+from statefun_runtime.connectors.kinesis.settings.aws import (
     AwsClientSettings,
     AwsCredentials,
     AwsRegion,

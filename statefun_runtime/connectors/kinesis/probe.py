@@ -2,7 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from statefun_runtime.connectors.kinesis.clients import CALL_ERRORS, KinesisClients, code_of, words
+from statefun_runtime.connectors.kinesis.clients import (
+    CALL_ERRORS,
+    AwsClients,
+    KinesisClients,
+    code_of,
+    words,
+)
+from statefun_runtime.connectors.kinesis.settings.specs import (
+    KinesisEgressSpec,
+    KinesisIngressSpec,
+)
+from statefun_runtime.core.module.checks import Check, counted
+from statefun_runtime.errors import ConfigError
 
 
 class KinesisAway(Exception):
@@ -36,3 +48,23 @@ async def ask_streams(clients: KinesisClients, streams: tuple[str, ...]) -> Stre
     except CALL_ERRORS as error:
         raise KinesisAway(words(error)) from error
     return Streams(shards, tuple(missing))
+
+
+async def check_streams(
+    subject: str, spec: KinesisIngressSpec | KinesisEgressSpec, streams: tuple[str, ...]
+) -> Check:
+    """Return how asking AWS about the streams of an ingress or egress went."""
+    try:
+        clients = AwsClients(spec.region, spec.credentials, spec.client, owner=subject)
+        found = await ask_streams(clients, streams)
+    except ConfigError as error:
+        return Check(subject, False, error.message, error.hint)
+    except KinesisAway as error:
+        hint = "mend 'awsRegion' and 'awsCredentials', or what they may do"
+        return Check(subject, False, str(error), hint)
+    parts = [f"{s} has {counted(n, 'open shard')}" for s, n in found.shards.items()]
+    if found.missing:
+        missing = (f"stream {stream} does not exist" for stream in found.missing)
+        text = "; ".join([*parts, *missing])
+        return Check(subject, False, text, "create it; the worker would wait for it")
+    return Check(subject, True, "; ".join(parts) or "answers")

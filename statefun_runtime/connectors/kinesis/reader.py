@@ -21,6 +21,15 @@ from statefun_runtime.connectors.kinesis.clients import (
     is_throttled,
     words,
 )
+from statefun_runtime.connectors.kinesis.settings.specs import KinesisIngressSpec, StreamRoute
+from statefun_runtime.connectors.kinesis.shards import (
+    FINISHED,
+    Shard,
+    by_the_hour,
+    new_positions,
+    read_until,
+    readable,
+)
 from statefun_runtime.connectors.kinesis.start import (
     list_shards,
     open_iterator,
@@ -32,15 +41,6 @@ from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind, Metric
-from statefun_runtime.core.module.specs import KinesisIngressSpec, StreamRoute
-from statefun_runtime.core.shards import (
-    FINISHED,
-    Shard,
-    by_the_hour,
-    new_positions,
-    read_until,
-    readable,
-)
 from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")
@@ -281,7 +281,7 @@ class KinesisIngress:
         )
 
     def positions(self) -> dict[str, int]:
-        """Return where reading goes on in each shard, and until when each stream is read; `core.shards` says how."""
+        """Return where reading goes on in each shard, and until when each stream is read; shards.py says how."""
         oldest_ms: dict[str, int] = {}
         for shard in self._shards:
             if shard.split in self._reading:

@@ -1,7 +1,6 @@
 """Records for Kinesis, as functions send them and as checkpoints keep them."""
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,23 +20,9 @@ _HASH_KEY = re.compile(r"0|[1-9][0-9]{0,38}")
 _HASH_KEY_MAX = 2**128 - 1
 
 
-# Is told which record Kinesis will never take (stream, key, value, and all of it), and why; returns whether a dead
-# letter was made of it.
-TellRefused = Callable[[tuple[str, bytes, bytes, bytes], str], bool]
-
-
-# Returns the records of an outbox's object, as the egress encoded them.
-ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
-
-
 async def nothing_is_stored(object_id: ObjectId) -> list[bytes]:
     """There is no checkpoint store."""
     raise AssertionError(f"{object_id} is nowhere")
-
-
-def nobody_is_told(record: tuple[str, bytes, bytes, bytes], why: str) -> bool:
-    """There are no dead letters."""
-    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from statefun_runtime.connectors.kinesis.clients import CALL_ERRORS, code_of, words
-from statefun_runtime.core.module.specs import KinesisIngressSpec, Latest
-from statefun_runtime.core.shards import (
+from statefun_runtime.connectors.kinesis.settings.specs import KinesisIngressSpec
+from statefun_runtime.connectors.kinesis.shards import (
     BEGINNING,
     Positions,
     Shard,
@@ -18,6 +18,7 @@ from statefun_runtime.core.shards import (
     new_positions,
     time_ms_of,
 )
+from statefun_runtime.core.module.specs import Latest
 from statefun_runtime.errors import UnavailableError
 
 _GONE = ("ResourceNotFoundException", "InvalidArgumentException")

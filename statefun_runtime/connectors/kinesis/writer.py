@@ -23,16 +23,15 @@ from statefun_runtime.connectors.kinesis.clients import (
 )
 from statefun_runtime.connectors.kinesis.records import (
     FORM,
-    ReadOutbox,
     Record,
-    TellRefused,
-    nobody_is_told,
     nothing_is_stored,
     prepare_record,
 )
+from statefun_runtime.connectors.kinesis.settings.specs import KinesisEgressSpec
 from statefun_runtime.core.model.metrics import Kind, Metric
-from statefun_runtime.core.module.specs import KinesisEgressSpec
 from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox
+from statefun_runtime.ports.contexts import ReadOutbox
+from statefun_runtime.ports.egress import Refused, TellRefused, nobody_is_told
 
 log = logging.getLogger("statefun.egress")
 
@@ -163,8 +162,8 @@ class KinesisEgress:
         (item,) = items
         self._refused += 1
         record = item.record
-        parts = (record.stream, record.partition_key.encode(), record.value, record.encoded)
-        if not self._tell_refused(parts, words(error)):
+        refused = Refused(record.stream, record.partition_key.encode(), record.value)
+        if not self._tell_refused(refused, words(error)):
             log.error(
                 "egress %s: Kinesis refuses a record for stream %s for good (%s); it is dropped",
                 self._spec.id,

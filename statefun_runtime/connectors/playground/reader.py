@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from statefun_runtime.adapters.http.server import (
@@ -22,12 +22,12 @@ from statefun_runtime.adapters.http.server import (
     ServerFactory,
 )
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
+from statefun_runtime.connectors.playground.settings import PlaygroundIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder, field, read_varint
 from statefun_runtime.core.model.metrics import Kind, Metric
-from statefun_runtime.core.module.specs import PlaygroundIngressSpec
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
 
@@ -53,12 +53,12 @@ class PlaygroundIngress:
         context: IngressContext,
         ingress_log: IngressLog,
         off_loop: OffLoop,
-        restored: dict[str, int],
+        restored: Mapping[str, int],
         *,
         host: str,
         body_bytes_max: int,
         checkpoints_kept: int,
-        earlier: Sequence[dict[str, int]] = (),
+        earlier: Sequence[Mapping[str, int]] = (),
         make_server: ServerFactory = HttpServer,
     ) -> None:
         self._context = context

@@ -24,10 +24,10 @@ from statefun_runtime.adapters.http.server import (
     HttpServer,
     ServerFactory,
 )
+from statefun_runtime.connectors.playground.settings import PlaygroundEgressSpec
 from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD
 from statefun_runtime.core.model.keys import egress_prefix
 from statefun_runtime.core.model.metrics import Kind, Metric
-from statefun_runtime.core.module.specs import PlaygroundEgressSpec
 from statefun_runtime.core.outboxes.row_outbox import Place, RowOutbox, Topic, TopicRecord
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.egress import RecordRefused

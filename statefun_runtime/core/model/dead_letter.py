@@ -112,17 +112,19 @@ def read_letter(line: bytes | str) -> DeadLetter:
         raise ValueError(f"not a dead letter: {type(error).__name__}: {error}") from error
 
 
-def record_for(typename: str, topic: str, letter: DeadLetter) -> bytes:
-    """Return the egress record that carries a letter to a topic, encoded as this type of record."""
-    content = letter.to_json()
-    if typename == PLAYGROUND_RECORD:
-        payload = content.decode()
-        return json.dumps({"topic": topic, "payload": payload}).encode()
-    # Kafka's and Kinesis' records have the same fields: key, value, topic or stream.
-    assert typename in (KAFKA_RECORD, KINESIS_RECORD), typename
-    key = letter.key() or (b"-" if typename == KINESIS_RECORD else b"")
+def text_record_for(topic: str, letter: DeadLetter) -> bytes:
+    """Return the record of the playground's egress that carries a letter to a topic."""
+    return json.dumps({"topic": topic, "payload": letter.to_json().decode()}).encode()
+
+
+def keyed_record_for(topic: str, letter: DeadLetter, *, key_if_none: bytes = b"") -> bytes:
+    """Return the record of Kafka or Kinesis that carries a letter to a topic or stream: key, value, topic.
+
+    Both have the same fields.
+    """
+    key = letter.key() or key_if_none
     head = field(b"\x0a", key) if key else b""
-    return head + field(b"\x12", content) + field(b"\x1a", topic.encode())
+    return head + field(b"\x12", letter.to_json()) + field(b"\x1a", topic.encode())
 
 
 def _text(value: Any) -> str:

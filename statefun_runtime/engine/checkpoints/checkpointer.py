@@ -22,7 +22,6 @@ from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.checkpoints.snapshots import (
     Cut,
     Identity,
-    OffLoop,
     Positions,
     Snapshots,
 )
@@ -34,6 +33,7 @@ from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.commit_log import CommitLog
+from statefun_runtime.ports.contexts import OffLoop
 from statefun_runtime.ports.ingress import IngressSource
 from statefun_runtime.ports.state_store import StateStore
 

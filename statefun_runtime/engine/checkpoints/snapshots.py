@@ -6,10 +6,10 @@ What was cut and is in no complete checkpoint goes into the next delta, so one t
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from statefun_runtime.core.checkpoints.commits import Started
 from statefun_runtime.core.checkpoints.delta import MAGIC, encode_rows
@@ -31,18 +31,11 @@ from statefun_runtime.engine.settings import Pace
 from statefun_runtime.engine.state.states import Heads, States
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.contexts import OffLoop
 
 log = logging.getLogger("statefun.checkpoints")
 
 Positions = dict[str, dict[str, int]]
-
-
-class OffLoop(Protocol):
-    """Runs what blocks somewhere else than on the loop."""
-
-    def __call__(self, work: Callable[[], Any], /) -> Awaitable[Any]:
-        """Return what `work` returns."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.keys import state_key
-from statefun_runtime.core.module.specs import ModuleSpec
 from statefun_runtime.core.partition.backlog import IDLE, READY, Backlog
 from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.core.partition.spill import Chunk, SpillLimits
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
+from statefun_runtime.ports.module import ModuleSpec
 
 DispatcherFactory = Callable[[Function], Dispatcher]
 

@@ -8,17 +8,15 @@ from statefun._wire import KafkaProducerRecord
 from statefun_runtime.connectors.kafka.egress.records import RECORD_TYPENAME
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
-from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import (
-    Earliest,
-    EndpointSpec,
-    FunctionPattern,
+from statefun_runtime.connectors.kafka.settings.specs import (
     KafkaEgressSpec,
     KafkaIngressSpec,
-    ModuleSpec,
     TopicRoute,
 )
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.module.specs import Earliest, EndpointSpec, FunctionPattern
 from statefun_runtime.engine.egress import Egress
+from statefun_runtime.ports.module import ModuleSpec
 from tests.fakes.ingress import RecordingIngressContext
 from tests.support.kafka.broker import KafkaBroker
 

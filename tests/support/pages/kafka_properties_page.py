@@ -3,7 +3,7 @@
 python -m tests.support.pages.kafka_properties_page     writes it
 """
 
-from statefun_runtime.core.kafka_properties import (
+from statefun_runtime.connectors.kafka.settings.properties import (
     COMMON,
     CONSUMER,
     PRODUCER,
@@ -30,7 +30,7 @@ def page() -> str:
         "What may stand below `properties` of a Kafka ingress or egress, and what becomes of it. Names and values are\n"
         "those of the Java client; `statefun-worker validate` checks them. What is ignored is named in a warning, unless\n"
         "its value is how things are anyway. A property of another name is ignored with a warning too.\n"
-        "This page is printed from the table in `core/kafka_properties.py`; a test holds it to it.\n"
+        "This page is printed from the table in `connectors/kafka/settings/properties.py`; a test holds it to it.\n"
     )
     return head + "".join(_section(title, members) for title, members in sections)
 

@@ -12,24 +12,9 @@ from typing import Any
 
 from statefun_runtime.config.legacy.entry import ENTRY_KEYS
 from statefun_runtime.config.legacy.formats import FORMATS
-from statefun_runtime.config.module.aws import (
-    CREDENTIALS_SHAPE,
-    CREDENTIALS_TYPES,
-    REGION_SHAPE,
-    REGION_TYPES,
-)
-from statefun_runtime.config.module.components import KINDS
 from statefun_runtime.config.module.failures import DEAD_LETTERS_SHAPE
 from statefun_runtime.config.module.headers import AUTH_SHAPE, SIGV4
-from statefun_runtime.config.module.kafka import DELIVERY_SHAPE
 from statefun_runtime.config.module.routers import ROUTER_SHAPE
-from statefun_runtime.config.module.startup import (
-    STARTUP_SHAPE,
-    STARTUP_TYPES,
-    STREAM_STARTUP_SHAPE,
-    STREAM_STARTUP_TYPES,
-)
-from statefun_runtime.config.module.topics import STREAM_SHAPE, TOPIC_SHAPE
 from statefun_runtime.config.module.transports import (
     ASYNC,
     ASYNC_SHAPE,
@@ -40,7 +25,23 @@ from statefun_runtime.config.module.transports import (
 )
 from statefun_runtime.config.reading.fields import Shape
 from statefun_runtime.config.reading.units import _DURATION_UNITS_NS
-from statefun_runtime.core.module.specs import DeliverySemantic, OnFailure, OnInvalidRecord
+from statefun_runtime.connectors.kafka.settings.reading import DELIVERY_SHAPE
+from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic
+from statefun_runtime.connectors.kafka.settings.startup import STARTUP_SHAPE, STARTUP_TYPES
+from statefun_runtime.connectors.kafka.settings.topics import TOPIC_SHAPE
+from statefun_runtime.connectors.kinesis.settings.aws_reading import (
+    CREDENTIALS_SHAPE,
+    CREDENTIALS_TYPES,
+    REGION_SHAPE,
+    REGION_TYPES,
+)
+from statefun_runtime.connectors.kinesis.settings.streams import (
+    STREAM_SHAPE,
+    STREAM_STARTUP_SHAPE,
+    STREAM_STARTUP_TYPES,
+)
+from statefun_runtime.connectors.modules import BUILT_IN as KINDS
+from statefun_runtime.core.module.specs import OnFailure, OnInvalidRecord
 from tests.support.provisions import ROOT
 
 SCHEMA = ROOT / "docs" / "reference" / "module.schema.json"

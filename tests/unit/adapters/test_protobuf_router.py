@@ -13,19 +13,18 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from statefun_runtime.adapters.protobuf_router import NotRoutable, RecordRouter
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
+from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.module.specs import (
     Earliest,
     EndpointSpec,
     FunctionPattern,
-    KafkaIngressSpec,
-    ModuleSpec,
     ProtobufRouter,
-    TopicRoute,
 )
 from statefun_runtime.core.module.templates import parse_target
 from statefun_runtime.errors import ConfigError
+from statefun_runtime.ports.module import ModuleSpec
 from tests.fakes.ingress import RecordingIngressContext
 
 KINDS = descriptor_pb2.FieldDescriptorProto

@@ -11,19 +11,21 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from statefun_runtime.app.checks import check_connections
-from statefun_runtime.config.module.reports import Check
 from statefun_runtime.connectors.kafka.probe import Cluster, ClusterAway, ask_cluster
+from statefun_runtime.connectors.kafka.settings.specs import (
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    TopicRoute,
+)
 from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.module.checks import Check
 from statefun_runtime.core.module.specs import (
     AsyncTransport,
     EndpointSpec,
     FunctionPattern,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    ModuleSpec,
     TlsSpec,
-    TopicRoute,
 )
+from statefun_runtime.ports.module import ModuleSpec
 from tests.support.provisions import ROOT
 from tests.support.sockets import free_port
 

@@ -1,6 +1,7 @@
 """Texts of modules that the tests of `config` share."""
 
-from statefun_runtime.config import LoadedModule, parse_module, render
+from statefun_runtime.config import LoadedModule, render
+from statefun_runtime.connectors.modules import parse_module
 
 REST = """
 ---

@@ -8,30 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from statefun_runtime.config import (
-    Code,
-    SettingsError,
-    load_module,
-    read_settings,
-    render,
-)
+from statefun_runtime.config import Code, SettingsError, read_settings, render
 from statefun_runtime.config.flink import read_config
-from statefun_runtime.config.module.aws import (
+from statefun_runtime.config.module.components import COMPONENT
+from statefun_runtime.config.module.failures import DEAD_LETTERS_SHAPE
+from statefun_runtime.config.module.headers import AUTH_SHAPE
+from statefun_runtime.config.module.routers import ROUTER_SHAPE
+from statefun_runtime.config.module.transports import ASYNC_SHAPE, OKHTTP_SHAPE, TIMEOUTS_SHAPE
+from statefun_runtime.config.options import OPTIONS
+from statefun_runtime.config.reading.fields import Shape
+from statefun_runtime.connectors.kafka.settings.reading import DELIVERY_SHAPE
+from statefun_runtime.connectors.kafka.settings.startup import STARTUP_SHAPE, STARTUP_TYPES
+from statefun_runtime.connectors.kafka.settings.topics import TOPIC_SHAPE
+from statefun_runtime.connectors.kinesis.settings.aws_reading import (
     CREDENTIALS_SHAPE,
     CREDENTIALS_TYPES,
     REGION_SHAPE,
     REGION_TYPES,
 )
-from statefun_runtime.config.module.components import COMPONENT, KINDS
-from statefun_runtime.config.module.failures import DEAD_LETTERS_SHAPE
-from statefun_runtime.config.module.headers import AUTH_SHAPE
-from statefun_runtime.config.module.kafka import DELIVERY_SHAPE
-from statefun_runtime.config.module.routers import ROUTER_SHAPE
-from statefun_runtime.config.module.startup import STARTUP_SHAPE, STARTUP_TYPES
-from statefun_runtime.config.module.topics import STREAM_SHAPE, TOPIC_SHAPE
-from statefun_runtime.config.module.transports import ASYNC_SHAPE, OKHTTP_SHAPE, TIMEOUTS_SHAPE
-from statefun_runtime.config.options import OPTIONS
-from statefun_runtime.config.reading.fields import Shape
+from statefun_runtime.connectors.kinesis.settings.streams import STREAM_SHAPE
+from statefun_runtime.connectors.modules import BUILT_IN as KINDS
+from statefun_runtime.connectors.modules import load_module
 from tests.support.packages import install
 from tests.support.pages import settings_page
 from tests.unit.config.module_texts import load, load_with_rest
@@ -91,7 +88,7 @@ def test_every_code_has_a_page_whose_example_is_true(
     monkeypatch.chdir(tmp_path)
     if code is Code.BAD_PACKAGE:
         # It looks installed, but what it needs is not there.
-        install(tmp_path, "statefun-tick", "statefun_tick:KIND")
+        install(tmp_path, "statefun-tick", "statefun_tick:KINDS")
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "statefun_tick", raising=False)
     loaded = load(module) if code is Code.NOTHING_TO_RUN else load_with_rest(module)

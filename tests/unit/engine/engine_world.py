@@ -13,13 +13,9 @@ from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.module.specs import (
     AsyncTransport,
     DeadLetterRoute,
-    EgressSpec,
     EndpointSpec,
     FunctionPattern,
-    IngressSpec,
-    ModuleSpec,
     OnFailure,
-    PlaygroundEgressSpec,
     Transport,
 )
 from statefun_runtime.core.partition.backlog import Backlog
@@ -29,13 +25,13 @@ from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits
 from statefun_runtime.engine.assembly import Assembly, EgressServices, Ports, begin
 from statefun_runtime.engine.checkpoints.recovery import Names
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
-from statefun_runtime.engine.dispatch.outcomes import Wrap
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.function_client import FunctionClient
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
+from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
 from tests.fakes.checkpoint_store import MemoryLog, MemoryObjects
-from tests.fakes.egress import RecordingEgress
+from tests.fakes.egress import RecordingEgress, RecordingEgressSpec
 from tests.fakes.endpoint import Answer, Endpoint
 from tests.fakes.function_client import FakeFunctionClient
 from tests.fakes.state_store import DictStore
@@ -113,7 +109,7 @@ class World:
             on_failure,
             DeadLetterRoute(out, "dead") if has_dead_letters else None,
         )
-        egress = PlaygroundEgressSpec(0, (), id=out)
+        egress = RecordingEgressSpec(out)
         settings = EngineSettings(
             limits=Limits(
                 waiting_bytes_max=waiting_bytes_max,
@@ -175,9 +171,6 @@ class World:
 
     def make_egress(self, spec: EgressSpec, services: EgressServices) -> RecordingEgress:
         return self.egress
-
-    def wrap_letters(self, spec: EgressSpec) -> Wrap:
-        return lambda topic, letter: ("t/record", letter.to_json())
 
     # ── cuts and restarts ──
 

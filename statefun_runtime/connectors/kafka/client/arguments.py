@@ -1,6 +1,6 @@
 """Kafka properties, written for the Java client, as arguments of aiokafka.
 
-`config` has checked them by the table in core/kafka_properties.py, and told what has no effect; here each of the
+They were checked by the table in settings/properties.py, and told what has no effect; here each of the
 others has its argument.
 """
 
@@ -10,8 +10,12 @@ from typing import Any
 from aiokafka import codec
 
 from statefun_runtime.connectors.kafka.client.security import security_arguments
-from statefun_runtime.core.kafka_security import read_security
-from statefun_runtime.core.module.specs import DeliverySemantic, KafkaEgressSpec, KafkaIngressSpec
+from statefun_runtime.connectors.kafka.settings.security import read_security
+from statefun_runtime.connectors.kafka.settings.specs import (
+    DeliverySemantic,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+)
 from statefun_runtime.errors import ConfigError
 
 Arguments = dict[str, Any]

@@ -1,4 +1,4 @@
-"""SASL and TLS of Kafka clients: what core/kafka_security.py has read, as arguments of aiokafka."""
+"""SASL and TLS of Kafka clients: what settings/security.py has read, as arguments of aiokafka."""
 
 import os
 import ssl
@@ -9,7 +9,7 @@ from typing import Any, assert_never
 
 from statefun_runtime.connectors.kafka.client.stores import StoreUnusable, read_store
 from statefun_runtime.connectors.kafka.client.tokens import EndpointTokens, UnsignedTokens
-from statefun_runtime.core.kafka_security import (
+from statefun_runtime.connectors.kafka.settings.security import (
     PasswordLogin,
     SaslLogin,
     Security,

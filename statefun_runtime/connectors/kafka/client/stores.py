@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from statefun_runtime.core.kafka_security import Store
+from statefun_runtime.connectors.kafka.settings.security import Store
 
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _JKS_MAGIC = b"\xfe\xed\xfe\xed"

@@ -14,7 +14,7 @@ from typing import Any
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
 
-from statefun_runtime.core.kafka_security import TokenLogin
+from statefun_runtime.connectors.kafka.settings.security import TokenLogin
 
 _LIMIT_S = 10.0
 _ANSWER_BYTES_MAX = 1024 * 1024

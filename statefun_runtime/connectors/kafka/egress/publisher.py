@@ -12,7 +12,7 @@ it takes to write its records; the outcome of a commit is never guessed, but rea
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from aiokafka.errors import (
@@ -39,12 +39,11 @@ from statefun_runtime.connectors.kafka.egress.records import (
     FORM,
     RECORD_OVERHEAD_BYTES,
     Record,
-    TellRefused,
     batches,
     leave,
-    nobody_is_told,
     prepare_record,
 )
+from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
 from statefun_runtime.connectors.kafka.topics import EgressTopics, Places
 from statefun_runtime.core.checkpoints.commits import (
     Claim,
@@ -55,11 +54,12 @@ from statefun_runtime.core.checkpoints.commits import (
     Superseded,
     decide_published,
 )
-from statefun_runtime.core.checkpoints.manifest import ObjectId, Progress
+from statefun_runtime.core.checkpoints.manifest import Progress
 from statefun_runtime.core.model.metrics import Histogram, Kind, Metric
-from statefun_runtime.core.module.specs import KafkaEgressSpec
 from statefun_runtime.core.outboxes.epoch_outbox import Outboxes
 from statefun_runtime.errors import FencedError, UnavailableError
+from statefun_runtime.ports.contexts import ReadOutbox
+from statefun_runtime.ports.egress import Refused, TellRefused, nobody_is_told
 
 log = logging.getLogger("statefun.egress")
 
@@ -67,9 +67,6 @@ _RETRY_S = 0.5
 _DENIED_RETRY_S = 2.0
 _TRANSACTION_TIMEOUT_MS_MAX = 60_000
 _RECORDS_MAX = 1_000_000
-
-# Returns the records of an outbox's object, as `encode` made them.
-ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
 
 
 class _Refused(Exception):
@@ -175,7 +172,7 @@ class KafkaPublisher:
         if record is None:
             return
         self._refused += 1
-        has_letter = self._tell_refused(record, str(error))
+        has_letter = self._tell_refused(Refused(*record[:3]), str(error))
         self.outbox.give_up(chunk, has_letter=has_letter)
         if has_letter:
             return

@@ -24,13 +24,6 @@ _LEAVE_S = 2.0
 
 # Topic, key, value, all of it as the function sent it, and what it asks for besides.
 Record = tuple[str, bytes | None, bytes, bytes, RecordOptions | None]
-# Is told which record the broker will never take, and why; returns whether a dead letter was made of it.
-TellRefused = Callable[[Record, str], bool]
-
-
-def nobody_is_told(record: Record, why: str) -> bool:
-    """There are no dead letters."""
-    return False
 
 
 def prepare_record(

@@ -24,16 +24,15 @@ from statefun_runtime.connectors.kafka.egress.records import (
     FORM,
     RECORD_OVERHEAD_BYTES,
     Record,
-    TellRefused,
     append_with_options,
     leave,
-    nobody_is_told,
     prepare_record,
 )
+from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic, KafkaEgressSpec
 from statefun_runtime.connectors.kafka.topics import EgressTopics
 from statefun_runtime.core.model.metrics import Kind, Metric
-from statefun_runtime.core.module.specs import DeliverySemantic, KafkaEgressSpec
 from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox, Queue
+from statefun_runtime.ports.egress import Refused, TellRefused, nobody_is_told
 
 log = logging.getLogger("statefun.egress")
 
@@ -202,7 +201,7 @@ class KafkaEgress:
     def _refuse(self, queue: Queue[Place, Record], count: int, error: Exception) -> None:
         """The broker will never take this batch: only its first record is given up, for it to be told apart."""
         self._refused += 1
-        if self._tell_refused(queue.waiting[0], str(error) or type(error).__name__):
+        if self._tell_refused(Refused(*queue.waiting[0][:3]), str(error) or type(error).__name__):
             self.outbox.acknowledged(queue, 1)
             return
         log.error(

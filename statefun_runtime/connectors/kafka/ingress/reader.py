@@ -36,12 +36,12 @@ from statefun_runtime.connectors.kafka.ingress.start import (
     split_name,
     vanished,
 )
+from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
 from statefun_runtime.connectors.kafka.topics import IngressTopics
 from statefun_runtime.core.model.address import Address
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.metrics import Kind, Metric
-from statefun_runtime.core.module.specs import KafkaIngressSpec
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
 

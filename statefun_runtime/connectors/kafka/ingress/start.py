@@ -4,15 +4,13 @@ from typing import Any, assert_never
 
 from aiokafka import TopicPartition
 
-from statefun_runtime.core.module.specs import (
-    Date,
-    Earliest,
+from statefun_runtime.connectors.kafka.settings.specs import (
     GroupOffsets,
     KafkaIngressSpec,
-    Latest,
     OffsetReset,
     SpecificOffsets,
 )
+from statefun_runtime.core.module.specs import Date, Earliest, Latest
 from statefun_runtime.errors import UnavailableError
 
 Offsets = dict[TopicPartition, int]

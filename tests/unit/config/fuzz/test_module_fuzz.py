@@ -5,7 +5,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statefun_runtime.config import LoadedModule, Severity, parse_module
+from statefun_runtime.config import LoadedModule, Severity
+from statefun_runtime.connectors.modules import parse_module
 
 EXAMPLE = (Path(__file__).parents[4] / "module.yaml.example").read_bytes()
 LINES = EXAMPLE.splitlines(keepends=True)

@@ -4,27 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from statefun_runtime.config import (
-    LoadedModule,
-    Severity,
-    load_module,
-    parse_module,
-    render,
+from statefun_runtime.config import LoadedModule, Severity, render
+from statefun_runtime.connectors.kafka.settings.specs import (
+    DeliverySemantic,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    TopicRoute,
 )
+from statefun_runtime.connectors.modules import load_module, parse_module
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import (
-    DeliverySemantic,
     Earliest,
     EndpointSpec,
     FunctionPattern,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    ModuleSpec,
     OkHttpTransport,
     ProtobufRouter,
-    TopicRoute,
 )
 from statefun_runtime.core.module.templates import parse_target
+from statefun_runtime.ports.module import ModuleSpec
 from tests.unit.config.module_texts import load
 
 VERSION_3 = """version: "3.0"

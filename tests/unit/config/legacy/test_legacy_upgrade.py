@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from test_legacy_modules import ROUTED, SNIPPET, VERSION_2, VERSION_3
 
 from statefun_runtime.cli import main
-from statefun_runtime.config import LoadedModule, parse_module, render
+from statefun_runtime.config import LoadedModule, render
 from statefun_runtime.config.legacy.upgrade import upgrade_text
+from statefun_runtime.connectors.modules import parse_module
 from tests.unit.config.module_texts import REST
 
 EXAMPLE = (Path(__file__).parents[4] / "module.yaml.example").read_text()

@@ -1,18 +1,22 @@
 """Kinds that installed packages bring."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from statefun_runtime.app.plugins import build_own
-from statefun_runtime.config import parse_module, render
-from statefun_runtime.config.module.installed import installed_kinds
+from statefun_runtime.config import render
+from statefun_runtime.config.module.installed import (
+    InstalledEgress,
+    InstalledIngress,
+    installed_kinds,
+)
+from statefun_runtime.connectors.modules import parse_module
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import OwnEgressSpec, OwnIngressSpec
 from statefun_runtime.errors import ConfigError
-from statefun_runtime.ports.contexts import IngressBuildContext
-from statefun_runtime.ports.ingress import IngressSource
+from tests.fakes.contexts import ingress_context
 from tests.support.packages import install
 from tests.support.provisions import ROOT
 from tests.unit.config.module_texts import REST, load_with_rest
@@ -30,10 +34,13 @@ from dataclasses import dataclass
 class Spec:
     id: object
     token: str | None
+    def build(self, context):
+        return None
 def read(fields):
     return Spec(read_id(fields, "egress id"), fields.text("token"))
-KIND = ComponentKind("test.k/egress", Role.EGRESS, Shape("test egress", ("id", "token")), read, lambda spec, place: spec)
+KIND = ComponentKind("test.k/egress", Role.EGRESS, Shape("test egress", ("id", "token")), read)
 """
+CONTEXT: Any = None
 EGRESS = """kind: test.k/egress
 spec:
   id: test/out
@@ -50,7 +57,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def _tick(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "examples" / "tick")
-    install(site, "statefun-tick", "statefun_tick:KIND")
+    install(site, "statefun-tick", "statefun_tick:KINDS")
 
 
 @pytest.mark.usefixtures("_tick")
@@ -59,10 +66,10 @@ def test_a_package_brings_a_kind():
 
     assert loaded.problems == ()
     spec = loaded.required().ingresses[0]
-    assert isinstance(spec, OwnIngressSpec)
+    assert isinstance(spec, InstalledIngress)
     assert (str(spec.id), spec.kind) == ("example/ticks", "example.tick.v1/ingress")
     assert spec.package == "the package 'statefun-tick' 0.1"
-    assert (spec.content.every_s, spec.content.targets) == (0.2, (TypeName("rest.fns", "thing"),))
+    assert (spec.spec.every_s, spec.spec.targets) == (0.2, (TypeName("rest.fns", "thing"),))
 
 
 @pytest.mark.usefixtures("_tick")
@@ -98,7 +105,7 @@ hint: did you mean 'every'?"""
 @pytest.mark.usefixtures("_tick")
 def test_the_ingress_counts_on_from_its_checkpoint(tmp_path: Path):
     spec = load_with_rest(TICKS).required().ingresses[0]
-    assert isinstance(spec, OwnIngressSpec)
+    assert isinstance(spec, InstalledIngress)
     delivered: list[Any] = []
 
     class Router:
@@ -108,8 +115,8 @@ def test_the_ingress_counts_on_from_its_checkpoint(tmp_path: Path):
         def deliver(self, function: Any, function_id: str, invocation: bytes) -> None:
             delivered.append((str(function), function_id, invocation[-2:]))
 
-    place = IngressBuildContext(Router(), {"ticks": 41}, tmp_path, "127.0.0.1")  # type: ignore[arg-type]
-    ingress = build_own(spec, place, IngressSource)
+    context: Any = Router()
+    ingress: Any = spec.build(ingress_context(context, tmp_path, {"ticks": 41}))
     ingress._tick()
 
     assert delivered == [("rest.fns/thing", "clock", b"41")]
@@ -121,8 +128,8 @@ def test_a_secret_of_a_package_is_read_and_not_shown(site: Path):
     text = f"{EGRESS}  token: ${{TOKEN}}{REST}"
     loaded = parse_module(text.encode(), file="m", variables={"TOKEN": "hunter2"})
     (spec,) = loaded.required().egresses
-    assert isinstance(spec, OwnEgressSpec)
-    assert (spec.content.token, type(spec.content.token)) == ("hunter2", str)
+    assert isinstance(spec, InstalledEgress)
+    assert (spec.spec.token, type(spec.spec.token)) == ("hunter2", str)
     assert loaded.secrets == (("hunter2", "${TOKEN}"),)
 
 
@@ -197,11 +204,22 @@ def test_two_packages_with_one_kind_are_told(site: Path):
     )
 
 
-def own(build: Any) -> OwnIngressSpec:
-    return OwnIngressSpec(TypeName("a", "b"), "t.k/ingress", "the package 'x' 1.0", None, build)
+@dataclass(frozen=True)
+class OwnSpec:
+    """What a package may read: it is made by `make`."""
+
+    make: Callable[[], Any]
+    id: TypeName
+
+    def build(self, context: object) -> Any:
+        return self.make()
 
 
-def fails(spec: Any, place: Any) -> None:
+def own(make: Callable[[], Any]) -> InstalledIngress:
+    return InstalledIngress(OwnSpec(make, TypeName("a", "b")), "t.k/ingress", "the package 'x' 1.0")
+
+
+def fails() -> None:
     raise RuntimeError("no such device")
 
 
@@ -210,14 +228,14 @@ def fails(spec: Any, place: Any) -> None:
     [
         (fails, "RuntimeError: no such device"),
         (
-            lambda spec, place: "text",
+            lambda: "text",
             "what it made is a str without close, completed, metrics, positions, run, start",
         ),
     ],
 )
 def test_a_package_that_makes_no_ingress_is_named(build: Any, what: str):
     with pytest.raises(ConfigError) as refused:
-        build_own(own(build), None, IngressSource)
+        own(build).build(CONTEXT)
     assert str(refused.value) == (
         f"SF1077: the package 'x' 1.0 could not make the ingress 'a/b': {what}\n"
         "hint: this is a mistake in the package: tell those who made it, or install another version"
@@ -225,8 +243,8 @@ def test_a_package_that_makes_no_ingress_is_named(build: Any, what: str):
 
 
 def test_an_error_of_the_package_for_the_operator_is_passed_on():
-    def refuses(spec: Any, place: Any) -> None:
+    def refuses() -> None:
         raise ConfigError("the device is not plugged in")
 
     with pytest.raises(ConfigError, match="not plugged in"):
-        build_own(own(refuses), None, IngressSource)
+        own(refuses).build(CONTEXT)

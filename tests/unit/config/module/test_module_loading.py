@@ -2,8 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from statefun_runtime.config import ModuleError, Severity, load_module, parse_module, render
-from statefun_runtime.core.aws import (
+from statefun_runtime.config import ModuleError, Severity, render
+from statefun_runtime.connectors.kafka.settings.specs import (
+    DeliverySemantic,
+    GroupOffsets,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+    OffsetReset,
+    SpecificOffsets,
+    TopicRoute,
+)
+from statefun_runtime.connectors.kinesis.settings.aws import (
     AwsClientSettings,
     BasicCredentials,
     CustomEndpoint,
@@ -12,31 +21,29 @@ from statefun_runtime.core.aws import (
     ProfileCredentials,
     SpecificRegion,
 )
+from statefun_runtime.connectors.kinesis.settings.specs import (
+    KinesisEgressSpec,
+    KinesisIngressSpec,
+    ShardReading,
+    StreamRoute,
+)
+from statefun_runtime.connectors.modules import load_module, parse_module
+from statefun_runtime.connectors.playground.settings import (
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
+)
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import (
     AsyncTransport,
     Date,
-    DeliverySemantic,
     Earliest,
     EndpointSpec,
     FunctionPattern,
-    GroupOffsets,
     HeaderSpec,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    KinesisEgressSpec,
-    KinesisIngressSpec,
     Latest,
-    OffsetReset,
     OkHttpTransport,
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-    ShardReading,
     SigV4Spec,
-    SpecificOffsets,
-    StreamRoute,
     TlsSpec,
-    TopicRoute,
 )
 from tests.unit.config.module_texts import REST, load, load_with_rest
 

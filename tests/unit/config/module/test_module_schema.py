@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from statefun_runtime.config import Severity, load_module
-from statefun_runtime.config.module.components import COMPONENT, KINDS
+from statefun_runtime.config import Severity
+from statefun_runtime.config.module.components import COMPONENT
 from statefun_runtime.config.problems import Source
 from statefun_runtime.config.reading.fields import Shape
 from statefun_runtime.config.yaml.positions import (
@@ -20,6 +20,8 @@ from statefun_runtime.config.yaml.positions import (
     ScalarKind,
     compose,
 )
+from statefun_runtime.connectors.modules import BUILT_IN as KINDS
+from statefun_runtime.connectors.modules import load_module
 from tests.support.pages import module_schema
 from tests.support.provisions import ROOT
 from tests.unit.config.module_texts import load_with_rest

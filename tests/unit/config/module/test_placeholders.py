@@ -11,18 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statefun_runtime.config import LoadedModule, parse_module, render
-from statefun_runtime.config.module.components import KINDS
+from statefun_runtime.config import LoadedModule, render
 from statefun_runtime.config.reading.placeholders import Malformed, Placeholder, pieces
 from statefun_runtime.config.reading.secrets import Mask, MaskedStream, Secret, reveal
-from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import (
-    AsyncTransport,
+from statefun_runtime.connectors.kafka.settings.specs import (
     DeliverySemantic,
     KafkaEgressSpec,
     KafkaIngressSpec,
     SpecificOffsets,
 )
+from statefun_runtime.connectors.modules import BUILT_IN as KINDS
+from statefun_runtime.connectors.modules import parse_module
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.module.specs import AsyncTransport
 from tests.support.provisions import ROOT
 from tests.unit.config.module_texts import REST
 

@@ -7,8 +7,9 @@ it, or an improvement that docs/reference/legacy-formats.md tells.
 
 import pytest
 
-from statefun_runtime.config import Severity, parse_module, render
+from statefun_runtime.config import Severity, render
 from statefun_runtime.config.legacy.upgrade import upgrade_text
+from statefun_runtime.connectors.modules import parse_module
 from tests.unit.config.module_texts import load
 
 GOOD: dict[str, tuple[str, list[str]]] = {

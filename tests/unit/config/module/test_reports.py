@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from statefun_runtime.config import LoadedModule, parse_module
+from statefun_runtime.config import LoadedModule
 from statefun_runtime.config.module.reports import Check, Report, report_lines
+from statefun_runtime.connectors.modules import parse_module
 from tests.unit.config.module_texts import load, load_with_rest
 
 WARNED = """kind: io.statefun.kafka.v1/egress

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from statefun_runtime.config import load_module, render
+from statefun_runtime.config import render
+from statefun_runtime.connectors.modules import load_module
 from tests.unit.config.module_texts import REST
 
 ENDPOINT = """kind: io.statefun.endpoints.v2/http

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statefun_runtime.core.jaas import Login, parse_login
+from statefun_runtime.connectors.kafka.settings.jaas import Login, parse_login
 
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 

@@ -11,15 +11,19 @@ from statefun_runtime.connectors.kafka.client.arguments import (
     discovery_s,
     producer_arguments,
 )
-from statefun_runtime.core.kafka_properties import (
+from statefun_runtime.connectors.kafka.settings.properties import (
     CONSUMER,
     PRODUCER,
     SECURITY,
     Outcome,
     Table,
 )
+from statefun_runtime.connectors.kafka.settings.specs import (
+    DeliverySemantic,
+    KafkaEgressSpec,
+    KafkaIngressSpec,
+)
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import DeliverySemantic, KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.errors import ConfigError
 from tests.support.pages.kafka_properties_page import PAGE, page
 

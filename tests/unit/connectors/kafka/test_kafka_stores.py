@@ -9,7 +9,7 @@ import pytest
 
 from statefun_runtime.connectors.kafka.client.security import tls_context
 from statefun_runtime.connectors.kafka.client.stores import StoreUnusable, read_store
-from statefun_runtime.core.kafka_security import Store, Tls
+from statefun_runtime.connectors.kafka.settings.security import Store, Tls
 from statefun_runtime.errors import ConfigError
 from tests.support.certificates import Authority
 

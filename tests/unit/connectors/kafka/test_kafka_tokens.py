@@ -15,7 +15,7 @@ from statefun_runtime.connectors.kafka.client.tokens import (
     TokenRefused,
     UnsignedTokens,
 )
-from statefun_runtime.core.kafka_security import TokenLogin
+from statefun_runtime.connectors.kafka.settings.security import TokenLogin
 
 
 class Endpoint(ThreadingHTTPServer):

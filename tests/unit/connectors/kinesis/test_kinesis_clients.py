@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from statefun_runtime.connectors.kinesis.clients import AwsClients, code_of, words
-from statefun_runtime.core.aws import (
+from statefun_runtime.connectors.kinesis.settings.aws import (
     AwsClientSettings,
     AwsCredentials,
     AwsRegion,

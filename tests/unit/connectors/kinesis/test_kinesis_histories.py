@@ -12,17 +12,14 @@ import pytest
 from statefun._wire import ToFunction
 
 from statefun_runtime.connectors.kinesis.reader import KinesisIngress
-from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import (
-    Earliest,
-    EndpointSpec,
-    FunctionPattern,
+from statefun_runtime.connectors.kinesis.settings.specs import (
     KinesisIngressSpec,
-    Latest,
-    ModuleSpec,
     ShardReading,
     StreamRoute,
 )
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.module.specs import Earliest, EndpointSpec, FunctionPattern, Latest
+from statefun_runtime.ports.module import ModuleSpec
 from tests.fakes.ingress import RecordingIngressContext
 from tests.fakes.kinesis import FakeKinesis
 from tests.fakes.virtual_time import run_virtual

@@ -9,6 +9,12 @@ import pytest
 from statefun._wire import ToFunction
 
 from statefun_runtime.connectors.kinesis.reader import KinesisIngress
+from statefun_runtime.connectors.kinesis.settings.specs import (
+    KinesisIngressSpec,
+    ShardReading,
+    StreamRoute,
+)
+from statefun_runtime.connectors.kinesis.shards import BEGINNING, FINISHED
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.module.specs import (
@@ -18,15 +24,11 @@ from statefun_runtime.core.module.specs import (
     EndpointSpec,
     FunctionPattern,
     InvalidRecords,
-    KinesisIngressSpec,
     Latest,
-    ModuleSpec,
     OnInvalidRecord,
-    ShardReading,
-    StreamRoute,
 )
-from statefun_runtime.core.shards import BEGINNING, FINISHED
 from statefun_runtime.errors import FunctionError, UnavailableError
+from statefun_runtime.ports.module import ModuleSpec
 from tests.fakes.ingress import RecordingIngressContext
 from tests.fakes.kinesis import START_S, FakeKinesis
 from tests.fakes.virtual_time import run_virtual

@@ -1,7 +1,6 @@
 """Which shards may be read, and where each begins."""
 
-from statefun_runtime.core.module.specs import Date, Earliest, Latest
-from statefun_runtime.core.shards import (
+from statefun_runtime.connectors.kinesis.shards import (
     BEGINNING,
     FINISHED,
     Shard,
@@ -14,6 +13,7 @@ from statefun_runtime.core.shards import (
     readable,
     time_ms_of,
 )
+from statefun_runtime.core.module.specs import Date, Earliest, Latest
 
 
 def shard(name: str, *parents: str, is_open: bool = True, first_sequence: int = 100) -> Shard:

@@ -12,17 +12,16 @@ from statefun._wire import ToFunction, TypedValue
 
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
-from statefun_runtime.connectors.playground.writer import RECORD_TYPENAME, PlaygroundEgress
-from statefun_runtime.core.model.metrics import Metric
-from statefun_runtime.core.module.specs import (
-    EndpointSpec,
-    FunctionPattern,
-    ModuleSpec,
+from statefun_runtime.connectors.playground.settings import (
     PlaygroundEgressSpec,
     PlaygroundIngressSpec,
 )
+from statefun_runtime.connectors.playground.writer import RECORD_TYPENAME, PlaygroundEgress
+from statefun_runtime.core.model.metrics import Metric
+from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.egress import RecordRefused
+from statefun_runtime.ports.module import ModuleSpec
 from tests.fakes.ingress import RecordingIngressContext
 from tests.fakes.rows import DictRows
 

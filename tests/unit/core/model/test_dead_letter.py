@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from statefun_runtime.adapters.wire import decode_kafka_record
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import (
-    KAFKA_RECORD,
-    PLAYGROUND_RECORD,
     DeadLetter,
     Origin,
+    keyed_record_for,
     read_letter,
-    record_for,
+    text_record_for,
 )
 from statefun_runtime.core.model.messages import address_field, invocation, typed_value
 
@@ -54,7 +53,7 @@ def test_a_person_sees_who_sent_what():
 def test_a_record_for_kafka_is_keyed_by_the_function_id():
     letter = DeadLetter("1", 0, "status", "no", TARGET, CALLED)
 
-    topic, key, value, _ = decode_kafka_record(record_for(KAFKA_RECORD, "dead", letter))
+    topic, key, value, _ = decode_kafka_record(keyed_record_for("dead", letter))
 
     assert (topic, key) == ("dead", b"alice")
     assert read_letter(value) == letter
@@ -63,7 +62,7 @@ def test_a_record_for_kafka_is_keyed_by_the_function_id():
 def test_a_record_for_the_http_egress_is_json_with_topic_and_payload():
     letter = DeadLetter("1", 0, "status", "no", TARGET, CALLED)
 
-    content = json.loads(record_for(PLAYGROUND_RECORD, "dead", letter))
+    content = json.loads(text_record_for("dead", letter))
 
     assert content["topic"] == "dead"
     assert read_letter(content["payload"]) == letter

@@ -1,44 +1,21 @@
-"""`topics` of a Kafka ingress, `streams` of a Kinesis ingress: which records go to which functions."""
+"""Which records of an ingress go to which functions: what topics and streams have in common."""
 
-import re
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from statefun_runtime.config.module.routers import UNSERVED_ADVICE, read_routers
+from statefun_runtime.config.module.routers import UNSERVED_ADVICE
 from statefun_runtime.config.problems import Code
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.config.yaml.positions import MapNode
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import StreamRoute, TopicRoute
 
-TOPIC_SHAPE = Shape(
-    "topic",
-    ("topic", "valueType", "targets", "unservedTargets", "routers", "forwardMetadata"),
-    advice={"typeUrl": "it is called 'valueType' now"},
-)
-STREAM_SHAPE = Shape(
-    "stream",
-    ("stream", "valueType", "targets", "unservedTargets"),
-    advice={"typeUrl": "it is called 'valueType' now"},
-)
-# A slash would also make the names of shards in checkpoints unreadable.
-_STREAM_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-R = TypeVar("R", TopicRoute, StreamRoute)
+R = TypeVar("R")
 
 
-def read_routes(fields: Fields) -> tuple[TopicRoute, ...]:
-    """Read the topics in the order of the file."""
-    return _read_routes(fields, TOPIC_SHAPE, _read_topic)
-
-
-def read_stream_routes(fields: Fields) -> tuple[StreamRoute, ...]:
-    """Read the streams, as topics are read."""
-    return _read_routes(fields, STREAM_SHAPE, _read_stream)
-
-
-def _read_routes(
+def read_routes(
     fields: Fields, shape: Shape, read: Callable[[Fields, Collection[str]], tuple[str, R] | None]
 ) -> tuple[R, ...]:
+    """Read what an ingress reads, in the order of the file."""
     listed = f"{shape.noun}s"
     items = fields.items(listed, required=True)
     if items is not None and not items:
@@ -58,31 +35,8 @@ def _read_routes(
     return tuple(routes.values())
 
 
-def _read_topic(entry: Fields, earlier: Collection[str]) -> tuple[str, TopicRoute] | None:
-    topic = _read_name(entry, "topic", earlier)
-    value_type = entry.strict_text("valueType", required=True)
-    unserved = _read_unserved(entry)
-    routers = read_routers(entry, unserved)
-    targets = _read_targets(entry, unserved, required=entry.find("routers") is None)
-    forwards = entry.choice("forwardMetadata", ("true", "false"), ignore_case=True)
-    if topic is None:
-        return None
-    return topic, TopicRoute(topic, value_type or "", targets, routers, forwards == "true")
-
-
-def _read_stream(entry: Fields, earlier: Collection[str]) -> tuple[str, StreamRoute] | None:
-    stream = _read_name(entry, "stream", earlier)
-    value_type = entry.strict_text("valueType", required=True)
-    targets = _read_targets(entry, _read_unserved(entry), required=True)
-    if stream is None:
-        return None
-    if not _STREAM_NAME.fullmatch(stream):
-        message = f"{stream!r} is not the name of a stream"
-        entry.draft.error(entry.value_place("stream"), Code.WRONG_VALUE, message)
-    return stream, StreamRoute(stream, value_type or "", targets)
-
-
-def _read_name(entry: Fields, noun: str, earlier: Collection[str]) -> str | None:
+def read_name(entry: Fields, noun: str, earlier: Collection[str]) -> str | None:
+    """Read the name of a topic or stream; warn of one that was there before."""
     scalar = entry.scalar(noun, required=True)
     if scalar is None:
         return None
@@ -94,7 +48,7 @@ def _read_name(entry: Fields, noun: str, earlier: Collection[str]) -> str | None
     return scalar.text
 
 
-def _read_unserved(entry: Fields) -> Collection[TypeName]:
+def read_unserved(entry: Fields) -> Collection[TypeName]:
     """Read which targets may be without an endpoint: those of an application that is still growing."""
     return tuple(
         typename
@@ -103,9 +57,10 @@ def _read_unserved(entry: Fields) -> Collection[TypeName]:
     )
 
 
-def _read_targets(
+def read_targets(
     entry: Fields, unserved: Collection[TypeName], *, required: bool
 ) -> tuple[TypeName, ...]:
+    """Read the function types that records go to."""
     scalars = entry.texts("targets", required=required)
     if scalars == () and required:
         message = f"{entry.label} has no targets: its records are read and dropped"

@@ -6,7 +6,7 @@ What does not fit together is a Defect, which names the property it is about and
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from statefun_runtime.core.jaas import FORM, Login, parse_login
+from statefun_runtime.connectors.kafka.settings.jaas import FORM, Login, parse_login
 
 PROTOCOL, MECHANISM, JAAS = "security.protocol", "sasl.mechanism", "sasl.jaas.config"
 TOKEN_URL = "sasl.oauthbearer.token.endpoint.url"

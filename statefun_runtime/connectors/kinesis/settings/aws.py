@@ -1,6 +1,7 @@
 """Where AWS is called, as whom, and how."""
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,16 @@ class AwsClientSettings:
     read_s: float = 50.0
     connections_max: int = 50
     endpoint_url: str | None = None
+
+
+def describe_region(region: AwsRegion) -> str:
+    """Return where AWS is called, for people."""
+    match region:
+        case DefaultRegion():
+            return "in the default region"
+        case SpecificRegion():
+            return region.id
+        case CustomEndpoint():
+            return f"{region.url}, {region.region_id}"
+        case _:
+            assert_never(region)

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from statefun_runtime.config.problems import Code, Place, did_you_mean
 from statefun_runtime.config.reading.fields import Fields
-from statefun_runtime.core.kafka_properties import Outcome, Property, Table
-from statefun_runtime.core.kafka_security import read_security
-from statefun_runtime.core.module.specs import DeliverySemantic
+from statefun_runtime.connectors.kafka.settings.properties import Outcome, Property, Table
+from statefun_runtime.connectors.kafka.settings.security import read_security
+from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic
 
 
 class Value(NamedTuple):

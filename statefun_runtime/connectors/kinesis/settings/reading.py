@@ -6,7 +6,17 @@ producer library: what has a counterpart here has its effect, the rest is named 
 
 from collections.abc import Mapping
 
-from statefun_runtime.config.module.aws import (
+from statefun_runtime.config.module.failures import read_invalid_records, read_route
+from statefun_runtime.config.module.ids import read_id
+from statefun_runtime.config.problems import Code
+from statefun_runtime.config.reading.fields import Fields, Item, Shape
+from statefun_runtime.config.yaml.positions import Scalar
+from statefun_runtime.connectors.kinesis.settings.aws import (
+    AwsClientSettings,
+    AwsRegion,
+    CustomEndpoint,
+)
+from statefun_runtime.connectors.kinesis.settings.aws_reading import (
     Property,
     check_endpoint,
     from_ms,
@@ -15,15 +25,12 @@ from statefun_runtime.config.module.aws import (
     read_properties,
     read_region,
 )
-from statefun_runtime.config.module.failures import read_invalid_records, read_route
-from statefun_runtime.config.module.kafka import read_id
-from statefun_runtime.config.module.startup import read_stream_position
-from statefun_runtime.config.module.topics import read_stream_routes
-from statefun_runtime.config.problems import Code
-from statefun_runtime.config.reading.fields import Fields, Item, Shape
-from statefun_runtime.config.yaml.positions import Scalar
-from statefun_runtime.core.aws import AwsClientSettings, AwsRegion, CustomEndpoint
-from statefun_runtime.core.module.specs import KinesisEgressSpec, KinesisIngressSpec, ShardReading
+from statefun_runtime.connectors.kinesis.settings.specs import (
+    KinesisEgressSpec,
+    KinesisIngressSpec,
+    ShardReading,
+)
+from statefun_runtime.connectors.kinesis.settings.streams import read_stream_position, read_streams
 
 KINESIS_INGRESS = Shape(
     "Kinesis ingress",
@@ -89,7 +96,7 @@ _CLIENT_SETTINGS = ("read_s", "connect_s", "connections_max")
 def read_kinesis_ingress(fields: Fields) -> KinesisIngressSpec | None:
     ingress_id = read_id(fields, "ingress id")
     region, credentials = read_region(fields), read_credentials(fields)
-    routes = read_stream_routes(fields)
+    routes = read_streams(fields)
     startup = read_stream_position(fields)
     invalid_records = read_invalid_records(fields)
     found = read_properties(fields, _CONSUMER, _CONSUMER_REFUSED)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from statefun_runtime.config.problems import Code
 from statefun_runtime.config.reading.fields import Fields, Item, Shape, parse_integer
 from statefun_runtime.config.yaml.positions import Scalar
-from statefun_runtime.core.aws import (
+from statefun_runtime.connectors.kinesis.settings.aws import (
     AwsCredentials,
     AwsRegion,
     BasicCredentials,

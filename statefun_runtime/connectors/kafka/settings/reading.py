@@ -3,25 +3,25 @@
 import re
 
 from statefun_runtime.config.module.failures import read_invalid_records, read_route
-from statefun_runtime.config.module.kafka_properties import (
+from statefun_runtime.config.module.ids import read_id
+from statefun_runtime.config.problems import Code, Place
+from statefun_runtime.config.reading.fields import Fields, Shape
+from statefun_runtime.config.reading.units import DURATION_FORM
+from statefun_runtime.connectors.kafka.settings.properties import CONSUMER, PRODUCER
+from statefun_runtime.connectors.kafka.settings.property_reading import (
     Properties,
     check_promises,
     check_properties,
     read_properties,
 )
-from statefun_runtime.config.module.startup import read_startup_position
-from statefun_runtime.config.module.topics import read_routes
-from statefun_runtime.config.problems import Code, Place
-from statefun_runtime.config.reading.fields import Fields, Shape
-from statefun_runtime.config.reading.units import DURATION_FORM
-from statefun_runtime.core.kafka_properties import CONSUMER, PRODUCER
-from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.module.specs import (
+from statefun_runtime.connectors.kafka.settings.specs import (
     DeliverySemantic,
     KafkaEgressSpec,
     KafkaIngressSpec,
     OffsetReset,
 )
+from statefun_runtime.connectors.kafka.settings.startup import read_startup_position
+from statefun_runtime.connectors.kafka.settings.topics import read_topics
 
 KAFKA_INGRESS = Shape(
     "Kafka ingress",
@@ -67,7 +67,7 @@ def read_kafka_ingress(fields: Fields) -> KafkaIngressSpec | None:
     used = check_properties(fields, properties, CONSUMER, "consumer")
     if used.get("isolation.level") == "read_uncommitted":
         fields.draft.read_uncommitted(properties["isolation.level"].place)
-    routes = read_routes(fields)
+    routes = read_topics(fields)
     choices = [reset.value for reset in OffsetReset]
     reset = fields.choice("autoOffsetResetPosition", choices, ignore_case=True)
     startup = read_startup_position(fields, {route.topic for route in routes})
@@ -91,6 +91,8 @@ def read_kafka_egress(fields: Fields) -> KafkaEgressSpec | None:
     properties = read_properties(fields)
     servers = _read_servers(fields, properties)
     delivery, timeout_ms = _read_delivery(fields)
+    if delivery is DeliverySemantic.EXACTLY_ONCE:
+        fields.draft.publish_exactly_once()
     used = check_properties(fields, properties, PRODUCER, "producer")
     check_promises(fields, properties, used, delivery)
     dead_letters = read_route(fields)
@@ -99,15 +101,6 @@ def read_kafka_egress(fields: Fields) -> KafkaEgressSpec | None:
     return KafkaEgressSpec(
         egress_id, servers, delivery, timeout_ms, tuple(used.items()), dead_letters
     )
-
-
-def read_id(fields: Fields, noun: str) -> TypeName | None:
-    """Read the id of an ingress or egress, and note that it is taken."""
-    scalar = fields.scalar("id", required=True)
-    typename = None if scalar is None else fields.parse_typename(noun, scalar)
-    if scalar is not None and typename is not None:
-        fields.draft.define(noun, str(typename), scalar.place)
-    return typename
 
 
 def _read_servers(fields: Fields, properties: Properties) -> str | None:

@@ -1,0 +1,177 @@
+"""What a Kafka ingress or egress declares, and what the runtime can have made of it."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING
+
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.dead_letter import KAFKA_RECORD, DeadLetter, keyed_record_for
+from statefun_runtime.core.module.checks import Attempt, Check
+from statefun_runtime.core.module.specs import (
+    Date,
+    DeadLetterRoute,
+    Earliest,
+    InvalidRecords,
+    Latest,
+    ProtobufRouter,
+)
+from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
+from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.ingress import IngressSource
+
+if TYPE_CHECKING:
+    from statefun_runtime.connectors.kafka.egress.records import Record
+
+# The Kafka client takes long to import, and many applications need none: it is imported where it is needed.
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOffsets:
+    """Start at the committed offsets of the consumer group."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecificOffsets:
+    """Start at given offsets: (topic, topic partition, offset); the others at the group's offsets."""
+
+    offsets: tuple[tuple[str, int, int], ...]
+
+
+StartupPosition = GroupOffsets | Earliest | Latest | SpecificOffsets | Date
+
+
+class OffsetReset(Enum):
+    """Where to go when a position does not exist at an application's first start."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRoute:
+    """Each record of `topic` goes, as a value of type `value_type`, to every target in this order.
+
+    Its key is the id at the `targets`; `routers` do not look at the key. With `forward_metadata` its headers, time
+    and place go with it, in a field that the contract does not have.
+    """
+
+    topic: str
+    value_type: str
+    targets: tuple[TypeName, ...]
+    routers: tuple[ProtobufRouter, ...] = ()
+    forward_metadata: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaIngressSpec:
+    """A Kafka ingress; `properties` are written for the Java client, in the order of the file; they hold secrets."""
+
+    id: TypeName
+    bootstrap_servers: str
+    group_id: str
+    routes: tuple[TopicRoute, ...]
+    offset_reset: OffsetReset = OffsetReset.LATEST
+    startup: StartupPosition = field(default_factory=Latest)
+    properties: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    invalid_records: InvalidRecords = field(default_factory=InvalidRecords)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Return the topics it reads, in the order of the file."""
+        return tuple(route.topic for route in self.routes)
+
+    @property
+    def dead_letters(self) -> DeadLetterRoute | None:
+        """Return where records go that cannot be routed."""
+        return self.invalid_records.dead_letters
+
+    @property
+    def targets(self) -> tuple[TypeName, ...]:
+        """Return the function types that records go to."""
+        return tuple(target for route in self.routes for target in route.targets)
+
+    def describe(self, host: str) -> str:
+        """Return where its records come from."""
+        return f"Kafka {self.bootstrap_servers}, topics {', '.join(self.topics)}"
+
+    def checks(self) -> Iterator[tuple[str, Attempt]]:
+        """Yield what can be tried of what it needs outside."""
+        subject = f"ingress {self.id} at {self.bootstrap_servers}"
+        yield subject, partial(_check, subject, self, self.topics)
+
+    def build(self, context: IngressBuildContext) -> IngressSource:
+        """Return the ingress."""
+        from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
+
+        return KafkaIngress(self, context.ingress, dict(context.restored))
+
+
+class DeliverySemantic(Enum):
+    """What a Kafka egress promises."""
+
+    NONE = "none"
+    AT_LEAST_ONCE = "at-least-once"
+    EXACTLY_ONCE = "exactly-once"
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaEgressSpec:
+    """A Kafka egress; `transaction_timeout_ms` is there with exactly-once only.
+
+    `dead_letters` is where records go that the broker refuses for good.
+    """
+
+    id: TypeName
+    bootstrap_servers: str
+    delivery: DeliverySemantic = DeliverySemantic.AT_LEAST_ONCE
+    transaction_timeout_ms: int | None = None
+    properties: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    dead_letters: DeadLetterRoute | None = None
+
+    def describe(self, host: str) -> str:
+        """Return where its records go."""
+        return f"Kafka {self.bootstrap_servers}, {self.delivery.value}"
+
+    def checks(self) -> Iterator[tuple[str, Attempt]]:
+        """Yield what can be tried of what it needs outside."""
+        subject = f"egress {self.id} at {self.bootstrap_servers}"
+        yield subject, partial(_check, subject, self, ())
+
+    def letter(self, topic: str, letter: DeadLetter) -> tuple[str, bytes]:
+        """Return the record that carries a dead letter to a topic: its type and its bytes."""
+        return KAFKA_RECORD, keyed_record_for(topic, letter)
+
+    def letters(self, topic: str) -> AsyncIterator[bytes] | None:
+        """Return the letters that lie in a topic now."""
+        from statefun_runtime.connectors.kafka.dead_letters import read_topic
+
+        return read_topic(self, topic)
+
+    def build(self, context: EgressBuildContext) -> "EgressSink[Record]":
+        """Return the egress of the semantic that it has."""
+        if self.delivery is DeliverySemantic.EXACTLY_ONCE:
+            from statefun_runtime.connectors.kafka.egress.publisher import KafkaPublisher
+
+            return KafkaPublisher(
+                self,
+                context.started,
+                context.history,
+                owner=context.owner,
+                read=context.read_outbox,
+                tell_refused=context.tell_refused,
+                known=context.progress,
+                may_republish=context.may_republish,
+            )
+        from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
+
+        return KafkaEgress(self, tell_refused=context.tell_refused)
+
+
+async def _check(
+    subject: str, spec: KafkaIngressSpec | KafkaEgressSpec, topics: tuple[str, ...]
+) -> Check:
+    from statefun_runtime.connectors.kafka.probe import check_cluster
+
+    return await check_cluster(subject, spec, topics)

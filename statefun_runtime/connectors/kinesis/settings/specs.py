@@ -1,0 +1,149 @@
+"""What a Kinesis ingress or egress declares, and what the runtime can have made of it."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from statefun_runtime.connectors.kinesis.settings.aws import (
+    AwsClientSettings,
+    AwsCredentials,
+    AwsRegion,
+    DefaultCredentials,
+    DefaultRegion,
+    describe_region,
+)
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.dead_letter import KINESIS_RECORD, DeadLetter, keyed_record_for
+from statefun_runtime.core.module.checks import Attempt, Check
+from statefun_runtime.core.module.specs import (
+    Date,
+    DeadLetterRoute,
+    Earliest,
+    InvalidRecords,
+    Latest,
+)
+from statefun_runtime.errors import ConfigError
+from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
+from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.ingress import IngressSource
+
+if TYPE_CHECKING:
+    from statefun_runtime.connectors.kinesis.records import Record
+
+# AWS's client is an extra that many applications do not have installed: it is imported where it is needed.
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRoute:
+    """Each record of `stream` goes, as a value of type `value_type`, to every target in this order."""
+
+    stream: str
+    value_type: str
+    targets: tuple[TypeName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReading:
+    """How often a shard is read and how much at once, and how often the shards of a stream are looked up."""
+
+    interval_s: float = 0.2
+    records_max: int = 10_000
+    discovery_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class KinesisIngressSpec:
+    """A Kinesis ingress."""
+
+    id: TypeName
+    routes: tuple[StreamRoute, ...]
+    region: AwsRegion = field(default_factory=DefaultRegion)
+    credentials: AwsCredentials = field(default_factory=DefaultCredentials)
+    startup: Earliest | Latest | Date = field(default_factory=Latest)
+    client: AwsClientSettings = field(default_factory=AwsClientSettings)
+    reading: ShardReading = field(default_factory=ShardReading)
+    invalid_records: InvalidRecords = field(default_factory=InvalidRecords)
+
+    @property
+    def dead_letters(self) -> DeadLetterRoute | None:
+        """Return where records go that cannot be routed."""
+        return self.invalid_records.dead_letters
+
+    @property
+    def targets(self) -> tuple[TypeName, ...]:
+        """Return the function types that records go to."""
+        return tuple(target for route in self.routes for target in route.targets)
+
+    def describe(self, host: str) -> str:
+        """Return where its records come from."""
+        streams = ", ".join(route.stream for route in self.routes)
+        return f"Kinesis {describe_region(self.region)}, streams {streams}"
+
+    def checks(self) -> Iterator[tuple[str, Attempt]]:
+        """Yield what can be tried of what it needs outside."""
+        subject = f"ingress {self.id} at Kinesis"
+        streams = tuple(route.stream for route in self.routes)
+        yield subject, partial(_check, subject, self, streams)
+
+    def build(self, context: IngressBuildContext) -> IngressSource:
+        """Return the ingress."""
+        from statefun_runtime.connectors.kinesis.clients import AwsClients
+        from statefun_runtime.connectors.kinesis.reader import KinesisIngress
+
+        owner = f"ingress '{self.id}'"
+        clients = AwsClients(self.region, self.credentials, self.client, owner=owner)
+        return KinesisIngress(self, context.ingress, context.restored, clients=clients)
+
+
+@dataclass(frozen=True, slots=True)
+class KinesisEgressSpec:
+    """A Kinesis egress; at most `outstanding_max` records are on their way at once."""
+
+    id: TypeName
+    region: AwsRegion = field(default_factory=DefaultRegion)
+    credentials: AwsCredentials = field(default_factory=DefaultCredentials)
+    outstanding_max: int = 1000
+    client: AwsClientSettings = field(default_factory=AwsClientSettings)
+    dead_letters: DeadLetterRoute | None = None
+
+    def describe(self, host: str) -> str:
+        """Return where its records go."""
+        return f"Kinesis {describe_region(self.region)}, at-least-once"
+
+    def checks(self) -> Iterator[tuple[str, Attempt]]:
+        """Yield what can be tried of what it needs outside."""
+        subject = f"egress {self.id} at Kinesis"
+        yield subject, partial(_check, subject, self, ())
+
+    def letter(self, topic: str, letter: DeadLetter) -> tuple[str, bytes]:
+        """Return the record that carries a dead letter to a stream: its type and its bytes; each has a key there."""
+        return KINESIS_RECORD, keyed_record_for(topic, letter, key_if_none=b"-")
+
+    def letters(self, topic: str) -> AsyncIterator[bytes] | None:
+        """They are read with other tools."""
+        return None
+
+    def build(self, context: EgressBuildContext) -> "EgressSink[Record]":
+        """Return the egress."""
+        from statefun_runtime.connectors.kinesis.clients import AwsClients
+        from statefun_runtime.connectors.kinesis.writer import KinesisEgress
+
+        owner = f"egress '{self.id}'"
+        return KinesisEgress(
+            self,
+            clients=AwsClients(self.region, self.credentials, self.client, owner=owner),
+            past_epoch=context.first_epoch - 1,
+            read=context.read_outbox,
+            tell_refused=context.tell_refused,
+        )
+
+
+async def _check(
+    subject: str, spec: KinesisIngressSpec | KinesisEgressSpec, streams: tuple[str, ...]
+) -> Check:
+    try:
+        from statefun_runtime.connectors.kinesis.probe import check_streams
+    except ConfigError as error:
+        return Check(subject, False, error.message, error.hint)
+    return await check_streams(subject, spec, streams)

@@ -1,0 +1,107 @@
+"""What a module declares: endpoints as values, ingresses and egresses as what each connector makes of its own kinds."""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.dead_letter import DeadLetter
+from statefun_runtime.core.module.checks import Attempt
+from statefun_runtime.core.module.specs import DeadLetterRoute, EndpointSpec
+from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
+from statefun_runtime.ports.egress import EgressSink
+from statefun_runtime.ports.ingress import IngressSource
+
+
+class BuildsIngress(Protocol):
+    """The least that is to be known of a declared ingress: a frozen value, without secrets of the file in wrappers."""
+
+    @property
+    def id(self) -> TypeName:
+        """What the module calls it."""
+        ...
+
+    def build(self, context: IngressBuildContext) -> IngressSource:
+        """Return the ingress; raise ConfigError for what an operator can mend."""
+        ...
+
+
+class IngressSpec(BuildsIngress, Protocol):
+    """A declared ingress."""
+
+    @property
+    def dead_letters(self) -> DeadLetterRoute | None:
+        """Where records go that cannot be routed."""
+        ...
+
+    @property
+    def targets(self) -> tuple[TypeName, ...]:
+        """The function types that records are known to go to."""
+        ...
+
+    def describe(self, host: str) -> str:
+        """Return where its records come from, for people; `host` is what the worker's ports listen on."""
+        ...
+
+    def checks(self) -> Iterable[tuple[str, Attempt]]:
+        """Yield what can be tried of what it needs outside: what it is, and how."""
+        ...
+
+
+class BuildsEgress(Protocol):
+    """The least that is to be known of a declared egress: a frozen value, without secrets of the file in wrappers."""
+
+    @property
+    def id(self) -> TypeName:
+        """What the module calls it."""
+        ...
+
+    def build(self, context: EgressBuildContext) -> EgressSink[Any]:
+        """Return the egress; raise ConfigError for what an operator can mend."""
+        ...
+
+
+class EgressSpec(BuildsEgress, Protocol):
+    """A declared egress."""
+
+    @property
+    def dead_letters(self) -> DeadLetterRoute | None:
+        """Where records go that will never be taken."""
+        ...
+
+    def describe(self, host: str) -> str:
+        """Return where its records go, for people; `host` is what the worker's ports listen on."""
+        ...
+
+    def checks(self) -> Iterable[tuple[str, Attempt]]:
+        """Yield what can be tried of what it needs outside: what it is, and how."""
+        ...
+
+    def letter(self, topic: str, letter: DeadLetter) -> tuple[str, bytes]:
+        """Return the typed value that carries a dead letter to a topic: its typename and its bytes."""
+        ...
+
+    def letters(self, topic: str) -> AsyncIterator[bytes] | None:
+        """Return the letters that lie in a topic now; None if they can only be read with other tools."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSpec:
+    """A whole application, checked: no duplicate patterns or ids, at least one ingress and one endpoint."""
+
+    endpoints: tuple[EndpointSpec, ...]
+    ingresses: tuple[IngressSpec, ...]
+    egresses: tuple[EgressSpec, ...]
+
+    def endpoint_for(self, function_type: TypeName) -> EndpointSpec | None:
+        """Return the endpoint of a function type: an exact binding first, else that of its namespace."""
+        namespace_wide = None
+        for endpoint in self.endpoints:
+            if endpoint.pattern.namespace != function_type.namespace:
+                continue
+            if endpoint.pattern.name == function_type.name:
+                return endpoint
+            if endpoint.pattern.name is None:
+                namespace_wide = endpoint
+        return namespace_wide
