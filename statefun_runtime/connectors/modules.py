@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from statefun_runtime.config.module import loading
 from statefun_runtime.config.module.components import ENDPOINT_KINDS
-from statefun_runtime.config.module.installed import installed_kinds
-from statefun_runtime.config.module.kinds import Kind, KindTable
+from statefun_runtime.config.module.kinds import Installed, Kind, KindTable
 from statefun_runtime.config.module.loading import LoadedModule
 from statefun_runtime.connectors.kafka.kinds import KINDS as KAFKA_KINDS
 from statefun_runtime.connectors.kinesis.kinds import KINDS as KINESIS_KINDS
@@ -18,7 +17,14 @@ BUILT_IN: Mapping[str, Kind] = {
 
 def all_kinds() -> Mapping[str, Kind]:
     """Return the table of kinds; those of packages are looked for when one is asked for that is not built in."""
-    return KindTable(BUILT_IN, installed_kinds)
+    return KindTable(BUILT_IN, _installed_kinds)
+
+
+def _installed_kinds() -> Installed:
+    # Needed only for a kind that is not built in.
+    from statefun_runtime.config.module.installed import installed_kinds
+
+    return installed_kinds()
 
 
 def load_module(

@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import DeadLetter
 from statefun_runtime.core.module.checks import Attempt
 from statefun_runtime.core.module.specs import DeadLetterRoute, EndpointSpec
-from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
-from statefun_runtime.ports.egress import EgressSink
-from statefun_runtime.ports.ingress import IngressSource
+
+if TYPE_CHECKING:
+    from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
+    from statefun_runtime.ports.egress import EgressSink
+    from statefun_runtime.ports.ingress import IngressSource
 
 
 class BuildsIngress(Protocol):
@@ -21,7 +23,7 @@ class BuildsIngress(Protocol):
         """What the module calls it."""
         ...
 
-    def build(self, context: IngressBuildContext) -> IngressSource:
+    def build(self, context: "IngressBuildContext") -> "IngressSource":
         """Return the ingress; raise ConfigError for what an operator can mend."""
         ...
 
@@ -56,7 +58,7 @@ class BuildsEgress(Protocol):
         """What the module calls it."""
         ...
 
-    def build(self, context: EgressBuildContext) -> EgressSink[Any]:
+    def build(self, context: "EgressBuildContext") -> "EgressSink[Any]":
         """Return the egress; raise ConfigError for what an operator can mend."""
         ...
 

@@ -91,13 +91,18 @@ def kinesis_ingress(
     *,
     startup: str = "type: earliest",
     interval_ms: int = 50,
+    unserved: Sequence[str] = (),
 ) -> str:
-    """Return an ingress component `t/NAME`; `streams` are streams and the names of their targets in `t`."""
+    """Return an ingress component `t/NAME`; `streams` are streams and the names of their targets in `t`.
+
+    `unserved` are the targets that may have no endpoint.
+    """
     routes = "".join(
         f"""\
     - stream: {stream}
       valueType: t/line
       targets: [{", ".join(f"t/{target}" for target in targets)}]
+      unservedTargets: [{", ".join(f"t/{target}" for target in unserved)}]
 """
         for stream, targets in streams.items()
     )

@@ -241,7 +241,7 @@ def test_a_record_that_no_function_can_take_is_forwarded_to_a_stream(
     stream, letters = kinesis.unique_stream("in"), kinesis.unique_stream("letters")
     module = documents(
         endpoint(kinesis_functions.url, "t/served"),
-        kinesis_ingress(kinesis, "lines", {stream: ["unserved"]})
+        kinesis_ingress(kinesis, "lines", {stream: ["unserved"]}, unserved=["unserved"])
         + "  invalidRecordHandling: forward\n"
         + f"  deadLetters: {{egress: t/records, topic: {letters}}}\n",
         kinesis_egress(kinesis),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.core.model.address import TypeName
@@ -10,9 +11,12 @@ from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD, DeadLette
 from statefun_runtime.core.module.checks import Attempt
 from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.core.outboxes.row_outbox import TopicRecord
-from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
-from statefun_runtime.ports.egress import EgressSink
-from statefun_runtime.ports.ingress import IngressSource
+
+if TYPE_CHECKING:
+    from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
+    from statefun_runtime.ports.egress import EgressSink
+    from statefun_runtime.ports.ingress import IngressSource
+
 
 PLAYGROUND_INGRESS = TypeName("io.statefun.playground", "ingress")
 PLAYGROUND_EGRESS = TypeName("io.statefun.playground", "egress")
@@ -44,7 +48,7 @@ class PlaygroundIngressSpec:
         """Nothing outside is needed."""
         return iter(())
 
-    def build(self, context: IngressBuildContext) -> IngressSource:
+    def build(self, context: "IngressBuildContext") -> "IngressSource":
         """Return the ingress."""
         from statefun_runtime.adapters.http.server import HttpServer
         from statefun_runtime.connectors.playground.ingress_log import IngressLog
@@ -95,7 +99,7 @@ class PlaygroundEgressSpec:
         """They are read with other tools."""
         return None
 
-    def build(self, context: EgressBuildContext) -> EgressSink[TopicRecord]:
+    def build(self, context: "EgressBuildContext") -> "EgressSink[TopicRecord]":
         """Return the egress."""
         from statefun_runtime.adapters.http.server import HttpServer
         from statefun_runtime.connectors.playground.writer import PlaygroundEgress

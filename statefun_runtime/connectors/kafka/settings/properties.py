@@ -1,7 +1,7 @@
 """Kafka's client properties, written for the Java client: what each may be, and what becomes of it here.
 
-One table for the consumer of an ingress and one for the producer of an egress. `config` reports by it, the adapters
-translate by it, and docs/reference/kafka-properties.md is printed from it.
+One table for the consumer of an ingress and one for the producer of an egress. The reader reports by it, the clients
+are told by it, and docs/reference/kafka-properties.md is printed from it.
 """
 
 from collections.abc import Mapping

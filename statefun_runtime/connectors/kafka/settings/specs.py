@@ -17,12 +17,12 @@ from statefun_runtime.core.module.specs import (
     Latest,
     ProtobufRouter,
 )
-from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
-from statefun_runtime.ports.egress import EgressSink
-from statefun_runtime.ports.ingress import IngressSource
 
 if TYPE_CHECKING:
     from statefun_runtime.connectors.kafka.egress.records import Record
+    from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
+    from statefun_runtime.ports.egress import EgressSink
+    from statefun_runtime.ports.ingress import IngressSource
 
 # The Kafka client takes long to import, and many applications need none: it is imported where it is needed.
 
@@ -101,7 +101,7 @@ class KafkaIngressSpec:
         subject = f"ingress {self.id} at {self.bootstrap_servers}"
         yield subject, partial(_check, subject, self, self.topics)
 
-    def build(self, context: IngressBuildContext) -> IngressSource:
+    def build(self, context: "IngressBuildContext") -> "IngressSource":
         """Return the ingress."""
         from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 
@@ -149,7 +149,7 @@ class KafkaEgressSpec:
 
         return read_topic(self, topic)
 
-    def build(self, context: EgressBuildContext) -> "EgressSink[Record]":
+    def build(self, context: "EgressBuildContext") -> "EgressSink[Record]":
         """Return the egress of the semantic that it has."""
         if self.delivery is DeliverySemantic.EXACTLY_ONCE:
             from statefun_runtime.connectors.kafka.egress.publisher import KafkaPublisher

@@ -24,12 +24,12 @@ from statefun_runtime.core.module.specs import (
     Latest,
 )
 from statefun_runtime.errors import ConfigError
-from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
-from statefun_runtime.ports.egress import EgressSink
-from statefun_runtime.ports.ingress import IngressSource
 
 if TYPE_CHECKING:
     from statefun_runtime.connectors.kinesis.records import Record
+    from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
+    from statefun_runtime.ports.egress import EgressSink
+    from statefun_runtime.ports.ingress import IngressSource
 
 # AWS's client is an extra that many applications do not have installed: it is imported where it is needed.
 
@@ -86,7 +86,7 @@ class KinesisIngressSpec:
         streams = tuple(route.stream for route in self.routes)
         yield subject, partial(_check, subject, self, streams)
 
-    def build(self, context: IngressBuildContext) -> IngressSource:
+    def build(self, context: "IngressBuildContext") -> "IngressSource":
         """Return the ingress."""
         from statefun_runtime.connectors.kinesis.clients import AwsClients
         from statefun_runtime.connectors.kinesis.reader import KinesisIngress
@@ -124,7 +124,7 @@ class KinesisEgressSpec:
         """They are read with other tools."""
         return None
 
-    def build(self, context: EgressBuildContext) -> "EgressSink[Record]":
+    def build(self, context: "EgressBuildContext") -> "EgressSink[Record]":
         """Return the egress."""
         from statefun_runtime.connectors.kinesis.clients import AwsClients
         from statefun_runtime.connectors.kinesis.writer import KinesisEgress
