@@ -20,7 +20,10 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.reply import Reply
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.partitions import Partitions
+from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.ledger import Identity, Ledger
+from statefun_runtime.engine.checkpoints.participant import LocalParticipant
 from statefun_runtime.engine.checkpoints.recovery import (
     Heads,
     Names,
@@ -30,7 +33,7 @@ from statefun_runtime.engine.checkpoints.recovery import (
     pending_outboxes,
     read_records,
 )
-from statefun_runtime.engine.checkpoints.snapshots import Identity
+from statefun_runtime.engine.checkpoints.snapshots import Snapshots
 from statefun_runtime.engine.dispatch.alarm import PauseAlarm
 from statefun_runtime.engine.dispatch.applier import Applier
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
@@ -57,6 +60,8 @@ from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
 from statefun_runtime.ports.state_store import StateStore
 
 _SUSPECTS_SHARE = 2
+# The name of the one worker that there is.
+OWNER = "standalone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,7 @@ class Assembly:
         self._make_state(store)
         self._make_dispatch()
         self._make_ends()
+        self._bases = self._make_bases()
         self._checkpointer = self._make_checkpointer()
         self.worker = self._make_worker()
 
@@ -252,33 +258,69 @@ class Assembly:
             suspects_max=max(1, pool_size // _SUSPECTS_SHARE),
         )
 
+    def _make_bases(self) -> Bases:
+        return Bases(
+            self._states,
+            self._ports.checkpoints,
+            self._ports.off_loop,
+            last=self._start.manifest,
+            scratch=self._ports.scratch,
+            pace=self._settings.pace,
+        )
+
     def _make_checkpointer(self) -> Checkpointer:
         settings, start, ports = self._settings, self._start, self._ports
-        return Checkpointer(
+        ledger = Ledger(
             Identity(start.started, settings.key_group_count, settings.partition_count),
+            ports.checkpoints,
+            ports.commit_log,
+            ports.off_loop,
+            Retention(
+                settings.checkpoints_kept,
+                start.kept,
+                ports.checkpoints.ids(),
+                start.started.from_manifest,
+            ),
+            self._bases.in_use,
+            last=start.manifest,
+            collect_every=settings.pace.collect_every,
+        )
+        return Checkpointer(
+            [self._make_participant()],
+            ledger,
+            self._bases,
+            self._clock,
+            interval_s=settings.checkpoint_interval_s,
+            first_epoch=start.first_epoch,
+            abandoned=settings.abandoned_egresses,
+        )
+
+    def _make_participant(self) -> LocalParticipant:
+        start, ports = self._start, self._ports
+        snapshots = Snapshots(
+            OWNER,
+            self._states,
+            self._egresses_by_name,
+            self._bases,
+            ports.checkpoints,
+            ports.off_loop,
+            last=start.manifest,
+            pace=self._settings.pace,
+        )
+        return LocalParticipant(
+            OWNER,
             self._states,
             self._spills,
             self._load,
             self._clock,
             self._ingresses,
             self._egresses_by_name,
-            ports.checkpoints,
-            ports.commit_log,
-            ports.off_loop,
-            interval_s=settings.checkpoint_interval_s,
-            retention=Retention(
-                settings.checkpoints_kept,
-                start.kept,
-                ports.checkpoints.ids(),
-                start.started.from_manifest,
-            ),
+            self._bases,
+            snapshots,
             last=start.manifest,
-            first_epoch=start.first_epoch,
-            scratch=ports.scratch,
+            is_ours=start.is_ours,
             relieved=self._exchange.wake_all,
             touch_busy=self._exchange.touch_busy,
-            pace=settings.pace,
-            abandoned=settings.abandoned_egresses,
         )
 
     def _make_worker(self) -> Worker:
@@ -323,15 +365,18 @@ class Assembly:
     # ── what the states tell, to those who were built after them ──
 
     async def stored(self, epoch: int) -> None:
-        """Tell the checkpointer, which may take a base now."""
-        await self._checkpointer.stored(epoch)
+        """A base may be taken now."""
+        await self._bases.stored(epoch)
 
     def full(self) -> None:
-        """Have the epoch end early."""
+        """Have the epoch end early; too much in no checkpoint stops what makes more."""
         self._checkpointer.end_early()
+        self._load.unsaved(self._states.unsaved_bytes)
 
     async def rebuild(self, swap: Swap) -> None:
         """Put a new store from the last complete checkpoint in the place of the one that fails."""
-        await self._checkpointer.rebuild_store(
-            lambda manifest: open_store(manifest, self._ports)[0], swap
+        await self._bases.rebuild_store(
+            lambda: self._checkpointer.last_complete,
+            lambda manifest: open_store(manifest, self._ports)[0],
+            swap,
         )

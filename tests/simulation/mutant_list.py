@@ -8,6 +8,8 @@ _PUBLISHER, _PROGRESS = (
     "connectors/kafka/egress/progress.py",
 )
 _SNAPSHOTS, _WORKER = "engine/checkpoints/snapshots.py", "engine/worker.py"
+_LEDGER, _BASES = "engine/checkpoints/ledger.py", "engine/checkpoints/bases.py"
+_PARTICIPANT = "engine/checkpoints/participant.py"
 _HTTP_IN = "connectors/playground/reader.py"
 _OUTBOX = "core/outboxes/epoch_outbox.py"
 
@@ -137,7 +139,7 @@ MUTANTS = (
         ),
         test="tests/unit/core/checkpoints/test_commits.py",
     ),
-    _one("commit before durable: names", _SNAPSHOTS, "            self._store.sync()\n", ""),
+    _one("commit before durable: names", _LEDGER, "            self._store.sync()\n", ""),
     _one(
         "commit before durable: content",
         "adapters/storage/object_folder.py",
@@ -200,7 +202,7 @@ MUTANTS = (
     ),
     _one(
         "a base has no heads after it",
-        "engine/checkpoints/checkpointer.py",
+        _PARTICIPANT,
         "            self._touch_busy()\n",
         "            pass\n",
     ),
@@ -218,7 +220,7 @@ MUTANTS = (
     ),
     _one(
         "a tail is not in the snapshot",
-        "engine/checkpoints/checkpointer.py",
+        _PARTICIPANT,
         "        self._spills.cut_tails()\n",
         "",
     ),
@@ -313,12 +315,45 @@ MUTANTS = (
         "",
     ),
     Mutant(
+        "abort what may be in the log",
+        (
+            (
+                _LEDGER,
+                "        while True:\n            try:\n                entries",
+                "        raise unclear\n        while True:\n            try:\n                entries",
+            ),
+        ),
+        "tests/unit/engine/test_checkpointer.py",
+    ),
+    Mutant(
+        "complete before all have acknowledged",
+        (
+            (
+                "core/checkpoints/round.py",
+                "if self.station is Station.ALIGNED and len(self._parts) == len(self._participants):",
+                "if self.station is Station.ALIGNED:",
+            ),
+        ),
+        "tests/unit/core/checkpoints/test_round.py",
+    ),
+    Mutant(
+        "one of two hears nothing of an abort",
+        (
+            (
+                "engine/checkpoints/checkpointer.py",
+                "            participant.aborted(taken.epoch)\n",
+                "            participant.aborted(taken.epoch)\n            break\n",
+            ),
+        ),
+        "tests/unit/engine/test_participants.py",
+    ),
+    Mutant(
         "collect beside a base in the making",
         (
             (
-                _SNAPSHOTS,
-                "        async with self.collecting:\n            await self._take_base(epoch)\n",
-                "        await self._take_base(epoch)\n",
+                _BASES,
+                "        async with self.in_use:\n            await self._take(epoch)\n",
+                "        await self._take(epoch)\n",
             ),
         ),
         "tests/unit/engine/test_recovery.py",
@@ -385,7 +420,7 @@ MUTANTS = (
     ),
     Mutant(
         "a rebuilt store's files are taken for the old",
-        ((_SNAPSHOTS, "        self._sst.clear()\n", "        pass\n"),),
+        ((_BASES, "        self._sst.clear()\n", "        pass\n"),),
         "tests/unit/engine/test_recovery.py",
     ),
     _one(

@@ -71,6 +71,23 @@ class Progress:
     cluster: str | None
 
 
+Positions = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one owner adds to a checkpoint; the fields are those of the manifest."""
+
+    owner: str
+    created_ms: int
+    positions: Positions
+    base: Base | None
+    deltas: tuple[Delta, ...]
+    outboxes: tuple[Outbox, ...]
+    refused: dict[str, list[tuple[int, int]]]
+    progress: dict[str, Progress]
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """One consistent cut of the application.
@@ -89,7 +106,7 @@ class Manifest:
     created_ms: int
     key_group_count: int
     partition_count: int
-    positions: dict[str, dict[str, int]]
+    positions: Positions
     base: Base | None
     deltas: tuple[Delta, ...]
     outboxes: tuple[Outbox, ...]

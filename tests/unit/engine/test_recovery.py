@@ -14,8 +14,8 @@ from statefun_runtime.core.checkpoints.manifest import (
     Outbox,
     StoredObject,
 )
+from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.recovery import Names, choose_start
-from statefun_runtime.engine.checkpoints.snapshots import Identity, Snapshots
 from statefun_runtime.engine.settings import Pace
 from tests.fakes.checkpoint_store import MemoryObjects
 from tests.fakes.virtual_time import run_virtual
@@ -64,22 +64,20 @@ def test_no_base_is_taken_while_objects_are_collected(tmp_path: Path):
         return work()
 
     async def main() -> None:
-        snapshots = Snapshots(
-            Identity(STARTED, 128, 8),
+        bases = Bases(
             SimpleNamespace(store=live),  # type: ignore[arg-type]
-            {},
             MemoryObjects(),
             at_once,
             last=large,
             scratch=lambda: tmp_path / "base",
             pace=Pace(),
         )
-        async with asyncio.TaskGroup() as tasks, snapshots.collecting:
-            tasks.create_task(snapshots.stored(1))
+        async with asyncio.TaskGroup() as tasks, bases.in_use:
+            tasks.create_task(bases.stored(1))
             await asyncio.sleep(1)
             assert calls == []
         assert calls == ["flush", "snapshot"]
-        assert [base.epoch for base in snapshots.bases] == [1]
+        assert [base.epoch for base in bases.named] == [1]
 
     run_virtual(main)
 
@@ -97,10 +95,15 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
 
     async def main() -> None:
         large = manifest(1, deltas=(Delta(1, StoredObject(ObjectId("d"), 1 << 30)),))
-        snapshots = Snapshots(
-            Identity(STARTED, 128, 8),
-            SimpleNamespace(store=SimpleNamespace(flush=list, snapshot=snapshot)),  # type: ignore[arg-type]
-            {},
+
+        def swap(store: Any, epoch: int) -> Any:
+            return SimpleNamespace(discard=list)
+
+        states = SimpleNamespace(
+            store=SimpleNamespace(flush=list, snapshot=snapshot), store_lost=lambda epoch: None
+        )
+        bases = Bases(
+            states,  # type: ignore[arg-type]
             objects,
             at_once,
             last=large,
@@ -109,12 +112,12 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
         )
         found = []
         for epoch in (1, 2):
-            await snapshots.stored(epoch)
-            assert snapshots.adopt_base()
-            assert snapshots.base is not None
-            (file,) = snapshots.base.files
+            await bases.stored(epoch)
+            assert bases.adopt()
+            assert bases.current is not None
+            (file,) = bases.current.files
             found.append(objects.get(file.object.id))
-            snapshots.store_replaced()
+            await bases.rebuild_store(lambda: large, lambda _: states, swap)
         assert found == [b"old", b"new"]
 
     run_virtual(main)

@@ -1,0 +1,126 @@
+"""The live store and the checkpoint store: bases are taken from the one, and the one is made anew from the other.
+
+    deltas have grown ─▶ a layer is wholly stored ─▶ flush ─▶ snapshot ─▶ its files taken in ─▶ next cut adopts it
+    the live store fails ─▶ another opened from the last complete checkpoint ─▶ swapped in
+
+Both need objects that no manifest names, or no one that is kept will for long: nothing is collected meanwhile.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from statefun_runtime.core.checkpoints.manifest import (
+    Base,
+    BaseFile,
+    Delta,
+    Manifest,
+    StoredObject,
+    wants_base,
+)
+from statefun_runtime.engine.settings import Pace
+from statefun_runtime.engine.state.states import States, Swap
+from statefun_runtime.errors import UnavailableError
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.contexts import OffLoop
+from statefun_runtime.ports.state_store import StateStore
+
+log = logging.getLogger("statefun.checkpoints")
+
+OpenStore = Callable[[Manifest | None], StateStore]
+
+
+class Bases:
+    """The base and the deltas that the next manifest goes on from; `scratch` names folders that are not there yet.
+
+    `in_use` is held while objects are taken in or needed that no manifest names, and while unneeded ones are deleted.
+    """
+
+    def __init__(
+        self,
+        states: States,
+        store: CheckpointStore,
+        off_loop: OffLoop,
+        *,
+        last: Manifest | None,
+        scratch: Callable[[], Path],
+        pace: Pace,
+    ) -> None:
+        self._states = states
+        self._store = store
+        self._off_loop = off_loop
+        self._scratch = scratch
+        self._pace = pace
+        self.current = last.base if last else None
+        self.deltas: tuple[Delta, ...] = last.deltas if last else ()
+        self._next: Base | None = None
+        self._sst: dict[str, StoredObject] = {}
+        self.in_use = asyncio.Lock()
+
+    def adopt(self) -> bool:
+        """Take over a base that was made meanwhile; the cut that follows has to hold every backlog's head.
+
+        A base has no heads, and the deltas before it are named no more.
+        """
+        if self._next is None:
+            return False
+        self.current, self._next = self._next, None
+        return True
+
+    @property
+    def named(self) -> list[Base]:
+        """The bases that are named by the next manifest, or may be soon."""
+        return [base for base in (self.current, self._next) if base is not None]
+
+    async def stored(self, epoch: int) -> None:
+        """The store holds exactly the rows up to an epoch: the moment to take a base, if one is wanted."""
+        if self._next is not None or not wants_base(
+            self.deltas,
+            self.current,
+            deltas_max=self._pace.deltas_max,
+            bytes_min=self._pace.delta_bytes_min,
+        ):
+            return
+        async with self.in_use:
+            await self._take(epoch)
+
+    async def _take(self, epoch: int) -> None:
+        store, folder = self._states.store, self._scratch()
+        try:
+            await self._off_loop(store.flush)
+            await self._off_loop(lambda: store.snapshot(folder))
+            files = await self._off_loop(lambda: self._take_in(folder))
+        except UnavailableError as error:
+            log.error("no new base could be taken: %s", error.line)
+            return
+        self._next = Base(epoch, files)
+
+    def _take_in(self, folder: Path) -> tuple[BaseFile, ...]:
+        """Make the files of a snapshot objects; table files of the live store never change their content."""
+        files, known = [], {}
+        for path in sorted(folder.iterdir()):
+            stored = self._sst.get(path.name) or self._store.put_file(path)
+            if path.suffix == ".sst":
+                known[path.name] = stored
+            files.append(BaseFile(path.name, stored))
+            path.unlink()
+        folder.rmdir()
+        self._sst = known
+        return tuple(files)
+
+    async def rebuild_store(
+        self, last_complete: Callable[[], Manifest | None], open_store: OpenStore, swap: Swap
+    ) -> None:
+        """Open another live store from the last complete checkpoint, whose objects stay meanwhile; swap it in.
+
+        It is opened before the one that fails is let go of. Raise UnavailableError if that cannot be done now.
+        """
+        async with self.in_use:
+            last = last_complete()
+            epoch = last.epoch if last else 0
+            self._states.store_lost(epoch)
+            store = await self._off_loop(lambda: open_store(last))
+        # Its file names mean other files.
+        self._sst.clear()
+        await self._off_loop(swap(store, epoch).discard)

@@ -1,0 +1,133 @@
+"""The checkpoints of an application that are complete: written, committed, kept, and collected."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from statefun_runtime.core.checkpoints.commits import Completed, Started
+from statefun_runtime.core.checkpoints.manifest import Base, Manifest, Part, StoredObject
+from statefun_runtime.core.checkpoints.retention import Kept, Retention
+from statefun_runtime.errors import UnavailableError
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.commit_log import CommitLog
+from statefun_runtime.ports.contexts import OffLoop
+
+_RETRY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which application, and which life of it, takes the checkpoints."""
+
+    started: Started
+    key_group_count: int
+    partition_count: int
+
+
+class Ledger:
+    """Makes the parts of a checkpoint one that is complete, and knows which there are.
+
+    `in_use` is held while unneeded objects are deleted; whoever needs some that no kept manifest names holds it, too.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        store: CheckpointStore,
+        commit_log: CommitLog,
+        off_loop: OffLoop,
+        retention: Retention,
+        in_use: asyncio.Lock,
+        *,
+        last: Manifest | None,
+        collect_every: int,
+    ) -> None:
+        self._identity = identity
+        self._store = store
+        self._commit_log = commit_log
+        self._off_loop = off_loop
+        self._retention = retention
+        self._in_use = in_use
+        self._collect_every = collect_every
+        self._commits = 0
+        self.last_complete = last
+
+    async def commit(self, epoch: int, parts: Sequence[Part], confirmed: dict[str, int]) -> None:
+        """Make a checkpoint of durable parts complete.
+
+        Raise UnavailableError when it is certain that it is not, and never will be.
+        """
+        manifest = self._manifest(epoch, parts, confirmed)
+        content = json.dumps(manifest.to_json(), separators=(",", ":")).encode()
+
+        def put() -> StoredObject:
+            stored = self._store.put([content])
+            self._store.sync()
+            return stored
+
+        stored = await self._off_loop(put)
+        started = self._identity.started
+        await self._append(Completed(epoch, started.incarnation, started.lineage, stored.id))
+        self._retention.added(Kept(stored.id, manifest))
+        self.last_complete = manifest
+        self._commits += 1
+
+    def _manifest(self, epoch: int, parts: Sequence[Part], confirmed: dict[str, int]) -> Manifest:
+        (part,) = parts
+        started = self._identity.started
+        return Manifest(
+            application=started.application,
+            epoch=epoch,
+            incarnation=started.incarnation,
+            lineage=started.lineage,
+            created_ms=part.created_ms,
+            key_group_count=self._identity.key_group_count,
+            partition_count=self._identity.partition_count,
+            positions=part.positions,
+            base=part.base,
+            deltas=part.deltas,
+            outboxes=part.outboxes,
+            pending_parent=self._retention.newest_pending(confirmed),
+            refused=part.refused,
+            progress=part.progress,
+        )
+
+    async def _append(self, entry: Completed) -> None:
+        try:
+            await self._off_loop(lambda: self._commit_log.append(entry))
+            return
+        except UnavailableError as error:
+            unclear = error
+        while True:
+            try:
+                entries = await self._off_loop(self._commit_log.read)
+            except UnavailableError:
+                await asyncio.sleep(_RETRY_S)
+                continue
+            if entry in entries:
+                return
+            raise unclear
+
+    async def collect(self, confirmed: dict[str, int], bases: Sequence[Base]) -> None:
+        """Now and then delete what no kept checkpoint needs; never beside those who need what none names.
+
+        A base in the making may hold an object of the same content as one that is unneeded, and then has it no more.
+        """
+        if self._commits % self._collect_every or self._in_use.locked():
+            return
+        async with self._in_use:
+            unneeded = self._retention.collect(confirmed, bases)
+            oldest = self._retention.oldest_epoch
+            await self._off_loop(lambda: self._store.delete(unneeded))
+            await self._off_loop(lambda: self._commit_log.prune(oldest))
+
+    async def savepoint(self, write: Callable[[list[Kept]], object]) -> Kept:
+        """Have the last complete checkpoint written, as the last of the manifests it looks back to.
+
+        Nothing is collected meanwhile. Raise UnavailableError if it cannot be written.
+        """
+        async with self._in_use:
+            chain = self._retention.chain()
+            await self._off_loop(lambda: write(chain))
+        return chain[-1]
