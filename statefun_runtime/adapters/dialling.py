@@ -10,7 +10,6 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from typing import Any
 
 HEAD_START_S = 0.25
 _REMEMBERED_S = 60.0
@@ -23,7 +22,7 @@ class Place:
     family: int
     type: int
     protocol: int
-    address: tuple[Any, ...]
+    address: tuple[object, ...]
 
 
 class Dialler:

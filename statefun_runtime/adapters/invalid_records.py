@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
+from statefun_runtime.core.model.line_limit import LineLimit
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.module.specs import InvalidRecords, OnInvalidRecord
 from statefun_runtime.core.printable import printable
@@ -13,8 +14,6 @@ from statefun_runtime.errors import FunctionError
 from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")
-
-_LINES_PER_SECOND = 5
 
 
 class InvalidRecordDesk:
@@ -27,8 +26,7 @@ class InvalidRecordDesk:
         self._policy = policy
         self._context = context
         self._counts: dict[tuple[str, str], int] = {}
-        self._second = 0
-        self._lines = 0
+        self._limit = LineLimit()
 
     def unroutable(self, origin: Origin, where: str, *, reason: str, defect: str) -> None:
         """A record has no key, no value, or something else that no function could be called with."""
@@ -87,12 +85,7 @@ class InvalidRecordDesk:
         self._counts[what, reason] = self._counts.get((what, reason), 0) + 1
 
     def _say(self, what: str, where: str, defect: str) -> None:
-        second = int(asyncio.get_running_loop().time())
-        if second != self._second:
-            self._second, self._lines = second, 0
-        self._lines += 1
-        if self._lines <= _LINES_PER_SECOND:
-            where = printable(where)
+        if self._limit.take(asyncio.get_running_loop().time()) is not None:
             log.warning("ingress %s %s a record: %s: %s", self._ingress_id, what, where, defect)
 
     def metrics(self) -> Iterator[Metric]:

@@ -14,6 +14,10 @@ from statefun_runtime.core.module.specs import ProtobufRouter
 from statefun_runtime.core.module.templates import FieldPath
 from statefun_runtime.errors import ConfigError
 
+# Of a class that is described in a file only, and its descriptors.
+Message = Any
+Descriptor = Any
+
 
 class NotRoutable(Exception):
     """A record whose content names no address; `str()` says why."""
@@ -31,7 +35,7 @@ class RecordRouter:
             raise _unusable(spec, f"has no message {spec.message_type}") from error
         for path in spec.target.paths():
             _check_path(path, message, spec)
-        self._message_class: Any = message_factory.GetMessageClass(message)
+        self._message_class: Message = message_factory.GetMessageClass(message)
 
     def target(self, value: bytes) -> tuple[TypeName, str]:
         """Return the function type and the id that a record goes to; raise NotRoutable if it names none."""
@@ -50,7 +54,7 @@ class RecordRouter:
         return TypeName(namespace, name), function_id
 
 
-def _read_descriptor_set(spec: ProtobufRouter) -> Any:
+def _read_descriptor_set(spec: ProtobufRouter) -> Descriptor:
     """Return a pool of what the file describes, apart from all other pools."""
     pool = descriptor_pool.DescriptorPool()
     try:
@@ -66,7 +70,7 @@ def _read_descriptor_set(spec: ProtobufRouter) -> Any:
     return pool
 
 
-def _text(piece: str | FieldPath, message: Any) -> str:
+def _text(piece: str | FieldPath, message: Message) -> str:
     if isinstance(piece, str):
         return piece
     value, enum = message, None
@@ -85,9 +89,9 @@ def _text(piece: str | FieldPath, message: Any) -> str:
     return str(value)
 
 
-def _check_path(path: FieldPath, message: Any, spec: ProtobufRouter) -> None:
+def _check_path(path: FieldPath, message: Message, spec: ProtobufRouter) -> None:
     """Refuse a path that does not lead to a single value in each message of this type."""
-    field: Any = None
+    field: Descriptor = None
     is_list = False
     for step in path.steps:
         if isinstance(step, int):
@@ -111,7 +115,7 @@ def _check_path(path: FieldPath, message: Any, spec: ProtobufRouter) -> None:
         raise _bad_path(path, f"ends at {what}", spec)
 
 
-def _is_list(field: Any) -> bool:
+def _is_list(field: Descriptor) -> bool:
     # Older releases of protobuf have only the label, newer ones only the question.
     is_repeated = getattr(field, "is_repeated", None)
     return field.label == field.LABEL_REPEATED if is_repeated is None else bool(is_repeated)

@@ -23,6 +23,9 @@ from statefun_runtime.core.model.reply import (
 from statefun_runtime.core.model.state import UNSET_TYPENAME, ExpireMode, StateSpec
 from statefun_runtime.core.partition.retry import Cause
 
+# Of a class that is made at run time, from the schema below.
+Message = Any
+
 # message: {field: (number, type)}; a type in capitals is another message, "*" in front means repeated.
 _SCHEMA: dict[str, dict[str, tuple[int, str]]] = {
     "Address": {"namespace": (1, "string"), "type": (2, "string"), "id": (3, "string")},
@@ -83,7 +86,7 @@ _SCHEMA: dict[str, dict[str, tuple[int, str]]] = {
 _PACKAGE = "statefun.runtime.wire"
 
 
-def _build_classes() -> dict[str, Any]:
+def _build_classes() -> dict[str, Message]:
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(
         name="statefun/runtime/wire.proto", package=_PACKAGE, syntax="proto3"
@@ -161,7 +164,7 @@ def decode_kafka_record(value: bytes) -> tuple[str, bytes, bytes, RecordOptions 
     return record.topic, record.key, record.value, options
 
 
-def _options(options: Any) -> RecordOptions:
+def _options(options: Message) -> RecordOptions:
     return RecordOptions(
         tuple((each.key, each.value if each.has_value else None) for each in options.headers),
         options.timestamp_ms or None,
@@ -181,7 +184,7 @@ def decode_kinesis_record(value: bytes) -> tuple[str, str, str, bytes]:
     return record.stream, record.partition_key, record.explicit_hash_key, record.value
 
 
-def decode_aggregated(value: bytes) -> Any | None:
+def decode_aggregated(value: bytes) -> Message | None:
     """Return the records that the Kinesis producer library packed into one; None if they cannot be read."""
     try:
         return _Aggregated.FromString(value)
@@ -189,12 +192,12 @@ def decode_aggregated(value: bytes) -> Any | None:
         return None
 
 
-def _message(message: Any) -> OutgoingMessage:
+def _message(message: Message) -> OutgoingMessage:
     target = message.target
     return OutgoingMessage(target.namespace, target.type, target.id, message.argument)
 
 
-def _delayed(message: Any) -> DelayedMessage:
+def _delayed(message: Message) -> DelayedMessage:
     target = message.target
     return DelayedMessage(
         message.delay_ms,
@@ -207,7 +210,7 @@ def _delayed(message: Any) -> DelayedMessage:
     )
 
 
-def _mutation(mutation: Any) -> Mutation:
+def _mutation(mutation: Message) -> Mutation:
     if mutation.kind == _MODIFY:
         return Mutation(mutation.name, mutation.value)
     if mutation.kind == _DELETE:
@@ -218,7 +221,7 @@ def _mutation(mutation: Any) -> Mutation:
     )
 
 
-def _spec(spec: Any) -> StateSpec:
+def _spec(spec: Message) -> StateSpec:
     try:
         mode = ExpireMode(spec.expiration.mode)
     except ValueError:

@@ -5,7 +5,7 @@ Its clients have the methods of botocore's that the adapters call. Time is that 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -153,6 +153,10 @@ class FakeKinesis:
         date = format_datetime(datetime.fromtimestamp(self.now_s(), UTC), usegmt=True)
         return {**answer, "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
 
+    async def list_streams(self, *, Limit: int) -> dict[str, Any]:
+        await self._called("list_streams")
+        return self._answer(StreamNames=list(self.streams)[:Limit])
+
     async def describe_stream_summary(self, *, StreamName: str) -> dict[str, Any]:
         await self._called("describe_stream_summary", StreamName)
         return self._answer(StreamDescriptionSummary={"RetentionPeriodHours": self.kept_hours})
@@ -238,7 +242,7 @@ class FakeKinesis:
         return answer
 
     async def put_records(
-        self, *, StreamName: str, Records: list[dict[str, Any]]
+        self, *, StreamName: str, Records: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         await self._called("put_records", StreamName)
         assert 1 <= len(Records) <= 500

@@ -14,8 +14,9 @@ from typing import Any
 from statefun_runtime.adapters.http.server import Deferred, HttpRequest, HttpResponse, HttpServer
 from statefun_runtime.errors import StatefunError, UnavailableError
 
-Arguments = dict[str, Any]
-Command = Callable[[Arguments], Awaitable[dict[str, Any]]]
+Json = dict[str, Any]
+Arguments = Json
+Command = Callable[[Arguments], Awaitable[Json]]
 _ANSWER_LIMIT_S = 300.0
 _SOCKET_NAME_MAX = 104
 _REQUEST_BYTES_MAX = 64 * 1024 * 1024
@@ -65,7 +66,7 @@ class AdminSocket:
         return answer
 
 
-def _json(status: int, content: dict[str, Any]) -> HttpResponse:
+def _json(status: int, content: Json) -> HttpResponse:
     return HttpResponse(status, json.dumps(content).encode(), "application/json")
 
 
@@ -90,13 +91,13 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def ask_worker(path: Path, command: str, arguments: Arguments) -> dict[str, Any]:
+def ask_worker(path: Path, command: str, arguments: Arguments) -> Json:
     """Have a running worker carry out a command; raise UnavailableError if it cannot, or none runs."""
     connection = _UnixConnection(path)
     try:
         connection.request("POST", f"/{command}", json.dumps(arguments))
         response = connection.getresponse()
-        content: dict[str, Any] = json.loads(response.read())
+        content: Json = json.loads(response.read())
     except (OSError, ValueError) as error:
         raise UnavailableError(
             f"no worker answers at {path}: {error}",

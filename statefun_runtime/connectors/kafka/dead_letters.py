@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from statefun_runtime.connectors.kafka.client.arguments import producer_arguments
+from statefun_runtime.connectors.kafka.client.arguments import (
+    connection_arguments,
+    producer_arguments,
+)
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
-from statefun_runtime.connectors.kafka.egress.progress import connection_arguments
-from statefun_runtime.connectors.kafka.egress.records import leave
+from statefun_runtime.connectors.kafka.client.inside import leave
+from statefun_runtime.connectors.kafka.client.protocols import Consumer, Offsets
+from statefun_runtime.connectors.kafka.client.troubles import MISSING
 from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
 from statefun_runtime.errors import UnavailableError
 
@@ -26,14 +29,13 @@ async def read_topic(
     Raise UnavailableError if the topic is not there, or the broker is not.
     """
     consumer = clients.make_consumer(
-        **connection_arguments(producer_arguments(egress)),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
+        connection_arguments(producer_arguments(egress))
+        | {"isolation_level": "read_committed", "enable_auto_commit": False}
     )
     try:
         async with asyncio.timeout(_CONNECT_LIMIT_S):
             await consumer.start()
-            ends = await _begin(consumer, topic)
+            ends = await _begin(clients, consumer, topic)
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             polled = await consumer.getmany(timeout_ms=_POLL_MS)
             if not polled:
@@ -53,14 +55,13 @@ async def read_topic(
         await leave(consumer)
 
 
-async def _begin(consumer: Any, topic: str) -> dict[TopicPartition, int]:
+async def _begin(clients: KafkaClients, consumer: Consumer, topic: str) -> Offsets:
     """Have the consumer read a topic from its beginning; return where it ends."""
-    if topic not in await consumer.topics():
-        raise KafkaError("there is no such topic yet")
-    client = consumer._client
-    await client.set_topics([topic])
-    places = [TopicPartition(topic, n) for n in client.cluster.partitions_for_topic(topic) or ()]
+    count = (await clients.find_topics(consumer, [topic], may_create=False))[topic]
+    if not isinstance(count, int):
+        raise KafkaError("there is no such topic yet") if isinstance(count, MISSING) else count
+    await clients.watch(consumer, [topic])
+    places = [TopicPartition(topic, number) for number in range(count)]
     consumer.assign(places)
     await consumer.seek_to_beginning(*places)
-    ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
-    return ends
+    return await consumer.end_offsets(places)

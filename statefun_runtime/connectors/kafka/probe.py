@@ -2,19 +2,18 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from statefun_runtime.adapters.http.probe import Destination, reach, why_not
 from statefun_runtime.connectors.kafka.client.arguments import (
-    Arguments,
+    connection_arguments,
     consumer_arguments,
     producer_arguments,
 )
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
+from statefun_runtime.connectors.kafka.client.protocols import Admin, Arguments
 from statefun_runtime.connectors.kafka.client.troubles import is_refusal, words
-from statefun_runtime.connectors.kafka.egress.progress import connection_arguments
 from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.core.module.checks import Check, counted
 from statefun_runtime.errors import ConfigError
@@ -46,7 +45,7 @@ async def ask_cluster(
         arguments = consumer_arguments(spec)
     else:
         arguments = producer_arguments(spec)
-    admin = clients.make_admin(**connection_arguments(arguments))
+    admin = clients.make_admin(connection_arguments(arguments))
     try:
         await admin.start()
         brokers = len((await admin.describe_cluster())["brokers"])
@@ -60,7 +59,7 @@ async def ask_cluster(
     return Cluster(brokers, found, tuple(topic for topic in topics if topic not in there))
 
 
-async def _close(admin: Any) -> None:
+async def _close(admin: Admin) -> None:
     try:
         async with asyncio.timeout(_CLOSE_S):
             await admin.close()

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from statefun_runtime.connectors.kafka.client.arguments import Arguments
+from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.clients import KafkaClients
-from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING, Complaint, words
+from statefun_runtime.connectors.kafka.client.protocols import Arguments, Consumer, Producer
+from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING, words
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import Record
 from statefun_runtime.connectors.kafka.ingress.start import NO_PARTITION, split_name
@@ -46,7 +46,7 @@ class IngressTopics:
         """Return what says in a checkpoint that a topic did not exist when it was looked for."""
         return {split_name(topic, NO_PARTITION): 0 for topic in self._were_missing}
 
-    async def look(self, consumer: Any) -> list[TopicPartition]:
+    async def look(self, consumer: Consumer) -> list[TopicPartition]:
         """Return the topic partitions there are; raise KafkaError if that cannot be known of one of the topics."""
         topics = await self._clients.find_topics(consumer, self._wanted, may_create=False)
         found = []
@@ -60,7 +60,7 @@ class IngressTopics:
             else:
                 raise partitions
         if found:
-            await consumer._client.set_topics(list(dict.fromkeys(tp.topic for tp in found)))
+            await self._clients.watch(consumer, list(dict.fromkeys(tp.topic for tp in found)))
         return found
 
     def _miss(self, topic: str) -> None:
@@ -92,7 +92,7 @@ class EgressTopics:
         self._next_look_s = 0.0
         self._unavailable: dict[str, None] = {}
 
-    async def places(self, producer: Callable[[], Any], records: list[Record]) -> Places:
+    async def places(self, producer: Callable[[], Producer], records: list[Record]) -> Places:
         """Return records by topic partition; a topic that does not exist holds all of them up, loudly."""
         await self.refresh(producer())
         by_place: Places = {}
@@ -112,7 +112,7 @@ class EgressTopics:
                 same_place.append(record)
         return by_place
 
-    async def _learnt(self, producer: Callable[[], Any], record: Record) -> int:
+    async def _learnt(self, producer: Callable[[], Producer], record: Record) -> int:
         """Return the topic partition of a record once the broker has said how many its topic has."""
         topic, key, _, _, options = record
         chosen = None if options is None else options.partition
@@ -120,7 +120,7 @@ class EgressTopics:
             await self.learn(producer, topic)
         return partition
 
-    async def learn(self, producer: Callable[[], Any], topic: str) -> None:
+    async def learn(self, producer: Callable[[], Producer], topic: str) -> None:
         """Return when the partitioner knows a topic; the broker makes it, if it is one that does."""
         looks = 0
         while True:
@@ -141,7 +141,7 @@ class EgressTopics:
             return f"keeps records for topic '{topic}', which does not exist; they leave when somebody makes it"
         return f"keeps records for topic '{topic}': {words(error, self._arguments)}"
 
-    async def _look(self, producer: Any, topic: str) -> BaseException | None:
+    async def _look(self, producer: Producer, topic: str) -> BaseException | None:
         """Tell the partitioner about a topic, or return why that cannot be done."""
         try:
             found = (await self._clients.find_topics(producer, [topic], may_create=True))[topic]
@@ -152,7 +152,7 @@ class EgressTopics:
             return None
         return found if isinstance(found, BaseException) else UnknownTopicOrPartitionError(topic)
 
-    async def refresh(self, producer: Any) -> None:
+    async def refresh(self, producer: Producer) -> None:
         """Look at the known topics again, if that was long ago: they may have got more partitions."""
         now_s = asyncio.get_running_loop().time()
         known = self._partitioner.topics()

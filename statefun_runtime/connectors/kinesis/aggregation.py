@@ -5,9 +5,8 @@ F3 89 9A C2 │ AggregatedRecord (protobuf) │ MD5 of it, 16 bytes
 
 from collections.abc import Iterator
 from hashlib import md5
-from typing import Any
 
-from statefun_runtime.adapters.wire import decode_aggregated
+from statefun_runtime.adapters.wire import Message, decode_aggregated
 
 _MAGIC = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES = 16
@@ -45,7 +44,7 @@ def _as_text(partition_key: str) -> str:
     return partition_key.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _aggregated(data: bytes) -> Any | None:
+def _aggregated(data: bytes) -> Message | None:
     """Return the message in the frame; None if there is no whole frame, or its message makes no sense."""
     if not data.startswith(_MAGIC) or len(data) <= len(_MAGIC) + _DIGEST_BYTES:
         return None

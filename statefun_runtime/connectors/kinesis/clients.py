@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
+from statefun_runtime.connectors.kinesis.protocol import KinesisClient
 from statefun_runtime.connectors.kinesis.settings.aws import (
     AwsClientSettings,
     AwsCredentials,
@@ -47,7 +48,7 @@ _SESSION_VARIABLES = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"],
 class KinesisClients(Protocol):
     """Makes clients; their methods are those of botocore's Kinesis client, awaited."""
 
-    def connect(self) -> AbstractAsyncContextManager[Any]:
+    def connect(self) -> AbstractAsyncContextManager[KinesisClient]:
         """Return a client that is closed when its context ends; entering it may raise one of CALL_ERRORS."""
         ...
 
@@ -112,7 +113,7 @@ class AwsClients:
             ) from None
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Any]:
+    async def connect(self) -> AsyncIterator[KinesisClient]:
         """Return a client that is closed when its context ends.
 
         Raise ConfigError if it cannot be made of what is configured, here or in AWS's own files and variables.

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from statefun_runtime.adapters.invalid_records import InvalidRecordDesk
+from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kinesis.aggregation import unpack
 from statefun_runtime.connectors.kinesis.clients import (
     CALL_ERRORS,
@@ -21,6 +21,7 @@ from statefun_runtime.connectors.kinesis.clients import (
     is_throttled,
     words,
 )
+from statefun_runtime.connectors.kinesis.protocol import Answer, KinesisClient
 from statefun_runtime.connectors.kinesis.settings.specs import KinesisIngressSpec, StreamRoute
 from statefun_runtime.connectors.kinesis.shards import (
     FINISHED,
@@ -79,14 +80,14 @@ class KinesisIngress:
         self._clients = clients
         self._routes = {route.stream: self._route(route) for route in spec.routes}
         self._open = AsyncExitStack()
-        self._client: Any = None
+        self._client: KinesisClient | None = None
         self._shards: list[Shard] = []
         self._positions: dict[str, int] = {}
         self._reading: set[str] = set()
         self._held: set[str] = set()
         self._behind_ms: dict[str, int] = {}
         self._read_until_ms: dict[str, int] = {}
-        self._troubled: set[str] = set()
+        self._complaint = Complaint(log, f"ingress {spec.id}:")
         self._has_ended = asyncio.Event()
         self._fetches = asyncio.Semaphore(_FETCHES_MAX)
         self._received = 0
@@ -115,7 +116,6 @@ class KinesisIngress:
         )
 
     async def _resolve(self) -> None:
-        is_said = False
         while True:
             try:
                 if self._client is None:
@@ -125,13 +125,13 @@ class KinesisIngress:
                 )
                 return
             except CALL_ERRORS as error:
-                if not is_said:
-                    is_said = True
-                    self._warn(words(error), "waits")
+                self._complaint.say(f"waits: {words(error)}", about="the start")
                 await asyncio.sleep(_RETRY_S)
 
-    def _warn(self, why: str, what: str) -> None:
-        log.warning("ingress %s: %s: %s", self._spec.id, what, why)
+    @property
+    def _calling(self) -> KinesisClient:
+        assert self._client is not None, "nothing is read before the start"
+        return self._client
 
     async def run(self) -> None:
         """Route records until cancelled."""
@@ -155,10 +155,10 @@ class KinesisIngress:
         for stream in self._routes:
             subject = f"the shards of stream {stream}"
             try:
-                shards += await list_shards(self._client, stream)
-                self._troubled.discard(subject)
+                shards += await list_shards(self._calling, stream)
+                self._complaint.over(about=subject)
             except CALL_ERRORS as error:
-                self._tell_trouble(subject, subject, error)
+                self._complaint.say(f"{subject}: {words(error)}", about=subject)
                 shards += [shard for shard in self._shards if shard.stream == stream]
         self._shards = shards
         self._positions.update(new_positions(shards, self._positions))
@@ -175,10 +175,10 @@ class KinesisIngress:
                 async with self._fetches:
                     if iterator is None:
                         iterator = await open_iterator(
-                            self._client, self._spec, shard, self._positions[shard.split]
+                            self._calling, self._spec, shard, self._positions[shard.split]
                         )
-                    answer = await self._client.get_records(
-                        ShardIterator=iterator, Limit=reading.records_max
+                    answer = await self._calling.get_records(
+                        ShardIterator=iterator or "", Limit=reading.records_max
                     )
                     await self._take(shard, answer["Records"])
             except CALL_ERRORS as error:
@@ -189,7 +189,7 @@ class KinesisIngress:
                 await self._after(error, shard, failures)
                 continue
             failures = 0
-            self._troubled.discard(shard.stream)
+            self._complaint.over(about=shard.stream)
             self._note_time(shard, answer)
             iterator = answer.get("NextShardIterator")
             if iterator is None:
@@ -215,16 +215,11 @@ class KinesisIngress:
         if code == "ExpiredIteratorException" and failures == 1:
             return
         if not is_throttled(code):
-            self._tell_trouble(shard.stream, f"stream {shard.stream}, {shard.id}", error)
+            what = f"stream {shard.stream}, {shard.id}"
+            self._complaint.say(f"{what}: {words(error)}", about=shard.stream)
         await asyncio.sleep(min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 1.5 ** (failures - 1)))
 
-    def _tell_trouble(self, subject: str, what: str, error: Exception) -> None:
-        """Say what went wrong with a subject, once until it goes well again."""
-        if subject not in self._troubled:
-            self._troubled.add(subject)
-            self._warn(words(error), what)
-
-    async def _take(self, shard: Shard, records: Sequence[Any]) -> None:
+    async def _take(self, shard: Shard, records: Sequence[Answer]) -> None:
         """Route the records of an answer, in order, and let others work in between."""
         for first in range(0, len(records), _RECORDS_PER_STEP):
             if first:
@@ -233,7 +228,7 @@ class KinesisIngress:
                     await self._context.opened()
             self._take_some(shard, records[first : first + _RECORDS_PER_STEP])
 
-    def _take_some(self, shard: Shard, records: Sequence[Any]) -> None:
+    def _take_some(self, shard: Shard, records: Sequence[Answer]) -> None:
         route = self._routes[shard.stream]
         deliver, encode, targets = self._context.deliver, route.encoder.encode, route.targets
         keys = set()
@@ -265,7 +260,7 @@ class KinesisIngress:
         origin = Origin(f"ingress {self._spec.id}", shard.split, sequence, key.encode(), data)
         self._invalid.unknown_targets(origin, where, route.missing, invocation)
 
-    def _note_time(self, shard: Shard, answer: Mapping[str, Any]) -> None:
+    def _note_time(self, shard: Shard, answer: Answer) -> None:
         behind_ms = answer.get("MillisBehindLatest") or 0
         self._behind_ms[shard.split] = behind_ms
         self._read_until_ms[shard.split] = service_time_ms(answer) - behind_ms

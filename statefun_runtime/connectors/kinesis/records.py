@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from statefun_runtime.adapters.wire import decode_kinesis_record
 from statefun_runtime.core.checkpoints.manifest import ObjectId
@@ -45,9 +44,9 @@ class Record:
         """Return what it counts for while it waits."""
         return len(self.value) + len(self.partition_key.encode()) + RECORD_OVERHEAD_BYTES
 
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> dict[str, bytes | str]:
         """Return it as an entry of a PutRecords request."""
-        entry = {"Data": self.value, "PartitionKey": self.partition_key}
+        entry: dict[str, bytes | str] = {"Data": self.value, "PartitionKey": self.partition_key}
         return {**entry, "ExplicitHashKey": self.hash_key} if self.hash_key else entry
 
 

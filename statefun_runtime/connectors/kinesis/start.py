@@ -1,11 +1,10 @@
 """Where a Kinesis ingress begins to read: checkpoint first, then `startupPosition`."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from statefun_runtime.connectors.kinesis.clients import CALL_ERRORS, code_of, words
+from statefun_runtime.connectors.kinesis.protocol import Answer, KinesisClient, Where
 from statefun_runtime.connectors.kinesis.settings.specs import KinesisIngressSpec
 from statefun_runtime.connectors.kinesis.shards import (
     BEGINNING,
@@ -41,7 +40,7 @@ def vanished(spec: KinesisIngressSpec, split: str, position: int, why: str) -> P
     )
 
 
-async def list_shards(client: Any, stream: str) -> list[Shard]:
+async def list_shards(client: KinesisClient, stream: str) -> list[Shard]:
     """Return all shards of a stream, closed ones too as long as they hold records, and older ones first."""
     shards: list[Shard] = []
     arguments: dict[str, str] = {"StreamName": stream}
@@ -53,7 +52,7 @@ async def list_shards(client: Any, stream: str) -> list[Shard]:
         arguments = {"NextToken": page["NextToken"]}
 
 
-def _read_shard(stream: str, shard: Mapping[str, Any]) -> Shard:
+def _read_shard(stream: str, shard: Answer) -> Shard:
     parents = (shard.get("ParentShardId"), shard.get("AdjacentParentShardId"))
     sequences, hashes = shard["SequenceNumberRange"], shard["HashKeyRange"]
     return Shard(
@@ -68,7 +67,7 @@ def _read_shard(stream: str, shard: Mapping[str, Any]) -> Shard:
 
 
 async def resolve_start(
-    client: Any, spec: KinesisIngressSpec, restored: Positions
+    client: KinesisClient, spec: KinesisIngressSpec, restored: Positions
 ) -> tuple[Positions, list[Shard]]:
     """Return the position and the description of each shard; raise PositionVanished if one cannot be gone on at."""
     positions: Positions = {}
@@ -86,7 +85,11 @@ async def resolve_start(
 
 
 async def _check_restored(
-    client: Any, spec: KinesisIngressSpec, stream: str, shards: list[Shard], restored: Positions
+    client: KinesisClient,
+    spec: KinesisIngressSpec,
+    stream: str,
+    shards: list[Shard],
+    restored: Positions,
 ) -> None:
     found = find_vanished(stream, shards, restored)
     if found is not None:
@@ -102,9 +105,14 @@ async def _check_restored(
                 raise vanished(spec, shard.split, position, why)
 
 
-async def _is_dropped(client: Any, spec: KinesisIngressSpec, shard: Shard, position: int) -> bool:
+async def _is_dropped(
+    client: KinesisClient, spec: KinesisIngressSpec, shard: Shard, position: int
+) -> bool:
     """Return whether the record at a position is gone and there are others behind it: then more may be gone."""
-    where = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": str(position)}
+    where: Where = {
+        "ShardIteratorType": "AT_SEQUENCE_NUMBER",
+        "StartingSequenceNumber": str(position),
+    }
     iterator = await _get_iterator(client, spec, shard, position, where)
     for _ in range(_ANSWERS_MAX):
         if iterator is None:
@@ -119,7 +127,7 @@ async def _is_dropped(client: Any, spec: KinesisIngressSpec, shard: Shard, posit
 
 
 async def _first_start(
-    client: Any, spec: KinesisIngressSpec, stream: str, shards: list[Shard]
+    client: KinesisClient, spec: KinesisIngressSpec, stream: str, shards: list[Shard]
 ) -> Positions:
     summary = await client.describe_stream_summary(StreamName=stream)
     positions = first_positions(shards, spec.startup, now_ms=service_time_ms(summary))
@@ -130,13 +138,13 @@ async def _first_start(
     return positions
 
 
-def service_time_ms(answer: Mapping[str, Any]) -> int:
+def service_time_ms(answer: Answer) -> int:
     """Return the service's time in whole seconds: it refuses to read from a time that it has not reached."""
     date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     return int(date.timestamp() * 1000)
 
 
-async def _end(client: Any, spec: KinesisIngressSpec, shard: Shard, position: int) -> int:
+async def _end(client: KinesisClient, spec: KinesisIngressSpec, shard: Shard, position: int) -> int:
     """Return the position behind what is in a shard already; `position` is about a second before its end."""
     iterator = await open_iterator(client, spec, shard, position)
     for _ in range(_ANSWERS_MAX):
@@ -152,13 +160,13 @@ async def _end(client: Any, spec: KinesisIngressSpec, shard: Shard, position: in
 
 
 async def open_iterator(
-    client: Any, spec: KinesisIngressSpec, shard: Shard, position: int
+    client: KinesisClient, spec: KinesisIngressSpec, shard: Shard, position: int
 ) -> str | None:
     """Return the service's own name for the place behind a position, good for five minutes.
 
     Raise PositionVanished if there is no such place.
     """
-    where: dict[str, Any]
+    where: Where
     timestamp_ms = time_ms_of(position)
     if timestamp_ms is not None:
         moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
@@ -174,7 +182,7 @@ async def open_iterator(
 
 
 async def _get_iterator(
-    client: Any, spec: KinesisIngressSpec, shard: Shard, position: int, where: dict[str, Any]
+    client: KinesisClient, spec: KinesisIngressSpec, shard: Shard, position: int, where: Where
 ) -> str | None:
     try:
         answer = await client.get_shard_iterator(StreamName=shard.stream, ShardId=shard.id, **where)

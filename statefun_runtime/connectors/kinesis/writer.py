@@ -12,8 +12,8 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from typing import Any
 
+from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kinesis.clients import (
     CALL_ERRORS,
     KinesisClients,
@@ -21,6 +21,7 @@ from statefun_runtime.connectors.kinesis.clients import (
     is_throttled,
     words,
 )
+from statefun_runtime.connectors.kinesis.protocol import KinesisClient
 from statefun_runtime.connectors.kinesis.records import (
     FORM,
     Record,
@@ -66,7 +67,7 @@ class KinesisEgress:
         self._clients = clients
         self._read = read
         self._tell_refused = tell_refused
-        self._client: Any = None
+        self._client: KinesisClient
         self._is_wanted = asyncio.Event()
         self.outbox: KeyedOutbox[Record] = KeyedOutbox(
             FORM,
@@ -77,6 +78,7 @@ class KinesisEgress:
         )
         self._outstanding = 0
         self._failures: dict[str, int] = {}
+        self._complaint = Complaint(log, f"egress {spec.id}")
         self._published = 0
         self._refused = 0
 
@@ -99,15 +101,12 @@ class KinesisEgress:
                 self._is_wanted.clear()
                 await self._is_wanted.wait()
 
-    async def _connect(self, opened: AsyncExitStack) -> Any:
-        is_said = False
+    async def _connect(self, opened: AsyncExitStack) -> KinesisClient:
         while True:
             try:
                 return await opened.enter_async_context(self._clients.connect())
             except CALL_ERRORS as error:
-                if not is_said:
-                    is_said = True
-                    log.warning("egress %s waits: %s", self._spec.id, words(error))
+                self._complaint.say(f"waits: {words(error)}", about="the start")
                 await asyncio.sleep(_RETRY_S)
 
     async def _load(self) -> None:
@@ -122,6 +121,7 @@ class KinesisEgress:
         self._settled(len(items) - len(left))
         if not left:
             self._failures.pop(stream, None)
+            self._complaint.over(about=stream)
             return
         failures = self._failures[stream] = self._failures.get(stream, 0) + 1
         await asyncio.sleep(min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2 ** (failures - 1)))
@@ -177,9 +177,7 @@ class KinesisEgress:
         """Say that a stream does not take records, the first time; too many at once is an everyday thing."""
         if stream not in self._failures and not is_throttled(code):
             self._failures[stream] = 0
-            log.warning(
-                "egress %s tries stream %s again and again: %s", self._spec.id, stream, text
-            )
+            self._complaint.say(f"tries stream {stream} again and again: {text}", about=stream)
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was acknowledged, what Kinesis refused, and what waits."""

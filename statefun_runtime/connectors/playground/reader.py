@@ -11,8 +11,7 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from statefun_runtime.adapters.http.server import (
     Deferred,
@@ -26,9 +25,10 @@ from statefun_runtime.connectors.playground.settings import PlaygroundIngressSpe
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
-from statefun_runtime.core.model.messages import IngressEncoder, field, read_varint
+from statefun_runtime.core.model.messages import IngressEncoder, field, join_parts, split_parts
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.errors import UnavailableError
+from statefun_runtime.ports.contexts import OffLoop
 from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")
@@ -40,8 +40,6 @@ _KEY_LENGTH_MAX = 255
 _DIGEST_BYTES = 16
 _SPLIT = "log"
 _LOOK_AGAIN_S = 0.1
-
-OffLoop = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class PlaygroundIngress:
@@ -284,16 +282,10 @@ def _encode(
     function_type: TypeName, function_id: str, key: str, digest: bytes, invocation: bytes
 ) -> bytes:
     texts = (function_type.namespace, function_type.name, function_id, key)
-    return b"".join(
-        (*(field(b"", text.encode()) for text in texts), field(b"", digest), invocation)
-    )
+    return join_parts((*map(str.encode, texts), digest), invocation)
 
 
 def _decode(record: bytes) -> tuple[tuple[TypeName, str], str, bytes, bytes]:
-    offset, parts = 0, []
-    for _ in range(5):
-        size, offset = read_varint(record, offset)
-        parts.append(record[offset : offset + size])
-        offset += size
-    namespace, name, function_id, key = (part.decode() for part in parts[:4])
-    return (TypeName(namespace, name), function_id), key, parts[4], record[offset:]
+    (*texts, digest), invocation = split_parts(record, 5)
+    namespace, name, function_id, key = map(bytes.decode, texts)
+    return (TypeName(namespace, name), function_id), key, digest, invocation

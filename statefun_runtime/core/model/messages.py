@@ -132,6 +132,21 @@ def request(target: bytes, state: bytes, invocations: list[bytes]) -> bytes:
     )
 
 
+def join_parts(parts: Iterable[bytes], rest: bytes) -> bytes:
+    """Encode some parts, each with its length in front, and behind them what needs none."""
+    return b"".join((*(field(b"", part) for part in parts), rest))
+
+
+def split_parts(data: bytes, count: int) -> tuple[list[bytes], bytes]:
+    """Return so many parts, and the rest, of what `join_parts` made."""
+    parts, offset = [], 0
+    for _ in range(count):
+        size, offset = read_varint(data, offset)
+        parts.append(data[offset : offset + size])
+        offset += size
+    return parts, data[offset:]
+
+
 def split_fields(data: bytes) -> Iterator[bytes]:
     """Cut a concatenation of length-delimited fields with one-byte tags; raise ValueError if it is damaged."""
     offset = 0

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 
 from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.model.line_limit import LineLimit
 from statefun_runtime.core.module.specs import OnFailure
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.circuit import CircuitState
@@ -20,8 +21,6 @@ from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.state.spills import Spills
 
 log = logging.getLogger("statefun.functions")
-
-_LINES_PER_SECOND = 5
 
 
 class FailurePolicy:
@@ -43,7 +42,7 @@ class FailurePolicy:
         self._pump = pump
         self._loop = asyncio.get_running_loop()
         self._probe_alarm: asyncio.TimerHandle | None = None
-        self._lines = _LineLimit()
+        self._lines = LineLimit()
 
     def succeeded(self, now_s: float) -> None:
         """A reply was applied."""
@@ -207,23 +206,3 @@ class FailurePolicy:
             backlog.waiting_count,
             more,
         )
-
-
-class _LineLimit:
-    """Lets a few lines a second through, and counts the others."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._taken = 0
-        self._left_out = 0
-
-    def take(self, now_s: float) -> int | None:
-        """Return how many lines were left out before this one, or None if it is to be left out too."""
-        if int(now_s) != self._second:
-            self._second, self._taken = int(now_s), 0
-        if self._taken >= _LINES_PER_SECOND:
-            self._left_out += 1
-            return None
-        self._taken += 1
-        left_out, self._left_out = self._left_out, 0
-        return left_out

@@ -5,7 +5,7 @@ import logging
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.keys import state_key, timer_key
-from statefun_runtime.core.model.messages import field, read_varint
+from statefun_runtime.core.model.messages import join_parts, split_parts
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.partitions import Partitions
@@ -139,14 +139,10 @@ def _encode(delayed: Delayed) -> bytes:
         delayed.target_id,
         delayed.token,
     )
-    return b"".join(field(b"", text.encode()) for text in texts) + delayed.invocation
+    return join_parts(map(str.encode, texts), delayed.invocation)
 
 
 def _decode(row: bytes) -> Delayed:
-    offset, texts = 0, []
-    for _ in range(5):
-        size, offset = read_varint(row, offset)
-        texts.append(row[offset : offset + size].decode())
-        offset += size
-    sender_id, namespace, name, target_id, token = texts
-    return Delayed(sender_id, TypeName(namespace, name), target_id, row[offset:], token)
+    texts, invocation = split_parts(row, 5)
+    sender_id, namespace, name, target_id, token = map(bytes.decode, texts)
+    return Delayed(sender_id, TypeName(namespace, name), target_id, invocation, token)

@@ -114,13 +114,13 @@ class FakeClients:
         self._network = network
         self._log = log
 
-    def make_producer(self, **arguments: Any) -> "FakeProducer":
+    def make_producer(self, arguments: Any) -> Any:
         return FakeProducer(self._network, self._log, arguments)
 
-    def make_consumer(self, **arguments: Any) -> "FakeConsumer":
+    def make_consumer(self, arguments: Any) -> Any:
         return FakeConsumer(self._network, arguments)
 
-    def make_admin(self, **arguments: Any) -> "FakeAdmin":
+    def make_admin(self, arguments: Any) -> Any:
         return FakeAdmin(self._network)
 
     async def find_topics(
@@ -134,6 +134,9 @@ class FakeClients:
             }
         )
         return found
+
+    async def watch(self, consumer: object, topics: Sequence[str]) -> None:
+        await self._network.ask(lambda: None)
 
     async def cluster_id(self, client: object) -> str:
         answer: str = await self._network.ask(lambda: "simulated")

@@ -192,10 +192,11 @@ class OneTopic:
             for n, (key, value) in enumerate(records)
         ]
         self.paused: list[TopicPartition] = []
-        self._client = SimpleNamespace(set_topics=lambda topics: asyncio.sleep(0))
 
-    def make_consumer(self, **arguments: Any) -> "OneTopic":
+    def make_consumer(self, arguments: Any) -> "OneTopic":
         return self
+
+    async def watch(self, *_: Any) -> None: ...
 
     async def find_topics(self, *_: Any, **__: Any) -> dict[str, int]:
         return {"orders": 1}

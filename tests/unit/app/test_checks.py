@@ -208,7 +208,7 @@ class FakeAdmin:
         self.error = error
         self.asked: list[str] = []
 
-    def make_admin(self, **arguments: Any) -> "FakeAdmin":
+    def make_admin(self, arguments: Any) -> "FakeAdmin":
         self.asked.append(f"admin {sorted(arguments)}")
         return self
 

@@ -5,10 +5,10 @@ others has its argument.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from aiokafka import codec
 
+from statefun_runtime.connectors.kafka.client.protocols import Arguments
 from statefun_runtime.connectors.kafka.client.security import security_arguments
 from statefun_runtime.connectors.kafka.settings.security import read_security
 from statefun_runtime.connectors.kafka.settings.specs import (
@@ -18,7 +18,6 @@ from statefun_runtime.connectors.kafka.settings.specs import (
 )
 from statefun_runtime.errors import ConfigError
 
-Arguments = dict[str, Any]
 _Names = dict[str, tuple[str, Callable[[str], object]]]
 
 
@@ -54,6 +53,14 @@ _PRODUCER: _Names = {
 _DISCOVERY = ("flink.partition-discovery.interval-millis", "metadata.max.age.ms")
 _DISCOVERY_S = 300.0
 
+# What a connection is made with.
+CONNECTION = frozenset(
+    {"client_id", "ssl_context", "security_protocol", "sasl_mechanism", "sasl_plain_username"}
+    | {"sasl_plain_password", "sasl_oauth_token_provider"}
+)
+# What any client takes.
+_SHARED = CONNECTION | {"bootstrap_servers", "request_timeout_ms", "retry_backoff_ms"}
+
 BATCH_BYTES = 512 * 1024
 REQUEST_BYTES_MAX = 1024 * 1024
 
@@ -69,6 +76,11 @@ def consumer_arguments(spec: KafkaIngressSpec) -> Arguments:
         # Positions are the worker's: the client must not move them.
         "auto_offset_reset": "none",
     }
+
+
+def connection_arguments(arguments: Arguments) -> Arguments:
+    """Return those arguments of a client that say how to reach its cluster: other clients take them too."""
+    return {name: value for name, value in arguments.items() if name in _SHARED}
 
 
 def discovery_s(spec: KafkaIngressSpec) -> float:

@@ -2,24 +2,23 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import collect_hosts, create_conn
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaError,
-    LeaderNotAvailableError,
-    NoError,
-    for_code,
-)
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, NoError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
-_CONNECTION_ARGUMENTS = frozenset(
-    {"client_id", "ssl_context", "security_protocol", "sasl_mechanism", "sasl_plain_username"}
-    | {"sasl_plain_password", "sasl_oauth_token_provider"}
+from statefun_runtime.connectors.kafka.client import inside
+from statefun_runtime.connectors.kafka.client.arguments import CONNECTION
+from statefun_runtime.connectors.kafka.client.protocols import (
+    Admin,
+    Arguments,
+    Consumer,
+    Producer,
 )
+
 _TRY_MS = 5000
 _FIND_S = 10.0
 
@@ -28,32 +27,38 @@ Topics = dict[str, int | KafkaError]
 
 
 class KafkaClients(Protocol):
-    """Makes clients; their arguments and methods are aiokafka's, and each is started and stopped by who asked."""
+    """Makes clients; their arguments are aiokafka's, and each is started and stopped by who asked."""
 
-    def make_producer(self, **arguments: Any) -> Any:
+    def make_producer(self, arguments: Arguments) -> Producer:
         """Return a producer."""
         ...
 
-    def make_consumer(self, **arguments: Any) -> Any:
+    def make_consumer(self, arguments: Arguments) -> Consumer:
         """Return a consumer."""
         ...
 
-    def make_admin(self, **arguments: Any) -> Any:
+    def make_admin(self, arguments: Arguments) -> Admin:
         """Return an admin client."""
         ...
 
-    async def find_topics(self, client: Any, topics: Sequence[str], *, may_create: bool) -> Topics:
+    async def find_topics(
+        self, client: object, topics: Sequence[str], *, may_create: bool
+    ) -> Topics:
         """Ask a broker about topics; with `may_create` it makes those that are missing, if it is one that does.
 
         The client knows their topic partitions afterwards.
         """
         ...
 
-    async def cluster_id(self, client: Any) -> str | None:
+    async def watch(self, consumer: Consumer, topics: Sequence[str]) -> None:
+        """Have a consumer keep up with these topics, and no others."""
+        ...
+
+    async def cluster_id(self, client: object) -> str | None:
         """Return what the cluster calls itself, whatever its addresses; None if it does not say."""
         ...
 
-    async def find_trouble(self, arguments: dict[str, Any]) -> Exception | None:
+    async def find_trouble(self, arguments: Arguments) -> Exception | None:
         """Return what keeps a client with these arguments from connecting, which clients themselves do not tell."""
         ...
 
@@ -61,39 +66,50 @@ class KafkaClients(Protocol):
 class AioKafkaClients:
     """The real ones."""
 
-    def make_producer(self, **arguments: Any) -> Any:
+    def make_producer(self, arguments: Arguments) -> Producer:
         """Return a producer."""
-        return AIOKafkaProducer(**arguments)
+        producer: Producer = AIOKafkaProducer(**arguments)
+        return producer
 
-    def make_consumer(self, **arguments: Any) -> Any:
+    def make_consumer(self, arguments: Arguments) -> Consumer:
         """Return a consumer."""
-        return AIOKafkaConsumer(**arguments)
+        consumer: Consumer = AIOKafkaConsumer(**arguments)
+        return consumer
 
-    def make_admin(self, **arguments: Any) -> Any:
+    def make_admin(self, arguments: Arguments) -> Admin:
         """Return an admin client."""
-        return AIOKafkaAdminClient(**arguments)
+        admin: Admin = AIOKafkaAdminClient(**arguments)
+        return admin
 
-    async def find_topics(self, client: Any, topics: Sequence[str], *, may_create: bool) -> Topics:
+    async def find_topics(
+        self, client: object, topics: Sequence[str], *, may_create: bool
+    ) -> Topics:
         """Ask any broker; only a client that was started knows one."""
         found: Topics = {}
         # A client that is stopped meanwhile would never answer.
         async with asyncio.timeout(_FIND_S):
-            answer = await _ask(client, MetadataRequest(list(topics), may_create))
+            answer = await inside.ask(client, topics, may_create=may_create)
             for error_code, topic, *_, partitions in answer.topics:
                 error = for_code(error_code)
                 found[topic] = len(partitions) if error is NoError else error(topic)
-            await _teach(_inner(client), found)
+            counts = {topic: n for topic, n in found.items() if isinstance(n, int)}
+            for topic, known in (await inside.teach(client, counts)).items():
+                found[topic] = known or LeaderNotAvailableError(topic)
         return found
 
-    async def cluster_id(self, client: Any) -> str | None:
+    async def watch(self, consumer: Consumer, topics: Sequence[str]) -> None:
+        """Have a consumer keep up with these topics, and no others."""
+        await inside.watch(consumer, topics)
+
+    async def cluster_id(self, client: object) -> str | None:
         """Ask any broker."""
-        answer = await _ask(client, MetadataRequest([], False))
+        answer = await inside.ask(client, [], may_create=False)
         found: str | None = getattr(answer, "cluster_id", None)
         return found
 
-    async def find_trouble(self, arguments: dict[str, Any]) -> Exception | None:
+    async def find_trouble(self, arguments: Arguments) -> Exception | None:
         """Connect by hand to each server until one can be had; return why the first one could not."""
-        wanted = {k: v for k, v in arguments.items() if k in _CONNECTION_ARGUMENTS}
+        wanted = {k: v for k, v in arguments.items() if k in CONNECTION}
         first: Exception | None = None
         for host, port, _ in collect_hosts(arguments["bootstrap_servers"]):
             try:
@@ -107,32 +123,6 @@ class AioKafkaClients:
             except (OSError, KafkaError, TimeoutError) as error:
                 first = first or error
         return first
-
-
-async def _teach(inner: Any, found: Topics) -> None:
-    """Let a client know what was found: it asserts that the topic partitions it is given are known to it."""
-    known = inner.cluster.partitions_for_topic
-    news = [t for t, n in found.items() if isinstance(n, int) and len(known(t) or ()) < n]
-    if not news:
-        return
-    for topic in news:
-        inner.add_topic(topic)
-    await inner.force_metadata_update()
-    for topic in news:
-        # Brokers hear of changes one after another.
-        found[topic] = len(known(topic) or ()) or LeaderNotAvailableError(topic)
-
-
-def _inner(client: Any) -> Any:
-    return client.client if hasattr(client, "client") else client._client
-
-
-async def _ask(client: Any, request: Any) -> Any:
-    inner = _inner(client)
-    node = inner.get_random_node()
-    if node is None:
-        raise KafkaConnectionError("no broker is known")
-    return await inner.send(node, request)
 
 
 AIOKAFKA = AioKafkaClients()

@@ -5,8 +5,9 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, assert_never
+from typing import assert_never
 
+from statefun_runtime.connectors.kafka.client.protocols import Arguments
 from statefun_runtime.connectors.kafka.client.stores import StoreUnusable, read_store
 from statefun_runtime.connectors.kafka.client.tokens import EndpointTokens, UnsignedTokens
 from statefun_runtime.connectors.kafka.settings.security import (
@@ -23,9 +24,9 @@ from statefun_runtime.errors import ConfigError
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 
-def security_arguments(security: Security, owner: str) -> dict[str, Any]:
+def security_arguments(security: Security, owner: str) -> Arguments:
     """Return the arguments that every client of an ingress or egress gets; raise ConfigError if a file is unusable."""
-    arguments: dict[str, Any] = {"security_protocol": security.protocol}
+    arguments: Arguments = {"security_protocol": security.protocol}
     if security.tls is not None:
         arguments["ssl_context"] = tls_context(security.tls, owner)
     if security.login is not None:
@@ -33,7 +34,7 @@ def security_arguments(security: Security, owner: str) -> dict[str, Any]:
     return arguments
 
 
-def _login_arguments(login: SaslLogin, owner: str) -> dict[str, Any]:
+def _login_arguments(login: SaslLogin, owner: str) -> Arguments:
     match login:
         case PasswordLogin(mechanism, username, password):
             return {
@@ -43,7 +44,7 @@ def _login_arguments(login: SaslLogin, owner: str) -> dict[str, Any]:
             }
         case TokenLogin():
             context = tls_context(Tls(trust=login.trust), owner)
-            tokens: Any = EndpointTokens(login, context)
+            tokens: EndpointTokens | UnsignedTokens = EndpointTokens(login, context)
         case UnsecuredLogin(claims):
             tokens = UnsignedTokens(dict(claims))
         case _:

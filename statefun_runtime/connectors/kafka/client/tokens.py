@@ -9,7 +9,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
@@ -87,7 +86,7 @@ class EndpointTokens(AbstractTokenProvider):  # type: ignore[misc]
 
 def _read_answer(url: str, content: bytes) -> tuple[str, float]:
     try:
-        answer: Any = json.loads(content)
+        answer = json.loads(content)
         token = answer.get("access_token") or answer.get("id_token")
         lasts_s = float(answer.get("expires_in", _UNTOLD_S))
     except (ValueError, TypeError, AttributeError):

@@ -1,15 +1,13 @@
 """What keeps a Kafka client from working, in words for the person who can mend it; each said once."""
 
-import logging
 import socket
 import ssl
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from aiokafka.errors import (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
-    IllegalOperation,
     IllegalSaslStateError,
     KafkaConnectionError,
     KafkaError,
@@ -23,6 +21,7 @@ from aiokafka.errors import (
 )
 
 from statefun_runtime.connectors.kafka.client.clients import KafkaClients
+from statefun_runtime.connectors.kafka.client.protocols import Arguments
 from statefun_runtime.connectors.kafka.client.tokens import TokenRefused
 from statefun_runtime.errors import UnavailableError
 
@@ -37,43 +36,13 @@ _LOGIN_CODE, _TLS_CODE, _RIGHTS_CODE = "SF3017", "SF3018", "SF3019"
 _LOGIN = (AuthenticationFailedError, SaslAuthenticationFailed, IllegalSaslStateError)
 
 
-class Complaint:
-    """Says what is wrong when it is new; silent while it stays the same."""
-
-    def __init__(self, log: logging.Logger, who: str) -> None:
-        self._log = log
-        self._who = who
-        self._said: set[str] = set()
-
-    def say(self, words: str) -> None:
-        """Log a warning, unless it was said since the last `over`."""
-        if words not in self._said:
-            self._said.add(words)
-            self._log.warning("%s %s", self._who, words)
-
-    def over(self) -> None:
-        """It works again: whatever comes is new."""
-        self._said.clear()
-
-
-async def explain(error: BaseException, clients: KafkaClients, arguments: dict[str, Any]) -> str:
+async def explain(error: BaseException, clients: KafkaClients, arguments: Arguments) -> str:
     """Return what went wrong in words; aiokafka does not tell why it cannot connect, so that is tried once more."""
     if isinstance(error, KafkaConnectionError | OSError):
         trouble = await clients.find_trouble(arguments)
         if trouble is not None:
             return words(trouble, arguments)
     return words(error, arguments)
-
-
-def why_it_failed(producer: Any, error: Exception) -> Exception:
-    """Return what a transactional producer failed with; it says only that it is in no transaction any more."""
-    if type(error) is not IllegalOperation:
-        return error
-    waiter = getattr(getattr(producer, "_txn_manager", None), "_transaction_waiter", None)
-    if waiter is not None and waiter.done() and not waiter.cancelled():
-        cause: Exception | None = waiter.exception()
-        return cause or error
-    return error
 
 
 def is_refusal(error: BaseException | None) -> TypeGuard[BaseException]:
@@ -83,7 +52,7 @@ def is_refusal(error: BaseException | None) -> TypeGuard[BaseException]:
     )
 
 
-def words(error: BaseException, arguments: dict[str, Any]) -> str:
+def words(error: BaseException, arguments: Arguments) -> str:
     """Return an error in words."""
     if isinstance(error, UnavailableError):
         return error.message
@@ -111,13 +80,13 @@ def words(error: BaseException, arguments: dict[str, Any]) -> str:
     return f"{servers}: {str(error) or type(error).__name__}"
 
 
-def _maybe(arguments: dict[str, Any]) -> str:
+def _maybe(arguments: Arguments) -> str:
     protocol = arguments.get("security_protocol", "PLAINTEXT")
     hint = f"; does its listener speak security.protocol {protocol}"
     return f"{hint}, and want no certificate of this client?" if protocol == "SSL" else f"{hint}?"
 
 
-def _of_login(error: BaseException, arguments: dict[str, Any]) -> str | None:
+def _of_login(error: BaseException, arguments: Arguments) -> str | None:
     if isinstance(error, TokenRefused):
         return f"no token: {error.args[0]}"
     if isinstance(error, UnsupportedSaslMechanismError):

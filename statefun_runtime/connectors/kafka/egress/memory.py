@@ -5,7 +5,7 @@ noticed before a record is published twice. Only a person can say that it may be
 """
 
 import logging
-from typing import Any
+from typing import TypeVar
 
 from statefun_runtime.core.checkpoints.manifest import Progress
 from statefun_runtime.core.model.address import TypeName
@@ -13,6 +13,8 @@ from statefun_runtime.core.outboxes.epoch_outbox import Outboxes
 from statefun_runtime.errors import ConfigError, CorruptionError
 
 log = logging.getLogger("statefun.egress")
+
+R = TypeVar("R")
 
 
 class Memory:
@@ -32,7 +34,7 @@ class Memory:
             return None
         return Progress(max(self._known.epoch, confirmed_epoch), self._known.cluster)
 
-    def check_cluster(self, cluster: str | None, outboxes: Outboxes[Any]) -> None:
+    def check_cluster(self, cluster: str | None, outboxes: Outboxes[R]) -> None:
         """Look whether this is the cluster of before; raise ConfigError if it is not, and it matters."""
         before = self.progress(outboxes.confirmed_epoch)
         if before is None or None in (before.cluster, cluster) or before.cluster == cluster:

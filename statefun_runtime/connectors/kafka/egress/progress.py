@@ -8,17 +8,18 @@ hide a marker from `read_committed`.
 import asyncio
 import json
 from dataclasses import asdict
-from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from statefun_runtime.connectors.kafka.client.arguments import Arguments
+from statefun_runtime.connectors.kafka.client.arguments import connection_arguments
 from statefun_runtime.connectors.kafka.client.clients import KafkaClients
+from statefun_runtime.connectors.kafka.client.inside import leave
+from statefun_runtime.connectors.kafka.client.protocols import Arguments
 from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING
 from statefun_runtime.connectors.kafka.egress.memory import Memory
-from statefun_runtime.connectors.kafka.egress.records import leave
+from statefun_runtime.connectors.kafka.egress.records import Record
 from statefun_runtime.core.checkpoints.commits import Claim, Marker
 from statefun_runtime.core.outboxes.epoch_outbox import Outboxes
 from statefun_runtime.errors import CorruptionError, UnavailableError
@@ -31,12 +32,6 @@ _SETTINGS = {
 }
 _READ_LIMIT_S = 30.0
 _REPLICAS_WANTED = 3
-# What the clients beside the producer share with it.
-_SHARED_ARGUMENTS = frozenset(
-    {"bootstrap_servers", "client_id", "request_timeout_ms", "retry_backoff_ms", "ssl_context"}
-    | {"security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
-    | {"sasl_oauth_token_provider"}
-)
 
 
 def encode(one: Claim | Marker) -> tuple[bytes, bytes]:
@@ -55,24 +50,19 @@ def decode(key: bytes, value: bytes) -> Claim | Marker:
         ) from error
 
 
-def connection_arguments(producer_arguments: Arguments) -> Arguments:
-    """Return those arguments of a producer that say how to reach its cluster: other clients take them too."""
-    return {k: v for k, v in producer_arguments.items() if k in _SHARED_ARGUMENTS}
-
-
 async def make_topic(
     clients: KafkaClients,
     topic: str,
     producer_arguments: Arguments,
     memory: Memory,
-    outboxes: Outboxes[Any],
+    outboxes: Outboxes[Record],
 ) -> str | None:
     """Make the progress topic if it is not there, and should not be; return the id of its cluster.
 
     Raise what `memory` raises if it was there, or the cluster is another one.
     """
     arguments = connection_arguments(producer_arguments)
-    admin = clients.make_admin(**arguments)
+    admin = clients.make_admin(arguments)
     try:
         await admin.start()
         cluster = await clients.cluster_id(admin)
@@ -112,10 +102,12 @@ async def read_until(
     """Read committed records of the progress topic until one's own newest claim has come back."""
     arguments = connection_arguments(producer_arguments)
     consumer = clients.make_consumer(
-        **arguments,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        arguments
+        | {
+            "isolation_level": "read_committed",
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+        }
     )
     place = TopicPartition(topic, 0)
     seen: list[Claim | Marker] = []
@@ -125,9 +117,9 @@ async def read_until(
         await consumer.seek_to_beginning(place)
         async with asyncio.timeout(_READ_LIMIT_S):
             while True:
-                polled: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=200)
+                polled = await consumer.getmany(timeout_ms=200)
                 for record in polled.get(place, ()):
-                    one = decode(record.key, record.value)
+                    one = decode(record.key or b"", record.value or b"")
                     seen.append(one)
                     # The client's end offset may be too early; one's own claim is not.
                     if one == own:

@@ -13,7 +13,6 @@ it takes to write its records; the outcome of a commit is never guessed, but rea
 import asyncio
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 from aiokafka.errors import (
     IllegalOperation,
@@ -23,14 +22,12 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
+from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.arguments import producer_arguments
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
-from statefun_runtime.connectors.kafka.client.troubles import (
-    DENIED,
-    Complaint,
-    explain,
-    why_it_failed,
-)
+from statefun_runtime.connectors.kafka.client.inside import leave, why_it_failed
+from statefun_runtime.connectors.kafka.client.protocols import Producer
+from statefun_runtime.connectors.kafka.client.troubles import DENIED, explain
 from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
 from statefun_runtime.connectors.kafka.egress.limits import LIMITS, PublisherLimits
 from statefun_runtime.connectors.kafka.egress.memory import Memory
@@ -40,7 +37,6 @@ from statefun_runtime.connectors.kafka.egress.records import (
     RECORD_OVERHEAD_BYTES,
     Record,
     batches,
-    leave,
     prepare_record,
 )
 from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
@@ -119,7 +115,7 @@ class KafkaPublisher:
             on_ready=self._has_work.set,
         )
         self._memory = Memory(spec.id, known, may_republish=may_republish)
-        self._producer: Any = None
+        self._producer: Producer | None = None
         self._published = 0
         self._refused = 0
         self._recoveries = 0
@@ -189,6 +185,11 @@ class KafkaPublisher:
         if producer is not None:
             await leave(producer)
 
+    @property
+    def _open_producer(self) -> Producer:
+        assert self._producer is not None, "nothing is published before recovery"
+        return self._producer
+
     # ── recovery ──
 
     async def _recover(self) -> None:
@@ -196,7 +197,7 @@ class KafkaPublisher:
         cluster = await kafka_progress.make_topic(
             self._clients, self._progress_topic, self._arguments, self._memory, self.outbox
         )
-        producer = self._producer = self._clients.make_producer(**self._arguments)
+        producer = self._producer = self._clients.make_producer(self._arguments)
         await producer.start()
         await producer.begin_transaction()
         self._attempts += 1
@@ -237,8 +238,8 @@ class KafkaPublisher:
                 # The next checkpoint will have the dead letter that this waits for.
                 return
             # A topic may be waited for, and no transaction may be open that long.
-            by_place = await self._topics.places(lambda: self._producer, chunk.records)
-            await self._producer.begin_transaction()
+            by_place = await self._topics.places(lambda: self._open_producer, chunk.records)
+            await self._open_producer.begin_transaction()
             await self._send(by_place)
             marker = Marker(
                 self._started.incarnation,
@@ -248,7 +249,7 @@ class KafkaPublisher:
                 chunk.count,
             )
             key, value = kafka_progress.encode(marker)
-            await self._producer.send_and_wait(self._progress_topic, value, key, partition=0)
+            await self._open_producer.send_and_wait(self._progress_topic, value, key, partition=0)
             await self._commit()
             self._complaint.over()
             self.outbox.published(marker.epoch, marker.count)
@@ -259,8 +260,10 @@ class KafkaPublisher:
         """Write the records of a transaction; all are acknowledged when this returns."""
         futures = []
         for (topic, partition), records in by_place.items():
-            for batch in batches(self._producer, records):
-                futures.append(await self._producer.send_batch(batch, topic, partition=partition))
+            for batch in batches(self._open_producer, records):
+                futures.append(
+                    await self._open_producer.send_batch(batch, topic, partition=partition)
+                )
         try:
             for future in futures:
                 await future
@@ -271,7 +274,7 @@ class KafkaPublisher:
         """Commit, or raise with the outcome unclear; the producer is thrown away then, and the marker read."""
         try:
             async with asyncio.timeout(self._limits.commit_s):
-                await self._producer.commit_transaction()
+                await self._open_producer.commit_transaction()
         except TimeoutError:
             raise UnavailableError("a commit got no answer", code="SF3006") from None
         except AssertionError as error:

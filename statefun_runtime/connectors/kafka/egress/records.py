@@ -1,29 +1,30 @@
 """Records for Kafka, as functions send them and as checkpoints keep them."""
 
-import asyncio
-import logging
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from operator import itemgetter
-from typing import Any
-
-from aiokafka.errors import KafkaError
+from operator import attrgetter
+from typing import NamedTuple
 
 from statefun_runtime.adapters.wire import RecordOptions, decode_kafka_record
+from statefun_runtime.connectors.kafka.client.protocols import Batch, Producer
 from statefun_runtime.core.model.dead_letter import KAFKA_RECORD
 from statefun_runtime.core.outboxes.form import RecordForm
 from statefun_runtime.ports.egress import RecordRefused
 
-log = logging.getLogger("statefun.egress")
-
 RECORD_TYPENAME = KAFKA_RECORD
 RECORD_OVERHEAD_BYTES = 70
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_LEAVE_S = 2.0
 
-# Topic, key, value, all of it as the function sent it, and what it asks for besides.
-Record = tuple[str, bytes | None, bytes, bytes, RecordOptions | None]
+
+class Record(NamedTuple):
+    """A record for Kafka: `encoded` is all of it as the function sent it, `options` what it asks for besides."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    encoded: bytes
+    options: RecordOptions | None
 
 
 def prepare_record(
@@ -50,7 +51,7 @@ def prepare_record(
             f"a record of {size} bytes for topic '{topic}' is larger than "
             f"max.request.size allows ({record_bytes_max})"
         )
-    return topic, key or None, content, value, options
+    return Record(topic, key or None, content, value, options)
 
 
 def _check_options(
@@ -65,16 +66,16 @@ def _check_options(
         )
 
 
-def append_with_options(batch: Any, record: Record, options: RecordOptions) -> bool:
+def append_with_options(batch: Batch, record: Record, options: RecordOptions) -> bool:
     """Put a record into a batch with its headers and its time; return whether there was room."""
     headers = list(options.headers)
     added = batch.append(
-        timestamp=options.timestamp_ms, key=record[1], value=record[2], headers=headers
+        timestamp=options.timestamp_ms, key=record.key, value=record.value, headers=headers
     )
     return added is not None
 
 
-def batches(producer: Any, records: list[Record]) -> Iterator[Any]:
+def batches(producer: Producer, records: list[Record]) -> Iterator[Batch]:
     """Yield records in as few batches of a producer as hold them."""
     start = 0
     while start < len(records):
@@ -104,27 +105,11 @@ def _check_name(topic: str) -> None:
 def read_record(data: bytes) -> Record:
     """Read a record as a checkpoint keeps it: as the function sent it."""
     topic, key, content, options = decode_kafka_record(data)
-    return topic, key or None, content, data, options
+    return Record(topic, key or None, content, data, options)
 
 
 def _size_of(record: Record) -> int:
-    return len(record[2]) + RECORD_OVERHEAD_BYTES
+    return len(record.value) + RECORD_OVERHEAD_BYTES
 
 
-FORM: RecordForm[Record] = RecordForm(itemgetter(3), read_record, _size_of)
-
-
-async def leave(client: Any) -> None:
-    """Stop a producer or consumer, within a moment; what it could not do any more is not needed."""
-    try:
-        async with asyncio.timeout(_LEAVE_S):
-            await client.stop()
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        # A consumer cancels its own fetches, and lets that escape before it has closed its connections.
-        inner = client.client if hasattr(client, "client") else client._client
-        await inner.close()
-    except (KafkaError, OSError, TimeoutError) as error:
-        log.debug("a client left with an error: %s", error)
+FORM: RecordForm[Record] = RecordForm(attrgetter("encoded"), read_record, _size_of)

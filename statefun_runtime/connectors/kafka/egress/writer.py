@@ -7,7 +7,6 @@ and its records are placed anew when the broker has said how many partitions it 
 import asyncio
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 from aiokafka.errors import (
     InvalidTopicError,
@@ -16,16 +15,18 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
+from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.arguments import producer_arguments
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
-from statefun_runtime.connectors.kafka.client.troubles import DENIED, Complaint, explain, words
+from statefun_runtime.connectors.kafka.client.inside import leave
+from statefun_runtime.connectors.kafka.client.protocols import Batch, Producer
+from statefun_runtime.connectors.kafka.client.troubles import DENIED, explain, words
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import (
     FORM,
     RECORD_OVERHEAD_BYTES,
     Record,
     append_with_options,
-    leave,
     prepare_record,
 )
 from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic, KafkaEgressSpec
@@ -59,7 +60,7 @@ class KafkaEgress:
         self._clients = clients
         self._arguments = producer_arguments(spec)
         self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
-        self._producer: Any = None
+        self._producer: Producer
         self._partitioner = Partitioner()
         self._complaint = Complaint(log, f"egress {spec.id}")
         self._topics = EgressTopics(clients, self._partitioner, self._complaint, self._arguments)
@@ -110,9 +111,9 @@ class KafkaEgress:
         finally:
             await leave(self._producer)
 
-    async def _connect(self) -> Any:
+    async def _connect(self) -> Producer:
         while True:
-            producer = self._clients.make_producer(**self._arguments)
+            producer = self._clients.make_producer(self._arguments)
             try:
                 await producer.start()
             except (KafkaError, OSError) as error:
@@ -184,14 +185,15 @@ class KafkaEgress:
         self._is_wanted.set()
         await asyncio.sleep(_RETRY_S)
 
-    def _build(self, queue: Queue[Place, Record]) -> tuple[Any, int]:
+    def _build(self, queue: Queue[Place, Record]) -> tuple[Batch, int]:
         batch = self._producer.create_batch()
         append, count = batch.append, 0
         for record in queue.waiting:
-            if record[4] is None:
-                is_in = append(timestamp=None, key=record[1], value=record[2]) is not None
+            _, key, value, _, options = record
+            if options is None:
+                is_in = append(timestamp=None, key=key, value=value) is not None
             else:
-                is_in = append_with_options(batch, record, record[4])
+                is_in = append_with_options(batch, record, options)
             if not is_in:
                 break
             count += 1

@@ -11,8 +11,7 @@ as after a restart: the checkpoint knows the topic, if only by the mark that it 
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -25,10 +24,12 @@ from aiokafka.errors import (
 
 from statefun_runtime.adapters.invalid_records import InvalidRecordDesk
 from statefun_runtime.adapters.protobuf_router import NotRoutable
+from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.arguments import consumer_arguments, discovery_s
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
-from statefun_runtime.connectors.kafka.client.troubles import Complaint, explain, words
-from statefun_runtime.connectors.kafka.egress.records import leave
+from statefun_runtime.connectors.kafka.client.inside import leave
+from statefun_runtime.connectors.kafka.client.protocols import Consumer, Fetched
+from statefun_runtime.connectors.kafka.client.troubles import explain, words
 from statefun_runtime.connectors.kafka.ingress.routes import Route, addresses, make_route
 from statefun_runtime.connectors.kafka.ingress.start import (
     PositionVanished,
@@ -82,7 +83,7 @@ class KafkaIngress:
         self._fresh: dict[TopicPartition, int] = {}
         self._has_fresh = asyncio.Event()
         self._denied_until_s: dict[str, float] = {}
-        self._consumer: Any = None
+        self._consumer: Consumer | None = None
         self._has_group = True
         self._to_tell: dict[str, int] = {}
         self._received = 0
@@ -108,14 +109,12 @@ class KafkaIngress:
                 await asyncio.sleep(_RETRY_S)
 
     async def _connect(self) -> None:
-        self._consumer = self._clients.make_consumer(**self._arguments)
-        await self._consumer.start()
-        topic_partitions = await self._topics.look(self._consumer)
+        consumer = self._consumer = self._clients.make_consumer(self._arguments)
+        await consumer.start()
+        topic_partitions = await self._topics.look(consumer)
         known = {**self._restored, **self._topics.marks()}
         if topic_partitions:
-            self._positions = await resolve_start(
-                self._consumer, self._spec, topic_partitions, known
-            )
+            self._positions = await resolve_start(consumer, self._spec, topic_partitions, known)
             self._assign()
         log.info(
             "ingress %s reads %d topic partitions of %s",
@@ -126,7 +125,7 @@ class KafkaIngress:
 
     def _assign(self) -> None:
         """Read all topic partitions that are known, from where each is."""
-        consumer = self._consumer
+        consumer = self._reading
         # Nothing may happen between these: the client would choose positions by itself.
         consumer.assign(list(self._positions))
         for topic_partition, offset in self._positions.items():
@@ -137,6 +136,11 @@ class KafkaIngress:
 
     def _is_denied(self, topic_partition: TopicPartition) -> bool:
         return topic_partition.topic in self._denied_until_s
+
+    @property
+    def _reading(self) -> Consumer:
+        assert self._consumer is not None, "nothing is read before the start"
+        return self._consumer
 
     async def run(self) -> None:
         """Route records until cancelled."""
@@ -151,12 +155,10 @@ class KafkaIngress:
             await asyncio.sleep(_RETRY_S if self._topics.are_missing else self._discovery_s)
             try:
                 fresh = [
-                    tp
-                    for tp in await self._topics.look(self._consumer)
-                    if tp not in self._positions
+                    tp for tp in await self._topics.look(self._reading) if tp not in self._positions
                 ]
                 if fresh:
-                    self._fresh = await self._consumer.beginning_offsets(fresh)
+                    self._fresh = await self._reading.beginning_offsets(fresh)
                     self._has_fresh.set()
             except (KafkaError, ConsumerStoppedError, OSError) as error:
                 self._complaint.say(f"cannot look at its topics: {words(error, self._arguments)}")
@@ -174,7 +176,7 @@ class KafkaIngress:
             if not self._context.is_open():
                 await self._context.opened()
             if self._held and not self._context.is_tight():
-                self._consumer.resume(*self._held)
+                self._reading.resume(*self._held)
                 self._held.clear()
             if self._denied_until_s:
                 self._try_denied()
@@ -183,7 +185,7 @@ class KafkaIngress:
             if self._fresh:
                 self._adopt_fresh()
             try:
-                polled = await self._consumer.getmany(
+                polled = await self._reading.getmany(
                     timeout_ms=_POLL_MS, max_records=self._records_per_poll
                 )
             except OffsetOutOfRangeError as error:
@@ -204,16 +206,16 @@ class KafkaIngress:
     async def _read_without_group(self, error: GroupAuthorizationFailedError) -> None:
         """The group is for people to look at: to read, another consumer does without it."""
         self._complaint.say(f"reads without its consumer group: {words(error, self._arguments)}")
-        consumer = self._clients.make_consumer(**self._arguments | {"group_id": None})
+        consumer = self._clients.make_consumer(self._arguments | {"group_id": None})
         try:
             await consumer.start()
-            await consumer._client.set_topics(list({tp.topic: 0 for tp in self._positions}))
+            await self._clients.watch(consumer, list({tp.topic: 0 for tp in self._positions}))
         except (KafkaError, OSError):
             await leave(consumer)
             await asyncio.sleep(_RETRY_S)
             return
         self._has_group = False
-        old, self._consumer = self._consumer, consumer
+        old, self._consumer = self._reading, consumer
         self._assign()
         await leave(old)
 
@@ -223,16 +225,16 @@ class KafkaIngress:
         self._complaint.say(f"cannot read: {words(error, self._arguments)}")
         until_s = asyncio.get_running_loop().time() + _DENIED_RETRY_S
         self._denied_until_s[topic] = until_s
-        self._consumer.pause(*(tp for tp in self._positions if tp.topic == topic))
+        self._reading.pause(*(tp for tp in self._positions if tp.topic == topic))
 
     def _try_denied(self) -> None:
         now_s = asyncio.get_running_loop().time()
         for topic in [t for t, until_s in self._denied_until_s.items() if now_s >= until_s]:
             del self._denied_until_s[topic]
             places = [tp for tp in self._positions if tp.topic == topic and tp not in self._held]
-            self._consumer.resume(*places)
+            self._reading.resume(*places)
 
-    def _take(self, topic_partition: TopicPartition, records: list[Any]) -> None:
+    def _take(self, topic_partition: TopicPartition, records: Sequence[Fetched]) -> None:
         """Route the records of one topic partition, in order."""
         route = self._routes[topic_partition.topic]
         fed: Iterable[tuple[Function, str]]
@@ -247,7 +249,7 @@ class KafkaIngress:
             self._hold_if_blocked(topic_partition, fed)
 
     def _route_by_key(
-        self, topic_partition: TopicPartition, records: list[Any], route: Route
+        self, topic_partition: TopicPartition, records: Sequence[Fetched], route: Route
     ) -> None:
         deliver, encode, targets = self._context.deliver, route.encoder.encode, route.targets
         function_id, is_plain = "", not route.forwards_metadata
@@ -263,7 +265,7 @@ class KafkaIngress:
                 deliver(target, function_id, invocation)
 
     def _route_by_content(
-        self, topic_partition: TopicPartition, records: list[Any], route: Route
+        self, topic_partition: TopicPartition, records: Sequence[Fetched], route: Route
     ) -> set[tuple[Function, str]]:
         """Route records of a topic with routers, which may have targets too; return who was fed."""
         fed = set()
@@ -282,12 +284,12 @@ class KafkaIngress:
         return fed
 
     def _look_into(
-        self, topic_partition: TopicPartition, record: Any, route: Route, invocation: bytes
+        self, topic_partition: TopicPartition, record: Fetched, route: Route, invocation: bytes
     ) -> Iterator[tuple[Function, str]]:
         """Return the addresses that routers find in a record; hand it in for each that finds none."""
         for router in route.routers:
             try:
-                function_type, function_id = router.target(record.value)
+                function_type, function_id = router.target(record.value or b"")
             except NotRoutable as error:
                 origin, where = self._hand_in(topic_partition, record)
                 self._invalid.unroutable(origin, where, reason="not-routable", defect=str(error))
@@ -304,10 +306,10 @@ class KafkaIngress:
         self, topic_partition: TopicPartition, addresses: Iterable[tuple[Function, str]]
     ) -> None:
         if any(self._context.holds_back(*address) for address in addresses):
-            self._consumer.pause(topic_partition)
+            self._reading.pause(topic_partition)
             self._held.add(topic_partition)
 
-    def _refuse(self, topic_partition: TopicPartition, record: Any, route: Route) -> None:
+    def _refuse(self, topic_partition: TopicPartition, record: Fetched, route: Route) -> None:
         """Hand in a record that cannot be routed by its key, or not to everyone; may raise."""
         origin, where = self._hand_in(topic_partition, record)
         for name, content in (("key", record.key), ("value", record.value)):
@@ -318,7 +320,7 @@ class KafkaIngress:
         invocation = route.encode(record)
         self._invalid.unknown_targets(origin, where, route.missing, invocation)
 
-    def _hand_in(self, topic_partition: TopicPartition, record: Any) -> tuple[Origin, str]:
+    def _hand_in(self, topic_partition: TopicPartition, record: Fetched) -> tuple[Origin, str]:
         """Return how a record is called that cannot be routed; if that raises, it is the next to be read."""
         self._positions[topic_partition] = record.offset
         where = f"topic {record.topic}, partition {record.partition}, offset {record.offset}"
@@ -376,7 +378,7 @@ class KafkaIngress:
             return
         try:
             async with asyncio.timeout(_TELL_LIMIT_S):
-                await self._consumer.commit(offsets)
+                await self._reading.commit(offsets)
         except (KafkaError, ConsumerStoppedError, TimeoutError) as error:
             why = words(error, self._arguments)
             log.warning("ingress %s could not tell its consumer group: %s", self._spec.id, why)

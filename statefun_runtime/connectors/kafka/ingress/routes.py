@@ -1,10 +1,10 @@
 """Where the records of one topic go, and how they are encoded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from statefun_runtime.adapters.protobuf_router import RecordRouter
+from statefun_runtime.connectors.kafka.client.protocols import Fetched
 from statefun_runtime.connectors.kafka.settings.specs import TopicRoute
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
@@ -27,14 +27,14 @@ class Route:
     def needs_key(self) -> bool:
         return bool(not self.routers or self.targets or self.missing)
 
-    def encode(self, record: Any) -> bytes:
+    def encode(self, record: Fetched) -> bytes:
         """Return the invocation that a record becomes, with its metadata if they go with it."""
         if not self.forwards_metadata:
-            return self.encoder.encode(record.value)
+            return self.encoder.encode(record.value or b"")
         metadata = record_metadata(
             record.topic, record.partition, record.offset, record.timestamp, record.headers
         )
-        return self.encoder.encode_with(record.value, metadata)
+        return self.encoder.encode_with(record.value or b"", metadata)
 
 
 def make_route(route: TopicRoute, context: IngressContext) -> Route:
@@ -49,7 +49,7 @@ def make_route(route: TopicRoute, context: IngressContext) -> Route:
     )
 
 
-def addresses(records: list[Any], route: Route) -> Iterator[tuple[Function, str]]:
+def addresses(records: Sequence[Fetched], route: Route) -> Iterator[tuple[Function, str]]:
     """Return whom records go to by their keys, each once."""
     for key in {record.key for record in records if record.key is not None}:
         function_id = key.decode("utf-8", "replace")

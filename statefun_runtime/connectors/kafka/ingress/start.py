@@ -1,9 +1,10 @@
 """Where a Kafka ingress begins to read: checkpoint first, then `startupPosition`, then `auto.offset.reset`."""
 
-from typing import Any, assert_never
+from typing import assert_never
 
 from aiokafka import TopicPartition
 
+from statefun_runtime.connectors.kafka.client.protocols import Consumer, Offsets
 from statefun_runtime.connectors.kafka.settings.specs import (
     GroupOffsets,
     KafkaIngressSpec,
@@ -12,9 +13,6 @@ from statefun_runtime.connectors.kafka.settings.specs import (
 )
 from statefun_runtime.core.module.specs import Date, Earliest, Latest
 from statefun_runtime.errors import UnavailableError
-
-Offsets = dict[TopicPartition, int]
-
 
 NO_PARTITION = -1
 """A split of this number says in a checkpoint that its topic did not exist: all that it ever holds came later."""
@@ -26,7 +24,7 @@ def split_name(topic: str, partition: int) -> str:
 
 
 async def resolve_start(
-    consumer: Any,
+    consumer: Consumer,
     spec: KafkaIngressSpec,
     topic_partitions: list[TopicPartition],
     restored: dict[str, int],
@@ -91,7 +89,7 @@ class PositionVanished(UnavailableError):
 
 
 async def _first_start(
-    consumer: Any,
+    consumer: Consumer,
     spec: KafkaIngressSpec,
     fresh: list[TopicPartition],
     beginnings: Offsets,
@@ -125,6 +123,6 @@ async def _first_start(
     }
 
 
-async def _committed(consumer: Any, topic_partitions: list[TopicPartition]) -> Offsets:
+async def _committed(consumer: Consumer, topic_partitions: list[TopicPartition]) -> Offsets:
     offsets = {tp: await consumer.committed(tp) for tp in topic_partitions}
     return {tp: offset for tp, offset in offsets.items() if offset is not None}

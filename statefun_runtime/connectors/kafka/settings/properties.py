@@ -48,7 +48,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Any text; a secret one is never printed."""
+    """Text of any kind; a secret one is never printed."""
 
     is_secret: bool = False
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from statefun_runtime.connectors.kafka.egress.records import leave
+from statefun_runtime.connectors.kafka.client.inside import leave
 
 
 class Connections:

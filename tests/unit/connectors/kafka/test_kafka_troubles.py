@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 from aiokafka import errors
 
+from statefun_runtime.connectors.complaint import Complaint
+from statefun_runtime.connectors.kafka.client.inside import why_it_failed
 from statefun_runtime.connectors.kafka.client.tokens import TokenRefused
-from statefun_runtime.connectors.kafka.client.troubles import (
-    Complaint,
-    explain,
-    why_it_failed,
-    words,
-)
+from statefun_runtime.connectors.kafka.client.troubles import explain, words
 from statefun_runtime.errors import UnavailableError
 
 PLAIN: dict[str, Any] = {"bootstrap_servers": "k:9092"}

@@ -1,0 +1,82 @@
+"""What is done with aiokafka's clients beside what they offer: the only file that touches their inside.
+
+Written for aiokafka 0.12 to 0.14; tests/contracts and tests/integration/kafka run on the one that is installed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
+
+from statefun_runtime.connectors.kafka.client.protocols import Client
+
+log = logging.getLogger("statefun.kafka")
+
+_LEAVE_S = 2.0
+
+Inner = Any
+"""The connections of a client, and what it knows of the cluster."""
+
+
+def inner(client: object) -> Inner:
+    """Return what a producer, consumer or admin client talks to brokers with."""
+    return getattr(client, "client", None) or getattr(client, "_client")  # noqa: B009
+
+
+async def ask(client: object, topics: Sequence[str], *, may_create: bool) -> Any:
+    """Ask any broker about topics and the cluster; only a client that was started knows one."""
+    connections = inner(client)
+    node = connections.get_random_node()
+    if node is None:
+        raise KafkaConnectionError("no broker is known")
+    return await connections.send(node, MetadataRequest(list(topics), may_create))
+
+
+async def watch(client: object, topics: Sequence[str]) -> None:
+    """Have a client keep up with these topics, and no others."""
+    await inner(client).set_topics(list(topics))
+
+
+async def teach(client: object, counts: dict[str, int]) -> dict[str, int]:
+    """Let a client know how many partitions topics have; it asserts that those it is given are known to it.
+
+    Return how many it knows: brokers hear of changes one after another.
+    """
+    connections = inner(client)
+    known = connections.cluster.partitions_for_topic
+    news = [topic for topic, count in counts.items() if len(known(topic) or ()) < count]
+    if not news:
+        return counts
+    for topic in news:
+        connections.add_topic(topic)
+    await connections.force_metadata_update()
+    return {**counts, **{topic: len(known(topic) or ()) for topic in news}}
+
+
+def why_it_failed(producer: object, error: Exception) -> Exception:
+    """Return what a transactional producer failed with; it says only that it is in no transaction any more."""
+    if type(error) is not IllegalOperation:
+        return error
+    waiter = getattr(getattr(producer, "_txn_manager", None), "_transaction_waiter", None)
+    if waiter is not None and waiter.done() and not waiter.cancelled():
+        cause: Exception | None = waiter.exception()
+        return cause or error
+    return error
+
+
+async def leave(client: Client) -> None:
+    """Stop a producer or consumer, within a moment; what it could not do any more is not needed."""
+    try:
+        async with asyncio.timeout(_LEAVE_S):
+            await client.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # A consumer cancels its own fetches, and lets that escape before it has closed its connections.
+        await inner(client).close()
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.debug("a client left with an error: %s", error)
