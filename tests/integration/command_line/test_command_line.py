@@ -174,7 +174,7 @@ hint: did you mean 'address'?
     )
     assert (
         f"""\
-{path}:16:11: target 'greeter' is not of the form 'namespace/name'
+{path}:16:11: target 'greeter' is not of the form 'namespace/name' [SF1011]
    16 |         - greeter
                   ^
 """
