@@ -46,10 +46,11 @@ format: setup ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: setup ## write what comes from the code: settings.md, module.schema.json and kafka-properties.md in docs/reference
+docs: setup ## write what comes from the code in docs/reference: settings.md, module.schema.json, kafka-properties.md, errors.md
 	@$(BIN)/python -m tests.support.pages.settings_page
 	@$(BIN)/python -m tests.support.pages.module_schema
 	@$(BIN)/python -m tests.support.pages.kafka_properties_page
+	@$(BIN)/python -m tests.support.pages.errors_page
 
 bench: setup ## measure CPU per message, Kafka to Kafka (needs Java and Maven, and a C compiler)
 	@$(BIN)/python -m tests.bench.bench

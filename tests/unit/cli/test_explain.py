@@ -5,9 +5,14 @@ from pathlib import Path
 import pytest
 
 from statefun_runtime.cli import explain, main
+from tests.support.pages import errors_page
 from tests.support.provisions import ROOT
 
 ERRORS = ROOT / "docs" / "reference" / "errors"
+
+
+def test_the_index_of_the_pages_is_current():
+    assert errors_page.PAGE.read_text() == errors_page.page(), "run `make docs`"
 
 
 def test_a_page_is_shown(capsys: pytest.CaptureFixture[str]):
