@@ -30,6 +30,7 @@ _CONNECTING_MAX = 64
 _SWEEP_S = 0.02
 _IDLE_SWEEP_S = 0.5
 _OVERTAKEN_S = 1.0
+_IN_THE_WAY_S = 0.1
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -334,11 +335,13 @@ class HttpPool:
         Or their functions take long. Either way they are not what the endpoint is busy with.
         """
         waiting = [c for c, (sent_s, _) in self._first.items() if now_s - sent_s > _OVERTAKEN_S]
+        if waiting or self._stuck:
+            # They may be waited for because of one that nobody needs.
+            for connection in [c for c in self.idle if now_s - c.idle_since_s > _IN_THE_WAY_S]:
+                self.idle.remove(connection)
+                connection.close()
         if not waiting:
             return
-        for connection in self.idle:
-            connection.close()
-        self.idle.clear()
         many = 2 * self.connection_count
         overtaken = [c for c in waiting if self.replies - self._first[c][1] > many]
         for connection in overtaken:

@@ -148,12 +148,12 @@ def test_a_server_that_closes_after_each_reply_without_a_word_costs_nothing(
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("places", [1, 10])
-def test_a_server_with_few_places_answers_all(places: int):
+@pytest.mark.parametrize(("places", "count"), [(1, 5), (1, 500), (10, 500)])
+def test_a_server_with_few_places_answers_all(places: int, count: int):
     async def main() -> None:
         async with NarrowServer(places) as server, asyncio.TaskGroup() as tasks:
             burst = Burst(make_lean(server.url(), tasks, pool_size=256))
-            await burst.send(500)
+            await burst.send(count)
 
             assert burst.failures == []
             assert server.open_max <= places
