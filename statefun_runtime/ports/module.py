@@ -83,6 +83,10 @@ class EgressSpec(BuildsEgress, Protocol):
         """Return the typed value that carries a dead letter to a topic: its typename and its bytes."""
         ...
 
+    def why_no_topic(self, topic: str) -> str | None:
+        """Return why it can have no such topic or stream, or None; more may be known when it runs."""
+        ...
+
     def letters(self, topic: str) -> AsyncIterator[bytes] | None:
         """Return the letters that lie in a topic now; None if they can only be read with other tools."""
         ...

@@ -77,6 +77,9 @@ class RecordingEgressSpec:
     def letter(self, topic: str, letter: DeadLetter) -> tuple[str, bytes]:
         return "t/record", letter.to_json()
 
+    def why_no_topic(self, topic: str) -> str | None:
+        return None
+
     def letters(self, topic: str) -> AsyncIterator[bytes] | None:
         return None
 

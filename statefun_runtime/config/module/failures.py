@@ -48,7 +48,10 @@ def read_route(fields: Fields) -> DeadLetterRoute | None:
         return None
     egress = route.typename("egress", required=True)
     topic = route.text("topic", required=True)
-    if egress is None or topic is None:
+    if egress is None:
         return None
-    route.draft.send_dead_letters(egress, route.value_place("egress"))
+    topic_place = route.place if topic is None else route.value_place("topic")
+    route.draft.send_dead_letters(egress, route.value_place("egress"), topic, topic_place)
+    if topic is None:
+        return None
     return DeadLetterRoute(egress, topic)

@@ -96,6 +96,10 @@ class InstalledEgress:
         """Return the form that egresses of StateFun share; one that does not take it refuses the route at the start."""
         return KAFKA_RECORD, keyed_record_for(topic, letter)
 
+    def why_no_topic(self, topic: str) -> str | None:
+        """Only the package knows."""
+        return None
+
     def letters(self, topic: str) -> AsyncIterator[bytes] | None:
         """They are read with other tools."""
         return None

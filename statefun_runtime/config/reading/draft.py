@@ -76,6 +76,7 @@ class ModuleDraft:
     _patterns: dict[FunctionPattern, str] = field(default_factory=dict)
     _targets: list[_Reference] = field(default_factory=list)
     _dead_letters: list[_Reference] = field(default_factory=list)
+    _letter_topics: list[tuple[TypeName, str, Source, Place]] = field(default_factory=list)
     _uncommitted: list[tuple[Source, Place]] = field(default_factory=list)
     _has_exactly_once: bool = False
     _nouns_unknown: set[str] = field(default_factory=set)
@@ -177,10 +178,14 @@ class ModuleDraft:
             return
         self._targets.append(replace(self._reference(target, place), advice=advice))
 
-    def send_dead_letters(self, egress: TypeName, place: Place) -> None:
-        """Note that dead letters go to an egress."""
+    def send_dead_letters(
+        self, egress: TypeName, place: Place, topic: str | None, topic_place: Place
+    ) -> None:
+        """Note that dead letters go to a topic of an egress."""
         if not self.is_unfilled(place):
             self._dead_letters.append(self._reference(egress, place))
+        if topic is not None and not self.is_unfilled(topic_place):
+            self._letter_topics.append((egress, topic, self.source, topic_place))
 
     def _reference(self, typename: TypeName, place: Place) -> _Reference:
         return _Reference(typename, self.public_name(str(typename), place), self.source, place)
@@ -202,6 +207,7 @@ class ModuleDraft:
         if "egress id" not in self._nouns_unknown:
             for egress in self._dead_letters:
                 self._check_egress(egress)
+        self._check_letter_topics()
         if self._has_exactly_once:
             for source, place in self._uncommitted:
                 self.problems.append(_uncommitted_input(source, place))
@@ -218,6 +224,15 @@ class ModuleDraft:
         hint = near or f"the egresses are {', '.join(known) or 'none'}"
         problem = egress.source.problem(egress.place, Code.UNDECLARED_EGRESS, message, hint=hint)
         self.problems.append(problem)
+
+    def _check_letter_topics(self) -> None:
+        """Report topics of dead letters that their egress cannot have; such a letter would wait for ever."""
+        egresses = {egress.id: egress for egress in self._egresses}
+        for egress, topic, source, place in self._letter_topics:
+            spec = egresses.get(egress)
+            defect = None if spec is None else spec.why_no_topic(topic)
+            if defect is not None:
+                self.problems.append(source.problem(place, Code.WRONG_VALUE, defect))
 
     @staticmethod
     def _nothing_to_run(files: list[Source], role: Role, example: str) -> Problem:

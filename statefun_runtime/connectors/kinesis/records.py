@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from statefun_runtime.adapters.wire import decode_kinesis_record
+from statefun_runtime.connectors.kinesis.settings.names import why_no_stream
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.dead_letter import KINESIS_RECORD
 from statefun_runtime.core.outboxes.form import RecordForm
@@ -12,8 +12,8 @@ from statefun_runtime.ports.egress import RecordRefused
 
 RECORD_TYPENAME = KINESIS_RECORD
 RECORD_OVERHEAD_BYTES = 200
-RECORD_BYTES_MAX = 1024 * 1024
-_STREAM_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+# What AWS takes at most; a stream that was not told so refuses what is larger than 1 MiB.
+RECORD_BYTES_MAX = 10 * 1024 * 1024
 _KEY_CHARACTERS_MAX = 256
 _HASH_KEY = re.compile(r"0|[1-9][0-9]{0,38}")
 _HASH_KEY_MAX = 2**128 - 1
@@ -58,7 +58,9 @@ def prepare_record(typename: str, value: bytes) -> Record:
         record = read_record(value)
     except ValueError as error:
         raise RecordRefused(str(error)) from error
-    _check_stream(record.stream)
+    defect = why_no_stream(record.stream)
+    if defect is not None:
+        raise RecordRefused(defect)
     if not 1 <= len(record.partition_key) <= _KEY_CHARACTERS_MAX:
         raise RecordRefused(
             f"the partition key must have 1 to {_KEY_CHARACTERS_MAX} characters, "
@@ -85,13 +87,6 @@ def read_record(data: bytes) -> Record:
 FORM = RecordForm[Record](
     lambda record: record.encoded, read_record, lambda record: record.size_bytes
 )
-
-
-@lru_cache(1024)
-def _check_stream(stream: str) -> None:
-    """Refuse what cannot be a stream: such a record would wait for it for ever."""
-    if not _STREAM_NAME.fullmatch(stream):
-        raise RecordRefused(f"{stream!r} is not the name of a stream")
 
 
 def _is_hash_key(text: str) -> bool:

@@ -95,6 +95,12 @@ class PlaygroundEgressSpec:
         """Return the record that carries a dead letter to a topic: its type and its bytes."""
         return PLAYGROUND_RECORD, text_record_for(topic, letter)
 
+    def why_no_topic(self, topic: str) -> str | None:
+        """Return why letters cannot go there: a topic is declared."""
+        if topic in self.topics:
+            return None
+        return f"topic '{topic}' is not declared (declared: {', '.join(self.topics)})"
+
     def letters(self, topic: str) -> AsyncIterator[bytes] | None:
         """They are read with other tools."""
         return None
@@ -129,16 +135,24 @@ _PORT_MAX = 65_535
 
 def read_playground_ingress(fields: Fields) -> PlaygroundIngressSpec:
     fields.draft.define("ingress id", str(PLAYGROUND_INGRESS), fields.place)
-    return PlaygroundIngressSpec(fields.integer("port", low=0, high=_PORT_MAX) or 0)
+    return PlaygroundIngressSpec(_read_port(fields) or 0)
 
 
 def read_playground_egress(fields: Fields) -> PlaygroundEgressSpec | None:
     fields.draft.define("egress id", str(PLAYGROUND_EGRESS), fields.place)
     is_there = fields.find("port", required=True) is not None
-    port = fields.integer("port", low=0, high=_PORT_MAX) if is_there else None
+    port = _read_port(fields) if is_there else None
     topics = fields.texts("topics")
     by_cursor = tuple(scalar.text for scalar in fields.texts("cursorTopics", required=False) or ())
     if port is None or topics is None:
         return None
     names = dict.fromkeys((*(scalar.text for scalar in topics), *by_cursor))
     return PlaygroundEgressSpec(port, tuple(names), frozenset(by_cursor))
+
+
+def _read_port(fields: Fields) -> int | None:
+    """Read a port; two components cannot listen on one, but for 0, which is any free one."""
+    port = fields.integer("port", low=0, high=_PORT_MAX)
+    if port:
+        fields.draft.define("port", str(port), fields.value_place("port"))
+    return port

@@ -10,6 +10,7 @@ from aiokafka import codec
 
 from statefun_runtime.connectors.kafka.client.protocols import Arguments
 from statefun_runtime.connectors.kafka.client.security import security_arguments
+from statefun_runtime.connectors.kafka.settings.names import plain_servers
 from statefun_runtime.connectors.kafka.settings.security import read_security
 from statefun_runtime.connectors.kafka.settings.specs import (
     DeliverySemantic,
@@ -70,7 +71,7 @@ def consumer_arguments(spec: KafkaIngressSpec) -> Arguments:
     return {
         "fetch_max_wait_ms": 500,
         **_translate(spec.properties, _CONSUMER, f"ingress '{spec.id}'"),
-        "bootstrap_servers": spec.bootstrap_servers,
+        "bootstrap_servers": plain_servers(spec.bootstrap_servers),
         "group_id": spec.group_id,
         "enable_auto_commit": False,
         # Positions are the worker's: the client must not move them.
@@ -97,7 +98,7 @@ def producer_arguments(spec: KafkaEgressSpec) -> Arguments:
         "max_batch_size": BATCH_BYTES,
         "max_request_size": REQUEST_BYTES_MAX,
         **_translate(spec.properties, _PRODUCER, owner),
-        "bootstrap_servers": spec.bootstrap_servers,
+        "bootstrap_servers": plain_servers(spec.bootstrap_servers),
         **_promise(spec),
     }
     _check_codec(arguments.get("compression_type"), owner)

@@ -1,20 +1,18 @@
 """Records for Kafka, as functions send them and as checkpoints keep them."""
 
-import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
 from statefun_runtime.adapters.wire import RecordOptions, decode_kafka_record
 from statefun_runtime.connectors.kafka.client.protocols import Batch, Producer
+from statefun_runtime.connectors.kafka.settings.names import why_no_topic
 from statefun_runtime.core.model.dead_letter import KAFKA_RECORD
 from statefun_runtime.core.outboxes.form import RecordForm
 from statefun_runtime.ports.egress import RecordRefused
 
 RECORD_TYPENAME = KAFKA_RECORD
 RECORD_OVERHEAD_BYTES = 70
-_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 class Record(NamedTuple):
@@ -41,7 +39,9 @@ def prepare_record(
         topic, key, content, options = decode_kafka_record(value)
     except ValueError as error:
         raise RecordRefused(str(error)) from error
-    _check_name(topic)
+    defect = why_no_topic(topic)
+    if defect is not None:
+        raise RecordRefused(defect)
     size = len(key) + len(content)
     if options is not None:
         size += options.size_bytes
@@ -93,13 +93,6 @@ def batches(producer: Producer, records: list[Record]) -> Iterator[Batch]:
         assert start > first, "a record that was checked does not fit into a batch"
         batch.close()
         yield batch
-
-
-@lru_cache(1024)
-def _check_name(topic: str) -> None:
-    """Refuse what the broker would refuse: such a record would wait for its topic for ever."""
-    if not _TOPIC_NAME.fullmatch(topic) or topic in (".", ".."):
-        raise RecordRefused(f"{topic!r} is not the name of a topic")
 
 
 def read_record(data: bytes) -> Record:

@@ -1,12 +1,11 @@
 """`io.statefun.kafka.v1/ingress` and `io.statefun.kafka.v1/egress`."""
 
-import re
-
 from statefun_runtime.config.module.failures import read_invalid_records, read_route
 from statefun_runtime.config.module.ids import read_id
 from statefun_runtime.config.problems import Code, Place
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.config.reading.units import DURATION_FORM
+from statefun_runtime.connectors.kafka.settings.names import is_server, protocol_of
 from statefun_runtime.connectors.kafka.settings.properties import CONSUMER, PRODUCER
 from statefun_runtime.connectors.kafka.settings.property_reading import (
     Properties,
@@ -55,7 +54,6 @@ DELIVERY_SHAPE = Shape(
 
 _BOOTSTRAP_SERVERS = "bootstrap.servers"
 _GROUP_ID = "group.id"
-_SERVER = re.compile(r"(?:[0-9A-Za-z\-%._]+://)?(?:\[[0-9A-Za-z%.:]+\]|[0-9A-Za-z\-%._]+):[0-9]+")
 _TRANSACTION_TIMEOUT_MAX_MS = 2**31 - 1
 
 
@@ -108,11 +106,16 @@ def _read_servers(fields: Fields, properties: Properties) -> str | None:
     if found is None:
         return None
     servers, place = found
+    spoken = properties["security.protocol"].text if "security.protocol" in properties else ""
     for server in [s for each in servers.split(",") if (s := each.strip())] or [servers]:
-        if not _SERVER.fullmatch(server):
+        if not is_server(server):
             message = f"{server!r} is not of the form 'host:port'"
             hint = "write it like kafka-1:9092,kafka-2:9092"
             fields.draft.error(place, Code.WRONG_VALUE, message, hint)
+        elif protocol_of(server) not in (None, spoken.upper() or "PLAINTEXT"):
+            message = f"what stands in front of {server!r} has no effect"
+            hint = "the property 'security.protocol' says how to connect; it is PLAINTEXT if it is not there"
+            fields.draft.warn(place, Code.DOUBTFUL_PROPERTY, message, hint)
     return servers
 
 

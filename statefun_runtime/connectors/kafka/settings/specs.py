@@ -6,6 +6,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
 
+from statefun_runtime.connectors.kafka.settings.names import why_no_topic
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import KAFKA_RECORD, DeadLetter, keyed_record_for
 from statefun_runtime.core.module.checks import Attempt, Check
@@ -142,6 +143,10 @@ class KafkaEgressSpec:
     def letter(self, topic: str, letter: DeadLetter) -> tuple[str, bytes]:
         """Return the record that carries a dead letter to a topic: its type and its bytes."""
         return KAFKA_RECORD, keyed_record_for(topic, letter)
+
+    def why_no_topic(self, topic: str) -> str | None:
+        """Return why no topic can be called so."""
+        return why_no_topic(topic)
 
     def letters(self, topic: str) -> AsyncIterator[bytes] | None:
         """Return the letters that lie in a topic now."""

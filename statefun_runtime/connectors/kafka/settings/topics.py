@@ -9,7 +9,9 @@ from statefun_runtime.config.module.routes import (
     read_targets,
     read_unserved,
 )
+from statefun_runtime.config.problems import Code
 from statefun_runtime.config.reading.fields import Fields, Shape
+from statefun_runtime.connectors.kafka.settings.names import TOPIC_FORM, why_no_topic
 from statefun_runtime.connectors.kafka.settings.specs import TopicRoute
 
 TOPIC_SHAPE = Shape(
@@ -33,4 +35,7 @@ def _read_topic(entry: Fields, earlier: Collection[str]) -> tuple[str, TopicRout
     forwards = entry.choice("forwardMetadata", ("true", "false"), ignore_case=True)
     if topic is None:
         return None
+    defect = why_no_topic(topic)
+    if defect is not None:
+        entry.draft.error(entry.value_place("topic"), Code.WRONG_VALUE, defect, TOPIC_FORM)
     return topic, TopicRoute(topic, value_type or "", targets, routers, forwards == "true")

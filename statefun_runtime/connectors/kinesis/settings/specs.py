@@ -13,6 +13,7 @@ from statefun_runtime.connectors.kinesis.settings.aws import (
     DefaultRegion,
     describe_region,
 )
+from statefun_runtime.connectors.kinesis.settings.names import why_no_stream
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import KINESIS_RECORD, DeadLetter, keyed_record_for
 from statefun_runtime.core.module.checks import Attempt, Check
@@ -119,6 +120,10 @@ class KinesisEgressSpec:
     def letter(self, topic: str, letter: DeadLetter) -> tuple[str, bytes]:
         """Return the record that carries a dead letter to a stream: its type and its bytes; each has a key there."""
         return KINESIS_RECORD, keyed_record_for(topic, letter, key_if_none=b"-")
+
+    def why_no_topic(self, topic: str) -> str | None:
+        """Return why no stream can be called so."""
+        return why_no_stream(topic)
 
     def letters(self, topic: str) -> AsyncIterator[bytes] | None:
         """They are read with other tools."""

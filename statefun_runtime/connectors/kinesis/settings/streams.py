@@ -1,6 +1,5 @@
 """`streams` and `startupPosition` of a Kinesis ingress: what is read, from where on, and to whom it goes."""
 
-import re
 from collections.abc import Collection
 
 from statefun_runtime.config.module.routes import (
@@ -12,6 +11,7 @@ from statefun_runtime.config.module.routes import (
 from statefun_runtime.config.module.startup import read_date
 from statefun_runtime.config.problems import Code
 from statefun_runtime.config.reading.fields import Fields, Shape
+from statefun_runtime.connectors.kinesis.settings.names import why_no_stream
 from statefun_runtime.connectors.kinesis.settings.specs import StreamRoute
 from statefun_runtime.core.module.specs import Date, Earliest, Latest
 
@@ -22,8 +22,6 @@ STREAM_SHAPE = Shape(
     ("stream", "valueType", "targets", "unservedTargets"),
     advice={"typeUrl": "it is called 'valueType' now"},
 )
-# A slash would also make the names of shards in checkpoints unreadable.
-_STREAM_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 def read_streams(fields: Fields) -> tuple[StreamRoute, ...]:
@@ -37,9 +35,9 @@ def _read_stream(entry: Fields, earlier: Collection[str]) -> tuple[str, StreamRo
     targets = read_targets(entry, read_unserved(entry), required=True)
     if stream is None:
         return None
-    if not _STREAM_NAME.fullmatch(stream):
-        message = f"{stream!r} is not the name of a stream"
-        entry.draft.error(entry.value_place("stream"), Code.WRONG_VALUE, message)
+    defect = why_no_stream(stream)
+    if defect is not None:
+        entry.draft.error(entry.value_place("stream"), Code.WRONG_VALUE, defect)
     return stream, StreamRoute(stream, value_type or "", targets)
 
 

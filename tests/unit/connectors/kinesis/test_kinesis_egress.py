@@ -106,8 +106,8 @@ def test_what_kinesis_could_not_take_is_refused_when_the_reply_is_applied():
     assert refusal(record(key="é" * 257)) == (
         "the partition key must have 1 to 256 characters, found 257"
     )
-    assert refusal(record(b"x" * (1024 * 1024))) == (
-        "a record of 1048577 bytes for stream 's' is larger than Kinesis takes (1048576)"
+    assert refusal(record(b"x" * (10 * 1024 * 1024))) == (
+        "a record of 10485761 bytes for stream 's' is larger than Kinesis takes (10485760)"
     )
     for wrong in ("-1", "01", "ff", str(2**128)):
         assert refusal(record(hash_key=wrong)) == (
@@ -321,6 +321,32 @@ def test_what_memory_has_no_room_for_waits_on_disk():
         assert len(world.kinesis.values("s", "k")) == 140
 
     play(body)
+
+
+def test_a_large_record_goes_alone_and_its_refusal_is_final(caplog: pytest.LogCaptureFixture):
+    large = bytes(10 * 1024 * 1024 - 1)
+    requests = []
+
+    async def body(world: World) -> None:
+        put = world.kinesis.put_records
+
+        async def seen(*, StreamName: str, Records: Any) -> dict[str, Any]:
+            requests.append([len(one["Data"]) for one in Records])
+            return await put(StreamName=StreamName, Records=Records)
+
+        world.kinesis.put_records = seen  # type: ignore[method-assign]
+        world.kinesis.judge = lambda stream, key, data: (
+            "ValidationException" if len(data) > 1024 * 1024 else ""
+        )
+        async with world.running():
+            world.complete(record(b"a", key="1"), record(large, key="2"), record(b"b", key="3"))
+            await world.sink.flush(30)
+        assert world.kinesis.values("s", "1") + world.kinesis.values("s", "3") == [b"a", b"b"]
+        assert world.sink.confirmed_epoch() == 1
+
+    play(body)
+    assert requests == [[1], [len(large)], [1]]
+    assert "Kinesis refuses a record for stream s for good" in caplog.text
 
 
 def test_no_more_records_are_on_their_way_than_is_allowed():
