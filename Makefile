@@ -29,7 +29,7 @@ demo-kafka: setup ## run the greeter from topic names to topic greetings, on a r
 	@$(BIN)/python examples/greeter_kafka/demo.py
 
 test: setup ## run all tests; what needs Kafka, Java or the stock SDKs is skipped with a loud line where they are missing
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 	@$(MAKE) -s coverage
 
 coverage: setup ## say which lines and branches of the core its own tests do not reach; fails under the floor of pyproject.toml

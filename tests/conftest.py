@@ -8,7 +8,7 @@ skip into a failure.
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -71,6 +71,23 @@ def worker(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     yield start
     for each in workers:
         each.close()
+
+
+class Together:
+    """Where several processes run the tests, what they skipped is told by the one that they report to."""
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["missing"] = session.config.stash.get(_MISSING, {})
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        told = getattr(node, "workeroutput", {}).get("missing", {})
+        node.config.stash.setdefault(_MISSING, {}).update(told)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(Together())
 
 
 def pytest_terminal_summary(

@@ -198,7 +198,15 @@ def line(
         if is_committed:
             module += "    transactionTimeout: 15min\n"
         extra = shlex.split(options.worker_args)
-        worker = Worker(module, Path(folder), arguments=extra, cpus=cores.worker)
+        worker = Worker(
+            module,
+            Path(folder),
+            arguments=extra,
+            # Another checkout's package, not the one of the folder that this runs in.
+            env={"PYTHONSAFEPATH": "1"},
+            cpus=cores.worker,
+            python=options.python,
+        )
         others = {"function": function.pid, "driver": os.getpid()}
         if broker.is_ours:
             others["broker"] = broker.pid
@@ -260,6 +268,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--delivery", choices=["none", "at-least-once", "exactly-once"], default="at-least-once"
     )
     parser.add_argument("--worker-args", default="", help='as in --worker-args="--partitions 2"')
+    parser.add_argument("--python", type=Path, help="of another checkout, to measure its worker")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for a round")
     return parser.parse_args(arguments)
 

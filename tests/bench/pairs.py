@@ -76,6 +76,7 @@ def _cpu_us(
 ) -> float:
     asked = argparse.Namespace(
         delivery=delivery,
+        python=None,
         worker_args=f"--checkpoint-interval {interval}",
         messages=options.messages,
         warmup=options.messages // 3,

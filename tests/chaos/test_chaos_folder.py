@@ -26,7 +26,7 @@ def test_a_second_worker_on_the_same_folder_is_refused(tmp_path: Path):
     first, second = Worker(module, tmp_path), Worker(module, tmp_path)
     try:
         first.start()
-        assert _refusal(second) == 2
+        assert _refusal(second) == 1
         owner = f"is used by another worker (process {first.pid})"
         assert f"SF3042: the state folder {second.state_dir} {owner}" in second.output()
         first.stop_cleanly()

@@ -54,7 +54,7 @@ class World:
         self._blindness = Random(seed)
         self.is_over = False
         self.is_given_up = False
-        self._is_copied = False
+        self.is_copied = False
         self._has_died = False
         self._armed: tuple[int, bool, bool] | None = None
         self._goes_back = False
@@ -276,7 +276,7 @@ class World:
         """Decide whether a worker had a reason to end."""
         if isinstance(error, FencedError) and process in self._zombies:
             return
-        if isinstance(error, FencedError) and self._is_copied:
+        if isinstance(error, FencedError) and self.is_copied:
             # The original had gone on before the copy spoke: of the two one must end, and the operator says which.
             self.say("the copy was late")
             self.is_given_up = True
@@ -358,7 +358,7 @@ class World:
             copy = FakePath(self.disk, f"{self.folder.path}-copy")
             self.disk.copy_tree(self.folder.path, copy.path)
             self.folder = copy
-            self._is_copied = True
+            self.is_copied = True
             self.say("the folder is copied")
         if not ended.done():
             ended.set_result(None)

@@ -191,7 +191,8 @@ def test_each_refusal_is_said_once_in_words(
         egress = kafka_egress(address, EXACTLY_ONCE).replace("t/records", f"t/{name}")
         components.append(with_properties(kafka_ingress(address, name, {"x": ["echo"]}), given))
         components.append(with_properties(egress, given))
-    running = worker(documents(*components))
+    running = worker(documents(*components), is_ready_awaited=False)
+    running.process.wait_for_line("metrics   http")
 
     def tried_again() -> bool:
         return running.metrics().total("statefun_egress_recoveries_total") >= 12
@@ -324,7 +325,9 @@ def test_an_ingress_whose_topic_it_may_not_see_waits_and_says_so(
 ) -> None:
     topic, out = secure.plain.unique_topic("in"), secure.plain.unique_topic("out")
     rule = secure.deny("DESCRIBE", topic)
-    running = worker(both_topics(secure, kafka_functions, [topic], EXACTLY_ONCE))
+    running = worker(
+        both_topics(secure, kafka_functions, [topic], EXACTLY_ONCE), is_ready_awaited=False
+    )
     words = f"waits: broker {secure.secure}: not authorised for topic {topic} (SF3019)"
     running.process.wait_for_line(re.escape(f"ingress t/lines {words}"))
 
