@@ -10,6 +10,7 @@ from statefun_runtime.ports.function_client import ReplyListener
 from tests.simulation.machine.loop import Process
 from tests.simulation.programs import Program
 
+_UNUSED_S = 0.03
 _FAILURES = {
     "status": Failure(Cause.STATUS, "status 500", 500),
     "cut": Failure(Cause.DISCONNECT, "cut"),
@@ -45,7 +46,7 @@ class Endpoint:
 
 
 class FakeFunctionClient:
-    """A FunctionClient of one process."""
+    """A FunctionClient of one process; as with the real ones, a connection that is not used at once is soon gone."""
 
     def __init__(self, endpoint: Endpoint, process: Process, *, pool_size: int) -> None:
         self._endpoint = endpoint
@@ -54,6 +55,7 @@ class FakeFunctionClient:
         self._loop = asyncio.get_running_loop()
         self._out: dict[Backlog, bool] = {}
         self._idle = 0
+        self._sent = 0
         self._connecting = 0
         self._is_closed = False
         self._listener: ReplyListener
@@ -75,13 +77,19 @@ class FakeFunctionClient:
         self._connecting -= 1
         if not self._is_closed:
             self._idle += 1
+            self._loop.call_later(_UNUSED_S, self._close_unused, self._sent)
             self._listener.has_room()
+
+    def _close_unused(self, sent: int) -> None:
+        if self._idle and self._sent == sent:
+            self._idle -= 1
 
     def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
         self._process.check()
         assert backlog not in self._out, f"{backlog.address} is in flight twice"
         assert self._idle
         self._idle -= 1
+        self._sent += 1
         self._out[backlog] = True
         endpoint, rng = self._endpoint, self._endpoint.rng
         fate = endpoint.fate()
@@ -115,7 +123,8 @@ class FakeFunctionClient:
             self._listener.has_room()
 
     def capacity(self) -> int:
-        return self._pool_size
+        # It is found out as requests go, and changes.
+        return max(1, self._pool_size // self._endpoint.rng.choice((1, 1, 2, 8)))
 
     def in_flight(self) -> int:
         return len(self._out)

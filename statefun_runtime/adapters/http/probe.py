@@ -10,6 +10,7 @@ import ssl
 from dataclasses import dataclass
 from datetime import datetime
 
+from statefun_runtime.adapters.dialling import Dialler
 from statefun_runtime.adapters.http.certificates import validity
 
 
@@ -37,7 +38,12 @@ async def reach(destination: Destination, tls: ssl.SSLContext | None) -> Reached
     if destination.socket is not None:
         _, writer = await asyncio.open_unix_connection(destination.socket)
     else:
-        _, writer = await asyncio.open_connection(destination.host, destination.port, ssl=tls)
+        # As the worker connects: a dead first address must not hide a good second one.
+        _, writer = await asyncio.open_connection(
+            sock=await Dialler().dial(destination.host, destination.port),
+            ssl=tls,
+            server_hostname=destination.host if tls else None,
+        )
     try:
         return Reached(clock() - begin_s, _certificate_end(writer))
     finally:

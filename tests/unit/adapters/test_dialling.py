@@ -10,6 +10,7 @@ import pytest
 
 from statefun_runtime.adapters import dialling
 from statefun_runtime.adapters.dialling import Dialler
+from statefun_runtime.adapters.http.probe import Destination, reach
 from tests.support.http.clients import make_lean, make_okhttp
 from tests.support.http.raw_http import RawServer, response
 from tests.support.http.replies import Caller
@@ -138,6 +139,19 @@ def test_families_take_turns():
     ordered = dialling.interleaved(places(six, six, six, four, four))
     assert [place.family for place in ordered] == [six, four, six, four, six]
     assert [place.address[0] for place in ordered] == ["0", "3", "1", "4", "2"]
+
+
+@pytest.mark.parametrize("dead", [HANGS, REFUSES])
+def test_an_endpoint_whose_first_address_is_dead_passes_the_check(
+    dead: str, monkeypatch: pytest.MonkeyPatch
+):
+    async def body(server: RawServer) -> None:
+        resolve_to(monkeypatch, dead, LIVES)
+        with hanging(server.port):
+            async with asyncio.timeout(2):
+                await reach(Destination(NAME, server.port), None)
+
+    with_server(body)
 
 
 @pytest.mark.parametrize("make", [make_lean, make_okhttp])
