@@ -159,7 +159,9 @@ class HttpPool:
         opened = self.connection_count + self._connecting
         # Whoever has none gets one even when the others have all: the share of files is not that narrow.
         free = min(self.size - opened, max(self._descriptors.free(), 1 - opened))
-        self._open(min(wanted - self._connecting, room, free, _CONNECTING_MAX - self._connecting))
+        count = min(wanted - self._connecting, room, free, _CONNECTING_MAX - self._connecting)
+        for _ in range(count):
+            self._open(user)
 
     @property
     def _counted(self) -> int:
@@ -206,7 +208,7 @@ class HttpPool:
             self.idle.remove(other)
             other.close()
         self._again.append((user, backlog, body, connection.ends_s))
-        self._open(1)
+        self._open(user)
 
     def tell(self) -> None:
         """Have the next requests sent when all replies of this turn of the loop are read.
@@ -229,19 +231,18 @@ class HttpPool:
 
     # ── opening ──
 
-    def _open(self, count: int) -> None:
-        for _ in range(count):
-            self._connecting += 1
-            self._spawn(self._run_opening())
+    def _open(self, user: PoolUser) -> None:
+        self._connecting += 1
+        self._spawn(self._run_opening(user))
 
-    async def _run_opening(self) -> None:
+    async def _run_opening(self, user: PoolUser) -> None:
         try:
             async with asyncio.timeout(self._connect_s):
                 connection = await self._connect()
         except TimeoutError:
-            self._failed_to_open(f"no connection within {self._connect_s:g} s")
+            self._failed_to_open(user, f"no connection within {self._connect_s:g} s")
         except (OSError, ssl.SSLError, UnicodeError) as error:
-            self._failed_to_open(str(error) or type(error).__name__)
+            self._failed_to_open(user, str(error) or type(error).__name__)
         else:
             self._has_opened(connection)
         finally:
@@ -280,13 +281,13 @@ class HttpPool:
         self.idle.append(connection)
         self.tell()
 
-    def _failed_to_open(self, detail: str) -> None:
+    def _failed_to_open(self, user: PoolUser, detail: str) -> None:
         if self._again:
-            user, backlog, _, _ = self._again.popleft()
-            user.unopened(detail, backlog)
-        if not self.connection_count:
-            for user in list(self._users):
-                user.unopened(detail, None)
+            owner, backlog, _, _ = self._again.popleft()
+            owner.unopened(detail, backlog)
+        if not self.connection_count and user in self._users:
+            # Not to the others: they may have nothing to send, and nothing that could show that it is well again.
+            user.unopened(detail, None)
 
     # ── the sweep: one timer for all limits ──
 

@@ -13,7 +13,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern, OkHttpTransport
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.partition import Partition
-from statefun_runtime.core.partition.retry import Failure
+from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.ports.function_client import FunctionClient
 from tests.support.http.clients import make_lean, make_okhttp, make_pool
 from tests.support.http.narrow import NarrowServer
@@ -210,6 +210,26 @@ def test_with_one_connection_types_take_turns(kind: str):
             # As above.
             assert server.open_max <= (1 if kind == "lean" else 1 + len(others))
             for burst in (busy, *others):
+                burst.client.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["lean", "okhttp"])
+def test_a_server_that_is_away_is_told_to_those_alone_who_have_something_to_send(kind: str):
+    async def main() -> None:
+        async with RawServer(reply) as server:
+            pass
+        async with asyncio.TaskGroup() as tasks:
+            one, other, third = (Burst(c) for c in shared(kind, server.url(), tasks, 20))
+            one.start(5)
+            await one.until(lambda: bool(one.failures))
+            other.start(1)
+            await other.until(lambda: bool(other.failures))
+
+            assert {failure.cause for failure in one.failures} == {Cause.CONNECT}
+            assert third.failures == []
+            for burst in (one, other, third):
                 burst.client.close()
 
     asyncio.run(main())
