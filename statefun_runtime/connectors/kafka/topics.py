@@ -64,9 +64,17 @@ class IngressTopics:
         return found
 
     def _miss(self, topic: str) -> None:
-        if topic in self._missing or topic in self._seen:
+        if topic in self._missing:
             return
-        self._missing[topic] = self._were_missing[topic] = None
+        self._missing[topic] = None
+        if topic in self._seen:
+            log.warning(
+                "ingress %s: topic '%s' is gone; it is read on when it is there again, the others meanwhile",
+                self._spec.id,
+                topic,
+            )
+            return
+        self._were_missing[topic] = None
         reason = UnavailableError(f"topic '{topic}' does not exist", code="SF3002")
         log.warning("ingress %s waits: %s", self._spec.id, reason.line)
 

@@ -138,6 +138,12 @@ class FakeClients:
     async def watch(self, consumer: object, topics: Sequence[str]) -> None:
         await self._network.ask(lambda: None)
 
+    async def silent_brokers(self, client: object) -> list[str]:
+        return ["simulated"] if self._network.cluster.is_away else []
+
+    def positions(self, consumer: Any) -> dict[TopicPartition, int]:
+        return dict(consumer.read_up_to)
+
     async def cluster_id(self, client: object) -> str:
         answer: str = await self._network.ask(lambda: "simulated")
         return answer
@@ -276,7 +282,7 @@ class FakeConsumer:
         self._network = network
         self._is_committed = arguments.get("isolation_level") == "read_committed"
         self._group = arguments.get("group_id", "")
-        self._positions: dict[TopicPartition, int] = {}
+        self.read_up_to: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._client = self
 
@@ -284,19 +290,19 @@ class FakeConsumer:
         await self._network.ask(lambda: None)
 
     async def stop(self) -> None:
-        self._positions = {}
+        self.read_up_to = {}
 
     async def set_topics(self, topics: list[str]) -> None:
         await self._network.ask(lambda: None)
 
     def assign(self, topic_partitions: list[TopicPartition]) -> None:
-        self._positions = dict.fromkeys(topic_partitions, 0)
+        self.read_up_to = dict.fromkeys(topic_partitions, 0)
 
     def seek(self, topic_partition: TopicPartition, offset: int) -> None:
-        self._positions[topic_partition] = offset
+        self.read_up_to[topic_partition] = offset
 
     async def seek_to_beginning(self, topic_partition: TopicPartition) -> None:
-        self._positions[topic_partition] = 0
+        self.read_up_to[topic_partition] = 0
 
     def pause(self, *topic_partitions: TopicPartition) -> None:
         self._paused.update(topic_partitions)
@@ -333,7 +339,7 @@ class FakeConsumer:
         await self._network.ask(tell)
 
     async def position(self, topic_partition: TopicPartition) -> int:
-        return self._positions[topic_partition]
+        return self.read_up_to[topic_partition]
 
     def highwater(self, topic_partition: TopicPartition) -> int:
         return len(self._partition(topic_partition).records)
@@ -352,7 +358,7 @@ class FakeConsumer:
                 for place, records in found.items():
                     count = self._network.rng.randint(1, len(records))
                     some[place] = records[:count]
-                    self._positions[place] = records[count - 1].offset + 1
+                    self.read_up_to[place] = records[count - 1].offset + 1
                 return some
             if loop.time() >= ends_s:
                 return {}
@@ -360,7 +366,7 @@ class FakeConsumer:
 
     def _fetch(self) -> dict[TopicPartition, list[Any]]:
         found = {}
-        for place, position in self._positions.items():
+        for place, position in self.read_up_to.items():
             partition = self._partition(place)
             if position > len(partition.records):
                 raise OffsetOutOfRangeError({place: position})
@@ -382,7 +388,7 @@ class FakeConsumer:
 
     async def _changed(self, limit_s: float) -> None:
         changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        for place in self._positions:
+        for place in self.read_up_to:
             self._partition(place).waiters.append(changed)
         try:
             async with asyncio.timeout(limit_s):

@@ -196,6 +196,12 @@ class OneTopic:
     def make_consumer(self, arguments: Any) -> "OneTopic":
         return self
 
+    async def silent_brokers(self, *_: Any) -> list[str]:
+        return []
+
+    def positions(self, *_: Any) -> dict[TopicPartition, int]:
+        return {}
+
     async def watch(self, *_: Any) -> None: ...
 
     async def find_topics(self, *_: Any, **__: Any) -> dict[str, int]:

@@ -16,6 +16,7 @@ from statefun_runtime.connectors.kafka.client.protocols import (
     Admin,
     Arguments,
     Consumer,
+    Offsets,
     Producer,
 )
 
@@ -52,6 +53,14 @@ class KafkaClients(Protocol):
 
     async def watch(self, consumer: Consumer, topics: Sequence[str]) -> None:
         """Have a consumer keep up with these topics, and no others."""
+        ...
+
+    async def silent_brokers(self, client: object) -> list[str]:
+        """Return which of the brokers that a client knows give no answer within a moment."""
+        ...
+
+    def positions(self, consumer: Consumer) -> Offsets:
+        """Return where each topic partition is read next, behind what is no record, too."""
         ...
 
     async def cluster_id(self, client: object) -> str | None:
@@ -100,6 +109,14 @@ class AioKafkaClients:
     async def watch(self, consumer: Consumer, topics: Sequence[str]) -> None:
         """Have a consumer keep up with these topics, and no others."""
         await inside.watch(consumer, topics)
+
+    async def silent_brokers(self, client: object) -> list[str]:
+        """Ask each of them."""
+        return await inside.silent_brokers(client)
+
+    def positions(self, consumer: Consumer) -> Offsets:
+        """Return what the consumer knows."""
+        return inside.positions(consumer)
 
     async def cluster_id(self, client: object) -> str | None:
         """Ask any broker."""

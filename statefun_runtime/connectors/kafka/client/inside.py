@@ -8,14 +8,16 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import aiokafka.client
 from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from statefun_runtime.connectors.kafka.client.protocols import Client
+from statefun_runtime.connectors.kafka.client.protocols import Client, Offsets
 
 log = logging.getLogger("statefun.kafka")
 
 _LEAVE_S = 2.0
+_SILENT_S = 2.0
 
 Inner = Any
 """The connections of a client, and what it knows of the cluster."""
@@ -24,6 +26,14 @@ Inner = Any
 def inner(client: object) -> Inner:
     """Return what a producer, consumer or admin client talks to brokers with."""
     return getattr(client, "client", None) or getattr(client, "_client")  # noqa: B009
+
+
+def _look_only(topics: list[str] | None = None) -> MetadataRequest:
+    return MetadataRequest(topics, allow_auto_topic_creation=False)
+
+
+# A client keeps up with its topics by itself, and asks in a way that has a broker make those that are gone.
+aiokafka.client.MetadataRequest = _look_only
 
 
 async def ask(client: object, topics: Sequence[str], *, may_create: bool) -> Any:
@@ -54,6 +64,38 @@ async def teach(client: object, counts: dict[str, int]) -> dict[str, int]:
         connections.add_topic(topic)
     await connections.force_metadata_update()
     return {**counts, **{topic: len(known(topic) or ()) for topic in news}}
+
+
+async def silent_brokers(client: object) -> list[str]:
+    """Return which of the brokers that a client knows give no answer; all are asked at once."""
+    connections = inner(client)
+    silent: list[str] = []
+
+    async def ask_one(broker: Any) -> None:
+        try:
+            async with asyncio.timeout(_SILENT_S):
+                await connections.send(broker.nodeId, MetadataRequest([], False))
+        except (KafkaError, OSError, TimeoutError):
+            silent.append(f"{broker.host}:{broker.port}")
+
+    brokers = connections.cluster.brokers()
+    async with asyncio.TaskGroup() as tasks:
+        for broker in brokers:
+            tasks.create_task(ask_one(broker))
+    if silent and len(silent) < len(brokers):
+        # The others know whether it has left the cluster.
+        connections.force_metadata_update()
+    return sorted(silent)
+
+
+def positions(consumer: object) -> Offsets:
+    """Return where each topic partition is read next: behind the marks of transactions, too, which are no records."""
+    subscription = consumer._subscription.subscription  # type: ignore[attr-defined]
+    if subscription is None or subscription.assignment is None:
+        return {}
+    assignment = subscription.assignment
+    states = {split: assignment.state_value(split) for split in assignment.tps}
+    return {split: state.position for split, state in states.items() if state.has_valid_position}
 
 
 def why_it_failed(producer: object, error: Exception) -> Exception:

@@ -27,6 +27,7 @@ from statefun_runtime.connectors.kafka.client.arguments import producer_argument
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.inside import leave, why_it_failed
 from statefun_runtime.connectors.kafka.client.protocols import Producer
+from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import DENIED, explain
 from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
 from statefun_runtime.connectors.kafka.egress.limits import LIMITS, PublisherLimits
@@ -114,6 +115,9 @@ class KafkaPublisher:
             memory_max_bytes=limits.memory_bytes_max,
             on_ready=self._has_work.set,
         )
+        self._reach = Reach(
+            log, f"egress {spec.id}", lambda: f"{self.outbox.count} records wait to leave"
+        )
         self._memory = Memory(spec.id, known, may_republish=may_republish)
         self._producer: Producer | None = None
         self._published = 0
@@ -136,6 +140,16 @@ class KafkaPublisher:
 
     async def run(self) -> None:
         """Publish complete outboxes until cancelled; raise FencedError if somebody newer does."""
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(
+                self._reach.run(self._clients, lambda: self._producer, self._spec.bootstrap_servers)
+            )
+            try:
+                await self._publish_always()
+            finally:
+                looking.cancel()
+
+    async def _publish_always(self) -> None:
         try:
             while True:
                 try:
@@ -298,6 +312,7 @@ class KafkaPublisher:
         )
 
         yield from self._topics.metrics()
+        yield from self._reach.metrics("egress")
 
     async def close(self) -> None:
         """The producer leaves with `run`."""

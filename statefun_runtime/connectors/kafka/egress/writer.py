@@ -20,6 +20,7 @@ from statefun_runtime.connectors.kafka.client.arguments import producer_argument
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.inside import leave
 from statefun_runtime.connectors.kafka.client.protocols import Batch, Producer
+from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import DENIED, explain, words
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import (
@@ -71,6 +72,9 @@ class KafkaEgress:
             on_ready=self._is_wanted.set,
             is_kept=spec.delivery is not DeliverySemantic.NONE,
         )
+        self._reach = Reach(
+            log, f"egress {spec.id}", lambda: f"{self.outbox.count} records wait to leave"
+        )
         self._failures_in_a_row = 0
         self._tell_refused = tell_refused
         self._published = 0
@@ -97,6 +101,11 @@ class KafkaEgress:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._look_at_topics())
+                tasks.create_task(
+                    self._reach.run(
+                        self._clients, lambda: self._producer, self._spec.bootstrap_servers
+                    )
+                )
                 while True:
                     await self._is_wanted.wait()
                     self._is_wanted.clear()
@@ -222,6 +231,7 @@ class KafkaEgress:
         waiting = self.outbox.count
         yield Metric("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
         yield from self._topics.metrics()
+        yield from self._reach.metrics("egress")
 
     async def close(self) -> None:
         """The producer leaves with `run`."""

@@ -23,14 +23,15 @@ from aiokafka.errors import (
 )
 
 from statefun_runtime.adapters.invalid_records import InvalidRecordDesk
-from statefun_runtime.adapters.protobuf_router import NotRoutable
 from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.arguments import consumer_arguments, discovery_s
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.inside import leave
-from statefun_runtime.connectors.kafka.client.protocols import Consumer, Fetched
+from statefun_runtime.connectors.kafka.client.protocols import Consumer, Fetched, Offsets
+from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import explain, words
-from statefun_runtime.connectors.kafka.ingress.routes import Route, addresses, make_route
+from statefun_runtime.connectors.kafka.ingress.routes import addresses, make_route
+from statefun_runtime.connectors.kafka.ingress.routing import Routing
 from statefun_runtime.connectors.kafka.ingress.start import (
     PositionVanished,
     resolve_start,
@@ -39,8 +40,6 @@ from statefun_runtime.connectors.kafka.ingress.start import (
 )
 from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
 from statefun_runtime.connectors.kafka.topics import IngressTopics
-from statefun_runtime.core.model.address import Address
-from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.errors import UnavailableError
@@ -54,6 +53,8 @@ _RETRY_S = 1.0
 _DENIED_RETRY_S = 2.0
 _TELL_EVERY_S = 5.0
 _TELL_LIMIT_S = 2.0
+_LOOK_S = 5.0
+_FOLLOW_S = 1.0
 
 
 class KafkaIngress:
@@ -73,6 +74,8 @@ class KafkaIngress:
         self._restored = restored
         self._routes = {route.topic: make_route(route, context) for route in spec.routes}
         self._positions: dict[TopicPartition, int] = {}
+        # Where those were left that are gone.
+        self._left: dict[TopicPartition, int] = {}
         self._held: set[TopicPartition] = set()
         # Raises for a file that cannot be used, before anything starts.
         self._arguments = consumer_arguments(spec)
@@ -82,12 +85,18 @@ class KafkaIngress:
         self._topics = IngressTopics(spec, clients)
         self._fresh: dict[TopicPartition, int] = {}
         self._has_fresh = asyncio.Event()
+        self._gone: set[TopicPartition] = set()
+        self._next_look_s = 0.0
+        self._reach = Reach(
+            log, f"ingress {spec.id}", lambda: "nothing is read, nobody knows how much waits"
+        )
         self._denied_until_s: dict[str, float] = {}
         self._consumer: Consumer | None = None
         self._has_group = True
         self._to_tell: dict[str, int] = {}
         self._received = 0
         self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, context)
+        self._routing = Routing(spec.id, context, self._invalid, self._positions)
 
     async def start(self) -> None:
         """Connect, and seek to where reading begins; waits for the broker, and says so.
@@ -114,7 +123,9 @@ class KafkaIngress:
         topic_partitions = await self._topics.look(consumer)
         known = {**self._restored, **self._topics.marks()}
         if topic_partitions:
-            self._positions = await resolve_start(consumer, self._spec, topic_partitions, known)
+            self._positions.update(
+                await resolve_start(consumer, self._spec, topic_partitions, known, self._log_ends)
+            )
             self._assign()
         log.info(
             "ingress %s reads %d topic partitions of %s",
@@ -122,6 +133,18 @@ class KafkaIngress:
             len(topic_partitions),
             ", ".join(dict.fromkeys(tp.topic for tp in topic_partitions)) or "no topic yet",
         )
+
+    async def _log_ends(self, splits: list[TopicPartition]) -> Offsets:
+        """Return where the logs end, whatever transactions are open in them."""
+        consumer = self._clients.make_consumer(
+            self._arguments | {"isolation_level": "read_uncommitted", "group_id": None}
+        )
+        try:
+            await consumer.start()
+            await self._clients.watch(consumer, sorted({split.topic for split in splits}))
+            return await consumer.end_offsets(splits)
+        finally:
+            await leave(consumer)
 
     def _assign(self) -> None:
         """Read all topic partitions that are known, from where each is."""
@@ -148,30 +171,72 @@ class KafkaIngress:
             # A coordinator that does not answer must not hold up reading.
             tasks.create_task(self._tell_regularly())
             tasks.create_task(self._discover_regularly())
+            servers = self._spec.bootstrap_servers
+            tasks.create_task(self._reach.run(self._clients, lambda: self._consumer, servers))
             await self._read()
 
     async def _discover_regularly(self) -> None:
         while True:
-            await asyncio.sleep(_RETRY_S if self._topics.are_missing else self._discovery_s)
+            look_s = _RETRY_S if self._topics.are_missing else min(self._discovery_s, _LOOK_S)
+            await asyncio.sleep(look_s)
             try:
-                fresh = [
-                    tp for tp in await self._topics.look(self._reading) if tp not in self._positions
-                ]
+                found = set(await self._topics.look(self._reading))
+                self._gone = {tp for tp in self._positions if tp not in found}
+                fresh = [tp for tp in found if tp not in self._positions]
                 if fresh:
-                    self._fresh = await self._reading.beginning_offsets(fresh)
+                    self._fresh = await self._where_to_begin(sorted(fresh))
                     self._has_fresh.set()
-            except (KafkaError, ConsumerStoppedError, OSError) as error:
+            except (KafkaError, ConsumerStoppedError, OSError, TimeoutError) as error:
                 self._complaint.say(f"cannot look at its topics: {words(error, self._arguments)}")
+
+    async def _where_to_begin(self, fresh: list[TopicPartition]) -> Offsets:
+        """A new topic partition begins at its beginning, one that was gone where it was left, if that is still there."""
+        beginnings = await self._reading.beginning_offsets(fresh)
+        ends = await self._reading.end_offsets(fresh)
+        offsets = {}
+        for tp in fresh:
+            left = self._left.get(tp)
+            is_there = left is not None and beginnings[tp] <= left <= ends[tp]
+            offsets[tp] = left if left is not None and is_there else beginnings[tp]
+            if left is not None and not is_there:
+                log.warning(
+                    "ingress %s: topic %s was made anew: partition %d is read from its beginning, not from offset %d",
+                    self._spec.id,
+                    tp.topic,
+                    tp.partition,
+                    left,
+                )
+        return offsets
+
+    def _let_go(self) -> None:
+        """Read no more what is gone; where it was left is kept, and the others go on."""
+        gone, self._gone = self._gone, set()
+        for tp in gone:
+            if tp in self._positions:
+                self._left[tp] = self._positions.pop(tp)
+                self._held.discard(tp)
+        self._assign()
 
     def _adopt_fresh(self) -> None:
         fresh, self._fresh = self._fresh, {}
         self._has_fresh.clear()
-        self._positions = {**fresh, **self._positions}
+        self._positions.update({tp: at for tp, at in fresh.items() if tp not in self._positions})
+        for tp in fresh:
+            self._left.pop(tp, None)
         self._assign()
         places = ", ".join(split_name(tp.topic, tp.partition) for tp in sorted(fresh))
         log.info("ingress %s reads new topic partitions: %s", self._spec.id, places)
 
+    def _follow(self, now_s: float) -> None:
+        """Now and then take over where the consumer is: behind what is no record, such as the mark of a transaction."""
+        if now_s >= self._next_look_s:
+            self._next_look_s = now_s + _FOLLOW_S
+            for tp, offset in self._clients.positions(self._reading).items():
+                if offset > self._positions.get(tp, offset):
+                    self._positions[tp] = offset
+
     async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             if not self._context.is_open():
                 await self._context.opened()
@@ -180,6 +245,8 @@ class KafkaIngress:
                 self._held.clear()
             if self._denied_until_s:
                 self._try_denied()
+            if self._gone:
+                self._let_go()
             if not self._positions:
                 await self._has_fresh.wait()
             if self._fresh:
@@ -202,6 +269,7 @@ class KafkaIngress:
                 continue
             for topic_partition, records in polled.items():
                 self._take(topic_partition, records)
+            self._follow(loop.time())
 
     async def _read_without_group(self, error: GroupAuthorizationFailedError) -> None:
         """The group is for people to look at: to read, another consumer does without it."""
@@ -239,68 +307,14 @@ class KafkaIngress:
         route = self._routes[topic_partition.topic]
         fed: Iterable[tuple[Function, str]]
         if route.routers:
-            fed = self._route_by_content(topic_partition, records, route)
+            fed = self._routing.by_content(topic_partition, records, route)
         else:
-            self._route_by_key(topic_partition, records, route)
+            self._routing.by_key(topic_partition, records, route)
             fed = addresses(records, route)
         self._positions[topic_partition] = records[-1].offset + 1
         self._received += len(records)
         if self._context.is_tight():
             self._hold_if_blocked(topic_partition, fed)
-
-    def _route_by_key(
-        self, topic_partition: TopicPartition, records: Sequence[Fetched], route: Route
-    ) -> None:
-        deliver, encode, targets = self._context.deliver, route.encoder.encode, route.targets
-        function_id, is_plain = "", not route.forwards_metadata
-        for record in records:
-            key, value = record.key, record.value
-            if key is None or value is None or route.missing:
-                self._refuse(topic_partition, record, route)
-                if key is None or value is None:
-                    continue
-            function_id = key.decode("utf-8", "replace")
-            invocation = encode(value) if is_plain else route.encode(record)
-            for target in targets:
-                deliver(target, function_id, invocation)
-
-    def _route_by_content(
-        self, topic_partition: TopicPartition, records: Sequence[Fetched], route: Route
-    ) -> set[tuple[Function, str]]:
-        """Route records of a topic with routers, which may have targets too; return who was fed."""
-        fed = set()
-        for record in records:
-            lacks_key = route.needs_key and record.key is None
-            if record.value is None or lacks_key or route.missing:
-                self._refuse(topic_partition, record, route)
-            if record.value is None:
-                continue
-            by_key = addresses([record], route)
-            invocation = route.encode(record)
-            found = self._look_into(topic_partition, record, route, invocation)
-            for function, function_id in (*by_key, *found):
-                self._context.deliver(function, function_id, invocation)
-                fed.add((function, function_id))
-        return fed
-
-    def _look_into(
-        self, topic_partition: TopicPartition, record: Fetched, route: Route, invocation: bytes
-    ) -> Iterator[tuple[Function, str]]:
-        """Return the addresses that routers find in a record; hand it in for each that finds none."""
-        for router in route.routers:
-            try:
-                function_type, function_id = router.target(record.value or b"")
-            except NotRoutable as error:
-                origin, where = self._hand_in(topic_partition, record)
-                self._invalid.unroutable(origin, where, reason="not-routable", defect=str(error))
-                continue
-            function = self._context.resolve(function_type)
-            if function is not None:
-                yield function, function_id
-                continue
-            address = Address(function_type, function_id)
-            origin, where = self._hand_in(topic_partition, record)
-            self._invalid.unknown_target(origin, where, address, invocation)
 
     def _hold_if_blocked(
         self, topic_partition: TopicPartition, addresses: Iterable[tuple[Function, str]]
@@ -309,52 +323,37 @@ class KafkaIngress:
             self._reading.pause(topic_partition)
             self._held.add(topic_partition)
 
-    def _refuse(self, topic_partition: TopicPartition, record: Fetched, route: Route) -> None:
-        """Hand in a record that cannot be routed by its key, or not to everyone; may raise."""
-        origin, where = self._hand_in(topic_partition, record)
-        for name, content in (("key", record.key), ("value", record.value)):
-            if content is None and (name == "value" or route.needs_key):
-                defect = f"it has no {name}"
-                self._invalid.unroutable(origin, where, reason=f"no-{name}", defect=defect)
-                return
-        invocation = route.encode(record)
-        self._invalid.unknown_targets(origin, where, route.missing, invocation)
-
-    def _hand_in(self, topic_partition: TopicPartition, record: Fetched) -> tuple[Origin, str]:
-        """Return how a record is called that cannot be routed; if that raises, it is the next to be read."""
-        self._positions[topic_partition] = record.offset
-        where = f"topic {record.topic}, partition {record.partition}, offset {record.offset}"
-        split = split_name(record.topic, record.partition)
-        component = f"ingress {self._spec.id}"
-        return Origin(component, split, str(record.offset), record.key, record.value), where
-
     def positions(self) -> dict[str, int]:
         """Return the offset of the next record of each topic partition, and marks of topics that did not exist."""
+        known = {**self._left, **self._positions}
         return self._topics.marks() | {
-            split_name(tp.topic, tp.partition): offset for tp, offset in self._positions.items()
+            split_name(tp.topic, tp.partition): offset for tp, offset in known.items()
         }
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was routed and skipped, and per split how many records are known and not routed."""
         yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
         yield from self._invalid.metrics()
-        for topic_partition, offset in self._positions.items():
-            end = self._consumer.highwater(topic_partition) if self._consumer else None
-            lag = max(0, (end or 0) - offset)
-            split = split_name(topic_partition.topic, topic_partition.partition)
-            yield Metric(
-                "statefun_ingress_lag",
-                Kind.GAUGE,
-                "records known and not routed yet",
-                lag,
-                {"split": split},
-            )
+        yield from self._lag()
+        yield from self._reach.metrics("ingress")
         yield Metric(
             "statefun_ingress_held_splits",
             Kind.GAUGE,
             "splits held back for an address",
             len(self._held),
         )
+
+    def _lag(self) -> Iterator[Metric]:
+        """Return how much is known and not routed; nothing of what nobody knows."""
+        consumer = self._consumer
+        if consumer is None or not self._reach.is_connected:
+            return
+        for tp, offset in self._positions.items():
+            end = consumer.highwater(tp)
+            if end is not None:
+                doc, split = "records known and not routed yet", split_name(tp.topic, tp.partition)
+                lag = max(0, end - offset)
+                yield Metric("statefun_ingress_lag", Kind.GAUGE, doc, lag, {"split": split})
 
     def completed(self, positions: dict[str, int]) -> None:
         """Remember what may be told to the consumer group."""

@@ -1,5 +1,6 @@
 """Where a Kafka ingress begins to read: checkpoint first, then `startupPosition`, then `auto.offset.reset`."""
 
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from aiokafka import TopicPartition
@@ -28,8 +29,13 @@ async def resolve_start(
     spec: KafkaIngressSpec,
     topic_partitions: list[TopicPartition],
     restored: dict[str, int],
+    log_ends: Callable[[list[TopicPartition]], Awaitable[Offsets]],
 ) -> Offsets:
-    """Return the first offset to read of each topic partition; raise UnavailableError if one has vanished."""
+    """Return the first offset to read of each topic partition; raise UnavailableError if one has vanished.
+
+    With `read_committed` the consumer's ends are in front of what transactions have not decided yet; `log_ends` returns
+    the ends of the logs themselves, which is asked for only where a position is behind the others.
+    """
     beginnings = await consumer.beginning_offsets(topic_partitions)
     ends = await consumer.end_offsets(topic_partitions)
     known_topics = {name.rpartition("/")[0] for name in restored}
@@ -38,6 +44,8 @@ async def resolve_start(
     for topic_partition in topic_partitions:
         offset = restored.get(split_name(topic_partition.topic, topic_partition.partition))
         if offset is not None:
+            if offset > ends[topic_partition]:
+                ends |= await log_ends([topic_partition])
             _check_restored(spec, topic_partition, offset, beginnings, ends)
             positions[topic_partition] = offset
         elif topic_partition.topic in known_topics:
