@@ -197,3 +197,13 @@ def _varint(number: int) -> bytes:
         out += bytes([number & 127 | 128])
         number >>= 7
     return out + bytes([number])
+
+
+async def keyed(body: bytes) -> bytes:
+    """Serve any type: the value is `topic|number`; the number goes to that topic, every tenth of them without a key."""
+    reply = FromFunction()
+    for value in Request(body).values:
+        topic, _, number = value.decode().partition("|")
+        record = _record(topic, "" if int(number) % 10 == 3 else f"key{number}", number)
+        _egress(reply.invocation_result, "t", "records", KAFKA_RECORD, record)
+    return reply.SerializeToString()

@@ -31,7 +31,7 @@ MUTANTS = (
     _one(
         "skip the marker",
         _PUBLISHER,
-        "            await self._open_producer.send_and_wait(self._progress_topic, value, key, partition=0)\n"
+        "            await self._note(self._open_producer, marker)\n"
         "            await self._commit()\n",
         "            await self._commit()\n",
     ),

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiokafka.client
-from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError
+import aiokafka.errors
+from aiokafka.errors import BrokerResponseError, IllegalOperation, KafkaConnectionError, KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from statefun_runtime.connectors.kafka.client.protocols import Client, Offsets
@@ -34,6 +35,18 @@ def _look_only(topics: list[str] | None = None) -> MetadataRequest:
 
 # A client keeps up with its topics by itself, and asks in a way that has a broker make those that are gone.
 aiokafka.client.MetadataRequest = _look_only
+
+
+class InvalidRecord(BrokerResponseError):  # type: ignore[misc]
+    """The broker checks records of a topic, and refuses one: without key for a compacted topic, for example."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+    description = "the broker refuses a record: in a compacted topic each needs a key"
+
+
+# The client does not know this answer, and would give a batch up with an error that could be anything.
+aiokafka.errors.kafka_errors.setdefault(InvalidRecord.errno, InvalidRecord)
 
 
 async def ask(client: object, topics: Sequence[str], *, may_create: bool) -> Any:

@@ -1,6 +1,7 @@
 """What the adapters use of Kafka's clients: aiokafka's have no types, and the simulation has others."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from aiokafka import TopicPartition
@@ -75,7 +76,9 @@ class Producer(Client, Protocol):
         """Return an empty batch."""
         ...
 
-    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Awaitable[object]:
+    async def send_batch(
+        self, batch: Batch, topic: str, *, partition: int
+    ) -> "asyncio.Future[object]":
         """Take a batch; what is returned is done when the broker has it."""
         ...
 

@@ -13,3 +13,20 @@ class PublisherLimits:
 
 
 LIMITS = PublisherLimits()
+_BYTES_MIN = 16 * 1024
+
+
+class ChunkSize:
+    """How many bytes a transaction takes now: half as many after one that did not end in time, slowly more again."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self.bytes = bytes_max
+
+    def took_too_long(self) -> None:
+        """A transaction has not ended in time."""
+        self.bytes = min(self._bytes_max, max(_BYTES_MIN, self.bytes // 2))
+
+    def went_well(self) -> None:
+        """A transaction is committed."""
+        self.bytes = min(self._bytes_max, self.bytes + self.bytes // 8 + 1)

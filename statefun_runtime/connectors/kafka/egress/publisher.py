@@ -14,13 +14,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-from aiokafka.errors import (
-    IllegalOperation,
-    InvalidTopicError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-)
+from aiokafka.errors import IllegalOperation, KafkaError
 
 from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.arguments import producer_arguments
@@ -28,9 +22,9 @@ from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClie
 from statefun_runtime.connectors.kafka.client.inside import leave, why_it_failed
 from statefun_runtime.connectors.kafka.client.protocols import Producer
 from statefun_runtime.connectors.kafka.client.reach import Reach
-from statefun_runtime.connectors.kafka.client.troubles import DENIED, explain
+from statefun_runtime.connectors.kafka.client.troubles import DENIED, REFUSED, explain, words
 from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
-from statefun_runtime.connectors.kafka.egress.limits import LIMITS, PublisherLimits
+from statefun_runtime.connectors.kafka.egress.limits import LIMITS, ChunkSize, PublisherLimits
 from statefun_runtime.connectors.kafka.egress.memory import Memory
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import (
@@ -61,6 +55,8 @@ from statefun_runtime.ports.egress import Refused, TellRefused, nobody_is_told
 log = logging.getLogger("statefun.egress")
 
 _RETRY_S = 0.5
+_RETRY_MAX_S = 5.0
+_TIMEOUT_SHARE = 0.75
 _DENIED_RETRY_S = 2.0
 _TRANSACTION_TIMEOUT_MS_MAX = 60_000
 _RECORDS_MAX = 1_000_000
@@ -96,6 +92,8 @@ class KafkaPublisher:
         self._started = started
         self._history = history
         self._attempts = 0
+        self._size = ChunkSize(limits.transaction_bytes_max)
+        self._setbacks = 0
         self._progress_topic = f"statefun-progress-{name}"
         self._arguments = producer_arguments(spec) | {
             "transactional_id": f"statefun-{name}",
@@ -104,6 +102,8 @@ class KafkaPublisher:
                 _TRANSACTION_TIMEOUT_MS_MAX,
             ),
         }
+        # The coordinator aborts what takes longer: this has to be found out before.
+        self._limit_s = self._arguments["transaction_timeout_ms"] / 1000 * _TIMEOUT_SHARE
         self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
         self._partitioner = Partitioner()
         self._complaint = Complaint(log, f"egress {spec.id}")
@@ -173,11 +173,13 @@ class KafkaPublisher:
         self._recoveries += 1
         why = await explain(error, self._clients, self._arguments)
         self._complaint.say(f"waits, records are kept: {why}")
-        await asyncio.sleep(_DENIED_RETRY_S if isinstance(error, DENIED) else _RETRY_S)
+        pause_s = min(_RETRY_MAX_S, _RETRY_S * 2.0**self._setbacks)
+        self._setbacks += 1
+        await asyncio.sleep(_DENIED_RETRY_S if isinstance(error, DENIED) else pause_s)
 
     def _narrow_down(self, error: _Refused) -> None:
         """Try smaller transactions until the one record is found that is to be given up."""
-        chunk = self.outbox.chunk(self._limits.transaction_bytes_max)
+        chunk = self.outbox.chunk(self._size.bytes)
         record = self.outbox.narrow_down(chunk) if chunk.records else None
         if record is None:
             return
@@ -216,8 +218,7 @@ class KafkaPublisher:
         await producer.begin_transaction()
         self._attempts += 1
         own = Claim(self._started.incarnation, self._started.nonce, self._attempts)
-        key, value = kafka_progress.encode(own)
-        await producer.send_and_wait(self._progress_topic, value, key, partition=0)
+        await self._note(producer, own)
         await self._commit()
         seen = await kafka_progress.read_until(
             self._clients, self._progress_topic, own, self._arguments
@@ -241,13 +242,11 @@ class KafkaPublisher:
         loop = asyncio.get_running_loop()
         while self.outbox.has_queued:
             began_s = loop.time()
-            while (
-                batch := self.outbox.next_unloaded(self._limits.transaction_bytes_max)
-            ) is not None:
+            while (batch := self.outbox.next_unloaded(self._size.bytes)) is not None:
                 assert batch.object is not None
                 records = await self._read(batch.object)
                 self.outbox.loaded(batch, list(map(FORM.decode, records)))
-            chunk = self.outbox.chunk(self._limits.transaction_bytes_max)
+            chunk = self.outbox.chunk(self._size.bytes)
             if not chunk.is_progress:
                 # The next checkpoint will have the dead letter that this waits for.
                 return
@@ -262,27 +261,65 @@ class KafkaPublisher:
                 chunk.epoch,
                 chunk.count,
             )
-            key, value = kafka_progress.encode(marker)
-            await self._open_producer.send_and_wait(self._progress_topic, value, key, partition=0)
+            await self._note(self._open_producer, marker)
             await self._commit()
             self._complaint.over()
+            self._setbacks = 0
+            self._size.went_well()
             self.outbox.published(marker.epoch, marker.count)
             self._published += len(chunk.records)
             self._transaction_ms.add((loop.time() - began_s) * 1000)
 
     async def _send(self, by_place: Places) -> None:
-        """Write the records of a transaction; all are acknowledged when this returns."""
-        futures = []
-        for (topic, partition), records in by_place.items():
-            for batch in batches(self._open_producer, records):
-                futures.append(
-                    await self._open_producer.send_batch(batch, topic, partition=partition)
-                )
+        """Write the records of a transaction; all are acknowledged when this returns.
+
+        Raise UnavailableError if that takes so long that the coordinator would abort it: the next one is smaller.
+        """
+        loop, producer = asyncio.get_running_loop(), self._open_producer
+        ends_s = loop.time() + self._limit_s
+        sent: dict[asyncio.Future[object], str] = {}
         try:
-            for future in futures:
-                await future
-        except (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError) as error:
-            raise _Refused(str(error) or type(error).__name__) from error
+            async with asyncio.timeout_at(ends_s):
+                for (topic, partition), records in by_place.items():
+                    for batch in batches(producer, records):
+                        future = await producer.send_batch(batch, topic, partition=partition)
+                        sent[future] = f"topic {topic}, partition {partition}"
+        except TimeoutError:
+            raise self._too_long() from None
+        if not sent:
+            return
+        _, waiting = await asyncio.wait(
+            sent, timeout=max(0.0, ends_s - loop.time()), return_when=asyncio.FIRST_EXCEPTION
+        )
+        failed = {one: error for one in sent if one.done() and (error := one.exception())}
+        for error in failed.values():
+            if isinstance(error, REFUSED):
+                raise _Refused(str(error) or type(error).__name__) from error
+        for one, error in failed.items():
+            self._complaint.say(
+                f"tries {sent[one]} again and again: {words(error, self._arguments)}"
+            )
+            raise error
+        if waiting:
+            raise self._too_long()
+
+    def _too_long(self) -> UnavailableError:
+        self._size.took_too_long()
+        return UnavailableError(
+            f"a transaction did not end within {self._limit_s:g} s; the next ones have at most {self._size.bytes} bytes",
+            code="SF3023",
+        )
+
+    async def _note(self, producer: Producer, one: Claim | Marker) -> None:
+        """Write a claim or marker, in the transaction that is open."""
+        key, value = kafka_progress.encode(one)
+        try:
+            async with asyncio.timeout(self._limits.commit_s):
+                await producer.send_and_wait(self._progress_topic, value, key, partition=0)
+        except TimeoutError:
+            raise UnavailableError(
+                f"the progress topic {self._progress_topic} does not take a record", code="SF3024"
+            ) from None
 
     async def _commit(self) -> None:
         """Commit, or raise with the outcome unclear; the producer is thrown away then, and the marker read."""

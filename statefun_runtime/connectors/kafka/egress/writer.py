@@ -7,13 +7,9 @@ and its records are placed anew when the broker has said how many partitions it 
 import asyncio
 import logging
 from collections.abc import Iterator
+from itertools import islice
 
-from aiokafka.errors import (
-    InvalidTopicError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-)
+from aiokafka.errors import KafkaError
 
 from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.arguments import producer_arguments
@@ -21,7 +17,12 @@ from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClie
 from statefun_runtime.connectors.kafka.client.inside import leave
 from statefun_runtime.connectors.kafka.client.protocols import Batch, Producer
 from statefun_runtime.connectors.kafka.client.reach import Reach
-from statefun_runtime.connectors.kafka.client.troubles import DENIED, explain, words
+from statefun_runtime.connectors.kafka.client.troubles import (
+    DENIED,
+    REFUSED,
+    explain,
+    words,
+)
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import (
     FORM,
@@ -160,13 +161,17 @@ class KafkaEgress:
 
     async def _send(self, topic: str, partition: int, queue: Queue[Place, Record]) -> None:
         """Send what waits for a topic partition, a batch at a time, until nothing does."""
+        records_max: int | None = None
         while queue.waiting:
-            batch, count = self._build(queue)
+            batch, count = self._build(queue, records_max)
             try:
                 sent = await self._producer.send_batch(batch, topic, partition=partition)
                 await sent
-            except (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError) as error:
-                self._refuse(queue, count, error)
+            except REFUSED as error:
+                # One of them is refused: smaller batches find it.
+                records_max = count // 2 if count > 1 else None
+                if records_max is None:
+                    self._refuse(queue, error)
             except KafkaError as error:
                 if self._spec.delivery is DeliverySemantic.NONE:
                     self.outbox.acknowledged(queue, count)
@@ -194,10 +199,10 @@ class KafkaEgress:
         self._is_wanted.set()
         await asyncio.sleep(_RETRY_S)
 
-    def _build(self, queue: Queue[Place, Record]) -> tuple[Batch, int]:
+    def _build(self, queue: Queue[Place, Record], records_max: int | None) -> tuple[Batch, int]:
         batch = self._producer.create_batch()
         append, count = batch.append, 0
-        for record in queue.waiting:
+        for record in islice(queue.waiting, records_max):
             _, key, value, _, options = record
             if options is None:
                 is_in = append(timestamp=None, key=key, value=value) is not None
@@ -209,19 +214,18 @@ class KafkaEgress:
         batch.close()
         return batch, count
 
-    def _refuse(self, queue: Queue[Place, Record], count: int, error: Exception) -> None:
-        """The broker will never take this batch: only its first record is given up, for it to be told apart."""
+    def _refuse(self, queue: Queue[Place, Record], error: Exception) -> None:
+        """The broker will never take the first record: it is given up, the others go on."""
         self._refused += 1
-        if self._tell_refused(Refused(*queue.waiting[0][:3]), str(error) or type(error).__name__):
-            self.outbox.acknowledged(queue, 1)
-            return
-        log.error(
-            "egress %s: the broker refuses a batch of %d records for topic %s for good (%s); the first is dropped",
-            self._spec.id,
-            count,
-            queue.place[0],
-            str(error) or type(error).__name__,
-        )
+        record, why = queue.waiting[0], str(error) or type(error).__name__
+        if not self._tell_refused(Refused(*record[:3]), why):
+            log.error(
+                "egress %s: a record of %d bytes for topic %s is dropped, the broker refuses it for good: %s",
+                self._spec.id,
+                len(record.value),
+                record.topic,
+                why,
+            )
         self.outbox.acknowledged(queue, 1)
 
     def metrics(self) -> Iterator[Metric]:
