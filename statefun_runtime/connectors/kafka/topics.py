@@ -23,7 +23,7 @@ log = logging.getLogger("statefun.ingress")
 _RETRY_S = 0.5
 # A broker that makes topics needs a moment for it.
 _LOOKS_BEFORE_A_WORD = 4
-_REFRESH_S = 300.0
+_REFRESH_S = 5.0
 
 
 class IngressTopics:
@@ -96,7 +96,8 @@ class EgressTopics:
         self._partitioner = partitioner
         self._complaint = complaint
         self._arguments = arguments
-        self.refresh_s = arguments.get("metadata_max_age_ms", _REFRESH_S * 1000) / 1000
+        given_s = arguments.get("metadata_max_age_ms", _REFRESH_S * 1000) / 1000
+        self.refresh_s = min(given_s, _REFRESH_S)
         self._next_look_s = 0.0
         self._unavailable: dict[str, None] = {}
 
@@ -160,6 +161,10 @@ class EgressTopics:
             return None
         return found if isinstance(found, BaseException) else UnknownTopicOrPartitionError(topic)
 
+    def look_again(self) -> None:
+        """What is known of topics is not true any more."""
+        self._next_look_s = 0.0
+
     async def refresh(self, producer: Producer) -> None:
         """Look at the known topics again, if that was long ago: they may have got more partitions."""
         now_s = asyncio.get_running_loop().time()
@@ -175,6 +180,8 @@ class EgressTopics:
         for topic, partitions in found.items():
             if isinstance(partitions, int) and partitions:
                 self._partitioner.learn(topic, partitions)
+            elif isinstance(partitions, UnknownTopicOrPartitionError):
+                self._partitioner.forget(topic)
 
     def metrics(self) -> Iterator[Metric]:
         """Return how many topics hold records up."""

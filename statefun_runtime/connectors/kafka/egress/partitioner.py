@@ -35,6 +35,15 @@ class Partitioner:
             self._of_key.clear()
         self._counts[topic] = partition_count
 
+    def forget(self, topic: str) -> None:
+        """A topic is not there any more: it is asked for again by who has records for it."""
+        if self._counts.pop(topic, None) is not None:
+            self._of_key.clear()
+
+    def has(self, topic: str, partition: int) -> bool:
+        """Return whether a topic has such a partition, as far as is known."""
+        return partition < self._counts.get(topic, 0)
+
     def topics(self) -> list[str]:
         """Return the topics that are known."""
         return list(self._counts)

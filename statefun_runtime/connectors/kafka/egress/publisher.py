@@ -12,7 +12,7 @@ it takes to write its records; the outcome of a commit is never guessed, but rea
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from aiokafka.errors import IllegalOperation, KafkaError
 
@@ -57,6 +57,7 @@ log = logging.getLogger("statefun.egress")
 _RETRY_S = 0.5
 _RETRY_MAX_S = 5.0
 _TIMEOUT_SHARE = 0.75
+_LOOK_S = 2.0
 _DENIED_RETRY_S = 2.0
 _TRANSACTION_TIMEOUT_MS_MAX = 60_000
 _RECORDS_MAX = 1_000_000
@@ -286,11 +287,20 @@ class KafkaPublisher:
                         sent[future] = f"topic {topic}, partition {partition}"
         except TimeoutError:
             raise self._too_long() from None
-        if not sent:
-            return
-        _, waiting = await asyncio.wait(
-            sent, timeout=max(0.0, ends_s - loop.time()), return_when=asyncio.FIRST_EXCEPTION
-        )
+        except AssertionError as lost:
+            # How aiokafka says that a topic has less partitions now.
+            self._topics.look_again()
+            raise KafkaError("a topic has less partitions than before") from lost
+        waiting = set(sent)
+        while waiting and loop.time() < ends_s and not _has_failed(sent):
+            _, waiting = await asyncio.wait(
+                waiting,
+                timeout=min(_LOOK_S, max(0.0, ends_s - loop.time())),
+                return_when=asyncio.FIRST_EXCEPTION,
+            )
+            if waiting:
+                await self._topics.refresh(producer)
+                self._check_places(by_place)
         failed = {one: error for one in sent if one.done() and (error := one.exception())}
         for error in failed.values():
             if isinstance(error, REFUSED):
@@ -302,6 +312,15 @@ class KafkaPublisher:
             raise error
         if waiting:
             raise self._too_long()
+
+    def _check_places(self, by_place: Places) -> None:
+        """Raise UnavailableError if records are on their way to what is not there any more."""
+        for topic, partition in by_place:
+            if not self._partitioner.has(topic, partition):
+                raise UnavailableError(
+                    f"topic '{topic}' has no partition {partition} any more: its records are placed anew",
+                    code="SF3025",
+                )
 
     def _too_long(self) -> UnavailableError:
         self._size.took_too_long()
@@ -353,3 +372,7 @@ class KafkaPublisher:
 
     async def close(self) -> None:
         """The producer leaves with `run`."""
+
+
+def _has_failed(sent: Iterable[asyncio.Future[object]]) -> bool:
+    return any(one.done() and one.exception() is not None for one in sent)

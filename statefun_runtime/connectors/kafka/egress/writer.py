@@ -41,6 +41,7 @@ log = logging.getLogger("statefun.egress")
 
 _RETRY_S = 0.5
 _DENIED_RETRY_S = 2.0
+_LOOK_S = 2.0
 _FAILURES_FOR_NEW_PRODUCER = 3
 
 
@@ -163,10 +164,22 @@ class KafkaEgress:
         """Send what waits for a topic partition, a batch at a time, until nothing does."""
         records_max: int | None = None
         while queue.waiting:
+            if not self._partitioner.has(topic, partition):
+                self.outbox.place_anew(queue)
+                return
             batch, count = self._build(queue, records_max)
             try:
                 sent = await self._producer.send_batch(batch, topic, partition=partition)
+                if not await self._is_done(sent, topic, partition):
+                    # What is on its way there never arrives, and a producer does not give it up.
+                    self._failures_in_a_row = _FAILURES_FOR_NEW_PRODUCER
+                    self.outbox.place_anew(queue)
+                    self._is_wanted.set()
+                    return
                 await sent
+            except AssertionError:
+                # How aiokafka says that a topic has less partitions now.
+                self._partitioner.forget(topic)
             except REFUSED as error:
                 # One of them is refused: smaller batches find it.
                 records_max = count // 2 if count > 1 else None
@@ -184,6 +197,14 @@ class KafkaEgress:
                     self._failures_in_a_row = 0
                     self._complaint.over()
         self.outbox.emptied(queue)
+
+    async def _is_done(self, sent: asyncio.Future[object], topic: str, partition: int) -> bool:
+        """Return when a batch is taken or refused; False if its topic partition is gone before."""
+        while not sent.done():
+            await asyncio.wait([sent], timeout=_LOOK_S)
+            if not sent.done() and not self._partitioner.has(topic, partition):
+                return False
+        return True
 
     async def _setback(self, topic: str, partition: int, error: KafkaError) -> None:
         """Wait a little before the same batch is sent again; other topic partitions go on."""
