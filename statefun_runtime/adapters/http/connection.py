@@ -3,8 +3,8 @@
     idle ──send──▶ waiting ──whole response──▶ idle
                       └─ limit passed, cut, surplus or broken response ──▶ closed
 
-A request that went out on a connection that had been used, and got no byte before the end of it, was not read: the
-server had closed while nothing was asked. Whoever owns the request gets it back to send it again.
+A request that went out on a connection that had been idle, used or not, and got no byte before the end of it, was not
+read: the server had closed while nothing was asked. Whoever owns the request gets it back to send it again.
 
 A response names no request: it belongs to the one that is out. A connection that saw anything unexpected is closed
 and never used again. The usual response (length known, not encoded, in one piece) is read without a parser; heads
@@ -58,7 +58,8 @@ class ConnectionHome(Protocol):
 class Connection(asyncio.Protocol):
     """The protocol object; `backlog` is the address whose request is out, `ends_s` when it has to be back.
 
-    `refusal` is what the server said against TLS when it closed; `idle_since_s` is its pool's to set.
+    `refusal` is what the server said against TLS when it closed; `idle_since_s` is its pool's to set, and `has_waited`:
+    whether there was no request for it when it was opened.
     """
 
     def __init__(self, home: ConnectionHome, heads: dict[bytes, Head]) -> None:
@@ -72,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._wanted_bytes = 0
         self._parsing: Parsing | None = None
         self.is_used = False
+        self.has_waited = False
         self.idle_since_s = 0.0
         self.backlog: Backlog | None = None
         self.ends_s = 0.0
@@ -92,7 +94,7 @@ class Connection(asyncio.Protocol):
         self.owner = owner
         self.backlog = backlog
         self.ends_s = ends_s
-        if self.is_used:
+        if self.is_used or self.has_waited:
             self._body = body
         self._transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
 
@@ -198,7 +200,7 @@ class Connection(asyncio.Protocol):
         assert backlog is not None
         assert owner is not None
         if has_surplus or not head.keeps_alive:
-            if head.status == _REQUEST_TIMEOUT and self.is_used:
+            if head.status == _REQUEST_TIMEOUT and (self.is_used or self.has_waited):
                 # Said to a connection on which nothing was asked for long; the request crossed it.
                 self._end_stale(backlog)
                 return
@@ -235,7 +237,7 @@ class Connection(asyncio.Protocol):
         backlog = self.backlog
         if backlog is None:
             self._home.lost(self)
-        elif self.is_used and not self._received and self._parsing is None:
+        elif (self.is_used or self.has_waited) and not self._received and self._parsing is None:
             self._end_stale(backlog)
         else:
             assert self.owner is not None

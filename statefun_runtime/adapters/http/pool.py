@@ -106,6 +106,7 @@ class HttpPool:
         # Those that were overtaken, and so many others are to make place.
         self._stuck: dict[Connection, None] = {}
         self._surplus = 0
+        self._new: list[Connection] = []
         self._connecting = 0
         self._wanted = 0
         self._swept_replies = 0
@@ -221,6 +222,14 @@ class HttpPool:
 
     def _told(self) -> None:
         self.is_telling = False
+        new = self._new
+        if new:
+            self._new = []
+        self._tell_users()
+        for connection in new:
+            connection.has_waited = connection.backlog is None
+
+    def _tell_users(self) -> None:
         users = self._users
         if len(users) == 1:
             users[0].told()
@@ -279,6 +288,7 @@ class HttpPool:
             user.resend(connection, backlog, body, ends_s)
             return
         self.idle.append(connection)
+        self._new.append(connection)
         self.tell()
 
     def _failed_to_open(self, user: PoolUser, detail: str) -> None:

@@ -95,6 +95,11 @@ class RawServer:
         self._changed.set()
         writer.close()
 
+    @property
+    def open_count(self) -> int:
+        """How many connections are open."""
+        return len(self._writers)
+
     def cut(self) -> None:
         """Close all connections, without a word."""
         for writer in list(self._writers):

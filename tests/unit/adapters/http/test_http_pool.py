@@ -122,12 +122,34 @@ def test_kept_connections_that_the_server_closed_cost_nothing(make: Callable[...
             burst = Burst(make(server.url(), tasks, pool_size=20))
             await burst.send(20)
             opened = server.opened
+            # What is cut while it is being opened is a failure, and rightly so.
+            turns = 0
+            while turns < 3:
+                turns = turns + 1 if server.open_count == burst.client.connection_count else 0
+                await asyncio.sleep(0)
             server.cut()
             # Before anybody can have heard of it.
             await burst.send(20)
 
             assert burst.failures == []
             assert server.opened >= opened + 1
+            burst.client.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_nobody_needed_and_the_server_closed_costs_nothing():
+    async def main() -> None:
+        async with RawServer(reply) as server, asyncio.TaskGroup() as tasks:
+            pool = make_pool(server.url(), tasks)
+            burst = Burst(HttpClient(server.url(), pool, payload_bytes_max=1000))
+            assert not burst.client.can_send(1)
+            await burst.until(lambda: bool(pool.idle) and server.open_max == 1)
+            server.cut()
+            # Before anybody can have heard of it.
+            await burst.send(1)
+
+            assert burst.failures == []
             burst.client.close()
 
     asyncio.run(main())
