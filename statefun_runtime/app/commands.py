@@ -11,6 +11,7 @@ from statefun_runtime.app.dead_letters import parse_letter
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.engine.dispatch.parked import ParkedAddresses, Selection
 from statefun_runtime.engine.dispatch.replay import Replay
+from statefun_runtime.engine.status import Status
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError
 
@@ -19,6 +20,7 @@ def make_commands(worker: Worker, savepoints: Path, objects: Path) -> dict[str, 
     """Return the commands by name."""
     parts = worker.parts
     parked = ParkedAddresses(parts.exchange, parts.checkpointer, parts.clock)
+    status = Status(parts, worker.readiness)
     replay = Replay(parts.ingress_context, parts.checkpointer)
 
     async def savepoint(arguments: Arguments) -> dict[str, Any]:
@@ -37,7 +39,19 @@ def make_commands(worker: Worker, savepoints: Path, objects: Path) -> dict[str, 
             [parse_letter(line, "the request") for line in arguments["letters"]]
         )
 
+    async def show_status(arguments: Arguments) -> dict[str, Any]:
+        return await status.show(limit=int(arguments["limit"]))
+
+    async def retry(arguments: Arguments) -> dict[str, Any]:
+        text = str(arguments["what"])
+        # An address has two slashes or more, a function type one, a URL says so.
+        if "://" in text or text.count("/") < 2:
+            return await status.retry_endpoint(text)
+        return await status.retry_address(parse_address(text))
+
     return {
+        "status": show_status,
+        "retry": retry,
         "savepoint": savepoint,
         "parked-list": parked_list,
         "parked-release": _selecting(parked.release),

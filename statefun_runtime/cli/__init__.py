@@ -12,8 +12,10 @@ from statefun_runtime.cli import (
     explain,
     module,
     parked,
+    retry,
     run,
     savepoint,
+    show,
     validate,
 )
 from statefun_runtime.cli.status import CLOSED_PIPE, GOOD, INTERRUPTED, status_of
@@ -25,6 +27,8 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "module": module.main,
     "checkpoints": checkpoints.main,
     "savepoint": savepoint.main,
+    "status": show.main,
+    "retry": retry.main,
     "parked": parked.main,
     "dead-letters": dead_letters.main,
     "explain": explain.main,

@@ -33,6 +33,8 @@ commands:
   statefun-worker module upgrade FILE             write a module of any format in today's
   statefun-worker checkpoints list|show|verify    see what is in a state folder
   statefun-worker savepoint                       have a running worker write a savepoint
+  statefun-worker status                          see what is stuck in a running worker, and why
+  statefun-worker retry ADDRESS|ENDPOINT          have it tried at once
   statefun-worker parked list|release|skip        see and settle what a running worker has set aside
   statefun-worker dead-letters list|replay        see what was given up, and send it again
   statefun-worker explain SF1009                  say what an error means, and what to do

@@ -1,5 +1,6 @@
 """The engine's numbers as metrics: StateFun's metrics of each function type under their names, and ours."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from statefun_runtime.core.model.function import Function
@@ -7,6 +8,7 @@ from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.state.states import States
+from statefun_runtime.engine.status import set_aside_by_function
 from statefun_runtime.engine.worker import Parts
 
 _FUNCTIONS = "statefun_functions_"
@@ -14,8 +16,9 @@ _FUNCTIONS = "statefun_functions_"
 
 def engine_metrics(parts: Parts) -> Iterator[Metric]:
     """Yield all numbers of a worker, as of now."""
+    set_aside = set_aside_by_function(parts.exchange.partitions)
     for dispatcher in parts.exchange.dispatchers:
-        yield from _function_samples(dispatcher.function, dispatcher)
+        yield from _function_samples(dispatcher.function, dispatcher, set_aside)
     yield _gauge(
         "statefun_waiting_bytes", "bytes of messages that wait in memory", parts.load.waiting_bytes
     )
@@ -81,7 +84,9 @@ def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[
         yield Metric(f"statefun_checkpoint_{name}", Kind.HISTOGRAM, doc, histogram)
 
 
-def _function_samples(function: Function, dispatcher: Dispatcher) -> Iterator[Metric]:
+def _function_samples(
+    function: Function, dispatcher: Dispatcher, set_aside: Counter[Function]
+) -> Iterator[Metric]:
     counts = function.counts
     labels = {"namespace": function.type.namespace, "name": function.type.name}
     threshold = function.endpoint.batch_threshold
@@ -98,7 +103,12 @@ def _function_samples(function: Function, dispatcher: Dispatcher) -> Iterator[Me
         ("numBacklog", Kind.GAUGE, "messages that wait or are out", function.waiting),
         ("requests", Kind.COUNTER, "requests sent, every attempt counted", counts.requests),
         ("busyAddresses", Kind.GAUGE, "addresses with work", function.busy),
-        ("parkedAddresses", Kind.GAUGE, "addresses set aside after failing alone", function.parked),
+        (
+            "parkedAddresses",
+            Kind.GAUGE,
+            "addresses set aside after failing alone, until they get past it",
+            set_aside[function],
+        ),
         ("skippedInvocations", Kind.COUNTER, "invocations given up and dropped", counts.skipped),
         ("deadLetters", Kind.COUNTER, "invocations given up as dead letters", counts.dead_letters),
         ("endpointDown", Kind.GAUGE, "1 while the endpoint fails for everyone", function.is_down),

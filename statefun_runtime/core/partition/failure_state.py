@@ -10,7 +10,7 @@ class FailureState:
     `circuit_times` is how often the endpoint's circuit had opened when the budget began: time behind an open circuit
     is not the address's own; RENEWED_WHEN_SENT begins it anew with the next attempt. `width` is how many invocations
     a batch may have while the failing one is looked for, 0 if it is not. `pause` numbers the pause that is being made.
-    `is_unwanted` says that an operator gives the batch up if it fails once more.
+    `since_s` is when the first attempt began that failed. `is_unwanted` says that an operator gives the batch up if it fails once more.
     """
 
     __slots__ = (
@@ -22,6 +22,7 @@ class FailureState:
         "parked_times",
         "pause",
         "reason",
+        "since_s",
         "width",
     )
 
@@ -33,6 +34,7 @@ class FailureState:
         self.parked_ms = 0
         self.is_unwanted = False
         self.reason = ""
+        self.since_s = 0.0
         self.width = 0
         self.pause = 0
 

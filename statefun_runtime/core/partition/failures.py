@@ -40,6 +40,7 @@ class Failures:
         failing = self._state_of(backlog)
         failing.attempts += 1
         failing.reason = failure.detail
+        failing.since_s = failing.since_s or backlog.started_s
         is_alone = function.circuit.succeeded_s > backlog.started_s
         if not is_alone and function.circuit.failed(backlog.id, failure):
             # Its budget begins anew with the next attempt, whenever that is.
@@ -85,6 +86,10 @@ class Failures:
         for backlog in resumed:
             self._resume(backlog)
         return resumed
+
+    def cut_short(self, backlog: Backlog) -> None:
+        """An operator wants an address that makes a pause to be tried now."""
+        self._resume(backlog)
 
     def release(self, backlog: Backlog) -> None:
         """An operator wants a parked address to be tried now, with a whole budget."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.line_limit import LineLimit
 from statefun_runtime.core.module.specs import OnFailure
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import Backlog, Phase
 from statefun_runtime.core.partition.circuit import CircuitState
 from statefun_runtime.core.partition.failure_law import Outcome
 from statefun_runtime.core.partition.failure_state import FailureState
@@ -42,6 +42,7 @@ class FailurePolicy:
         self._pump = pump
         self._loop = asyncio.get_running_loop()
         self._probe_alarm: asyncio.TimerHandle | None = None
+        self.down_since_s = 0.0
         self._lines = LineLimit()
 
     def succeeded(self, now_s: float) -> None:
@@ -164,6 +165,32 @@ class FailurePolicy:
         backlog.partition.failures.release(backlog)
         self._pump()
 
+    def retry(self, backlog: Backlog) -> bool:
+        """An operator wants an address to be tried now; return whether it made a pause, or was parked."""
+        match backlog.phase:
+            case Phase.PARKED:
+                self.release(backlog)
+            case Phase.BACKING_OFF:
+                backlog.partition.failures.cut_short(backlog)
+                self._pump()
+            case _:
+                return False
+        return True
+
+    def probe_in_s(self) -> float | None:
+        """Return in how many seconds an endpoint that is down is asked again; None if nothing is planned."""
+        if self._probe_alarm is None:
+            return None
+        return max(0.0, self._probe_alarm.when() - self._loop.time())
+
+    def probe_now(self) -> bool:
+        """An operator wants an endpoint that is down to be asked at once; return whether it was waited for."""
+        if self._probe_alarm is None:
+            return False
+        self._probe_alarm.cancel()
+        self._probe()
+        return True
+
     def pause_left_s(self, backlog: Backlog) -> float:
         """Return in how many seconds a parked address is tried again; it is looked up, which takes long."""
         return max(0.0, backlog.partition.failures.pauses.end_s(backlog) - self._loop.time())
@@ -171,6 +198,7 @@ class FailurePolicy:
     def _opened(self, *, was_down: bool) -> None:
         """The circuit is open: say so once, and come back after its pause."""
         if not was_down:
+            self.down_since_s = self._loop.time()
             log.warning(
                 "endpoint %s of %s fails for everyone: %s; its addresses wait, and it is tried again and again",
                 self._function.url,

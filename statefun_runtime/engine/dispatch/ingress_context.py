@@ -63,6 +63,10 @@ class EngineIngressContext:
         """Return whether what feeds this address shall wait."""
         return self._load.is_tight and self._exchange.blocks(function, function_id)
 
+    def why_held_back(self) -> str | None:
+        """Return which limit holds the ingresses back, or None."""
+        return self._closed_by()
+
     async def opened(self) -> None:
         """Return when new records are welcome again."""
         while not self.is_open():

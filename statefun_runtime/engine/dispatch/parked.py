@@ -88,6 +88,13 @@ class ParkedAddresses:
             backlog = function.backlogs.get(address.id) if function is not None else None
             if backlog is not None and backlog in backlog.partition.failures.parked:
                 yield dispatchers[backlog.function], backlog
+                return
+            # As it was printed: with what cannot be printed escaped, and the end of a long id left out.
+            shown = f"{address.type}/{address.id}"
+            for partition in self._exchange.partitions:
+                for other in list(partition.failures.parked):
+                    if str(other.address) == shown:
+                        yield dispatchers[other.function], other
             return
         for partition in self._exchange.partitions:
             for backlog in list(partition.failures.parked):
