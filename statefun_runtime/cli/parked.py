@@ -63,7 +63,9 @@ def _print_list(answer: dict[str, Any]) -> None:
 def _print_skipped(answer: dict[str, Any]) -> int:
     print(f"{answer['skipped']} skipped")
     if answer["under_way"]:
-        print(f"{answer['under_way']} are being tried right now, and skipped if that fails")
+        print(
+            f"{answer['under_way']} have been answered just now, and are skipped if that cannot be applied"
+        )
     for refused in answer["refused"]:
         print(f"not skipped: {refused}")
     return FAILED if answer["refused"] else GOOD

@@ -29,7 +29,7 @@ class ReplyListener(Protocol):
 class FunctionClient(Protocol):
     """Sends requests of one function type to its endpoint.
 
-    Guarantees: for each request that was sent exactly one of `replied`, `failed` is called, once, and before the limit
+    Guarantees: for each request that was sent, and not cancelled, exactly one of `replied`, `failed` is called, once, and before the limit
     given has passed by much; between requests there is no order. After `close` nothing is called. A request that went
     out on a connection which turned out to be closed before any byte of a reply came is sent again, once, on a new
     one, and nobody is told. No connection stays open for long on which nothing was asked.
@@ -45,6 +45,13 @@ class FunctionClient(Protocol):
 
     def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
         """Send one request for an address; only after `can_send` returned True."""
+        ...
+
+    def cancel(self, backlog: Backlog) -> bool:
+        """Forget the request that is out for an address, and close its connection: nobody is told what comes of it.
+
+        Return whether it was out; if not, it has been answered.
+        """
         ...
 
     def capacity(self) -> int:

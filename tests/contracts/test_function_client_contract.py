@@ -296,6 +296,35 @@ def test_a_reply_that_comes_too_late_is_not_heard(with_rig: Callable[..., None])
     with_rig(body, pool_size=1)
 
 
+def test_nobody_is_told_what_comes_of_a_cancelled_request(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda r: Answer(r, after_s=0.1 if r == b"slow" else 0.0)
+        await rig.room()
+        slow = address("alice")
+        rig.listener.is_sending = True
+        rig.client.send(slow, b"slow", limit_s=LONG_S)
+        rig.listener.is_sending = False
+        await asyncio.sleep(0.03)
+
+        assert rig.client.cancel(slow)
+        assert not rig.client.cancel(slow)
+        assert rig.client.in_flight() == 0
+        # There is room for the next, of the same address as well.
+        assert await rig.exchange("alice", body=b"fast") == ("replied", "alice", b"fast")
+        await asyncio.sleep(0.15)
+        assert len(rig.listener.events) == 1
+
+    with_rig(body, pool_size=1)
+
+
+def test_what_was_answered_cannot_be_cancelled(with_rig: Callable[..., None]):
+    async def body(rig: Rig) -> None:
+        await rig.exchange("alice")
+        assert not rig.client.cancel(address("alice"))
+
+    with_rig(body)
+
+
 def test_a_connection_cut_in_the_middle_is_a_failure(with_rig: Callable[..., None]):
     async def body(rig: Rig) -> None:
         await rig.exchange()

@@ -9,7 +9,7 @@ from statefun_runtime.ports.function_client import ReplyListener
 from tests.fakes.endpoint import OCTETS, Answer, Endpoint, Fate
 
 
-@dataclass
+@dataclass(eq=False)
 class _Connection:
     is_used: bool = False
 
@@ -53,10 +53,16 @@ class FakeFunctionClient:
             # Closed while nothing was asked: it goes again, on a new connection, where it counts.
             self._out[backlog] = _Connection()
             answer = self._endpoint.take(body) if self._endpoint.is_up else answer
-        if answer.fate is Fate.LOST or answer.after_s > limit_s:
-            self._loop.call_later(limit_s, self._ended, backlog, Answer(fate=Fate.LOST))
-        else:
-            self._loop.call_later(answer.after_s, self._ended, backlog, answer)
+        after_s = answer.after_s
+        if answer.fate is Fate.LOST or after_s > limit_s:
+            after_s, answer = limit_s, Answer(fate=Fate.LOST)
+        self._loop.call_later(after_s, self._ended, backlog, self._out[backlog], answer)
+
+    def cancel(self, backlog: Backlog) -> bool:
+        if self._out.pop(backlog, None) is None:
+            return False
+        self._loop.call_soon(self._tell)
+        return True
 
     def capacity(self) -> int:
         return self._pool_size
@@ -78,10 +84,10 @@ class FakeFunctionClient:
         elif not self._idle and not self._out:
             self._listener.unreachable(Failure(Cause.CONNECT, "cannot connect: refused"))
 
-    def _ended(self, backlog: Backlog, answer: Answer) -> None:
-        if self._is_closed:
+    def _ended(self, backlog: Backlog, connection: _Connection, answer: Answer) -> None:
+        if self._is_closed or self._out.get(backlog) is not connection:
             return
-        connection = self._out.pop(backlog)
+        del self._out[backlog]
         connection.is_used = True
         if answer.fate is Fate.ANSWERED:
             self._idle.append(connection)

@@ -53,7 +53,8 @@ class FakeFunctionClient:
         self._process = process
         self._pool_size = pool_size
         self._loop = asyncio.get_running_loop()
-        self._out: dict[Backlog, bool] = {}
+        # A request that was cancelled is not the next one of its address.
+        self._out: dict[Backlog, object] = {}
         self._idle = 0
         self._sent = 0
         self._connecting = 0
@@ -90,7 +91,7 @@ class FakeFunctionClient:
         assert self._idle
         self._idle -= 1
         self._sent += 1
-        self._out[backlog] = True
+        sent = self._out[backlog] = object()
         endpoint, rng = self._endpoint, self._endpoint.rng
         fate = endpoint.fate()
         if fate == "stale":
@@ -105,10 +106,16 @@ class FakeFunctionClient:
         reply = endpoint.answer(body) if is_heard else b""
         if fate == "lost" or after_s > limit_s:
             fate, after_s = "lost", limit_s
-        self._loop.call_later(after_s, self._ended, backlog, fate, reply)
+        self._loop.call_later(after_s, self._ended, backlog, sent, fate, reply)
 
-    def _ended(self, backlog: Backlog, fate: str, reply: bytes) -> None:
-        if self._is_closed:
+    def cancel(self, backlog: Backlog) -> bool:
+        if self._out.pop(backlog, None) is None:
+            return False
+        self._loop.call_soon(self._tell)
+        return True
+
+    def _ended(self, backlog: Backlog, sent: object, fate: str, reply: bytes) -> None:
+        if self._is_closed or self._out.get(backlog) is not sent:
             return
         del self._out[backlog]
         if fate in ("well", "slow", "garbage"):

@@ -500,4 +500,15 @@ MUTANTS = (
         ),
         "tests/unit/connectors/playground/test_ingress_log.py",
     ),
+    Mutant(
+        "skip an invocation and leave its request out",
+        (
+            (
+                "engine/dispatch/dispatcher.py",
+                "                if not self._client.cancel(backlog):\n                    return False\n",
+                "",
+            ),
+        ),
+        "tests/unit/engine/test_outcomes.py",
+    ),
 )

@@ -73,6 +73,19 @@ class HttpClient:
         if not pool.is_watching:
             pool.watch()
 
+    def cancel(self, backlog: Backlog) -> bool:
+        """Forget a request, and close its connection."""
+        pool = self._pool
+        connection = next((each for each in pool.busy if each.backlog is backlog), None)
+        if connection is not None:
+            connection.close()
+            pool.lost(connection)
+        elif not pool.forget(backlog):
+            return False
+        self.out -= 1
+        pool.tell()
+        return True
+
     def in_flight(self) -> int:
         """Return how many requests are out."""
         return self.out

@@ -85,6 +85,7 @@ class HttpxClient:
         }
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[asyncio.Task[None], None] = {}
+        self._sent: dict[Backlog, asyncio.Task[None]] = {}
         self.out = 0
         self._is_reachable = False
         self._is_probing = False
@@ -109,11 +110,22 @@ class HttpxClient:
         """Send one request, on the connection that was used last if it is still young."""
         self.out += 1
         slot = self._slots.take() or self._make_slot()
-        self._start(self._request(slot, backlog, body, limit_s))
+        self._sent[backlog] = self._start(self._request(slot, backlog, body, limit_s))
 
     def capacity(self) -> int:
         """Return how many requests may be out, as far as is known by now."""
         return self._slots.capacity()
+
+    def cancel(self, backlog: Backlog) -> bool:
+        """Forget a request, and close its connection."""
+        task = self._sent.pop(backlog, None)
+        if task is None:
+            return False
+        task.cancel()
+        self.out -= 1
+        self._slots.put_back(None)
+        self._slots.tell()
+        return True
 
     def in_flight(self) -> int:
         """Return how many requests are out."""
@@ -139,10 +151,11 @@ class HttpxClient:
         if not self._is_closed:
             self._listener.has_room()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._spawn(work)
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
+        return task
 
     def _make_slot(self) -> Slot:
         ttl_s = self._spec.pool_ttl_s
@@ -189,6 +202,7 @@ class HttpxClient:
                 Cause.CONTENT_TYPE,
             )
             if not self._is_closed:
+                del self._sent[backlog]
                 self.out -= 1
                 self._slots.put_back(slot if is_good else None)
                 self._tell(backlog, outcome)

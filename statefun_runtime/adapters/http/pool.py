@@ -211,6 +211,12 @@ class HttpPool:
         self._again.append((user, backlog, body, connection.ends_s))
         self._open(user)
 
+    def forget(self, backlog: Backlog) -> bool:
+        """Send a request not again that waits for it; return whether one did."""
+        count = len(self._again)
+        self._again = deque(entry for entry in self._again if entry[1] is not backlog)
+        return len(self._again) < count
+
     def tell(self) -> None:
         """Have the next requests sent when all replies of this turn of the loop are read.
 

@@ -7,7 +7,7 @@
                     │  │ └── again · narrow ───────────────────────────┤
                     │  └──resume── BACKING_OFF ◀── back_off ───────────┤
                     └─────resume──── PARKED ◀── park ──────────────────┘
-                                       └──abandon──▶ READY or IDLE
+                      READY · BACKING_OFF ──withdraw──▶ PARKED ──abandon──▶ READY or IDLE
 
 Invariants: an address is in exactly one phase; invocations leave in the order in which they were delivered, and
 leave the backlog only when the reply to them is settled or they are given up; a failed batch is sent again with the
@@ -50,7 +50,7 @@ LEGAL_MOVES: dict[Phase, tuple[Phase, ...]] = {
     Phase.IDLE: (Phase.READY,),
     Phase.READY: (Phase.IN_FLIGHT, Phase.PARKED),
     Phase.IN_FLIGHT: (Phase.IDLE, Phase.READY, Phase.BACKING_OFF, Phase.PARKED),
-    Phase.BACKING_OFF: (Phase.READY,),
+    Phase.BACKING_OFF: (Phase.READY, Phase.PARKED),
     Phase.PARKED: (Phase.READY, Phase.IDLE),
 }
 

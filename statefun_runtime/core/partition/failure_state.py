@@ -10,7 +10,8 @@ class FailureState:
     `circuit_times` is how often the endpoint's circuit had opened when the budget began: time behind an open circuit
     is not the address's own; RENEWED_WHEN_SENT begins it anew with the next attempt. `width` is how many invocations
     a batch may have while the failing one is looked for, 0 if it is not. `pause` numbers the pause that is being made.
-    `since_s` is when the first attempt began that failed. `is_unwanted` says that an operator gives the batch up if it fails once more.
+    `since_s` is when the first attempt began that failed. `is_unwanted` says that an operator gives the batch up if
+    the reply that is in hand cannot be applied.
     """
 
     __slots__ = (

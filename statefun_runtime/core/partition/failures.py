@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import IN_FLIGHT, Backlog
 from statefun_runtime.core.partition.failure_law import Decision, Outcome, decide
 from statefun_runtime.core.partition.failure_state import RENEWED_WHEN_SENT, FailureState
 from statefun_runtime.core.partition.pauses import Pauses
@@ -65,6 +65,21 @@ class Failures:
         failing.parked_times += 1
         self._partition.park(backlog)
         return self._set_aside(backlog, failing, now_s)
+
+    def withdraw(self, backlog: Backlog, now_s: float) -> None:
+        """An operator decides about an address that was parked and is being tried again: it is set aside once more.
+
+        Its request, if one was out, has been cancelled; it stands in no queue.
+        """
+        failing = backlog.failing
+        assert failing is not None
+        assert backlog in self.parked
+        failing.parked_times = max(1, failing.parked_times)
+        if backlog.phase == IN_FLIGHT:
+            self._partition.park(backlog)
+        else:
+            self._partition.withdraw(backlog)
+        self._set_aside(backlog, failing, now_s)
 
     def restore_parked(self, backlog: Backlog, failing: FailureState, now_s: float) -> None:
         """An address was parked when the last life ended, and still is; its backlog was restored before."""

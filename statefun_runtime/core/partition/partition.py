@@ -162,6 +162,13 @@ class Partition:
         backlog.tally.parked += 1
         backlog.tally.busy -= 1
 
+    def withdraw(self, backlog: Backlog) -> None:
+        """The address is set aside before its next attempt; the caller has it leave the queue it stands in."""
+        start = Phase.READY if backlog.phase == READY else Phase.BACKING_OFF
+        _move(backlog, "was withdrawn", start, Phase.PARKED)
+        backlog.tally.parked += 1
+        backlog.tally.busy -= 1
+
     def resume(self, backlog: Backlog) -> None:
         """The pause of an address is over, or it is parked no longer."""
         if backlog.phase == PARKED:

@@ -18,7 +18,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import request
 from statefun_runtime.core.model.reply import Incomplete, Reply, ReplyRefused, Result
 from statefun_runtime.core.model.state import StateError
-from statefun_runtime.core.partition.backlog import IN_FLIGHT, Backlog
+from statefun_runtime.core.partition.backlog import IN_FLIGHT, Backlog, Phase
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.circuit import CircuitState
 from statefun_runtime.core.partition.retry import Cause, Failure
@@ -283,6 +283,28 @@ class Dispatcher:
         self._release(backlog)
         if self.policy.failed(backlog, failure):
             self._states.touch(backlog)
+
+    def withdraw(self, backlog: Backlog) -> bool:
+        """Take back an attempt of an address that was parked before; return whether it is parked again.
+
+        It is not if its reply is in hand, and only has to be applied.
+        """
+        match backlog.phase:
+            case Phase.IN_FLIGHT:
+                if not self._client.cancel(backlog):
+                    return False
+                self._release(backlog)
+            case Phase.READY:
+                self._leave_queue(backlog)
+        self.policy.withdraw(backlog)
+        return True
+
+    def _leave_queue(self, backlog: Backlog) -> None:
+        for queue in (self.function.suspects, self.function.ready, self._cold):
+            if backlog in queue:
+                queue.remove(backlog)
+                return
+        raise AssertionError(f"{backlog.address} is ready and stands in no queue")
 
     def skip(self, backlog: Backlog) -> str | None:
         """An operator gives up the first invocation of a parked address; return why it cannot be, or None."""

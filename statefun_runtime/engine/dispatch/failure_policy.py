@@ -138,6 +138,12 @@ class FailurePolicy:
         failures.abandon(backlog)
         return None
 
+    def withdraw(self, backlog: Backlog) -> None:
+        """An address that was parked, and is tried again, is set aside once more."""
+        backlog.partition.failures.withdraw(backlog, self._loop.time())
+        assert backlog.failing is not None
+        self._put_aside(backlog, backlog.failing)
+
     def _park(self, backlog: Backlog, failing: FailureState) -> None:
         partition = backlog.partition
         pause_s = partition.failures.park(backlog, self._loop.time())

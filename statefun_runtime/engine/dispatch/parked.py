@@ -52,12 +52,13 @@ class ParkedAddresses:
     async def skip(self, selection: Selection) -> dict[str, Any]:
         """Give up the invocation that holds each address up; return how many were, when that is durable.
 
-        An address whose retry is under way loses it when that attempt fails too.
+        A retry that is under way is taken back. Only a reply that is in hand, and waits until changes may be made, is
+        applied first; the invocation is given up if it cannot be.
         """
         skipped = under_way = 0
         refused = []
         for dispatcher, backlog in self._required(selection):
-            if backlog.phase != PARKED:
+            if backlog.phase != PARKED and not dispatcher.withdraw(backlog):
                 assert backlog.failing is not None
                 backlog.failing.is_unwanted = True
                 under_way += 1

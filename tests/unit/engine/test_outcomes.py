@@ -8,7 +8,7 @@ import pytest
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import read_letter
-from statefun_runtime.core.module.specs import OkHttpTransport, OnFailure
+from statefun_runtime.core.module.specs import AsyncTransport, OkHttpTransport, OnFailure
 from statefun_runtime.core.partition.backlog import Phase
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.dispatch.parked import ParkedAddresses, Selection
@@ -243,22 +243,75 @@ def test_what_an_operator_skips_becomes_a_dead_letter_where_there_is_a_place_for
     run_virtual(main)
 
 
-def test_a_retry_that_is_under_way_is_skipped_when_it_fails():
+@pytest.mark.parametrize("later_s", [0.05, 10.0])
+def test_a_retry_that_is_under_way_is_skipped_at_once(later_s: float):
+    """Its request is cancelled: what it is answered, now or much later, counts for nothing."""
+
     async def main():
         world = World(transport=OKHTTP)
         world.serve("f", allergic_to(b"1"))
         world.send("f", "alice", b"1", b"2")
         await world.settled(0.5)
-        world.serve("f", lambda _: Answer(status=404, after_s=0.2))
-        await world.settled(0.6)
-        assert world.backlog("f", "alice").phase == Phase.IN_FLIGHT
+        while world.backlog("f", "alice").phase != Phase.PARKED:
+            await world.settled(0.01)
+        world.serve("f", lambda _: Answer(result(egress=[("out", b"late")]), after_s=later_s))
+        while world.backlog("f", "alice").phase != Phase.IN_FLIGHT:
+            await world.settled(0.01)
 
         answer = await commands(world).skip(Selection(address=ALICE))
         world.serve("f", allergic_to(b"1"))
-        await world.settled(0.5)
+        await world.settled(0.01)
 
-        assert answer == {"skipped": 0, "under_way": 1, "refused": []}
+        assert answer == {"skipped": 1, "under_way": 0, "refused": []}
         assert world.egress.left == [b"2"]
+        await world.settled(20.0)
+        assert world.egress.left == [b"2"]
+        function = world.function("f")
+        assert (function.parked, function.busy, function.waiting) == (0, 0, 0)
+
+    run_virtual(main)
+
+
+def test_a_released_address_is_skipped_at_once_while_it_waits_for_its_next_attempt():
+    async def main():
+        world = World(transport=AsyncTransport(call_s=1.0))
+        world.serve("f", allergic_to(b"1"))
+        world.send("f", "alice", b"1", b"2")
+        while world.backlog("f", "alice").phase != Phase.PARKED:
+            await world.settled(0.01)
+        await commands(world).release(Selection(address=ALICE))
+        while world.backlog("f", "alice").phase != Phase.BACKING_OFF:
+            await world.settled(0.001)
+
+        answer = await commands(world).skip(Selection(address=ALICE))
+        await world.settled(0.1)
+
+        assert answer == {"skipped": 1, "under_way": 0, "refused": []}
+        assert world.egress.left == [b"2"]
+        await world.settled(20.0)
+        function = world.function("f")
+        assert (function.parked, function.busy, function.waiting) == (0, 0, 0)
+
+    run_virtual(main)
+
+
+def test_an_address_whose_endpoint_is_down_is_skipped_at_once():
+    async def main():
+        world = World(transport=OKHTTP)
+        world.serve("f", allergic_to(b"1"))
+        world.send("f", "alice", b"1", b"2")
+        while world.backlog("f", "alice").phase != Phase.PARKED:
+            await world.settled(0.01)
+        world.endpoint("f").is_up = False
+        world.send("f", "bob")
+        while world.backlog("f", "alice").phase != Phase.READY:
+            await world.settled(0.01)
+
+        assert (await commands(world).skip(Selection(address=ALICE)))["skipped"] == 1
+        world.endpoint("f").is_up = True
+        await world.settled(10.0)
+
+        assert sorted(world.egress.left) == [b"2", b"x"]
 
     run_virtual(main)
 

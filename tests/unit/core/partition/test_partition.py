@@ -174,6 +174,7 @@ MOVES = {
     "narrow": _narrow,
     "back off": lambda one: one.partition.back_off(one.backlog),
     "park": lambda one: one.partition.park(one.backlog),
+    "withdraw": lambda one: one.partition.withdraw(one.backlog),
     "resume": lambda one: one.partition.resume(one.backlog),
     "give up": _give_up,
     "give up before more": _give_up_before_more,
@@ -187,7 +188,8 @@ MOVES = {
 MADE_BY: dict[tuple[Phase, Phase], set[str]] = {
     (Phase.IDLE, Phase.READY): {"deliver", "restore head", "restore chunk"},
     (Phase.READY, Phase.IN_FLIGHT): {"begin"},
-    (Phase.READY, Phase.PARKED): {"restore parked"},
+    (Phase.READY, Phase.PARKED): {"restore parked", "withdraw"},
+    (Phase.BACKING_OFF, Phase.PARKED): {"withdraw"},
     (Phase.IN_FLIGHT, Phase.IDLE): {"settle", "give up"},
     (Phase.IN_FLIGHT, Phase.READY): {
         "settle before more",
