@@ -401,6 +401,8 @@ def test_ctrl_c_before_anything_runs_is_no_traceback(tmp_path: Path) -> None:
         [sys.executable, "-m", "statefun_runtime", "validate", str(fifo)],
         cwd=ROOT,
         stderr=subprocess.PIPE,
+        # A shell has what it runs in the background ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     # Opening it for writing returns when the command reads.
     with fifo.open("wb"):
