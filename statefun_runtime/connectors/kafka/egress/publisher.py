@@ -22,7 +22,7 @@ from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClie
 from statefun_runtime.connectors.kafka.client.inside import leave, why_it_failed
 from statefun_runtime.connectors.kafka.client.protocols import Producer
 from statefun_runtime.connectors.kafka.client.reach import Reach
-from statefun_runtime.connectors.kafka.client.troubles import DENIED, REFUSED, explain, words
+from statefun_runtime.connectors.kafka.client.troubles import DENIED, REFUSED, explain
 from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
 from statefun_runtime.connectors.kafka.egress.limits import LIMITS, ChunkSize, PublisherLimits
 from statefun_runtime.connectors.kafka.egress.memory import Memory
@@ -95,6 +95,7 @@ class KafkaPublisher:
         self._attempts = 0
         self._size = ChunkSize(limits.transaction_bytes_max)
         self._setbacks = 0
+        self._held_up_by = ""
         self._progress_topic = f"statefun-progress-{name}"
         self._arguments = producer_arguments(spec) | {
             "transactional_id": f"statefun-{name}",
@@ -173,7 +174,11 @@ class KafkaPublisher:
         """Wait a little before the next producer."""
         self._recoveries += 1
         why = await explain(error, self._clients, self._arguments)
-        self._complaint.say(f"waits, records are kept: {why}")
+        place = (
+            f"; the first that does not leave is for {self._held_up_by}" if self._held_up_by else ""
+        )
+        self._complaint.say(f"waits, records are kept: {why}{place}", about=why)
+        self._held_up_by = ""
         pause_s = min(_RETRY_MAX_S, _RETRY_S * 2.0**self._setbacks)
         self._setbacks += 1
         await asyncio.sleep(_DENIED_RETRY_S if isinstance(error, DENIED) else pause_s)
@@ -306,9 +311,7 @@ class KafkaPublisher:
             if isinstance(error, REFUSED):
                 raise _Refused(str(error) or type(error).__name__) from error
         for one, error in failed.items():
-            self._complaint.say(
-                f"tries {sent[one]} again and again: {words(error, self._arguments)}"
-            )
+            self._held_up_by = sent[one]
             raise error
         if waiting:
             raise self._too_long()
