@@ -12,6 +12,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind as MetricKind
 from statefun_runtime.core.model.metrics import Metric
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox, Queue
 from statefun_runtime.core.outboxes.form import RecordForm
 from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox, Unloaded
@@ -38,6 +39,7 @@ __all__ = [
     "Listens",
     "Metric",
     "MetricKind",
+    "Position",
     "Queue",
     "RecordForm",
     "RecordRefused",

@@ -8,7 +8,7 @@ were not when the worker was killed are in its last checkpoint, and written by i
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from statefun_runtime.components import (
     IngressEncoder,
     Metric,
     MetricKind,
+    Position,
     RecordForm,
     RecordRefused,
     Role,
@@ -81,7 +82,9 @@ class TickIngress:
         self._spec = spec
         self._context = context.ingress
         self._encoder = IngressEncoder(spec.value_type)
-        self._next = context.restored.get(_SPLIT, 0)
+        restored = context.restored.get(_SPLIT, 0)
+        assert isinstance(restored, int), "this is no position of ours"
+        self._next = restored
         self._sent = 0
 
     async def start(self) -> None:
@@ -113,7 +116,7 @@ class TickIngress:
         """Return what was sent."""
         yield Metric("statefun_ingress_records", MetricKind.COUNTER, "records routed", self._sent)
 
-    def completed(self, positions: dict[str, int]) -> None:
+    def completed(self, positions: Mapping[str, Position]) -> None:
         """Nobody outside wants to know."""
 
     async def close(self) -> None:

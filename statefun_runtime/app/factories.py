@@ -13,15 +13,13 @@ from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.engine.assembly import EgressServices
+from statefun_runtime.engine.assembly import OWNER, EgressServices
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_records
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext, OffLoop
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
-
-_OWNER = "standalone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +73,16 @@ def make_egress(
             started=start.started,
             history=application.history,
             first_epoch=start.first_epoch,
-            owner=_OWNER,
+            owner=OWNER,
             folder=_folder(application, "egress", spec.id),
             host=application.settings.host,
             connections_max=application.descriptors.incoming_max,
             rows=services.states,
+            key_group_count=application.settings.key_group_count,
             read_outbox=application.read_outbox,
             settled=services.settled,
             tell_refused=letters_of(spec, services.outcomes),
-            progress=manifest.progress.get(name) if manifest else None,
+            progress=manifest.progress.get(OWNER, {}).get(name) if manifest else None,
             may_republish=name in application.settings.republished_egresses,
         )
     )

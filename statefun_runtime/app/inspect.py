@@ -1,5 +1,6 @@
 """What is in a state folder, for `statefun-worker checkpoints`: read only, also while a worker runs."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,11 +23,11 @@ from statefun_runtime.core.model.keys import (
 from statefun_runtime.core.printable import printable
 from statefun_runtime.engine.checkpoints.recovery import (
     Heads,
-    apply_deltas,
-    place_base,
+    open_live,
     read_manifest,
 )
 from statefun_runtime.errors import ConfigError, CorruptionError
+from statefun_runtime.ports.state_store import StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def list_lines(view: StateFolderView) -> Iterator[str]:
         size = sum(stored.size_bytes for stored in manifest.objects())
         unpublished = sum(outbox.count for outbox in manifest.outboxes)
         yield (
-            f"{manifest.epoch:8}  {_time(manifest)}  {_size(size):>10}  {len(manifest.deltas):6}"
+            f"{manifest.epoch:8}  {_time(manifest)}  {_size(size):>10}  {_delta_count(manifest):6}"
             f"  {unpublished:11}  {note}".rstrip()
         )
 
@@ -96,9 +97,10 @@ def show_lines(view: StateFolderView, manifest: Manifest) -> Iterator[str]:
     """Yield what is in a checkpoint: positions, keys per function type, backlogs, unpublished records."""
     yield f"checkpoint   {manifest.epoch} of {_time(manifest)}"
     yield f"application  {manifest.application}, lineage {manifest.lineage}, incarnation {manifest.incarnation}"
-    base = sum(file.object.size_bytes for file in manifest.base.files) if manifest.base else 0
-    deltas = sum(delta.object.size_bytes for delta in manifest.deltas)
-    yield f"size         base {_size(base)}, {len(manifest.deltas)} deltas {_size(deltas)}"
+    bases = [base for part in manifest.parts for base in part.bases]
+    base_bytes = sum(file.object.size_bytes for base in bases for file in base.files)
+    deltas = sum(delta.object.size_bytes for part in manifest.parts for delta in part.deltas)
+    yield f"size         base {_size(base_bytes)}, {_delta_count(manifest)} deltas {_size(deltas)}"
     for ingress, positions in sorted(manifest.positions.items()):
         for split, position in sorted(positions.items()):
             yield f"position     {ingress}  {printable(split)}  {position}"
@@ -106,17 +108,21 @@ def show_lines(view: StateFolderView, manifest: Manifest) -> Iterator[str]:
         kind = "outbox of this epoch" if outbox.is_transactional else "not acknowledged"
         yield f"egress       {outbox.egress}  {outbox.count} records, {kind}"
     with TemporaryDirectory(prefix="statefun-show-") as folder:
-        live = Path(folder) / "live"
-        place_base(manifest, view.objects, live)
-        store = RocksDbStore(live)
+        numbers = itertools.count()
+        store, heads = open_live(
+            manifest, view.objects, lambda: Path(folder) / str(next(numbers)), RocksDbStore
+        )
         try:
-            heads = apply_deltas(manifest, view.objects, store)
             yield from _content_lines(store, heads)
         finally:
             store.close()
 
 
-def _content_lines(store: RocksDbStore, heads: Heads) -> Iterator[str]:
+def _delta_count(manifest: Manifest) -> int:
+    return sum(len(part.deltas) for part in manifest.parts)
+
+
+def _content_lines(store: StateStore, heads: Heads) -> Iterator[str]:
     keys: Counter[str] = Counter()
     waiting: Counter[str] = Counter()
     for key, row in heads.items():

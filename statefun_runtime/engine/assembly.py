@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from statefun_runtime.core.checkpoints.commits import History
-from statefun_runtime.core.checkpoints.manifest import Manifest, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.manifest import KeyGroups, Manifest, ObjectId, Outbox
 from statefun_runtime.core.checkpoints.overlay import Overlay
 from statefun_runtime.core.checkpoints.retention import Retention
 from statefun_runtime.core.model.address import TypeName
@@ -135,11 +135,17 @@ def open_store(manifest: Manifest | None, ports: Ports) -> tuple[StateStore, Hea
 
     What could not be made whole leaves nothing behind.
     """
-    live = ports.scratch()
+    made: list[Path] = []
+
+    def scratch() -> Path:
+        made.append(ports.scratch())
+        return made[-1]
+
     try:
-        return open_live(manifest, ports.checkpoints, live, ports.open_store)
+        return open_live(manifest, ports.checkpoints, scratch, ports.open_store)
     except BaseException:
-        ports.discard(live)
+        for folder in made:
+            ports.discard(folder)
         raise
 
 
@@ -260,6 +266,8 @@ class Assembly:
 
     def _make_bases(self) -> Bases:
         return Bases(
+            OWNER,
+            KeyGroups(0, self._settings.key_group_count),
             self._states,
             self._ports.checkpoints,
             self._ports.off_loop,

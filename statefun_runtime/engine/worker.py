@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
+from statefun_runtime.core.checkpoints.manifest import FORMAT, ObjectId, Outbox
 from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import PARKED, TIMER, group_prefix, parse_address_key
 from statefun_runtime.core.model.messages import split_fields
@@ -23,11 +23,12 @@ from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContex
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.readiness import Readiness
-from statefun_runtime.engine.state.chunks import index_chunks, shelve_head, stored_chunks
+from statefun_runtime.engine.state.chunks import shelve_head, stored_chunks
 from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.expiry import Expiry
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
+from statefun_runtime.engine.state.upgrade import upgrade_rows
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.ingress import IngressSource
@@ -85,8 +86,9 @@ class Worker:
     ) -> None:
         """Take back backlogs, delayed messages and egress records of the checkpoint; `read` returns an outbox's."""
         prefixes = [group_prefix(KeyGroup(group)) for group in range(self._key_group_count)]
-        for prefix in prefixes:
-            index_chunks(self.parts.states, prefix)
+        manifest = self.parts.checkpointer.last_complete
+        if manifest is not None and manifest.version < FORMAT:
+            upgrade_rows(self.parts.states, key_group_count=self._key_group_count)
         left_behind = self._restore_heads(heads)
         for prefix in prefixes:
             self._restore_chunks(prefix)
@@ -99,9 +101,8 @@ class Worker:
                 "the backlogs of %d addresses are kept but wait: no endpoint serves their function type",
                 left_behind,
             )
-        manifest = self.parts.checkpointer.last_complete
-        refused = manifest.refused if manifest is not None else {}
         for outbox in outboxes:
+            refused = manifest.refused.get(outbox.owner, {}) if manifest is not None else {}
             self.parts.egresses[outbox.egress].restore(
                 outbox,
                 partial(read, outbox.object.id),

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from statefun_runtime.core.checkpoints.commits import History, Started
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Progress
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.ports.egress import TellRefused
 from statefun_runtime.ports.ingress import IngressContext
 from statefun_runtime.ports.rows import Rows
@@ -40,13 +41,13 @@ class IngressBuildContext:
     """
 
     ingress: IngressContext
-    restored: Mapping[str, int]
+    restored: Mapping[str, Position]
     folder: Path
     host: str
     connections_max: int
     off_loop: OffLoop
     is_ours: bool
-    earlier: Sequence[Mapping[str, int]]
+    earlier: Sequence[Mapping[str, Position]]
     checkpoints_kept: int
 
 
@@ -57,7 +58,8 @@ class EgressBuildContext:
     `started` and `history` tell this life from all others, for what an egress writes to tell old from new; the epochs
     from `first_epoch` on are its own. `owner` is who of the application's workers this is. `folder` is the egress's
     own, below the state folder, and need not exist; `host` is what the worker's ports listen on, each for so many
-    connections. `progress` is what the
+    connections. Keys of `rows` begin with the key group, one of `key_group_count`, of what a row belongs to, so that they
+    can move with it. `progress` is what the
     checkpoint knows of an egress that publishes, and `may_republish` what a person says. `settled` returns when all that
     is so now is in a complete checkpoint.
     """
@@ -70,6 +72,7 @@ class EgressBuildContext:
     host: str
     connections_max: int
     rows: Rows
+    key_group_count: int
     read_outbox: ReadOutbox
     settled: Callable[[], Awaitable[None]]
     tell_refused: TellRefused

@@ -1,6 +1,6 @@
 """Where records come in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from statefun_runtime.core.model.address import Address, TypeName
@@ -8,6 +8,7 @@ from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.metrics import Metric
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.module.specs import DeadLetterRoute
 
 
@@ -81,7 +82,7 @@ class IngressSource(Protocol):
         """Route records until cancelled; after that no record is routed."""
         ...
 
-    def positions(self) -> dict[str, int]:
+    def positions(self) -> Mapping[str, Position]:
         """Return the next position of each split, by a name that is stable across restarts."""
         ...
 
@@ -89,7 +90,7 @@ class IngressSource(Protocol):
         """Return what is counted; whose numbers they are is added by the caller."""
         ...
 
-    def completed(self, positions: dict[str, int]) -> None:
+    def completed(self, positions: Mapping[str, Position]) -> None:
         """A checkpoint with these positions is complete: they may be told to the outside."""
         ...
 

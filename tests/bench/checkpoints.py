@@ -89,7 +89,7 @@ def _small(bench: Bench, worker: Worker, addresses: int) -> None:
         _await_epoch(worker, epochs + 1)
     manifest = _last_manifest(worker.state_dir)
     data = ObjectFolder(worker.state_dir / "objects", sweep=False).get(
-        manifest.deltas[-1].object.id
+        manifest.parts[0].deltas[-1].object.id
     )
     rows = list(decode_rows([data]))
     content = sum(len(key) + len(value or b"") for key, value in rows)

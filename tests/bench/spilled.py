@@ -20,7 +20,14 @@ from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.core.checkpoints.commits import Completed, Started
 from statefun_runtime.core.checkpoints.delta import MAGIC, encode_rows
-from statefun_runtime.core.checkpoints.manifest import Base, BaseFile, Delta, Manifest
+from statefun_runtime.core.checkpoints.manifest import (
+    Base,
+    BaseFile,
+    Delta,
+    KeyGroups,
+    Manifest,
+    Part,
+)
 from statefun_runtime.core.checkpoints.overlay import Row
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.keys import chunk_index_key_of, chunk_key_of, state_key
@@ -32,6 +39,7 @@ from tests.support.worker import Worker
 
 MORE_MB_MAX = 50.0
 _KEY_GROUPS = 128
+_ALL = KeyGroups(0, _KEY_GROUPS)
 _INVOCATIONS_PER_CHUNK = 256
 _CHUNKS_PER_DELTA = 128
 _KEY = state_key(TypeName("bench", "slow"), "hot", key_group_count=_KEY_GROUPS)
@@ -104,9 +112,8 @@ def _make_folder(folder: Path, in_base: int, in_deltas: int) -> None:
         rows = [row for number in numbers for row in _rows(in_base + number)]
         deltas.append(Delta(epoch, objects.put([MAGIC, encode_rows(rows)])))
     last = 1 + len(deltas)
-    manifest = Manifest(
-        "bench", last, 1, "line", 0, _KEY_GROUPS, 8, {}, base, tuple(deltas), outboxes=()
-    )
+    part = Part("standalone", _ALL, (base,), tuple(deltas))
+    manifest = Manifest("bench", last, 1, "line", 0, _KEY_GROUPS, 8, {}, (part,), outboxes=())
     stored = objects.put([json.dumps(manifest.to_json()).encode()])
     objects.sync()
     log = CommitLogFolder(folder / "log")
@@ -126,7 +133,7 @@ def _make_base(objects: ObjectFolder, making: Path, count: int) -> Base:
         for path in sorted((making / "snapshot").iterdir())
     )
     shutil.rmtree(making)
-    return Base(1, files)
+    return Base(1, _ALL, files)
 
 
 def _rows(number: int) -> list[Row]:

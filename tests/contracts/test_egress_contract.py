@@ -82,7 +82,13 @@ async def playground_rig(_: None) -> AsyncIterator[Rig]:
 
     def new() -> PlaygroundEgress:
         return PlaygroundEgress(
-            spec, rows, host="127.0.0.1", origin="a-b", complete_epoch=0, settled=_at_once
+            spec,
+            rows,
+            host="127.0.0.1",
+            origin="a-b",
+            complete_epoch=0,
+            key_group_count=128,
+            settled=_at_once,
         )
 
     yield Rig(new, PLAYGROUND_RECORD, encode, left)

@@ -22,8 +22,10 @@ from statefun_runtime.connectors.kinesis.settings.specs import (
     ShardReading,
     StreamRoute,
 )
+from statefun_runtime.connectors.kinesis.shards import as_position, number_of
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.metrics import Metric
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.module.specs import Earliest, EndpointSpec, FunctionPattern
 from statefun_runtime.ports.ingress import IngressSource
 from statefun_runtime.ports.module import ModuleSpec
@@ -143,15 +145,15 @@ async def kinesis_rig(stream: KinesisStream | KinesisInMemory) -> AsyncIterator[
         put = [((key or b"").decode(), value or b"") for key, value in records]
         sequences[split] = await stream.put(split, put)
 
-    def position(split: int, count: int) -> int:
-        return sequences[split][count - 1] if count else 0
+    def position(split: int, count: int) -> Position:
+        return as_position(sequences[split][count - 1] if count else 0)
 
     def passed(ingress: IngressSource) -> list[int]:
         positions = ingress.positions()
         return sorted(
             sequences[split].index(at) + 1 if at else 0
             for split in (0, 1)
-            for at in (positions[f"{stream.name}/shardId-00000000000{split}"],)
+            for at in (number_of(positions[f"{stream.name}/shardId-00000000000{split}"]),)
         )
 
     def new(restored: dict[str, int]) -> IngressSource:

@@ -46,6 +46,7 @@ def egress_context(folder: Path) -> EgressBuildContext:
         host="127.0.0.1",
         connections_max=100,
         rows=DictRows(),
+        key_group_count=128,
         read_outbox=_nothing_is_stored,
         settled=_at_once_settled,
         tell_refused=nobody_is_told,

@@ -1,7 +1,7 @@
 """The IngressSource port on lists, and an IngressContext that remembers what it was given."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
@@ -9,6 +9,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.position import Position, whole_numbers
 from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
@@ -42,14 +43,15 @@ class FakeIngress:
         context: IngressContext,
         target: TypeName,
         value_type: str,
-        restored: dict[str, int],
+        restored: Mapping[str, Position],
     ) -> None:
         self._log = log
         self._context = context
         self._target = target
         self._encoder = IngressEncoder(value_type)
         self._positions = {
-            str(split): restored.get(str(split), 0) for split in range(len(log.splits))
+            str(split): whole_numbers(restored).get(str(split), 0)
+            for split in range(len(log.splits))
         }
         self._routed = 0
         self._skipped = 0
@@ -82,7 +84,7 @@ class FakeIngress:
         yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._routed)
         yield Metric("statefun_ingress_skipped", Kind.COUNTER, "records skipped", self._skipped)
 
-    def completed(self, positions: dict[str, int]) -> None:
+    def completed(self, positions: Mapping[str, Position]) -> None:
         pass
 
     async def close(self) -> None:

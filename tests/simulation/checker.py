@@ -17,7 +17,7 @@ from statefun_runtime.core.model.keys import (
     parse_address_key,
 )
 from statefun_runtime.core.model.state import decode_row
-from statefun_runtime.engine.checkpoints.recovery import apply_deltas, place_base, read_manifest
+from statefun_runtime.engine.checkpoints.recovery import open_live, read_manifest
 from tests.simulation.kafka.wire import fields
 from tests.simulation.machine.fake_disk import DiskCalls
 from tests.simulation.machine.state_store import DictStore
@@ -228,9 +228,8 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
         if named - objects.ids():
             yield f"checkpoint {entry.epoch} is kept, and not whole"
     manifest = read_manifest(objects, history.completed[-1].manifest)
-    place_base(manifest, objects, folders[2])
-    store: Any = DictStore(folders[2], lambda: None)
-    heads = apply_deltas(manifest, objects, store)
+    open_store: Any = lambda folder: DictStore(folder, lambda: None)  # noqa: E731
+    store, heads = open_live(manifest, objects, lambda: folders[2], open_store)
     if heads:
         yield f"{len(heads)} backlogs are left"
     stored: dict[str, int] = {}

@@ -31,7 +31,14 @@ from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.function import Function
-from statefun_runtime.engine.assembly import Assembly, Beginning, EgressServices, Ports, begin
+from statefun_runtime.engine.assembly import (
+    OWNER,
+    Assembly,
+    Beginning,
+    EgressServices,
+    Ports,
+    begin,
+)
 from statefun_runtime.engine.checkpoints.recovery import Names, read_records
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
@@ -167,20 +174,21 @@ class SimulatedConnectors:
                 host="sim",
                 origin=f"{start.started.application[:8]}-{start.started.lineage[:8]}",
                 complete_epoch=start.started.from_epoch,
+                key_group_count=outside.settings.key_group_count,
                 settled=services.settled,
                 make_server=outside.make_server,
             )
         assert isinstance(spec, KafkaEgressSpec)
         if spec.delivery is not DeliverySemantic.EXACTLY_ONCE:
             return KafkaEgress(spec, clients=outside.clients)
-        known = start.manifest.progress.get(str(spec.id)) if start.manifest else None
+        progress = start.manifest.progress.get(OWNER, {}) if start.manifest else {}
         return KafkaPublisher(
             spec,
             start.started,
             self._beginning.history,
-            owner="standalone",
+            owner=OWNER,
             read=self._read_outbox,
-            known=known if start.is_ours else None,
+            known=progress.get(str(spec.id)) if start.is_ours else None,
             clients=outside.clients,
             limits=outside.publishing,
         )

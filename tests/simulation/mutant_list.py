@@ -208,9 +208,9 @@ MUTANTS = (
     ),
     _one(
         "a delta after a base is left out",
-        _SNAPSHOTS,
-        "if base is None or delta.epoch > base.epoch)",
-        "if base is None or delta.epoch > base.epoch + 1)",
+        _BASES,
+        "if not self._current or delta.epoch > oldest)",
+        "if not self._current or delta.epoch > oldest + 1)",
     ),
     _one(
         "overtake a spilled backlog",
@@ -346,6 +346,33 @@ MUTANTS = (
             ),
         ),
         "tests/unit/engine/test_participants.py",
+    ),
+    Mutant(
+        "leave behind what version 2 had in no key group",
+        (("engine/state/upgrade.py", "        states.write(prefix + place, row)\n", ""),),
+        "tests/unit/engine/test_upgrade.py",
+    ),
+    Mutant(
+        "count no chunks of version 2",
+        (
+            (
+                "engine/state/upgrade.py",
+                "            states.write(chunk_index_key_of(key), chunk.index_row())\n",
+                "",
+            ),
+        ),
+        "tests/unit/engine/test_upgrade.py",
+    ),
+    Mutant(
+        "take the rows of others out of a base",
+        (
+            (
+                "engine/checkpoints/recovery.py",
+                "        for group in range(base.key_groups.first, base.key_groups.end):\n",
+                "        for group in range(128):\n",
+            ),
+        ),
+        "tests/unit/engine/test_recovery.py",
     ),
     Mutant(
         "collect beside a base in the making",

@@ -26,8 +26,10 @@ from statefun_runtime.connectors.kinesis.settings.specs import KinesisIngressSpe
 from statefun_runtime.connectors.kinesis.shards import (
     FINISHED,
     Shard,
+    as_position,
     by_the_hour,
     new_positions,
+    number_of,
     read_until,
     readable,
 )
@@ -42,6 +44,7 @@ from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")
@@ -70,13 +73,13 @@ class KinesisIngress:
         self,
         spec: KinesisIngressSpec,
         context: IngressContext,
-        restored: Mapping[str, int],
+        restored: Mapping[str, Position],
         *,
         clients: KinesisClients,
     ) -> None:
         self._spec = spec
         self._context = context
-        self._restored = dict(restored)
+        self._restored = {split: number_of(one) for split, one in restored.items()}
         self._clients = clients
         self._routes = {route.stream: self._route(route) for route in spec.routes}
         self._open = AsyncExitStack()
@@ -275,7 +278,7 @@ class KinesisIngress:
             "ingress %s: stream %s, %s is read to its end", self._spec.id, shard.stream, shard.id
         )
 
-    def positions(self) -> dict[str, int]:
+    def positions(self) -> dict[str, Position]:
         """Return where reading goes on in each shard, and until when each stream is read; shards.py says how."""
         oldest_ms: dict[str, int] = {}
         for shard in self._shards:
@@ -284,7 +287,8 @@ class KinesisIngress:
                 oldest_ms[shard.stream] = min(read_ms, oldest_ms.get(shard.stream, read_ms))
         # A stream of which a shard was not asked yet keeps what was known of it before.
         known = {read_until(s): by_the_hour(read_ms) for s, read_ms in oldest_ms.items() if read_ms}
-        return {**self._positions, **known}
+        shards = {split: as_position(number) for split, number in self._positions.items()}
+        return {**shards, **known}
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was routed and skipped, and per shard how far reading is behind."""
@@ -305,7 +309,7 @@ class KinesisIngress:
             len(self._held),
         )
 
-    def completed(self, positions: dict[str, int]) -> None:
+    def completed(self, positions: Mapping[str, Position]) -> None:
         """Nobody outside is told."""
 
     async def close(self) -> None:

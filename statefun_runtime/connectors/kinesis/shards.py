@@ -8,8 +8,8 @@ read to their end, so that the records of one key keep their order.
                     ▼
              a sequence number (the last record routed) ─ no more records, closed ─▶ FINISHED
 
-A position is one number, because that is what checkpoints hold: sequence numbers are larger than 0, so what lies
-below says the rest. A finished shard keeps its position: without one it would look like a new shard.
+A position is worked with as one number: sequence numbers are larger than 0, so what lies below says the rest. In
+checkpoints it says in words what it is. A finished shard keeps its position: without one it would look like a new shard.
 
 A stream also has a position that belongs to no shard: until when, by the hour, all its shards are known to be read.
 Kinesis does not say that records were dropped because they were too old; it can be told from this.
@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.module.specs import Date, Earliest, Latest
 
 BEGINNING = 0
@@ -56,6 +57,36 @@ def at_time(timestamp_ms: int) -> int:
 def time_ms_of(position: int) -> int | None:
     """Return the time if a position stands at one."""
     return -position if position <= -_TIME_MS_MIN else None
+
+
+def as_position(number: int) -> Position:
+    """Return a position in the form in which checkpoints keep it."""
+    if number == FINISHED:
+        return "finished"
+    if number == BEGINNING:
+        return "beginning"
+    time_ms = time_ms_of(number)
+    return {"sequence": str(number)} if time_ms is None else {"time_ms": time_ms}
+
+
+def number_of(position: Position) -> int:
+    """Return a position of a checkpoint as it is worked with; raise ValueError if it is none of this ingress.
+
+    Up to version 2 of the format checkpoints had the number itself.
+    """
+    match position:
+        case int():
+            return position
+        case "finished":
+            return FINISHED
+        case "beginning":
+            return BEGINNING
+        case {"time_ms": int(time_ms)}:
+            return at_time(time_ms)
+        case {"sequence": str(sequence)}:
+            return int(sequence)
+        case _:
+            raise ValueError(f"position {position!r} is none of a Kinesis stream")
 
 
 def is_known(stream: str, positions: Mapping[str, int]) -> bool:

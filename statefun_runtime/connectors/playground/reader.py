@@ -27,6 +27,7 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder, field, join_parts, split_parts
 from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.position import Position, whole_numbers
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.contexts import OffLoop
 from statefun_runtime.ports.ingress import IngressContext
@@ -51,22 +52,22 @@ class PlaygroundIngress:
         context: IngressContext,
         ingress_log: IngressLog,
         off_loop: OffLoop,
-        restored: Mapping[str, int],
+        restored: Mapping[str, Position],
         *,
         host: str,
         body_bytes_max: int,
         checkpoints_kept: int,
-        earlier: Sequence[Mapping[str, int]] = (),
+        earlier: Sequence[Mapping[str, Position]] = (),
         make_server: ServerFactory = HttpServer,
     ) -> None:
         self._context = context
         self._log = ingress_log
         self._off_loop = off_loop
-        self._position = restored.get(_SPLIT, ingress_log.begin)
+        self._position = whole_numbers(restored).get(_SPLIT, ingress_log.begin)
         # Of the checkpoints that are kept, oldest first; the log is kept from the oldest on.
         self._safe_positions: deque[int] = deque(
             [
-                *(positions.get(_SPLIT, ingress_log.begin) for positions in earlier),
+                *(whole_numbers(one).get(_SPLIT, ingress_log.begin) for one in earlier),
                 self._position,
             ],
             maxlen=checkpoints_kept,
@@ -174,9 +175,9 @@ class PlaygroundIngress:
         """Return the index of the next record of the log to be routed."""
         return {_SPLIT: self._position}
 
-    def completed(self, positions: dict[str, int]) -> None:
+    def completed(self, positions: Mapping[str, Position]) -> None:
         """Records before the oldest kept checkpoint's position are not needed any more."""
-        self._safe_positions.append(positions.get(_SPLIT, self._position))
+        self._safe_positions.append(whole_numbers(positions).get(_SPLIT, self._position))
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was taken and what was refused."""

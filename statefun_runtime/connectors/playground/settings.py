@@ -60,7 +60,7 @@ class PlaygroundIngressSpec:
             IngressLog(context.folder),
             context.off_loop,
             # The log of another application is in another folder.
-            dict(context.restored) if context.is_ours else {},
+            context.restored if context.is_ours else {},
             host=context.host,
             body_bytes_max=_INGRESS_BODY_BYTES_MAX,
             checkpoints_kept=context.checkpoints_kept,
@@ -117,6 +117,7 @@ class PlaygroundEgressSpec:
             host=context.host,
             origin=f"{started.application[:8]}-{started.lineage[:8]}",
             complete_epoch=started.from_epoch,
+            key_group_count=context.key_group_count,
             settled=context.settled,
             make_server=partial(HttpServer, connections_max=context.connections_max),
         )

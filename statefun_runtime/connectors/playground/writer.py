@@ -53,12 +53,17 @@ class PlaygroundEgress:
         host: str,
         origin: str,
         complete_epoch: int,
+        key_group_count: int,
         settled: Callable[[], Awaitable[None]],
         make_server: ServerFactory = HttpServer,
     ) -> None:
         self._by_cursor = spec.cursor_topics
         self._topics = {
-            name: Topic(name, None if name in spec.cursor_topics else _QUEUE_MAX)
+            name: Topic(
+                name,
+                egress_prefix(name, key_group_count=key_group_count),
+                None if name in spec.cursor_topics else _QUEUE_MAX,
+            )
             for name in spec.topics
         }
         self._rows = rows
@@ -80,9 +85,7 @@ class PlaygroundEgress:
     async def listen(self) -> None:
         """Find what is there, and take the port."""
         for topic in self._topics.values():
-            self.outbox.find(
-                topic, (key for key, _ in self._rows.scan_sizes(egress_prefix(topic.name)))
-            )
+            self.outbox.find(topic, (key for key, _ in self._rows.scan_sizes(topic.prefix)))
         await self._server.start(what="the playground egress")
 
     async def run(self) -> None:

@@ -11,9 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, NewType
 
+from statefun_runtime.core.model.position import Position
+
 ObjectId = NewType("ObjectId", str)
 
-FORMAT = 2
+FORMAT = 3
+_FORMATS = (2, FORMAT)
+# Who wrote all that version 2 names.
+_ONLY_OWNER = "standalone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +38,54 @@ class BaseFile:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyGroups:
+    """A contiguous range of key groups, without its end."""
+
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Base:
-    """All rows up to and including an epoch, as the store's files."""
+    """All rows of a range of key groups up to and including an epoch, as the files of a store.
+
+    The files may hold rows of other key groups, which are not of this base.
+    """
 
     epoch: int
+    key_groups: KeyGroups
     files: tuple[BaseFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The rows that changed up to an epoch, after the delta or base before it."""
+    """The rows that changed up to an epoch, after the delta or bases before it."""
 
     epoch: int
     object: StoredObject
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one owner wrote of a checkpoint: the rows of its key groups, as bases and the deltas behind them."""
+
+    owner: str
+    key_groups: KeyGroups
+    bases: tuple[Base, ...]
+    deltas: tuple[Delta, ...]
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield every object that it names."""
+        for base in self.bases:
+            for file in base.files:
+                yield file.object
+        for delta in self.deltas:
+            yield delta.object
+
+
+@dataclass(frozen=True, slots=True)
 class Outbox:
-    """Egress records of one egress, as one object.
+    """Egress records of one egress and owner, as one object.
 
     Of an exactly-once egress they are those of the epoch, to be published under its marker. Of an at-least-once one
     they are all that was not acknowledged at the cut, and the next manifest's take their place.
@@ -61,6 +96,7 @@ class Outbox:
     count: int
     object: StoredObject
     is_transactional: bool
+    owner: str = _ONLY_OWNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +107,39 @@ class Progress:
     cluster: str | None
 
 
-Positions = dict[str, dict[str, int]]
+Positions = dict[str, dict[str, Position]]
+# By egress id: epoch and index of records.
+Refused = dict[str, list[tuple[int, int]]]
+# By egress id.
+Published = dict[str, Progress]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What one owner adds to a checkpoint; the fields are those of the manifest."""
+class Snapshot:
+    """What one participant adds to a checkpoint; the fields are those of the manifest."""
 
-    owner: str
+    part: Part
     created_ms: int
     positions: Positions
-    base: Base | None
-    deltas: tuple[Delta, ...]
     outboxes: tuple[Outbox, ...]
-    refused: dict[str, list[tuple[int, int]]]
-    progress: dict[str, Progress]
+    refused: Refused
+    progress: Published
+
+    @property
+    def owner(self) -> str:
+        """Who wrote it."""
+        return self.part.owner
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """One consistent cut of the application.
 
-    `positions` holds, per ingress id, the next position of each split. `outboxes` are those of this epoch;
-    `pending_parent` is the newest manifest before this one that may have an outbox which is not confirmed published.
-    `progress` holds, per id of an egress that has begun to publish, what it knew of that.
-    `refused` names, per egress id, records of such outboxes by epoch and index whose dead letters are in this
-    checkpoint or an older one.
+    `positions` holds, per ingress id, how far each split was read, in the ingress's own terms. `outboxes` are those of
+    this epoch; `pending_parent` is the newest manifest before this one that may have an outbox which is not confirmed
+    published. `progress` holds, per owner and id of an egress that has begun to publish, what it knew of that.
+    `refused` names, per owner and egress id, records of such outboxes by epoch and index whose dead letters are in this
+    checkpoint or an older one. `version` is that of the form in which it was read; what is written is of the newest.
     """
 
     application: str
@@ -107,65 +150,110 @@ class Manifest:
     key_group_count: int
     partition_count: int
     positions: Positions
-    base: Base | None
-    deltas: tuple[Delta, ...]
+    parts: tuple[Part, ...]
     outboxes: tuple[Outbox, ...]
     pending_parent: ObjectId | None = None
-    refused: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    progress: dict[str, Progress] = field(default_factory=dict)
+    refused: dict[str, Refused] = field(default_factory=dict)
+    progress: dict[str, Published] = field(default_factory=dict)
+    version: int = FORMAT
+
+    def part_of(self, owner: str) -> Part | None:
+        """Return what an owner wrote, if it wrote anything."""
+        return next((part for part in self.parts if part.owner == owner), None)
+
+    def outboxes_of(self, owner: str) -> tuple[Outbox, ...]:
+        """Return the outboxes of an owner."""
+        return tuple(outbox for outbox in self.outboxes if outbox.owner == owner)
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every object that this manifest names itself."""
-        if self.base is not None:
-            for file in self.base.files:
-                yield file.object
-        for delta in self.deltas:
-            yield delta.object
+        for part in self.parts:
+            yield from part.objects()
         for outbox in self.outboxes:
             yield outbox.object
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest in the form in which it is stored."""
-        return {"format": FORMAT, **asdict(self)}
+        content = asdict(self)
+        content.pop("version")
+        return {"format": FORMAT, **content}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Manifest":
-        """Read what `to_json` made; raise ValueError, KeyError or TypeError if it is something else."""
-        if content.pop("format") != FORMAT:
-            raise ValueError("it is of another format")
-        base = content.pop("base")
+        """Read what `to_json` made, of this version or the one before.
+
+        Raise ValueError, KeyError or TypeError if it is something else.
+        """
+        version = content.pop("format")
+        if version not in _FORMATS:
+            known = " and ".join(map(str, _FORMATS))
+            raise ValueError(f"it is of version {version}, and this worker reads versions {known}")
+        if version == 2:
+            content = _from_version_2(content)
         return cls(
-            base=None
-            if base is None
-            else Base(
-                base["epoch"],
-                tuple(
-                    BaseFile(file["name"], StoredObject(**file["object"])) for file in base["files"]
-                ),
-            ),
-            deltas=tuple(
-                Delta(delta["epoch"], StoredObject(**delta["object"]))
-                for delta in content.pop("deltas")
-            ),
+            parts=tuple(_part(part) for part in content.pop("parts")),
             outboxes=tuple(
                 Outbox(**{**outbox, "object": StoredObject(**outbox["object"])})
                 for outbox in content.pop("outboxes")
             ),
             refused={
-                egress: [(epoch, index) for epoch, index in places]
-                for egress, places in content.pop("refused", {}).items()
+                owner: {
+                    egress: [(epoch, index) for epoch, index in places]
+                    for egress, places in refused.items()
+                }
+                for owner, refused in content.pop("refused").items()
             },
             progress={
-                egress: Progress(**known) for egress, known in content.pop("progress", {}).items()
+                owner: {egress: Progress(**known) for egress, known in progress.items()}
+                for owner, progress in content.pop("progress").items()
             },
+            version=version,
             **content,
         )
 
 
+def _part(content: dict[str, Any]) -> Part:
+    return Part(
+        content["owner"],
+        KeyGroups(**content["key_groups"]),
+        tuple(
+            Base(
+                base["epoch"],
+                KeyGroups(**base["key_groups"]),
+                tuple(
+                    BaseFile(file["name"], StoredObject(**file["object"])) for file in base["files"]
+                ),
+            )
+            for base in content["bases"]
+        ),
+        tuple(
+            Delta(delta["epoch"], StoredObject(**delta["object"])) for delta in content["deltas"]
+        ),
+    )
+
+
+def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest of version 2, which knows of one owner and one base, as one of version 3."""
+    key_groups = {"first": 0, "end": content["key_group_count"]}
+    base = content.pop("base")
+    part = {
+        "owner": _ONLY_OWNER,
+        "key_groups": key_groups,
+        "bases": [] if base is None else [{**base, "key_groups": key_groups}],
+        "deltas": content.pop("deltas"),
+    }
+    return {
+        **content,
+        "parts": [part],
+        "refused": {_ONLY_OWNER: content.get("refused", {})},
+        "progress": {_ONLY_OWNER: content.get("progress", {})},
+    }
+
+
 def wants_base(
-    deltas: Iterable[Delta], base: Base | None, *, deltas_max: int, bytes_min: int
+    deltas: Iterable[Delta], bases: Iterable[Base], *, deltas_max: int, bytes_min: int
 ) -> bool:
     """Return whether the deltas have grown so much that a new base is worth taking."""
     sizes = [delta.object.size_bytes for delta in deltas]
-    base_bytes = sum(file.object.size_bytes for file in base.files) if base else 0
+    base_bytes = sum(file.object.size_bytes for base in bases for file in base.files)
     return len(sizes) >= deltas_max or sum(sizes) >= max(bytes_min, base_bytes // 2)

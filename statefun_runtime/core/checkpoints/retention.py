@@ -26,9 +26,9 @@ class Kept:
 
     def slim(self) -> "Kept":
         """Return it with what is needed to look back to it."""
-        if self.manifest.base is None and not self.manifest.deltas:
+        if not self.manifest.parts:
             return self
-        return Kept(self.id, replace(self.manifest, base=None, deltas=(), positions={}))
+        return Kept(self.id, replace(self.manifest, parts=(), positions={}))
 
 
 class Retention:

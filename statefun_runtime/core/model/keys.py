@@ -7,8 +7,7 @@
     <key group, 2 bytes> k <typename> 00 <id> 00 <key>        an idempotency key of the address
     <key group, 2 bytes> p <typename> 00 <id>                 that the address is parked, since when and why
     <key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
-
-    ff ff                e <topic> 00 <epoch, 8> <index, 8>    a record of the HTTP egress; of no key group
+    <key group, 2 bytes> e <topic> 00 <epoch, 8> <index, 8>    a record of the HTTP egress, in its topic's key group
 
 A key group has one home among P partitions: contiguous ranges of nearly equal size.
 """
@@ -17,7 +16,9 @@ from statefun_runtime.core.model.address import Address, KeyGroup, TypeName, key
 
 STATE, BACKLOG, TIMER, ONCE, PARKED = b"s", b"b", b"t", b"k", b"p"
 CHUNK, CHUNK_INDEX = b"c", b"i"
-HTTP_EGRESS = b"\xff\xffe"
+HTTP_EGRESS = b"e"
+# There they were of no key group, and could not move.
+HTTP_EGRESS_OF_VERSION_2 = b"\xff\xffe"
 
 
 def partition_of(group: KeyGroup, *, key_group_count: int, partition_count: int) -> int:
@@ -76,14 +77,15 @@ def once_key_of(state_key: bytes, key: str) -> bytes:
     return b"".join((state_key[:2], ONCE, state_key[3:], b"\0", key.encode()))
 
 
-def egress_prefix(topic: str) -> bytes:
+def egress_prefix(topic: str, *, key_group_count: int) -> bytes:
     """Return the first bytes of the keys of a topic of the HTTP egress."""
-    return b"".join((HTTP_EGRESS, topic.encode(), b"\0"))
+    group = group_prefix(key_group(topic, key_group_count))
+    return b"".join((group, HTTP_EGRESS, topic.encode(), b"\0"))
 
 
-def egress_key(topic: str, epoch: int, index: int) -> bytes:
-    """Return the key of a record of the HTTP egress; keys of a topic are ordered like its records."""
-    return egress_prefix(topic) + epoch.to_bytes(8, "big") + index.to_bytes(8, "big")
+def egress_key(prefix: bytes, epoch: int, index: int) -> bytes:
+    """Return the key of a record of a topic whose keys begin so; they are ordered like the records."""
+    return prefix + epoch.to_bytes(8, "big") + index.to_bytes(8, "big")
 
 
 def parse_chunk_key(key: bytes) -> tuple[Address, int]:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from statefun_runtime.core.model.keys import egress_key, egress_prefix
+from statefun_runtime.core.model.keys import egress_key
 
 Place = tuple[int, int]
 TopicRecord = tuple[str, bytes]
@@ -16,9 +16,13 @@ TopicRecord = tuple[str, bytes]
 
 @dataclass(slots=True)
 class Topic:
-    """Where the records of a topic are, oldest first; with `count_max` the oldest are dropped for new ones."""
+    """Where the records of a topic are, oldest first; with `count_max` the oldest are dropped for new ones.
+
+    The keys of its rows begin with `prefix`.
+    """
 
     name: str
+    prefix: bytes
     count_max: int | None = None
     places: deque[Place] = field(default_factory=deque)
 
@@ -49,7 +53,7 @@ class RowOutbox:
 
     def find(self, topic: Topic, keys: Iterator[bytes]) -> None:
         """Learn of the rows that are there at a start, by their keys, in order."""
-        size = len(egress_prefix(topic.name))
+        size = len(topic.prefix)
         for key in keys:
             place = key[size:]
             topic.places.append(
@@ -66,17 +70,17 @@ class RowOutbox:
         place = (self._epoch, self._next_index)
         self._next_index += 1
         topic.places.append(place)
-        self._write(egress_key(name, *place), payload)
+        self._write(egress_key(topic.prefix, *place), payload)
 
     def payload(self, topic: Topic, place: Place) -> bytes:
         """Return a record of a topic."""
-        payload = self._read(egress_key(topic.name, *place))
+        payload = self._read(egress_key(topic.prefix, *place))
         assert payload is not None, f"a record of topic {topic.name} has no row"
         return payload
 
     def remove_first(self, topic: Topic) -> None:
         """Take the oldest record of a topic away; it is not read."""
-        self._write(egress_key(topic.name, *topic.places.popleft()), None)
+        self._write(egress_key(topic.prefix, *topic.places.popleft()), None)
 
     def cut(self, epoch: int) -> None:
         """Records from now on belong to the next epoch."""

@@ -15,7 +15,9 @@ from statefun_runtime.core.checkpoints.manifest import (
     Base,
     BaseFile,
     Delta,
+    KeyGroups,
     Manifest,
+    Part,
     StoredObject,
     wants_base,
 )
@@ -32,13 +34,17 @@ OpenStore = Callable[[Manifest | None], StateStore]
 
 
 class Bases:
-    """The base and the deltas that the next manifest goes on from; `scratch` names folders that are not there yet.
+    """The bases and the deltas that the next snapshot of `owner` goes on from; a base that is taken holds all of them.
+
+    `scratch` names folders that are not there yet.
 
     `in_use` is held while objects are taken in or needed that no manifest names, and while unneeded ones are deleted.
     """
 
     def __init__(
         self,
+        owner: str,
+        key_groups: KeyGroups,
         states: States,
         store: CheckpointStore,
         off_loop: OffLoop,
@@ -52,8 +58,13 @@ class Bases:
         self._off_loop = off_loop
         self._scratch = scratch
         self._pace = pace
-        self.current = last.base if last else None
-        self.deltas: tuple[Delta, ...] = last.deltas if last else ()
+        self._owner = owner
+        self._key_groups = key_groups
+        # Whoever wrote them: all of it is this owner's now.
+        parts = last.parts if last else ()
+        self._current = tuple(base for part in parts for base in part.bases)
+        deltas = (delta for part in parts for delta in part.deltas)
+        self._deltas = tuple(sorted(deltas, key=lambda delta: delta.epoch))
         self._next: Base | None = None
         self._sst: dict[str, StoredObject] = {}
         self.in_use = asyncio.Lock()
@@ -65,19 +76,30 @@ class Bases:
         """
         if self._next is None:
             return False
-        self.current, self._next = self._next, None
+        self._current, self._next = (self._next,), None
         return True
+
+    def part(self, *more: Delta) -> Part:
+        """Return what a snapshot names: the bases, the deltas behind them, and what has come since."""
+        oldest = min((base.epoch for base in self._current), default=0)
+        deltas = (*self._deltas, *more)
+        kept = tuple(delta for delta in deltas if not self._current or delta.epoch > oldest)
+        return Part(self._owner, self._key_groups, self._current, kept)
+
+    def completed(self, part: Part) -> None:
+        """The next snapshot goes on from this one."""
+        self._deltas = part.deltas
 
     @property
     def named(self) -> list[Base]:
         """The bases that are named by the next manifest, or may be soon."""
-        return [base for base in (self.current, self._next) if base is not None]
+        return [*self._current, *((self._next,) if self._next is not None else ())]
 
     async def stored(self, epoch: int) -> None:
         """The store holds exactly the rows up to an epoch: the moment to take a base, if one is wanted."""
         if self._next is not None or not wants_base(
-            self.deltas,
-            self.current,
+            self._deltas,
+            self._current,
             deltas_max=self._pace.deltas_max,
             bytes_min=self._pace.delta_bytes_min,
         ):
@@ -94,7 +116,7 @@ class Bases:
         except UnavailableError as error:
             log.error("no new base could be taken: %s", error.line)
             return
-        self._next = Base(epoch, files)
+        self._next = Base(epoch, self._key_groups, files)
 
     def _take_in(self, folder: Path) -> tuple[BaseFile, ...]:
         """Make the files of a snapshot objects; table files of the live store never change their content."""

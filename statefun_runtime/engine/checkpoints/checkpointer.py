@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 
-from statefun_runtime.core.checkpoints.manifest import Manifest, Part
+from statefun_runtime.core.checkpoints.manifest import Manifest, Snapshot
 from statefun_runtime.core.checkpoints.retention import Kept
 from statefun_runtime.core.checkpoints.round import Round, Station
 from statefun_runtime.core.model.metrics import Histogram
@@ -141,36 +141,36 @@ class Checkpointer:
             finished, self._finished = self._finished, self._loop.create_future()
             finished.set_result(True)
 
-    def _trigger(self) -> Round[Part]:
+    def _trigger(self) -> Round[Snapshot]:
         """Begin a checkpoint: every participant of this worker cuts in this step of the loop."""
         began_s = self._clock.now_s()
         self._last_epoch += 1
-        taken: Round[Part] = Round(self._last_epoch, [one.owner for one in self._participants])
+        taken: Round[Snapshot] = Round(self._last_epoch, [one.owner for one in self._participants])
         for participant in self._participants:
             participant.cut(taken.epoch)
             taken.cut(participant.owner)
         self.pause_ms.add((self._clock.now_s() - began_s) * 1000)
         return taken
 
-    async def _snapshot(self, taken: Round[Part]) -> UnavailableError | None:
+    async def _snapshot(self, taken: Round[Snapshot]) -> UnavailableError | None:
         """Have what was cut written, and acknowledged; return why one could not, if so."""
         failures: list[UnavailableError] = []
 
         async def snapshot(participant: Participant) -> None:
             try:
-                part = await participant.snapshot(taken.epoch)
+                written = await participant.snapshot(taken.epoch)
             except UnavailableError as error:
                 failures.append(error)
                 taken.fail(participant.owner)
             else:
-                taken.acknowledge(participant.owner, part)
+                taken.acknowledge(participant.owner, written)
 
         async with asyncio.TaskGroup() as tasks:
             for participant in self._participants:
                 tasks.create_task(snapshot(participant))
         return failures[0] if failures else None
 
-    async def _commit(self, taken: Round[Part]) -> UnavailableError | None:
+    async def _commit(self, taken: Round[Snapshot]) -> UnavailableError | None:
         """Have it in the log; return why it is not, if that is certain."""
         try:
             await self._ledger.commit(taken.epoch, taken.parts, self._confirmed())
@@ -180,14 +180,14 @@ class Checkpointer:
         taken.decide(is_logged=True)
         return None
 
-    def _completed(self, taken: Round[Part]) -> None:
+    def _completed(self, taken: Round[Snapshot]) -> None:
         assert taken.station is Station.COMPLETE
         self.completed_count += 1
         self.trouble = ""
         for participant in self._participants:
             participant.completed(taken.epoch)
 
-    def _aborted(self, taken: Round[Part], failure: UnavailableError) -> None:
+    def _aborted(self, taken: Round[Snapshot], failure: UnavailableError) -> None:
         assert taken.station is Station.ABORTED
         self.aborted_count += 1
         self.trouble = failure.message
@@ -201,7 +201,8 @@ class Checkpointer:
 
     def _confirmed(self) -> dict[str, int]:
         """Return up to which epoch all that waited for it has left; nothing is left of what an operator gave up."""
-        confirmed = dict(self._abandoned)
+        confirmed: dict[str, int] = {}
         for participant in self._participants:
-            confirmed |= participant.confirmed()
-        return confirmed
+            for egress, epoch in participant.confirmed().items():
+                confirmed[egress] = min(epoch, confirmed.get(egress, epoch))
+        return self._abandoned | confirmed

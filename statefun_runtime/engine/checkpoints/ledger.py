@@ -2,11 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from statefun_runtime.core.checkpoints.commits import Completed, Started
-from statefun_runtime.core.checkpoints.manifest import Base, Manifest, Part, StoredObject
+from statefun_runtime.core.checkpoints.manifest import (
+    Base,
+    Manifest,
+    Positions,
+    Snapshot,
+    StoredObject,
+)
 from statefun_runtime.core.checkpoints.retention import Kept, Retention
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
@@ -26,7 +32,7 @@ class Identity:
 
 
 class Ledger:
-    """Makes the parts of a checkpoint one that is complete, and knows which there are.
+    """Makes the snapshots of all participants one checkpoint that is complete, and knows which there are.
 
     `in_use` is held while unneeded objects are deleted; whoever needs some that no kept manifest names holds it, too.
     """
@@ -53,12 +59,14 @@ class Ledger:
         self._commits = 0
         self.last_complete = last
 
-    async def commit(self, epoch: int, parts: Sequence[Part], confirmed: dict[str, int]) -> None:
-        """Make a checkpoint of durable parts complete.
+    async def commit(
+        self, epoch: int, snapshots: Sequence[Snapshot], confirmed: dict[str, int]
+    ) -> None:
+        """Make a checkpoint of durable snapshots complete.
 
         Raise UnavailableError when it is certain that it is not, and never will be.
         """
-        manifest = self._manifest(epoch, parts, confirmed)
+        manifest = self._manifest(epoch, snapshots, confirmed)
         content = json.dumps(manifest.to_json(), separators=(",", ":")).encode()
 
         def put() -> StoredObject:
@@ -73,24 +81,24 @@ class Ledger:
         self.last_complete = manifest
         self._commits += 1
 
-    def _manifest(self, epoch: int, parts: Sequence[Part], confirmed: dict[str, int]) -> Manifest:
-        (part,) = parts
+    def _manifest(
+        self, epoch: int, snapshots: Sequence[Snapshot], confirmed: dict[str, int]
+    ) -> Manifest:
         started = self._identity.started
         return Manifest(
             application=started.application,
             epoch=epoch,
             incarnation=started.incarnation,
             lineage=started.lineage,
-            created_ms=part.created_ms,
+            created_ms=max(snapshot.created_ms for snapshot in snapshots),
             key_group_count=self._identity.key_group_count,
             partition_count=self._identity.partition_count,
-            positions=part.positions,
-            base=part.base,
-            deltas=part.deltas,
-            outboxes=part.outboxes,
+            positions=merged(snapshot.positions for snapshot in snapshots),
+            parts=tuple(snapshot.part for snapshot in snapshots),
+            outboxes=tuple(outbox for snapshot in snapshots for outbox in snapshot.outboxes),
             pending_parent=self._retention.newest_pending(confirmed),
-            refused=part.refused,
-            progress=part.progress,
+            refused={snapshot.owner: snapshot.refused for snapshot in snapshots},
+            progress={snapshot.owner: snapshot.progress for snapshot in snapshots},
         )
 
     async def _append(self, entry: Completed) -> None:
@@ -131,3 +139,12 @@ class Ledger:
             chain = self._retention.chain()
             await self._off_loop(lambda: write(chain))
         return chain[-1]
+
+
+def merged(positions: Iterable[Positions]) -> Positions:
+    """Return the positions of all participants as one; a split is read by one of them."""
+    all_of_them: Positions = {}
+    for some in positions:
+        for ingress, splits in some.items():
+            all_of_them[ingress] = {**all_of_them.get(ingress, {}), **splits}
+    return all_of_them

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from statefun_runtime.core.checkpoints.manifest import Manifest, Part, Positions, Progress
+from statefun_runtime.core.checkpoints.manifest import Manifest, Positions, Published, Snapshot
 from statefun_runtime.core.checkpoints.overlay import Layer
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.checkpoints.bases import Bases
@@ -41,7 +41,7 @@ class Participant(Protocol):
         """End an epoch, in this step of the loop; what comes later belongs to the next one."""
         ...
 
-    async def snapshot(self, epoch: int) -> Part:
+    async def snapshot(self, epoch: int) -> Snapshot:
         """Write what was cut; return it when the store has it. Raise UnavailableError if it cannot be written."""
         ...
 
@@ -94,9 +94,9 @@ class LocalParticipant:
         self._relieved = relieved
         self._touch_busy = touch_busy
         self._positions: Positions = dict(last.positions) if last else {}
-        self._progress = dict(last.progress) if last and is_ours else {}
+        self._progress = dict(last.progress.get(owner, {})) if last and is_ours else {}
         self._cut: Cut | None = None
-        self._written: tuple[Part, list[Layer]] | None = None
+        self._written: tuple[Snapshot, list[Layer]] | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -134,7 +134,7 @@ class LocalParticipant:
             self._current_progress(),
         )
 
-    def _current_progress(self) -> dict[str, Progress]:
+    def _current_progress(self) -> Published:
         """An egress that has gone, or was never reached, keeps what was known of it."""
         progress = dict(self._progress)
         for egress_id, egress in self._egresses.items():
@@ -152,7 +152,7 @@ class LocalParticipant:
                 positions[ingress_id] = {**positions.get(ingress_id, {}), **known}
         return positions
 
-    async def snapshot(self, epoch: int) -> Part:
+    async def snapshot(self, epoch: int) -> Snapshot:
         """Write the cut."""
         assert self._cut is not None
         assert self._cut.epoch == epoch
@@ -162,20 +162,20 @@ class LocalParticipant:
     def completed(self, epoch: int) -> None:
         """What was cut is saved, and what waited for that may leave."""
         assert self._written is not None
-        (part, layers), self._written, self._cut = self._written, None, None
-        self._snapshots.completed(part)
-        self._positions = part.positions
-        self._progress = part.progress
+        (snapshot, layers), self._written, self._cut = self._written, None, None
+        self._snapshots.completed(snapshot)
+        self._positions = snapshot.positions
+        self._progress = snapshot.progress
         self._states.saved(layers)
         was_stuck = self._load.is_stuck
         self._load.unsaved(self._states.unsaved_bytes)
         if was_stuck and not self._load.is_stuck:
             self._relieved()
-        outboxes = {outbox.egress: outbox for outbox in part.outboxes}
+        outboxes = {outbox.egress: outbox for outbox in snapshot.outboxes}
         for egress_id, egress in self._egresses.items():
             egress.completed(epoch, outboxes.get(egress_id))
         for ingress_id, ingress in self._ingresses.items():
-            ingress.completed(part.positions.get(ingress_id, {}))
+            ingress.completed(snapshot.positions.get(ingress_id, {}))
 
     def aborted(self, epoch: int) -> None:
         """The next snapshot holds what this one would have held."""

@@ -7,10 +7,18 @@ from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import Completed, History, Started
 from statefun_runtime.core.checkpoints.delta import decode_rows
-from statefun_runtime.core.checkpoints.manifest import Delta, Manifest, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.manifest import (
+    Base,
+    Delta,
+    Manifest,
+    ObjectId,
+    Outbox,
+    Part,
+)
 from statefun_runtime.core.checkpoints.overlay import Row, row_slices
 from statefun_runtime.core.checkpoints.retention import Kept
-from statefun_runtime.core.model.keys import is_head
+from statefun_runtime.core.model.address import KeyGroup
+from statefun_runtime.core.model.keys import group_prefix, is_head
 from statefun_runtime.core.model.messages import read_varint
 from statefun_runtime.errors import ConfigError, CorruptionError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
@@ -138,41 +146,67 @@ def _is_whole(kept: Kept, found: Mapping[ObjectId, Kept], there: Collection[Obje
     return False
 
 
-def place_base(manifest: Manifest | None, store: CheckpointStore, folder: Path) -> None:
-    """Put the files of the base where the live store shall be."""
-    folder.mkdir(parents=True)
-    if manifest is not None and manifest.base is not None:
-        for file in manifest.base.files:
-            store.place_file(file.object, folder / file.name)
-
-
 Heads = dict[bytes, bytes]
 
 
 def open_live(
     manifest: Manifest | None,
     objects: CheckpointStore,
-    folder: Path,
+    scratch: Callable[[], Path],
     open_store: Callable[[Path], StateStore],
 ) -> tuple[StateStore, Heads]:
-    """Open the live store of a checkpoint in a folder; return it with the heads of backlogs.
+    """Open the live store of a checkpoint in a new folder; return it with the heads of backlogs.
 
-    Raise UnavailableError if it cannot be made now; then nothing is open.
+    The one base of a checkpoint is gone on with where it lies; of several, each gives the rows of its key groups. Raise
+    UnavailableError if the store cannot be made now; then nothing is open.
     """
-    place_base(manifest, objects, folder)
+    parts = manifest.parts if manifest is not None else ()
+    bases = [base for part in parts for base in part.bases]
+    folder = scratch()
+    folder.mkdir(parents=True)
+    if len(bases) == 1:
+        _place(bases[0], objects, folder)
     store = open_store(folder)
     try:
-        return store, apply_deltas(manifest, objects, store)
+        for base in bases if len(bases) > 1 else ():
+            _copy(base, objects, store, scratch(), open_store)
+        return store, _apply_deltas(parts, objects, store)
     except BaseException:
-        store.close()
+        store.discard()
         raise
 
 
-def apply_deltas(manifest: Manifest | None, store: CheckpointStore, live: StateStore) -> Heads:
+def _place(base: Base, objects: CheckpointStore, folder: Path) -> None:
+    for file in base.files:
+        objects.place_file(file.object, folder / file.name)
+
+
+def _copy(
+    base: Base,
+    objects: CheckpointStore,
+    live: StateStore,
+    folder: Path,
+    open_store: Callable[[Path], StateStore],
+) -> None:
+    """Bring the rows of a base's key groups into the live store; what else its files hold is somebody else's."""
+    folder.mkdir(parents=True)
+    _place(base, objects, folder)
+    store = open_store(folder)
+    try:
+        for group in range(base.key_groups.first, base.key_groups.end):
+            for some in row_slices(store.scan(group_prefix(KeyGroup(group))), _SLICE_ROWS):
+                live.write(some)
+            live.flush()
+    finally:
+        store.discard()
+
+
+def _apply_deltas(parts: Iterable[Part], store: CheckpointStore, live: StateStore) -> Heads:
     """Apply the deltas to the live store, in order; return the heads of backlogs, which are not kept there."""
     heads: Heads = {}
     unflushed_bytes = 0
-    for delta in manifest.deltas if manifest else ():
+    deltas = (delta for part in parts for delta in part.deltas)
+    for delta in sorted(deltas, key=lambda one: one.epoch):
         for some in _delta_slices(delta, store):
             unflushed_bytes += _apply(some, live, heads)
             if unflushed_bytes >= _FLUSH_BYTES:

@@ -13,9 +13,10 @@ from statefun_runtime.core.checkpoints.manifest import (
     Delta,
     Manifest,
     Outbox,
-    Part,
     Positions,
-    Progress,
+    Published,
+    Refused,
+    Snapshot,
 )
 from statefun_runtime.core.checkpoints.overlay import Layer
 from statefun_runtime.core.model.messages import varint
@@ -37,8 +38,8 @@ class Cut:
     heads: Heads
     positions: Positions
     records: dict[str, Sequence[Any] | None]
-    refused: dict[str, list[tuple[int, int]]]
-    progress: dict[str, Progress]
+    refused: Refused
+    progress: Published
 
 
 class Snapshots:
@@ -63,39 +64,35 @@ class Snapshots:
         self._store = store
         self._off_loop = off_loop
         self._pace = pace
-        self._outboxes = _unacknowledged(last.outboxes if last else ())
+        self._outboxes = _unacknowledged(last.outboxes_of(owner) if last else ())
 
-    def completed(self, part: Part) -> None:
+    def completed(self, snapshot: Snapshot) -> None:
         """The next snapshot goes on from this one."""
-        self._bases.deltas = part.deltas
-        self._outboxes = _unacknowledged(part.outboxes)
+        self._bases.completed(snapshot.part)
+        self._outboxes = _unacknowledged(snapshot.outboxes)
 
-    async def write(self, cut: Cut) -> tuple[Part, list[Layer]]:
+    async def write(self, cut: Cut) -> tuple[Snapshot, list[Layer]]:
         """Write a cut, which is durable when the store is synced; return it with the layers it holds."""
         await self._states.seal(cut.layer, cut.heads)
         layers = self._states.unsaved()
-        deltas = self._bases.deltas
-        pieces = await self._encode(layers)
-        if pieces:
+        more = []
+        if pieces := await self._encode(layers):
             stored = await self._off_loop(lambda: self._store.put([MAGIC, *pieces]))
-            deltas = (*deltas, Delta(cut.epoch, stored))
+            more.append(Delta(cut.epoch, stored))
         outboxes = [
             outbox
             for egress_id, records in cut.records.items()
             if (outbox := await self._write_outbox(cut.epoch, egress_id, records)) is not None
         ]
-        base = self._bases.current
-        part = Part(
-            owner=self._owner,
-            created_ms=cut.created_ms,
-            positions=cut.positions,
-            base=base,
-            deltas=tuple(delta for delta in deltas if base is None or delta.epoch > base.epoch),
-            outboxes=tuple(outboxes),
-            refused=cut.refused,
-            progress=cut.progress,
+        snapshot = Snapshot(
+            self._bases.part(*more),
+            cut.created_ms,
+            cut.positions,
+            tuple(outboxes),
+            cut.refused,
+            cut.progress,
         )
-        return part, layers
+        return snapshot, layers
 
     async def _encode(self, layers: Iterable[Layer]) -> list[bytes]:
         pieces = []
@@ -120,7 +117,7 @@ class Snapshots:
             pieces.append(b"".join(parts))
             await asyncio.sleep(0)
         stored = await self._off_loop(lambda: self._store.put(pieces))
-        return Outbox(egress_id, epoch, len(records), stored, egress.waits_for_epoch)
+        return Outbox(egress_id, epoch, len(records), stored, egress.waits_for_epoch, self._owner)
 
 
 def _unacknowledged(outboxes: Iterable[Outbox]) -> dict[str, Outbox]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from statefun_runtime.core.model.address import Address
 from statefun_runtime.core.model.keys import (
     BACKLOG,
-    CHUNK,
     CHUNK_INDEX,
     backlog_key_of,
     chunk_index_key_of,
@@ -42,18 +41,6 @@ def delete_chunk(states: States, state_key: bytes, chunk: Chunk) -> None:
     key = chunk_key_of(state_key, chunk.sequence)
     states.write(key, None)
     states.write(chunk_index_key_of(key), None)
-
-
-def index_chunks(states: States, group_prefix: bytes) -> None:
-    """Say how much is in the chunks of a key group, where version 2 of the format has left no word of it.
-
-    They are read for it, one at a time. To be called before any chunk is written.
-    """
-    if next(states.scan_sizes(group_prefix + CHUNK_INDEX), None) is not None:
-        return
-    for key, row in states.scan(group_prefix + CHUNK):
-        chunk = Chunk(0, sum(1 for _ in split_fields(row)), len(row))
-        states.write(chunk_index_key_of(key), chunk.index_row())
 
 
 def stored_chunks(states: States, group_prefix: bytes) -> Iterator[tuple[Address, Chunk]]:

@@ -1,17 +1,14 @@
 """Chunks of spilled backlogs: what is said about them, and what a restart reads."""
 
-from statefun_runtime.core.model.address import Address, KeyGroup, TypeName
+from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.keys import (
     CHUNK,
     backlog_key_of,
-    chunk_key_of,
-    group_prefix,
     state_key,
 )
 from statefun_runtime.core.partition.spill import MIDDLE_SEQUENCE, Chunk, SpillLimits
 from statefun_runtime.engine.state.chunks import (
     delete_chunk,
-    index_chunks,
     read_chunk,
     shelve,
     shelve_head,
@@ -86,23 +83,6 @@ def test_a_chunk_and_what_is_said_of_it_are_there_together_or_not_at_all():
         assert read_chunk(world.states, KEY, chunk) == INVOCATION * 2
         delete_chunk(world.states, KEY, chunk)
         assert list(world.states.scan(b"")) == []
-
-    run_virtual(main)
-
-
-def test_chunks_of_version_2_are_counted_once():
-    async def main() -> None:
-        store = Watched()
-        store.write([(chunk_key_of(KEY, number), INVOCATION * number) for number in (5, 6)])
-        world = World(store=store)
-        for group in range(KEY_GROUPS):
-            index_chunks(world.states, group_prefix(KeyGroup(group)))
-
-        found = [chunk for _, chunk in stored_chunks(world.states, GROUP)]
-        assert found == [Chunk(n, n, n * len(INVOCATION)) for n in (5, 6)]
-        assert store.chunks_read() == 2
-        index_chunks(world.states, GROUP)
-        assert store.chunks_read() == 2
 
     run_virtual(main)
 

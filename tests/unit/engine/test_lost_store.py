@@ -220,7 +220,7 @@ def test_a_damaged_checkpoint_is_no_store_to_wait_for():
         world.send("f", "cold", b"2")
         last = world.checkpointer.last_complete
         assert last is not None
-        world.objects.damage(last.deltas[0].object.id)
+        world.objects.damage(last.parts[0].deltas[0].object.id)
         await world.settled(5)
 
     with pytest.raises(ExceptionGroup) as ended:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from statefun_runtime.core.checkpoints.manifest import Part
+from statefun_runtime.core.checkpoints.manifest import KeyGroups, Part, Snapshot
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.errors import UnavailableError
@@ -27,12 +27,13 @@ class Other:
     def cut(self, epoch: int) -> None:
         self.told.append(f"{self.owner} cuts {epoch}")
 
-    async def snapshot(self, epoch: int) -> Part:
+    async def snapshot(self, epoch: int) -> Snapshot:
         await asyncio.sleep(self.takes_s)
         if self.fails:
             raise UnavailableError("no space left", code="SF3010")
         self.told.append(f"{self.owner} acknowledges {epoch}")
-        return Part(self.owner, 0, {}, None, (), (), {}, {})
+        part = Part(self.owner, KeyGroups(0, 128), (), ())
+        return Snapshot(part, 0, {}, (), {}, {})
 
     def completed(self, epoch: int) -> None:
         self.told.append(f"{self.owner} hears that {epoch} is complete")
@@ -53,7 +54,9 @@ class Book:
         self.told = told
         self.is_away = False
 
-    async def commit(self, epoch: int, parts: Sequence[Part], confirmed: dict[str, int]) -> None:
+    async def commit(
+        self, epoch: int, parts: Sequence[Snapshot], confirmed: dict[str, int]
+    ) -> None:
         if self.is_away:
             raise UnavailableError("the log cannot be written", code="SF3011")
         self.told.append(f"{epoch} of {[part.owner for part in parts]} {confirmed}")
@@ -63,7 +66,7 @@ class Book:
 
 
 def checkpointer(book: Book, *others: Other) -> Checkpointer:
-    bases: Any = Bases(None, None, None, last=None, scratch=list, pace=None)  # type: ignore[arg-type]
+    bases: Any = Bases("a", KeyGroups(0, 1), None, None, None, last=None, scratch=list, pace=None)  # type: ignore[arg-type]
     return Checkpointer(
         others,
         book,  # type: ignore[arg-type]

@@ -2,30 +2,46 @@
 
 import asyncio
 import json
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from statefun_runtime.core.checkpoints.commits import Completed, History, Started
+from statefun_runtime.core.checkpoints.delta import MAGIC, encode_rows
 from statefun_runtime.core.checkpoints.manifest import (
+    Base,
+    BaseFile,
     Delta,
+    KeyGroups,
     Manifest,
     ObjectId,
     Outbox,
+    Part,
     StoredObject,
 )
 from statefun_runtime.engine.checkpoints.bases import Bases
-from statefun_runtime.engine.checkpoints.recovery import Names, choose_start
+from statefun_runtime.engine.checkpoints.recovery import (
+    Names,
+    choose_start,
+    open_live,
+    read_manifest,
+)
 from statefun_runtime.engine.settings import Pace
+from statefun_runtime.errors import CorruptionError
 from tests.fakes.checkpoint_store import MemoryObjects
+from tests.fakes.state_store import DictStore
 from tests.fakes.virtual_time import run_virtual
 
+ALL = KeyGroups(0, 128)
 STARTED = Started("app", 1, "nonce", "line", 0, None, None, 128)
 
 
 def manifest(epoch: int, **more: Any) -> Manifest:
-    given = {"base": None, "deltas": (), "outboxes": ()} | more
-    return Manifest("app", epoch, 1, "line", 0, 128, 8, {}, **given)
+    part = Part("standalone", ALL, more.pop("bases", ()), more.pop("deltas", ()))
+    return Manifest("app", epoch, 1, "line", 0, 128, 8, {}, (part,), **{"outboxes": ()} | more)
 
 
 def put(store: MemoryObjects, one: Manifest) -> ObjectId:
@@ -65,6 +81,8 @@ def test_no_base_is_taken_while_objects_are_collected(tmp_path: Path):
 
     async def main() -> None:
         bases = Bases(
+            "standalone",
+            ALL,
             SimpleNamespace(store=live),  # type: ignore[arg-type]
             MemoryObjects(),
             at_once,
@@ -103,6 +121,8 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
             store=SimpleNamespace(flush=list, snapshot=snapshot), store_lost=lambda epoch: None
         )
         bases = Bases(
+            "standalone",
+            ALL,
             states,  # type: ignore[arg-type]
             objects,
             at_once,
@@ -114,10 +134,57 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
         for epoch in (1, 2):
             await bases.stored(epoch)
             assert bases.adopt()
-            assert bases.current is not None
-            (file,) = bases.current.files
+            (base,) = bases.part().bases
+            (file,) = base.files
             found.append(objects.get(file.object.id))
             await bases.rebuild_store(lambda: large, lambda _: states, swap)
         assert found == [b"old", b"new"]
 
     run_virtual(main)
+
+
+def test_the_parts_of_two_owners_make_one_store(tmp_path: Path):
+    objects, numbers = MemoryObjects(), count()
+
+    def scratch() -> Path:
+        return tmp_path / str(next(numbers))
+
+    def base(epoch: int, key_groups: KeyGroups, *rows: tuple[bytes, bytes]) -> Base:
+        store, folder = DictStore(), scratch()
+        store.write(rows)
+        store.snapshot(folder)
+        files = (BaseFile(path.name, objects.put_file(path)) for path in folder.iterdir())
+        return Base(epoch, key_groups, tuple(files))
+
+    def delta(epoch: int, *rows: tuple[bytes, bytes | None]) -> Delta:
+        return Delta(epoch, objects.put([MAGIC, encode_rows(rows)]))
+
+    left, right = KeyGroups(0, 1), KeyGroups(1, 2)
+    stale = (b"\0\1sx", b"of others")
+    parts = (
+        Part(
+            "one",
+            left,
+            (base(3, left, (b"\0\0sa", b"1"), (b"\0\0sb", b"1"), stale),),
+            (delta(4, (b"\0\0sb", None), (b"\0\0bh", b"head")), delta(6, (b"\0\0sc", b"6"))),
+        ),
+        Part("two", right, (base(4, right, (b"\0\1sd", b"4")),), (delta(5, (b"\0\1sd", b"5")),)),
+    )
+    whole = Manifest("app", 6, 1, "line", 0, 2, 8, {}, parts, ())
+
+    store, heads = open_live(whole, objects, scratch, DictStore)
+
+    assert list(store.scan(b"")) == [(b"\0\0sa", b"1"), (b"\0\0sc", b"6"), (b"\0\1sd", b"5")]
+    assert heads == {b"\0\0bh": b"head"}
+
+
+def test_a_checkpoint_of_a_later_version_is_refused_in_words():
+    store = MemoryObjects()
+    content = {**manifest(1).to_json(), "format": 9}
+    object_id = store.put([json.dumps(content).encode()]).id
+
+    with pytest.raises(CorruptionError) as refusal:
+        read_manifest(store, object_id)
+    assert str(refusal.value) == (
+        f"SF5003: manifest {object_id} cannot be read: it is of version 9, and this worker reads versions 2 and 3"
+    )

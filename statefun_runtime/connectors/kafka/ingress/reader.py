@@ -11,7 +11,7 @@ as after a restart: the checkpoint knows the topic, if only by the mark that it 
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -42,6 +42,7 @@ from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
 from statefun_runtime.connectors.kafka.topics import IngressTopics
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.position import Position, whole_numbers
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
 
@@ -64,14 +65,14 @@ class KafkaIngress:
         self,
         spec: KafkaIngressSpec,
         context: IngressContext,
-        restored: dict[str, int],
+        restored: Mapping[str, Position],
         *,
         clients: KafkaClients = AIOKAFKA,
     ) -> None:
         self._spec = spec
         self._clients = clients
         self._context = context
-        self._restored = restored
+        self._restored = whole_numbers(restored)
         self._routes = {route.topic: make_route(route, context) for route in spec.routes}
         self._positions: dict[TopicPartition, int] = {}
         # Where those were left that are gone.
@@ -355,9 +356,9 @@ class KafkaIngress:
                 lag = max(0, end - offset)
                 yield Metric("statefun_ingress_lag", Kind.GAUGE, doc, lag, {"split": split})
 
-    def completed(self, positions: dict[str, int]) -> None:
+    def completed(self, positions: Mapping[str, Position]) -> None:
         """Remember what may be told to the consumer group."""
-        self._to_tell = positions
+        self._to_tell = whole_numbers(positions)
 
     async def _tell_regularly(self) -> None:
         while True:

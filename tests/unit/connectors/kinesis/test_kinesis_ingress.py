@@ -14,7 +14,7 @@ from statefun_runtime.connectors.kinesis.settings.specs import (
     ShardReading,
     StreamRoute,
 )
-from statefun_runtime.connectors.kinesis.shards import BEGINNING, FINISHED
+from statefun_runtime.connectors.kinesis.shards import number_of
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.module.specs import (
@@ -125,7 +125,7 @@ def test_children_are_read_after_their_parents_and_the_order_of_a_key_is_kept():
             world.put(7, 8)
             await world.router.arrived(8)
         assert world.values() == [1, 2, 3, 4, 5, 6, 7, 8]
-        finished = [s for s, position in world.positions.items() if position == FINISHED]
+        finished = [s for s, position in world.positions.items() if position == "finished"]
         assert finished == [f"s/shardId-{n:012}" for n in (0, 1, 2, 4, 5, 7)]
 
     play(body)
@@ -303,7 +303,7 @@ def test_a_stream_that_does_not_exist_yet_is_waited_for():
             await asyncio.sleep(30)
             assert not task.done()
             world.kinesis.streams["s"] = shards
-        assert ingress.positions() == {"s/shardId-000000000000": BEGINNING}
+        assert ingress.positions() == {"s/shardId-000000000000": "beginning"}
         await ingress.close()
 
     play(body)
@@ -355,7 +355,7 @@ def test_an_ingress_told_to_fail_stops_in_front_of_the_record():
             await ingress.run()
         assert refused.group_contains(FunctionError, match="SF2002|cannot route a record")
         assert world.router.delivered == []
-        assert ingress.positions()["s/shardId-000000000000"] == BEGINNING
+        assert ingress.positions()["s/shardId-000000000000"] == "beginning"
 
     play(body)
 
@@ -418,7 +418,7 @@ def test_a_shard_that_vanished_unread_is_an_error():
         world.put(1)
         async with world.reading():
             await world.router.arrived(1)
-        position = world.positions["s/shardId-000000000000"]
+        position = number_of(world.positions["s/shardId-000000000000"])
         world.put(2)
         world.kinesis.split("s", 0)
         await asyncio.sleep(25 * HOUR_S)
@@ -436,7 +436,7 @@ def test_a_stream_that_was_made_anew_is_an_error():
         world.put(1)
         async with world.reading():
             await world.router.arrived(1)
-        position = world.positions["s/shardId-000000000000"]
+        position = number_of(world.positions["s/shardId-000000000000"])
         world.kinesis.create("s")
         begin = world.kinesis.streams["s"][0].first_sequence
         assert await refusal(world) == (
@@ -466,7 +466,7 @@ def test_records_that_were_dropped_unread_are_an_error():
         async with world.reading():
             await world.router.arrived(1)
             await asyncio.sleep(1)
-        position = world.positions["s/shardId-000000000000"]
+        position = number_of(world.positions["s/shardId-000000000000"])
         world.put(2)
         await asyncio.sleep(26 * HOUR_S)
         world.put(3)

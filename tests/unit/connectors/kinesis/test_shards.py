@@ -1,14 +1,18 @@
 """Which shards may be read, and where each begins."""
 
+import pytest
+
 from statefun_runtime.connectors.kinesis.shards import (
     BEGINNING,
     FINISHED,
     Shard,
+    as_position,
     at_time,
     find_vanished,
     first_positions,
     may_lack_records,
     new_positions,
+    number_of,
     read_until,
     readable,
     time_ms_of,
@@ -76,3 +80,17 @@ def test_records_may_be_lacking_after_a_time_that_is_longer_than_they_are_kept()
     assert not may_lack_records("s", positions, now_ms=1500, kept_ms=500)
     assert may_lack_records("s", positions, now_ms=1501, kept_ms=500)
     assert not may_lack_records("other", positions, now_ms=9999, kept_ms=500)
+
+
+@pytest.mark.parametrize("number", [BEGINNING, FINISHED, 5, 1 << 180, at_time(1_700_000_000_000)])
+def test_a_position_in_a_checkpoint_says_what_it_is_and_means_what_it_meant(number: int):
+    position = as_position(number)
+    assert not isinstance(position, int)
+    assert number_of(position) == number
+    # Up to version 2 of the format it was the number.
+    assert number_of(number) == number
+
+
+def test_a_position_of_another_ingress_is_none_of_ours():
+    with pytest.raises(ValueError, match="'elsewhere' is none of a Kinesis stream"):
+        number_of("elsewhere")

@@ -4,12 +4,16 @@ from statefun_runtime.core.checkpoints.manifest import (
     Base,
     BaseFile,
     Delta,
+    KeyGroups,
     Manifest,
     ObjectId,
     Outbox,
+    Part,
     StoredObject,
 )
 from statefun_runtime.core.checkpoints.retention import Kept, Retention
+
+ALL = KeyGroups(0, 128)
 
 
 def stored(name: str) -> StoredObject:
@@ -27,8 +31,7 @@ def kept(epoch: int, *, has_outbox: bool = False, parent: int | None = None) -> 
         128,
         8,
         {},
-        None,
-        (Delta(epoch, stored(f"delta{epoch}")),),
+        (Part("standalone", ALL, (), (Delta(epoch, stored(f"delta{epoch}")),)),),
         (outbox,) if has_outbox else (),
         ObjectId(f"m{parent}") if parent else None,
     )
@@ -77,7 +80,7 @@ def test_the_files_of_a_base_in_the_making_are_kept():
     made = Retention(1, (), {ObjectId("file"), ObjectId("orphan")})
     made.added(kept(1))
 
-    assert made.collect({}, [Base(1, (BaseFile("1.sst", stored("file")),))]) == {"orphan"}
+    assert made.collect({}, [Base(1, ALL, (BaseFile("1.sst", stored("file")),))]) == {"orphan"}
 
 
 def test_what_a_lineage_that_was_left_did_not_publish_is_nobody_s_to_publish():

@@ -1,0 +1,56 @@
+"""Rows of version 2 of the format, and what becomes of them."""
+
+from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.core.model.keys import (
+    HTTP_EGRESS_OF_VERSION_2,
+    chunk_key_of,
+    egress_key,
+    egress_prefix,
+    state_key,
+)
+from statefun_runtime.core.partition.spill import Chunk
+from statefun_runtime.engine.state.chunks import stored_chunks
+from statefun_runtime.engine.state.upgrade import upgrade_rows
+from tests.fakes.state_store import DictStore
+from tests.fakes.virtual_time import run_virtual
+from tests.unit.engine.engine_world import ENCODER, KEY_GROUPS, World
+
+TYPE = TypeName("t", "f")
+KEY = state_key(TYPE, "alice", key_group_count=KEY_GROUPS)
+INVOCATION = ENCODER.encode(b"v")
+
+
+def test_chunks_are_counted():
+    async def main() -> None:
+        store = DictStore()
+        store.write([(chunk_key_of(KEY, number), INVOCATION * number) for number in (5, 6)])
+        world = World(store=store)
+        upgrade_rows(world.states, key_group_count=KEY_GROUPS)
+
+        assert list(stored_chunks(world.states, KEY[:2])) == [
+            (Address(TYPE, "alice"), Chunk(number, number, number * len(INVOCATION)))
+            for number in (5, 6)
+        ]
+
+    run_virtual(main)
+
+
+def test_records_of_http_topics_move_into_the_key_group_of_their_topic():
+    async def main() -> None:
+        store, place = DictStore(), (7).to_bytes(8, "big") + (3).to_bytes(8, "big")
+        for topic in ("out", "ou", "t\u00e4glich"):
+            old = b"".join((HTTP_EGRESS_OF_VERSION_2, topic.encode(), b"\0", place))
+            store.write([(old, topic.encode())])
+        store.write([(KEY, b"state")])
+        world = World(store=store)
+        upgrade_rows(world.states, key_group_count=KEY_GROUPS)
+
+        wanted = {
+            egress_key(egress_prefix(topic, key_group_count=KEY_GROUPS), 7, 3): topic.encode()
+            for topic in ("out", "ou", "t\u00e4glich")
+        }
+        assert dict(world.states.scan(b"")) == {**wanted, KEY: b"state"}
+        # The store itself is as it was until a checkpoint has what changed.
+        assert len(store.rows) == 4
+
+    run_virtual(main)
