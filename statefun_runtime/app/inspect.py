@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
+from statefun_runtime.connectors.playground.ingress_log import LOG_SPLIT, first_kept
 from statefun_runtime.core.checkpoints.commits import Completed, History
-from statefun_runtime.core.checkpoints.manifest import Manifest
+from statefun_runtime.core.checkpoints.manifest import Manifest, Positions
 from statefun_runtime.core.model.keys import (
     CHUNK,
     STATE,
@@ -23,6 +24,7 @@ from statefun_runtime.core.model.keys import (
 from statefun_runtime.core.printable import printable
 from statefun_runtime.engine.checkpoints.recovery import (
     Heads,
+    is_whole,
     open_live,
     read_manifest,
 )
@@ -49,6 +51,7 @@ class StateFolderView:
                 code="SF1051",
                 hint="name the folder that the worker was started with: --state-dir DIR",
             )
+        self._folder = folder
         self._history = History(tuple(CommitLogFolder(folder / "log").read()))
         self.objects = ObjectFolder(folder / "objects", sweep=False)
 
@@ -60,6 +63,31 @@ class StateFolderView:
             e for e in self._history.entries if isinstance(e, Completed) and e.manifest in there
         ]
         return [Found(entry, self._manifest(entry), entry in current) for entry in entries]
+
+    def startable(self) -> list[Found]:
+        """Return those that a start is possible from, and those that are damaged, which a repair may bring back.
+
+        Of one that is only looked back to nothing but its outboxes is kept, and the log of an HTTP ingress begins at the
+        oldest of those that are kept.
+        """
+        there = self.objects.ids()
+        return [
+            one
+            for one in self.found()
+            if one.manifest is None
+            or (
+                is_whole(one.entry.manifest, self.objects, there)
+                and self._has_log(one.manifest.positions)
+            )
+        ]
+
+    def _has_log(self, positions: Positions) -> bool:
+        for ingress, splits in positions.items():
+            first = first_kept(self._folder / "ingress" / ingress.replace("/", "."))
+            position = splits.get(LOG_SPLIT)
+            if first is not None and isinstance(position, int) and position < first:
+                return False
+        return True
 
     def one(self, epoch: int | None) -> Manifest:
         """Return the manifest of an epoch, or of the last; raise ConfigError or CorruptionError."""
@@ -77,9 +105,9 @@ class StateFolderView:
 
 
 def list_lines(view: StateFolderView) -> Iterator[str]:
-    """Yield a table of the checkpoints that are kept."""
+    """Yield a table of the checkpoints that can be started from."""
     yield f"{'epoch':>8}  {'time':19}  {'size':>10}  {'deltas':>6}  {'unpublished':>11}  note"
-    for one in view.found():
+    for one in view.startable():
         manifest = one.manifest
         note = "" if one.is_current_lineage else "of an older lineage"
         if manifest is None:

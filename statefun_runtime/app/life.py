@@ -22,6 +22,12 @@ from statefun_runtime.adapters.descriptors import Descriptors, raise_limit, tell
 from statefun_runtime.adapters.storage.savepoint_folder import take_in_savepoint
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.banner import announce
+from statefun_runtime.app.beginning import (
+    name_of,
+    require_folder,
+    require_state,
+    tell_left_behind,
+)
 from statefun_runtime.app.build import build_worker, engine_settings, machine_ports
 from statefun_runtime.app.commands import make_commands
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity, prepare_security
@@ -30,7 +36,7 @@ from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
 from statefun_runtime.engine.assembly import Beginning, begin
-from statefun_runtime.engine.checkpoints.recovery import Names, StartingPoint
+from statefun_runtime.engine.checkpoints.recovery import Names, StartingPoint, is_whole
 from statefun_runtime.engine.metrics import engine_metrics
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
@@ -56,6 +62,7 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
     security = prepare_security(module)
     descriptors = raise_limit()
     tell(descriptors, sum(endpoint.transport.pool_size for endpoint in module.endpoints))
+    require_folder(settings)
     folder = StateFolder(settings.state_dir)
     try:
         gc.set_threshold(*_GC_THRESHOLDS)
@@ -143,10 +150,11 @@ async def _live(
     stop: Stop,
 ) -> None:
     ports = machine_ports(folder)
-    names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()))
+    names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()), settings.application)
     history = History(tuple(ports.commit_log.read()))
     origin = _origin(settings, history, ports.checkpoints)
     beginning = begin(ports, names, engine_settings(settings), origin=origin)
+    require_state(settings, beginning.start)
     beginning = replace(beginning, outboxes=_outboxes(beginning, settings, module))
     application = Application(
         settings,
@@ -160,7 +168,8 @@ async def _live(
         descriptors=descriptors,
     )
     worker = build_worker(application, ports, beginning, stop)
-    _tell_where_it_begins(beginning.start, beginning.history)
+    _tell_where_it_begins(settings, beginning.start, beginning.history)
+    tell_left_behind(beginning.start, module, worker.parts.states)
     facts = ProcessFacts()
     metrics, admin = await _listen(application, worker, folder.folder / "objects", facts)
     gc.collect()
@@ -188,11 +197,14 @@ def _origin(settings: Settings, history: History, objects: CheckpointStore) -> O
         return take_in_savepoint(settings.from_savepoint, objects)
     if settings.from_checkpoint is None:
         return None
+    there = objects.ids()
     for entry in history.entries:
         if isinstance(entry, Completed) and entry.epoch == settings.from_checkpoint:
-            return entry.manifest
+            if is_whole(entry.manifest, objects, there):
+                return entry.manifest
+            break
     raise ConfigError(
-        f"there is no complete checkpoint {settings.from_checkpoint} in {settings.state_dir}",
+        f"no complete checkpoint {settings.from_checkpoint} is kept in {settings.state_dir}",
         code="SF1049",
         hint="`statefun-worker checkpoints list` shows which there are",
     )
@@ -226,18 +238,20 @@ def _outboxes(beginning: Beginning, settings: Settings, module: ModuleSpec) -> t
     return tuple(outbox for outbox in outboxes if outbox.egress in known)
 
 
-def _tell_where_it_begins(start: StartingPoint, history: History) -> None:
+def _tell_where_it_begins(settings: Settings, start: StartingPoint, history: History) -> None:
     manifest, started = start.manifest, start.started
     if manifest is None:
-        if started.incarnation > 1:
-            log.info(
-                "begins anew, incarnation %d: no checkpoint was completed before",
-                started.incarnation,
-            )
+        log.info(
+            "begins as new application %s, incarnation %d: %s holds no complete checkpoint",
+            name_of(started),
+            started.incarnation,
+            settings.state_dir,
+        )
         return
     when = datetime.fromtimestamp(manifest.created_ms / 1000).isoformat(" ", "seconds")
     log.info(
-        "continues from checkpoint %d of %s, incarnation %d",
+        "application %s continues from checkpoint %d of %s, incarnation %d",
+        name_of(started),
         manifest.epoch,
         when,
         started.incarnation,

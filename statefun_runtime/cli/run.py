@@ -102,7 +102,9 @@ def make_parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
     )
     _add_application(parser.add_argument_group("what runs"))
-    _add_checkpoints(parser.add_argument_group("state and checkpoints"))
+    state = parser.add_argument_group("state and checkpoints")
+    _add_checkpoints(state)
+    _add_beginning(state)
     _add_process(parser.add_argument_group("the process"))
     return parser
 
@@ -142,6 +144,20 @@ def _add_checkpoints(group: argparse._ArgumentGroup) -> None:
         type=int,
         metavar="N",
         help="how many complete checkpoints are kept (default: 3)",
+    )
+
+
+def _add_beginning(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--application",
+        metavar="NAME",
+        help="what this application is called; the state of one with another name is refused",
+    )
+    add(
+        "--require-state",
+        action="store_true",
+        help="refuse to start where there is no state, as in a folder that is not mounted",
     )
     add(
         "--from-savepoint",

@@ -59,6 +59,8 @@ class Settings:
     abandoned_egresses: tuple[str, ...] = ()
     republished_egresses: tuple[str, ...] = ()
     savepoint_outbox: str | None = None
+    application: str = ""
+    require_state: bool = False
     savepoints_dir: Path | None = None
     async_max_per_task: int | None = options.ASYNC_MAX_PER_TASK.default_value()
     batch_max_bytes: int = options.BATCH_MAX_BYTES.default_value()

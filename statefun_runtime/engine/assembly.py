@@ -325,6 +325,7 @@ class Assembly:
             self._egresses_by_name,
             self._bases,
             snapshots,
+            self._exchange.functions,
             last=start.manifest,
             is_ours=start.is_ours,
             relieved=self._exchange.wake_all,

@@ -18,6 +18,8 @@ from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.errors import CorruptionError, UnavailableError
 
 _HEAD = struct.Struct(">II")
+# The name of the one split of an ingress that reads such a log.
+LOG_SPLIT = "log"
 _SEGMENT_BYTES = 64 * 1024 * 1024
 
 
@@ -92,11 +94,7 @@ class IngressLog:
 
     def read(self, index: int) -> Iterator[bytes]:
         """Yield all synced records from an index on; raise CorruptionError if they are not kept any more."""
-        if not self.begin <= index <= self.end:
-            raise CorruptionError(
-                f"{self._folder} holds records {self.begin} to {self.end}, the checkpoint wants {index}",
-                code="SF5007",
-            )
+        self.check(index)
         for segment in self._segments:
             if segment.end <= index:
                 continue
@@ -105,6 +103,15 @@ class IngressLog:
             ):
                 if number >= index:
                     yield record
+
+    def check(self, index: int) -> None:
+        """Raise CorruptionError if the records from an index on are not kept any more, or never were."""
+        if not self.begin <= index <= self.end:
+            raise CorruptionError(
+                f"{self._folder} holds records {self.begin} to {self.end}, the checkpoint wants {index}",
+                code="SF5007",
+                hint="`statefun-worker checkpoints list` shows which checkpoints can be started from",
+            )
 
     def drop_before(self, index: int) -> None:
         """Delete the segments whose records are all before an index; the last one stays."""
@@ -153,3 +160,8 @@ def _records(path: Path, size_bytes: int) -> Iterator[bytes]:
             if not size or len(record) < size or crc32(record) != checksum:
                 return
             yield record
+
+
+def first_kept(folder: Path) -> int | None:
+    """Return the index of the first record that a log in a folder keeps, or None if there is no log."""
+    return min((int(path.stem) for path in folder.glob("*.log")), default=None)

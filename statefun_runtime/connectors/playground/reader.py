@@ -20,7 +20,7 @@ from statefun_runtime.adapters.http.server import (
     HttpServer,
     ServerFactory,
 )
-from statefun_runtime.connectors.playground.ingress_log import IngressLog
+from statefun_runtime.connectors.playground.ingress_log import LOG_SPLIT, IngressLog
 from statefun_runtime.connectors.playground.settings import PlaygroundIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.function import Function
@@ -39,7 +39,6 @@ _STRING = "io.statefun.types/string"
 _TYPES_MAX = 1024
 _KEY_LENGTH_MAX = 255
 _DIGEST_BYTES = 16
-_SPLIT = "log"
 _LOOK_AGAIN_S = 0.1
 
 
@@ -63,11 +62,11 @@ class PlaygroundIngress:
         self._context = context
         self._log = ingress_log
         self._off_loop = off_loop
-        self._position = whole_numbers(restored).get(_SPLIT, ingress_log.begin)
+        self._position = whole_numbers(restored).get(LOG_SPLIT, ingress_log.begin)
         # Of the checkpoints that are kept, oldest first; the log is kept from the oldest on.
         self._safe_positions: deque[int] = deque(
             [
-                *(whole_numbers(one).get(_SPLIT, ingress_log.begin) for one in earlier),
+                *(whole_numbers(one).get(LOG_SPLIT, ingress_log.begin) for one in earlier),
                 self._position,
             ],
             maxlen=checkpoints_kept,
@@ -91,6 +90,8 @@ class PlaygroundIngress:
     async def listen(self) -> None:
         """Take the port, once; requests wait for `run`, each on its connection."""
         if not self._is_listening:
+            # What the checkpoint needs of the log is known to be there before this life is written down.
+            self._log.check(self._position)
             await self._server.start(what="the playground ingress")
             self._is_listening = self._is_taking = True
 
@@ -173,11 +174,11 @@ class PlaygroundIngress:
 
     def positions(self) -> dict[str, int]:
         """Return the index of the next record of the log to be routed."""
-        return {_SPLIT: self._position}
+        return {LOG_SPLIT: self._position}
 
     def completed(self, positions: Mapping[str, Position]) -> None:
         """Records before the oldest kept checkpoint's position are not needed any more."""
-        self._safe_positions.append(whole_numbers(positions).get(_SPLIT, self._position))
+        self._safe_positions.append(whole_numbers(positions).get(LOG_SPLIT, self._position))
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was taken and what was refused."""

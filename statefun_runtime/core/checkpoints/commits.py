@@ -13,7 +13,10 @@ from statefun_runtime.core.checkpoints.manifest import ObjectId
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A worker began: from which epoch's checkpoint (0: from nothing), in which lineage."""
+    """A worker began: from which epoch's checkpoint (0: from nothing), in which lineage.
+
+    `name` is what its operator calls the application, if it has a name.
+    """
 
     application: str
     incarnation: int
@@ -23,6 +26,7 @@ class Started:
     from_manifest: ObjectId | None
     from_lineage: str | None
     key_group_count: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

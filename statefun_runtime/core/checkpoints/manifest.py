@@ -124,6 +124,7 @@ class Snapshot:
     outboxes: tuple[Outbox, ...]
     refused: Refused
     progress: Published
+    functions: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str:
@@ -139,7 +140,7 @@ class Manifest:
     this epoch; `pending_parent` is the newest manifest before this one that may have an outbox which is not confirmed
     published. `progress` holds, per owner and id of an egress that has begun to publish, what it knew of that.
     `refused` names, per owner and egress id, records of such outboxes by epoch and index whose dead letters are in this
-    checkpoint or an older one. `version` is that of the form in which it was read; what is written is of the newest.
+    checkpoint or an older one. `functions` are the function types that were ever called. `version` is that of the form in which it was read; what is written is of the newest.
     """
 
     application: str
@@ -155,6 +156,7 @@ class Manifest:
     pending_parent: ObjectId | None = None
     refused: dict[str, Refused] = field(default_factory=dict)
     progress: dict[str, Published] = field(default_factory=dict)
+    functions: tuple[str, ...] = ()
     version: int = FORMAT
 
     def part_of(self, owner: str) -> Part | None:
@@ -207,6 +209,7 @@ class Manifest:
                 owner: {egress: Progress(**known) for egress, known in progress.items()}
                 for owner, progress in content.pop("progress").items()
             },
+            functions=tuple(content.pop("functions", ())),
             version=version,
             **content,
         )

@@ -94,6 +94,11 @@ def parse_chunk_key(key: bytes) -> tuple[Address, int]:
     return parse_address_key(key[:2] + BACKLOG + key[3:-9]), int.from_bytes(key[-8:], "big")
 
 
+def type_prefix(function_type: TypeName) -> bytes:
+    """Return what follows the kind in the keys of all addresses of a function type."""
+    return str(function_type).encode() + b"\0"
+
+
 def _address_key(
     kind: bytes, function_type: TypeName, function_id: str, key_group_count: int
 ) -> bytes:

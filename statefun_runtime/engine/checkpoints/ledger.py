@@ -99,6 +99,7 @@ class Ledger:
             pending_parent=self._retention.newest_pending(confirmed),
             refused={snapshot.owner: snapshot.refused for snapshot in snapshots},
             progress={snapshot.owner: snapshot.progress for snapshot in snapshots},
+            functions=tuple(sorted({name for one in snapshots for name in one.functions})),
         )
 
     async def _append(self, entry: Completed) -> None:

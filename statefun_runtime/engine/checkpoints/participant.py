@@ -1,10 +1,11 @@
 """Who takes part in a checkpoint, and what this worker adds to it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from statefun_runtime.core.checkpoints.manifest import Manifest, Positions, Published, Snapshot
 from statefun_runtime.core.checkpoints.overlay import Layer
+from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.snapshots import Cut, Snapshots
@@ -76,6 +77,7 @@ class LocalParticipant:
         egresses: Mapping[str, Egress[Any]],
         bases: Bases,
         snapshots: Snapshots,
+        functions: Sequence[Function],
         *,
         last: Manifest | None,
         is_ours: bool,
@@ -91,6 +93,8 @@ class LocalParticipant:
         self._egresses = egresses
         self._bases = bases
         self._snapshots = snapshots
+        self._functions = functions
+        self._called = dict.fromkeys(last.functions if last else ())
         self._relieved = relieved
         self._touch_busy = touch_busy
         self._positions: Positions = dict(last.positions) if last else {}
@@ -132,6 +136,7 @@ class LocalParticipant:
                 if (places := list(egress.refused()))
             },
             self._current_progress(),
+            self._current_functions(),
         )
 
     def _current_progress(self) -> Published:
@@ -142,6 +147,12 @@ class LocalParticipant:
             if known is not None:
                 progress[egress_id] = known
         return progress
+
+    def _current_functions(self) -> tuple[str, ...]:
+        """Those that an earlier life called may have state, too."""
+        called = (str(function.type) for function in self._functions)
+        self._called.update(dict.fromkeys(called))
+        return tuple(sorted(self._called))
 
     def _current_positions(self) -> Positions:
         """An ingress that has gone, or was never reached, keeps the positions it had."""

@@ -45,11 +45,12 @@ class StartingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Fresh names, used where the past gives none."""
+    """Fresh names, used where the past gives none; `name` is what the operator calls the application, if it has one."""
 
     application: str
     nonce: str
     lineage: str
+    name: str = ""
 
 
 def choose_start(
@@ -67,6 +68,12 @@ def choose_start(
     newest lineage, or at nothing.
     """
     before = history.last_started
+    if before is not None and before.name and names.name and before.name != names.name:
+        raise ConfigError(
+            f"the state is that of application '{before.name}', not of '{names.name}'",
+            code="SF1043",
+            hint="name the right folder with --state-dir, or the right application with --application",
+        )
     completed = history.completed
     last = completed[-1].manifest if completed else None
     is_new_lineage = origin is not None and history.origin != origin
@@ -89,6 +96,7 @@ def choose_start(
         from_manifest=chosen,
         from_lineage=manifest.lineage if manifest and is_new_lineage and is_ours else None,
         key_group_count=key_group_count,
+        name=names.name or (before.name if before else ""),
     )
     first_epoch = max([history.last_epoch, started.from_epoch]) + 1
     return StartingPoint(
@@ -105,6 +113,22 @@ def read_manifest(store: CheckpointStore, object_id: ObjectId) -> Manifest:
         raise CorruptionError(
             f"manifest {object_id} cannot be read: {error}", code="SF5003"
         ) from error
+
+
+def is_whole(object_id: ObjectId, store: CheckpointStore, there: Collection[ObjectId]) -> bool:
+    """Return whether everything is there that a start from a checkpoint needs; raise CorruptionError if damaged."""
+    if object_id not in there:
+        return False
+    manifest = read_manifest(store, object_id)
+    needed = [stored.id for stored in manifest.objects()]
+    parent = manifest.pending_parent
+    while parent is not None:
+        if parent not in there:
+            return False
+        older = read_manifest(store, parent)
+        needed += [outbox.object.id for outbox in older.outboxes if outbox.is_transactional]
+        parent = older.pending_parent
+    return all(one in there for one in needed)
 
 
 def _kept(store: CheckpointStore, history: History, chosen: ObjectId | None) -> list[Kept]:

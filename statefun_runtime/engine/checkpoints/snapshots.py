@@ -40,6 +40,7 @@ class Cut:
     records: dict[str, Sequence[Any] | None]
     refused: Refused
     progress: Published
+    functions: tuple[str, ...]
 
 
 class Snapshots:
@@ -91,6 +92,7 @@ class Snapshots:
             tuple(outboxes),
             cut.refused,
             cut.progress,
+            cut.functions,
         )
         return snapshot, layers
 
