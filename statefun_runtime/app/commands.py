@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from statefun_runtime.adapters.admin.admin_socket import Arguments, Command
-from statefun_runtime.adapters.storage.savepoint_folder import write_savepoint
 from statefun_runtime.app.dead_letters import parse_letter
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.engine.dispatch.parked import ParkedAddresses, Selection
@@ -16,7 +15,7 @@ from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError
 
 
-def make_commands(worker: Worker, savepoints: Path, objects: Path) -> dict[str, Command]:
+def make_commands(worker: Worker, savepoints: Path) -> dict[str, Command]:
     """Return the commands by name."""
     parts = worker.parts
     parked = ParkedAddresses(parts.exchange, parts.checkpointer, parts.clock)
@@ -26,10 +25,8 @@ def make_commands(worker: Worker, savepoints: Path, objects: Path) -> dict[str, 
     async def savepoint(arguments: Arguments) -> dict[str, Any]:
         asked = arguments.get("folder")
         folder = Path(asked) if asked else savepoints / f"{datetime.now():%Y%m%d-%H%M%S}"
-        kept = await parts.checkpointer.savepoint(
-            lambda chain: write_savepoint(folder, chain, objects)
-        )
-        return {"folder": str(folder.absolute()), "epoch": kept.manifest.epoch}
+        made = await parts.checkpointer.savepoint(str(folder))
+        return {"folder": str(folder.absolute()), "epoch": made.epoch}
 
     async def parked_list(arguments: Arguments) -> dict[str, Any]:
         return parked.show(_selection(arguments), limit=int(arguments["limit"]))

@@ -12,14 +12,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from statefun_runtime.adapters.admin.admin_socket import AdminSocket, admin_socket
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
 from statefun_runtime.adapters.admin.process_facts import ProcessFacts
 from statefun_runtime.adapters.descriptors import Descriptors, raise_limit, tell
-from statefun_runtime.adapters.storage.savepoint_folder import take_in_savepoint
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.banner import announce
 from statefun_runtime.app.beginning import (
@@ -171,7 +169,7 @@ async def _live(
     _tell_where_it_begins(settings, beginning.start, beginning.history)
     tell_left_behind(beginning.start, module, worker.parts.states)
     facts = ProcessFacts()
-    metrics, admin = await _listen(application, worker, folder.folder / "objects", facts)
+    metrics, admin = await _listen(application, worker, facts)
     gc.collect()
     gc.freeze()
     beside = [tasks.create_task(admin.run()), tasks.create_task(facts.run())]
@@ -194,7 +192,7 @@ async def _live(
 def _origin(settings: Settings, history: History, objects: CheckpointStore) -> ObjectId | None:
     """Return the manifest that a flag names: of a savepoint, or of an older checkpoint."""
     if settings.from_savepoint is not None:
-        return take_in_savepoint(settings.from_savepoint, objects)
+        return objects.take_in_savepoint(str(settings.from_savepoint))
     if settings.from_checkpoint is None:
         return None
     there = objects.ids()
@@ -270,7 +268,7 @@ def _tell_where_it_begins(settings: Settings, start: StartingPoint, history: His
 
 
 async def _listen(
-    application: Application, worker: Worker, objects: Path, facts: ProcessFacts
+    application: Application, worker: Worker, facts: ProcessFacts
 ) -> tuple[MetricsPort | None, AdminSocket]:
     settings = application.settings
     for egress in worker.parts.egresses.values():
@@ -281,7 +279,7 @@ async def _listen(
             await ingress.listen()
 
     savepoints = settings.savepoints_dir or settings.state_dir / "savepoints"
-    commands = make_commands(worker, savepoints, objects)
+    commands = make_commands(worker, savepoints)
     admin = AdminSocket(admin_socket(settings.state_dir), commands)
     await admin.start()
     if settings.metrics_port is None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
+from statefun_runtime.core.checkpoints.retention import Savepoint
 
 
 class CheckpointStore(Protocol):
@@ -44,6 +45,21 @@ class CheckpointStore(Protocol):
 
     def ids(self) -> set[ObjectId]:
         """Return which objects there are."""
+        ...
+
+    def write_savepoint(self, place: str, savepoint: Savepoint) -> None:
+        """Keep what a savepoint needs at a place of its own, where nothing is ever deleted by us, and make it survive.
+
+        What a place is depends on the store. A place is a savepoint when all of it is there. Raise UnavailableError if
+        that cannot be done, as where there is something already.
+        """
+        ...
+
+    def take_in_savepoint(self, place: str) -> ObjectId:
+        """Have what is at a place among the objects here, durable; return its manifest.
+
+        Raise ConfigError if that is no savepoint.
+        """
         ...
 
     def delete(self, object_ids: Collection[ObjectId]) -> None:

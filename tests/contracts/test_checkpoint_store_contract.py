@@ -1,19 +1,27 @@
 """The CheckpointStore port: a folder, and the memory of the tests."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.core.checkpoints.manifest import ObjectId
-from statefun_runtime.errors import CorruptionError
+from statefun_runtime.core.checkpoints.retention import Savepoint
+from statefun_runtime.errors import ConfigError, CorruptionError, UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from tests.fakes.checkpoint_store import MemoryObjects
 
 
 @pytest.fixture(params=["memory", "folder"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> CheckpointStore:
-    return MemoryObjects() if request.param == "memory" else ObjectFolder(tmp_path / "objects")
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], CheckpointStore]:
+    is_memory = request.param == "memory"
+    return lambda name: MemoryObjects() if is_memory else ObjectFolder(tmp_path / name)
+
+
+@pytest.fixture
+def store(new_store: Callable[[str], CheckpointStore]) -> CheckpointStore:
+    return new_store("objects")
 
 
 def test_an_object_is_read_as_it_was_written(store: CheckpointStore):
@@ -89,3 +97,36 @@ def test_deleted_objects_are_gone_and_deleting_again_is_no_error(store: Checkpoi
     assert store.ids() == {kept.id}
     with pytest.raises(CorruptionError):
         store.get(deleted.id)
+
+
+def test_a_savepoint_needs_nothing_of_the_store_and_is_taken_into_another(
+    store: CheckpointStore, new_store: Callable[[str], CheckpointStore], tmp_path: Path
+):
+    place = str(tmp_path / "savepoints" / "first")
+    manifest, rows, other = (store.put([content]) for content in (b"manifest", b"rows", b"other"))
+    store.sync()
+    store.write_savepoint(place, Savepoint(manifest.id, 7, (manifest.id, rows.id)))
+    store.delete([manifest.id, rows.id, other.id])
+
+    elsewhere = new_store("elsewhere")
+    assert elsewhere.take_in_savepoint(place) == manifest.id
+    assert elsewhere.ids() == {manifest.id, rows.id}
+    assert elsewhere.get(rows.id) == b"rows"
+    # Taken in again it is the same.
+    assert elsewhere.take_in_savepoint(place) == manifest.id
+
+
+def test_a_place_holds_one_savepoint(store: CheckpointStore, tmp_path: Path):
+    place = str(tmp_path / "savepoint")
+    savepoint = Savepoint((stored := store.put([b"manifest"])).id, 7, (stored.id,))
+    store.write_savepoint(place, savepoint)
+
+    with pytest.raises(UnavailableError) as refusal:
+        store.write_savepoint(place, savepoint)
+    assert refusal.value.code == "SF3013"
+
+
+def test_what_is_no_savepoint_is_told(store: CheckpointStore, tmp_path: Path):
+    with pytest.raises(ConfigError) as refusal:
+        store.take_in_savepoint(str(tmp_path / "nowhere"))
+    assert refusal.value.code == "SF1048"

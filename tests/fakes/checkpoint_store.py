@@ -6,7 +6,16 @@ from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import Completed, Entry
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
-from statefun_runtime.errors import CorruptionError, FencedError, UnavailableError
+from statefun_runtime.core.checkpoints.retention import Savepoint
+from statefun_runtime.errors import (
+    ConfigError,
+    CorruptionError,
+    FencedError,
+    UnavailableError,
+)
+
+# What all of them share, as folders do.
+SAVEPOINTS: dict[str, tuple[ObjectId, list[bytes]]] = {}
 
 
 class MemoryObjects:
@@ -57,6 +66,20 @@ class MemoryObjects:
 
     def ids(self) -> set[ObjectId]:
         return {*self._durable, *self._written}
+
+    def write_savepoint(self, place: str, savepoint: Savepoint) -> None:
+        if self.is_full or place in SAVEPOINTS:
+            raise UnavailableError(f"the savepoint {place} cannot be written", code="SF3013")
+        SAVEPOINTS[place] = savepoint.manifest, [self.get(one) for one in savepoint.objects]
+
+    def take_in_savepoint(self, place: str) -> ObjectId:
+        if place not in SAVEPOINTS:
+            raise ConfigError(f"{place} is not a savepoint", code="SF1048")
+        manifest, contents = SAVEPOINTS[place]
+        for content in contents:
+            self.put([content])
+        self.sync()
+        return manifest
 
     def delete(self, object_ids: Collection[ObjectId]) -> None:
         for object_id in object_ids:

@@ -12,7 +12,9 @@ from itertools import count
 from pathlib import Path
 
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
+from statefun_runtime.adapters.storage.savepoint_folder import find_savepoint, write_savepoint
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
+from statefun_runtime.core.checkpoints.retention import Savepoint
 from statefun_runtime.errors import CorruptionError, UnavailableError
 
 _PIECE_BYTES = 1024 * 1024
@@ -99,6 +101,18 @@ class ObjectFolder:
     def ids(self) -> set[ObjectId]:
         """Return which objects there are."""
         return {ObjectId(path.name) for path in self.folder.iterdir() if len(path.name) == 64}
+
+    def write_savepoint(self, place: str, savepoint: Savepoint) -> None:
+        """Write a savepoint to a new folder."""
+        write_savepoint(Path(place), savepoint, self.folder, self._disk)
+
+    def take_in_savepoint(self, place: str) -> ObjectId:
+        """Link the objects of a savepoint's folder in; return its manifest."""
+        manifest, paths = find_savepoint(Path(place))
+        for path in paths:
+            self.put_file(path)
+        self.sync()
+        return manifest
 
     def delete(self, object_ids: Collection[ObjectId]) -> None:
         """Delete objects; one that is gone already is no error."""

@@ -7,33 +7,28 @@ FOLDER/savepoint.json      which manifest it is; written last
 import json
 from pathlib import Path
 
-from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
+from statefun_runtime.adapters.storage.disk import Disk
 from statefun_runtime.core.checkpoints.manifest import ObjectId
-from statefun_runtime.core.checkpoints.retention import Kept
+from statefun_runtime.core.checkpoints.retention import Savepoint
 from statefun_runtime.errors import ConfigError, UnavailableError
-from statefun_runtime.ports.checkpoint_store import CheckpointStore
 
 _NAME = "savepoint.json"
 
 
-def write_savepoint(
-    folder: Path, chain: list[Kept], source: Path, *, disk: Disk = MACHINE_DISK
-) -> None:
-    """Write the last of `chain`, with the manifests it looks back to, from a store's folder to a new folder."""
+def write_savepoint(folder: Path, savepoint: Savepoint, source: Path, disk: Disk) -> None:
+    """Write a savepoint from a store's folder to a new folder."""
     try:
         objects = folder / "objects"
         objects.mkdir(parents=True)
-        for kept in chain:
-            is_last = kept is chain[-1]
-            outboxes = (outbox.object for outbox in kept.manifest.outboxes)
-            named = kept.manifest.objects() if is_last else outboxes
-            for object_id in {kept.id, *(stored.id for stored in named)}:
-                _link(source / object_id, objects / object_id, disk)
+        for object_id in savepoint.objects:
+            _link(source / object_id, objects / object_id, disk)
         disk.sync_folder(objects)
         writing = folder / f"{_NAME}.tmp"
-        writing.write_text(
-            json.dumps({"manifest": chain[-1].id, "epoch": chain[-1].manifest.epoch})
-        )
+        with writing.open("wb") as file:
+            content = {"manifest": savepoint.manifest, "epoch": savepoint.epoch}
+            file.write(json.dumps(content).encode())
+            file.flush()
+            disk.sync(file)
         writing.rename(folder / _NAME)
         disk.sync_folder(folder)
     except OSError as error:
@@ -43,26 +38,23 @@ def write_savepoint(
 
 
 def _link(source: Path, target: Path, disk: Disk) -> None:
-    if target.exists():
-        return
     try:
         disk.link(source, target)
     except OSError:
         # Another file system.
         disk.copy(source, target)
+        with target.open("r+b") as file:
+            disk.sync(file)
 
 
-def take_in_savepoint(folder: Path, objects: CheckpointStore) -> ObjectId:
-    """Make a savepoint's objects those of a store; return its manifest. Raise ConfigError if there is none."""
+def find_savepoint(folder: Path) -> tuple[ObjectId, list[Path]]:
+    """Return the manifest and the files of a savepoint; raise ConfigError if there is none."""
     try:
-        manifest = ObjectId(json.loads((folder / _NAME).read_text())["manifest"])
-    except (OSError, ValueError, KeyError) as error:
+        manifest = ObjectId(json.loads((folder / _NAME).read_bytes())["manifest"])
+        return manifest, sorted((folder / "objects").iterdir())
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{folder} is not a savepoint: {error}",
             code="SF1048",
             hint="name the folder that `statefun-worker savepoint` printed",
         ) from error
-    for path in sorted((folder / "objects").iterdir()):
-        objects.put_file(path)
-    objects.sync()
-    return manifest

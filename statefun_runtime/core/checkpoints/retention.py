@@ -4,7 +4,7 @@ Kept are the newest complete checkpoints, savepoints, and of every manifest that
 for unpublished records, the manifest and its outboxes. Everything else is collected, between checkpoints only.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from statefun_runtime.core.checkpoints.manifest import Base, Manifest, ObjectId
@@ -29,6 +29,28 @@ class Kept:
         if not self.manifest.parts:
             return self
         return Kept(self.id, replace(self.manifest, parts=(), positions={}))
+
+
+@dataclass(frozen=True, slots=True)
+class Savepoint:
+    """A checkpoint that is kept for as long as somebody wants: its manifest, and all objects that it needs."""
+
+    manifest: ObjectId
+    epoch: int
+    objects: tuple[ObjectId, ...]
+
+
+def savepoint_of(chain: Sequence[Kept]) -> Savepoint:
+    """Return the savepoint of the last of some checkpoints, of which each looks back to the one before it.
+
+    Of those that are looked back to it needs the manifests and the outboxes.
+    """
+    last = chain[-1]
+    needed = {last.id: None} | {stored.id: None for stored in last.manifest.objects()}
+    for kept in chain[:-1]:
+        needed[kept.id] = None
+        needed |= {outbox.object.id: None for outbox in kept.manifest.outboxes}
+    return Savepoint(last.id, last.manifest.epoch, tuple(needed))
 
 
 class Retention:

@@ -10,10 +10,10 @@ goes into the next snapshot.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from statefun_runtime.core.checkpoints.manifest import Manifest, Snapshot
-from statefun_runtime.core.checkpoints.retention import Kept
+from statefun_runtime.core.checkpoints.retention import Savepoint
 from statefun_runtime.core.checkpoints.round import Round, Station
 from statefun_runtime.core.model.metrics import Histogram
 from statefun_runtime.engine.checkpoints.bases import Bases
@@ -113,10 +113,10 @@ class Checkpointer:
         while self._is_taking:
             await asyncio.shield(self._finished)
 
-    async def savepoint(self, write: Callable[[list[Kept]], object]) -> Kept:
-        """Have a complete checkpoint of what is so now written; raise UnavailableError if it cannot be."""
+    async def savepoint(self, place: str) -> Savepoint:
+        """Make a checkpoint of what is so now a savepoint; raise UnavailableError if it cannot be written."""
         await self.settled()
-        return await self._ledger.savepoint(write)
+        return await self._ledger.savepoint(place)
 
     async def take(self) -> bool:
         """Take one checkpoint; return whether it is complete."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from statefun_runtime.core.checkpoints.commits import Completed, Started
@@ -13,7 +13,7 @@ from statefun_runtime.core.checkpoints.manifest import (
     Snapshot,
     StoredObject,
 )
-from statefun_runtime.core.checkpoints.retention import Kept, Retention
+from statefun_runtime.core.checkpoints.retention import Kept, Retention, Savepoint, savepoint_of
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.commit_log import CommitLog
@@ -131,15 +131,15 @@ class Ledger:
             await self._off_loop(lambda: self._store.delete(unneeded))
             await self._off_loop(lambda: self._commit_log.prune(oldest))
 
-    async def savepoint(self, write: Callable[[list[Kept]], object]) -> Kept:
-        """Have the last complete checkpoint written, as the last of the manifests it looks back to.
+    async def savepoint(self, place: str) -> Savepoint:
+        """Make the last complete checkpoint a savepoint at a place of the store; nothing is collected meanwhile.
 
-        Nothing is collected meanwhile. Raise UnavailableError if it cannot be written.
+        Raise UnavailableError if it cannot be written.
         """
         async with self._in_use:
-            chain = self._retention.chain()
-            await self._off_loop(lambda: write(chain))
-        return chain[-1]
+            savepoint = savepoint_of(self._retention.chain())
+            await self._off_loop(lambda: self._store.write_savepoint(place, savepoint))
+        return savepoint
 
 
 def merged(positions: Iterable[Positions]) -> Positions:

@@ -121,13 +121,13 @@ def is_whole(object_id: ObjectId, store: CheckpointStore, there: Collection[Obje
         return False
     manifest = read_manifest(store, object_id)
     needed = [stored.id for stored in manifest.objects()]
-    parent = manifest.pending_parent
-    while parent is not None:
-        if parent not in there:
+    link = manifest.pending_parent
+    while link is not None:
+        if link not in there:
             return False
-        older = read_manifest(store, parent)
+        older = read_manifest(store, link)
         needed += [outbox.object.id for outbox in older.outboxes if outbox.is_transactional]
-        parent = older.pending_parent
+        link = older.pending_parent
     return all(one in there for one in needed)
 
 

@@ -11,7 +11,7 @@ from statefun_runtime.core.checkpoints.manifest import (
     Part,
     StoredObject,
 )
-from statefun_runtime.core.checkpoints.retention import Kept, Retention
+from statefun_runtime.core.checkpoints.retention import Kept, Retention, savepoint_of
 
 ALL = KeyGroups(0, 128)
 
@@ -98,3 +98,11 @@ def test_what_a_lineage_that_was_left_did_not_publish_is_nobody_s_to_publish():
     made.collect({}, [])
     assert [one.id for one in made.chain()] == ["m1", "m5"]
     assert made.newest_pending({"e": 1}) is None
+
+
+def test_a_savepoint_needs_its_own_objects_and_the_outboxes_it_looks_back_to():
+    chain = [kept(1, has_outbox=True), kept(2, has_outbox=True, parent=1), kept(3, parent=2)]
+
+    savepoint = savepoint_of(chain)
+    assert (savepoint.manifest, savepoint.epoch) == ("m3", 3)
+    assert set(savepoint.objects) == {"m3", "delta3", "m1", "outbox1", "m2", "outbox2"}
