@@ -23,6 +23,7 @@ class Answer:
     content_type: str = OCTETS
     after_s: float = 0.0
     fate: Fate = Fate.ANSWERED
+    retry_after_s: float | None = None
 
 
 class Endpoint:

@@ -103,7 +103,9 @@ class FakeFunctionClient:
     def _answered(self, backlog: Backlog, answer: Answer) -> None:
         if not 200 <= answer.status < 300:
             detail = f"the endpoint answered with status {answer.status}"
-            self._listener.failed(backlog, Failure(Cause.STATUS, detail, answer.status))
+            self._listener.failed(
+                backlog, Failure(Cause.STATUS, detail, answer.status, answer.retry_after_s)
+            )
         elif answer.content_type != OCTETS:
             detail = f"the reply's content type is {answer.content_type}"
             self._listener.failed(backlog, Failure(Cause.CONTENT_TYPE, detail))

@@ -15,7 +15,7 @@ _FAILURES = {
     "status": Failure(Cause.STATUS, "status 500", 500),
     "cut": Failure(Cause.DISCONNECT, "cut"),
     "lost": Failure(Cause.TIMEOUT, "no reply"),
-    "refused": Failure(Cause.STATUS, "status 422", 422),
+    "refused": Failure(Cause.STATUS, "status 500", 500),
 }
 
 

@@ -251,6 +251,59 @@ MUTANTS = (
         "tests/unit/core/partition/test_partition.py",
     ),
     Mutant(
+        "give up what may fail for its endpoint",
+        (
+            (
+                "core/partition/failure_state.py",
+                "            failure.is_said_by_the_function or self.is_isolated or self.alone >= ALONE_MIN\n",
+                "            True\n",
+            ),
+        ),
+        "tests/unit/engine/test_failure_law.py",
+    ),
+    Mutant(
+        "take one success for a proof that an address fails alone",
+        (("core/partition/failure_state.py", "ALONE_MIN = 3\n", "ALONE_MIN = 1\n"),),
+        "tests/unit/engine/test_failure_law.py",
+    ),
+    Mutant(
+        "count poison as an outage",
+        (("core/partition/circuit.py", "            if is_known:\n", "            if False:\n"),),
+        "tests/unit/engine/test_failure_law.py",
+    ),
+    Mutant(
+        "probe with a whole batch",
+        (
+            (
+                "engine/dispatch/dispatcher.py",
+                "            self._send(probe, is_probe=True)\n",
+                "            self._send(probe)\n",
+            ),
+        ),
+        "tests/unit/engine/test_failure_law.py",
+    ),
+    Mutant(
+        "make an attempt that has no time",
+        (
+            (
+                "core/partition/failure_law.py",
+                " - failing.spent_s - failing.need_s\n",
+                " - failing.spent_s\n",
+            ),
+            (
+                "core/partition/failure_law.py",
+                "    return call_s if failing.parked_times or left_s < failing.need_s else left_s\n",
+                "    return call_s if failing.parked_times else max(0.01, left_s)\n",
+            ),
+        ),
+        "tests/unit/engine/test_failure_law.py",
+    ),
+    Mutant(
+        "count what is asked for later",
+        (("core/partition/failure_law.py", "    if failure.is_later:\n", "    if False:\n"),),
+        "tests/unit/engine/test_failure_law.py",
+    ),
+    Mutant(
         "a parked address counts as busy",
         (
             (

@@ -213,7 +213,8 @@ class Connection(asyncio.Protocol):
         if 200 <= head.status < 300 and head.is_octets:
             owner.responded(self, backlog, body)
         else:
-            owner.broke(self, backlog, refusal(head.status, head.content_type, body))
+            why = refusal(head.status, head.content_type, body, head.retry_after)
+            owner.broke(self, backlog, why)
 
     def _give_up(self, failure: Failure) -> None:
         backlog = self.backlog

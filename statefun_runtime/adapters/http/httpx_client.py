@@ -224,7 +224,7 @@ class HttpxClient:
             return None if is_cut and slot.was_closed_already else self._failure(error)
         if 200 <= response.status < 300 and is_octets(response.content_type):
             return response.body
-        return refusal(response.status, response.content_type, response.body)
+        return refusal(response.status, response.content_type, response.body, response.retry_after)
 
     def _tell(self, backlog: Backlog, outcome: bytes | Failure) -> None:
         if isinstance(outcome, Failure):

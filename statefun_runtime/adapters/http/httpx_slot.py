@@ -40,6 +40,7 @@ class Response:
     content_type: str
     location: str | None
     body: bytes
+    retry_after: str = ""
 
 
 class Slot:
@@ -110,7 +111,13 @@ async def _read(raw: httpcore.Response, bytes_max: int) -> Response:
     body = decode(b"".join(parts), headers.get("content-encoding", ""), bytes_max)
     if isinstance(body, Failure):
         raise Lost(body)
-    return Response(raw.status, headers.get("content-type", ""), headers.get("location"), body)
+    return Response(
+        raw.status,
+        headers.get("content-type", ""),
+        headers.get("location"),
+        body,
+        headers.get("retry-after", ""),
+    )
 
 
 def make_pool(

@@ -3,7 +3,9 @@
 The usual response (length known, not encoded) has a head that says all; any other is read with a parser.
 """
 
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httptools
@@ -22,7 +24,7 @@ _OCTETS = "application/octet-stream"
 class Head:
     """What matters of a response's head; `size` is None if the body has to be found by a parser.
 
-    `idle_s` is how long the server keeps the connection, if it said so.
+    `idle_s` is how long the server keeps the connection, if it said so; `retry_after` when to ask again, in its words.
     """
 
     status: int
@@ -31,6 +33,7 @@ class Head:
     content_type: str
     keeps_alive: bool
     idle_s: float | None = None
+    retry_after: str = ""
 
 
 def parse_head(text: bytes) -> Head | None:
@@ -66,6 +69,7 @@ def parse_head(text: bytes) -> Head | None:
         content_type,
         "close" not in fields.get("connection", "").lower() and idle_s != 0,
         idle_s,
+        fields.get("retry-after", ""),
     )
 
 
@@ -97,13 +101,26 @@ def is_octets(content_type: str) -> bool:
     )
 
 
-def refusal(status: int, content_type: str, body: bytes) -> Failure:
+def seconds_to_wait(retry_after: str) -> float | None:
+    """Return what a Retry-After header asks for: seconds, or a date, which is taken by the clock of this machine."""
+    text = retry_after.strip()
+    if text.isdecimal() and len(text) <= _SIZE_DIGITS_MAX:
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+        return max(0.0, date.timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def refusal(status: int, content_type: str, body: bytes, retry_after: str = "") -> Failure:
     """Return why a whole response is no reply."""
     said = " ".join(body[:_DETAIL_BYTES].decode(errors="replace").split())
     said += "…" if len(body) > _DETAIL_BYTES else ""
     if not 200 <= status < 300:
         detail = f"the endpoint answered with status {status}"
-        return Failure(Cause.STATUS, f"{detail}: {said}" if said else detail, status)
+        wait_s = seconds_to_wait(retry_after) if retry_after else None
+        return Failure(Cause.STATUS, f"{detail}: {said}" if said else detail, status, wait_s)
     found = f"'{content_type}'" if content_type else "none"
     detail = f"the reply's content type must be '{_OCTETS}', found {found}"
     return Failure(Cause.CONTENT_TYPE, f"{detail}: {said}" if said else detail)
@@ -181,6 +198,7 @@ class Parsing:
             content_type,
             self._keeps_alive and idle_s != 0,
             idle_s,
+            self._fields.get("retry-after", ""),
         )
 
     def body(self) -> bytes | Failure:

@@ -1,10 +1,11 @@
 """The circuit of an endpoint: told apart from an address that fails alone.
 
-    CLOSED ──cannot connect, or several addresses failed and none succeeded──▶ OPEN
+    CLOSED ──cannot connect, or several addresses failed in any way and none succeeded──▶ OPEN
     OPEN ──pause over──▶ PROBING ──success──▶ CLOSED
                             └──failure──▶ OPEN, with a longer pause
 
-While it is not closed the endpoint's addresses wait, none is parked, and one probe at a time goes out.
+While it is not closed the endpoint's addresses wait, none is parked, and one probe at a time goes out. Only a reply
+that cannot be applied is no failure of the endpoint; addresses that fail while others succeed do not count.
 """
 
 from enum import Enum
@@ -14,6 +15,8 @@ from statefun_runtime.core.partition.retry import Cause, Failure
 _ADDRESSES_TO_OPEN = 5
 _PAUSE_FIRST_S = 0.02
 _PAUSE_LAST_S = 5.0
+# An endpoint that asks for more time than that is asked again all the same.
+_ASKED_LAST_S = 60.0
 
 
 class CircuitState(Enum):
@@ -35,6 +38,7 @@ class Circuit:
         self.succeeded_s = 0.0
         self._failing: dict[str, None] = {}
         self._pause_s = _PAUSE_FIRST_S
+        self._asked_s = 0.0
 
     @property
     def is_closed(self) -> bool:
@@ -56,19 +60,25 @@ class Circuit:
         self._pause_s = _PAUSE_FIRST_S
         return True
 
-    def failed(self, function_id: str, failure: Failure) -> bool:
-        """An attempt failed; return whether the endpoint is to be left alone for `pause_s`."""
-        if not failure.is_endpoint_trouble:
+    def failed(self, function_id: str, failure: Failure, *, is_known: bool = False) -> bool:
+        """An attempt failed; return whether the endpoint is to be left alone for `pause_s`.
+
+        What an address does that is known to fail while others go well does not open the circuit.
+        """
+        if failure.is_refused_reply:
             # The endpoint answered: whatever is wrong is wrong with this address.
             self.answered()
             return False
         if self.state is CircuitState.PROBING:
             self._pause_s = min(self._pause_s * 2, _PAUSE_LAST_S)
         elif self.state is CircuitState.CLOSED:
+            if is_known:
+                return False
             self._failing[function_id] = None
             if failure.cause is not Cause.CONNECT and len(self._failing) < _ADDRESSES_TO_OPEN:
                 return False
             self.opened_times += 1
+        self._asked_s = failure.retry_after_s or 0.0 if failure.is_later else 0.0
         self.reason = failure.detail
         self.state = CircuitState.OPEN
         return True
@@ -76,7 +86,12 @@ class Circuit:
     @property
     def pause_s(self) -> float:
         """How long the endpoint is left alone now."""
-        return self._pause_s
+        return max(self._pause_s, min(self._asked_s, _ASKED_LAST_S))
+
+    @property
+    def is_told_to_wait(self) -> bool:
+        """Whether the endpoint itself said how long it wants to be left alone."""
+        return self._asked_s > 0
 
     def probe(self) -> None:
         """The pause is over: one request may go out."""

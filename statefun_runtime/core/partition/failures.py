@@ -3,13 +3,23 @@
 from typing import TYPE_CHECKING
 
 from statefun_runtime.core.partition.backlog import IN_FLIGHT, Backlog
-from statefun_runtime.core.partition.failure_law import Decision, Outcome, decide
-from statefun_runtime.core.partition.failure_state import RENEWED_WHEN_SENT, FailureState
+from statefun_runtime.core.partition.failure_law import (
+    Decision,
+    Outcome,
+    decide,
+    is_known,
+    limit_s,
+)
+from statefun_runtime.core.partition.failure_state import FailureState
 from statefun_runtime.core.partition.pauses import Pauses
-from statefun_runtime.core.partition.retry import Failure, attempt_limit_s, park_pause_s
+from statefun_runtime.core.partition.retry import Failure, park_pause_s
 
 if TYPE_CHECKING:
     from statefun_runtime.core.partition.partition import Partition
+
+
+_UNDECIDED_PAUSE_S = 5.0
+_UNDECIDED_TIMES_MAX = 4
 
 
 class Failures:
@@ -22,47 +32,53 @@ class Failures:
         self.pauses = Pauses()
         self.parked: dict[Backlog, None] = {}
 
-    def limit_s(self, backlog: Backlog, now_s: float) -> float:
+    def limit_s(self, backlog: Backlog) -> float:
         """Return how long the attempt that is about to be made may take."""
-        function, failing = backlog.function, backlog.failing
-        call_s = function.endpoint.transport.call_s
-        if failing is None:
-            return attempt_limit_s(budget_left_s=call_s)
-        if failing.circuit_times != function.circuit.opened_times:
-            failing.renew(budget_ends_s=now_s + call_s, circuit_times=function.circuit.opened_times)
-        if failing.parked_times:
-            return call_s
-        return attempt_limit_s(budget_left_s=failing.budget_ends_s - now_s)
+        call_s = backlog.function.endpoint.transport.call_s
+        return call_s if backlog.failing is None else limit_s(backlog.failing, call_s=call_s)
 
     def fail(self, backlog: Backlog, failure: Failure, now_s: float) -> Decision:
         """An attempt failed: move the address on. If its budget is spent it has to be parked or given up next."""
-        function = backlog.function
+        function, started_s = backlog.function, backlog.started_s
+        circuit = function.circuit
         failing = self._state_of(backlog)
-        failing.attempts += 1
-        failing.reason = failure.detail
-        failing.since_s = failing.since_s or backlog.started_s
-        is_alone = function.circuit.succeeded_s > backlog.started_s
-        if not is_alone and function.circuit.failed(backlog.id, failure):
-            # Its budget begins anew with the next attempt, whenever that is.
-            failing.circuit_times = RENEWED_WHEN_SENT
+        failing.met(failure, started_s=started_s, now_s=now_s, succeeded_s=circuit.succeeded_s)
+        failing.suspected = failing.suspected or len(backlog.in_flight)
+        if failure.is_too_large_a_request and len(backlog.in_flight) > 1:
+            return self._narrow(backlog, failing)
+        known = is_known(failing, circuit, started_s=started_s, now_s=now_s)
+        if circuit.failed(backlog.id, failure, is_known=known):
             self._partition.send_back(backlog)
             return Decision(Outcome.WAIT)
+        failing.put_off_times += failure.is_later
+        if not failure.is_later:
+            failing.attempts += 1
+            failing.spent_s += now_s - started_s
+            failing.decide(failure)
         transport = function.endpoint.transport
-        decision = decide(failing, failure, transport, batch=len(backlog.in_flight), now_s=now_s)
+        decision = decide(failing, failure, transport, batch=len(backlog.in_flight))
         if decision.outcome is Outcome.NARROW:
-            failing.width = len(backlog.in_flight) // 2
-            failing.circuit_times = RENEWED_WHEN_SENT
-            self._partition.narrow(backlog, failing.width)
-        elif decision.outcome is Outcome.RETRY:
+            return self._narrow(backlog, failing)
+        if decision.outcome is Outcome.RETRY:
+            if not failure.is_later:
+                failing.spent_s += decision.pause_s
             self._partition.back_off(backlog)
             self.pauses.begin(backlog, now_s + decision.pause_s)
         return decision
+
+    def _narrow(self, backlog: Backlog, failing: FailureState) -> Decision:
+        failing.width = len(backlog.in_flight) // 2
+        self._partition.narrow(backlog, failing.width)
+        return Decision(Outcome.NARROW)
 
     def park(self, backlog: Backlog, now_s: float) -> float:
         """Set an address aside that has spent its budget; return for how long."""
         failing = backlog.failing
         assert failing is not None
         failing.parked_times += 1
+        if not failing.is_decided:
+            # It may be the endpoint, which may be back at any time.
+            failing.parked_times = min(failing.parked_times, _UNDECIDED_TIMES_MAX)
         self._partition.park(backlog)
         return self._set_aside(backlog, failing, now_s)
 
@@ -92,6 +108,8 @@ class Failures:
     def _set_aside(self, backlog: Backlog, failing: FailureState, now_s: float) -> float:
         self.parked[backlog] = None
         pause_s = park_pause_s(failing.parked_times)
+        if not failing.is_decided:
+            pause_s = min(pause_s, _UNDECIDED_PAUSE_S)
         self.pauses.begin(backlog, now_s + pause_s)
         return pause_s
 
@@ -109,8 +127,7 @@ class Failures:
     def release(self, backlog: Backlog) -> None:
         """An operator wants a parked address to be tried now, with a whole budget."""
         assert backlog.failing is not None
-        backlog.failing.circuit_times = RENEWED_WHEN_SENT
-        backlog.failing.parked_times = 0
+        backlog.failing.release()
         self._resume(backlog)
 
     def _resume(self, backlog: Backlog) -> None:
@@ -128,7 +145,7 @@ class Failures:
     def give_up(self, backlog: Backlog) -> None:
         """What was in flight is dropped, or goes elsewhere; the address goes on with the next."""
         assert backlog.failing is not None
-        backlog.failing = backlog.failing.after_success()
+        backlog.failing = backlog.failing.after_batch(1, is_well=False)
         self._partition.give_up(backlog)
 
     def single_out(self, backlog: Backlog) -> FailureState:
@@ -141,15 +158,11 @@ class Failures:
     def abandon(self, backlog: Backlog) -> None:
         """An operator gives up the one invocation of a parked address, which goes on with the next."""
         assert backlog.failing is not None
-        backlog.failing = backlog.failing.after_success()
+        backlog.failing = backlog.failing.after_batch(1, is_well=False)
         self.parked.pop(backlog, None)
         self._partition.abandon(backlog)
 
     def _state_of(self, backlog: Backlog) -> FailureState:
         if backlog.failing is None:
-            function = backlog.function
-            backlog.failing = FailureState(
-                budget_ends_s=backlog.started_s + function.endpoint.transport.call_s,
-                circuit_times=function.circuit.opened_times,
-            )
+            backlog.failing = FailureState()
         return backlog.failing

@@ -113,16 +113,26 @@ class Partition:
             _take(backlog, batch_bytes_max)
         return backlog.in_flight
 
+    def begin_probe(self, backlog: Backlog, now_s: float) -> list[bytes]:
+        """Have a request sent that is as small as can be: one invocation, also where a wider batch has failed."""
+        if len(backlog.in_flight) > 1:
+            _cut(backlog, 1)
+        elif not backlog.in_flight:
+            _take_some(backlog, 0, width=1)
+        if backlog.failing is not None:
+            backlog.failing.width = 1
+        return self.begin(backlog, now_s, 0)
+
     def settle(self, backlog: Backlog) -> None:
         """The batch in flight is done: it waits no more, and the next may go out."""
         assert backlog.phase == IN_FLIGHT, _wrong(backlog, "settled")
         tally = backlog.tally
         tally.waiting -= len(backlog.in_flight)
         self.waiting_bytes -= backlog.in_flight_bytes
+        if backlog.failing is not None:
+            backlog.failing = backlog.failing.after_batch(len(backlog.in_flight), is_well=True)
         backlog.in_flight = []
         backlog.in_flight_bytes = 0
-        if backlog.failing is not None:
-            backlog.failing = backlog.failing.after_success()
         if backlog.waiting or backlog.spill is not None:
             backlog.phase = READY
             backlog.function.ready.append(backlog)
@@ -145,11 +155,7 @@ class Partition:
     def narrow(self, backlog: Backlog, width: int) -> None:
         """Only so many invocations of the batch are to be sent once more; the rest waits in front of all."""
         assert 0 < width < len(backlog.in_flight), f"{backlog.address} has nothing to narrow down"
-        rest = backlog.in_flight[width:]
-        rest_bytes = total_size(rest)
-        backlog.in_flight, backlog.waiting = backlog.in_flight[:width], rest + backlog.waiting
-        backlog.in_flight_bytes -= rest_bytes
-        backlog.waiting_bytes += rest_bytes
+        _cut(backlog, width)
         self.send_back(backlog)
 
     def back_off(self, backlog: Backlog) -> None:
@@ -307,6 +313,18 @@ def _take(backlog: Backlog, batch_bytes_max: int) -> None:
         backlog.in_flight, backlog.waiting = backlog.waiting, []
         backlog.in_flight_bytes, backlog.waiting_bytes = backlog.waiting_bytes, 0
         return
+    _take_some(backlog, batch_bytes_max, width=width)
+
+
+def _cut(backlog: Backlog, width: int) -> None:
+    rest = backlog.in_flight[width:]
+    rest_bytes = total_size(rest)
+    backlog.in_flight, backlog.waiting = backlog.in_flight[:width], rest + backlog.waiting
+    backlog.in_flight_bytes -= rest_bytes
+    backlog.waiting_bytes += rest_bytes
+
+
+def _take_some(backlog: Backlog, batch_bytes_max: int, *, width: int) -> None:
     count = size = 0
     for invocation in backlog.waiting:
         if count and (count == width or size + len(invocation) > batch_bytes_max):

@@ -37,24 +37,55 @@ class Cause(Enum):
     INCOMPLETE_LOOP = "incomplete-loop"
 
 
+# What may be the fault of an endpoint, and not of one address.
+_OF_ENDPOINTS = frozenset(
+    {
+        Cause.CONNECT,
+        Cause.DISCONNECT,
+        Cause.TIMEOUT,
+        Cause.STATUS,
+        Cause.CONTENT_TYPE,
+        Cause.BAD_HTTP,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed attempt: why, and the words for a person. `status` is there with Cause.STATUS."""
+    """One failed attempt: why, and the words for a person. `status` is there with Cause.STATUS.
+
+    `retry_after_s` is how long the endpoint said to wait.
+    """
 
     cause: Cause
     detail: str
     status: int = 0
+    retry_after_s: float | None = None
 
     def __post_init__(self) -> None:
         # Much of it was said by the other side, and it is logged, stored, and sent as a dead letter.
         object.__setattr__(self, "detail", printable(self.detail))
 
     @property
-    def is_endpoint_trouble(self) -> bool:
-        """Whether the endpoint as a whole may be the reason, not just this address."""
-        if self.cause is Cause.STATUS:
-            return self.status >= 500
-        return self.cause in (Cause.CONNECT, Cause.DISCONNECT, Cause.TIMEOUT)
+    def is_refused_reply(self) -> bool:
+        """Whether a whole reply came that cannot be applied: the endpoint is well, and this is its answer."""
+        return self.cause not in _OF_ENDPOINTS
+
+    @property
+    def is_said_by_the_function(self) -> bool:
+        """Whether the function itself says that it cannot: every SDK answers 500 when a function raises."""
+        return self.is_refused_reply or (self.cause is Cause.STATUS and self.status == 500)
+
+    @property
+    def is_later(self) -> bool:
+        """Whether the endpoint asks for the same request later."""
+        is_told = self.status == 503 and self.retry_after_s is not None
+        return self.cause is Cause.STATUS and (self.status == 429 or is_told)
+
+    @property
+    def is_too_large_a_request(self) -> bool:
+        """Whether the server takes no request of this size."""
+        return self.cause is Cause.STATUS and self.status == 413
 
     def __str__(self) -> str:
         return self.detail
@@ -82,12 +113,6 @@ def _okhttp_retries(failure: Failure) -> bool:
     if failure.cause is Cause.STATUS:
         return failure.status >= 500 or failure.status in _OKHTTP_STATUSES
     return failure.cause in (Cause.CONNECT, Cause.DISCONNECT, Cause.TIMEOUT)
-
-
-def attempt_limit_s(*, budget_left_s: float) -> float:
-    """Return how long one attempt may take, with either transport."""
-    # One slow attempt may use the whole budget; the last one gets a moment even if nothing is left.
-    return max(0.01, budget_left_s)
 
 
 PARK_PAUSE_FIRST_S = 1.0

@@ -144,6 +144,8 @@ class Dispatcher:
     def _send_probe(self, state: CircuitState) -> None:
         """Send a probe, or a few: with each that hangs, twice as many may go out, so that hanging ones end up few."""
         if state is CircuitState.OPEN:
+            if self.function.ready:
+                self.policy.hurry()
             return
         self._probes = [probe for probe in self._probes if probe.phase == IN_FLIGHT]
         while len(self._probes) < self._probes_max:
@@ -152,7 +154,7 @@ class Dispatcher:
             if not queue or not self._client.can_send(1):
                 break
             probe = queue.popleft()
-            self._send(probe)
+            self._send(probe, is_probe=True)
             if probe.phase == IN_FLIGHT:
                 self._probes.append(probe)
         if self._probes and self._patience is None:
@@ -164,7 +166,7 @@ class Dispatcher:
             self._probes_max = min(2 * self._probes_max, self._suspects_max)
         self.pump()
 
-    def _send(self, backlog: Backlog) -> None:
+    def _send(self, backlog: Backlog, *, is_probe: bool = False) -> None:
         function, now_s = self.function, self._loop.time()
         schema = function.schema
         refusal = None
@@ -176,7 +178,10 @@ class Dispatcher:
                 self._states.when_readable(self._warm_up)
                 return
         partition = backlog.partition
-        invocations = partition.begin(backlog, now_s, self._batch_bytes_max)
+        if is_probe:
+            invocations = partition.begin_probe(backlog, now_s)
+        else:
+            invocations = partition.begin(backlog, now_s, self._batch_bytes_max)
         function.counts.requests += 1
         if backlog.is_slow or backlog.failing is not None:
             backlog.is_suspect = True
@@ -189,7 +194,7 @@ class Dispatcher:
         if schema.has_expiration:
             self._expire(backlog)
         backlog.sent_states = len(schema)
-        limit_s = partition.failures.limit_s(backlog, now_s)
+        limit_s = partition.failures.limit_s(backlog)
         target = function.address_field(backlog.id)
         self._client.send(
             backlog, request(target, schema.section(values), invocations), limit_s=limit_s

@@ -22,6 +22,8 @@ from statefun_runtime.engine.state.spills import Spills
 
 log = logging.getLogger("statefun.functions")
 
+_PAUSE_FOR_OTHERS_S = 0.5
+
 
 class FailurePolicy:
     """What happens to failing addresses of one function type, and to the circuit of its endpoint."""
@@ -43,6 +45,7 @@ class FailurePolicy:
         self._loop = asyncio.get_running_loop()
         self._probe_alarm: asyncio.TimerHandle | None = None
         self.down_since_s = 0.0
+        self._left_alone_s = 0.0
         self._lines = LineLimit()
 
     def succeeded(self, now_s: float) -> None:
@@ -69,7 +72,7 @@ class FailurePolicy:
                 self._say(backlog, "attempt %d failed, next in %.3f s", attempts, pause_s)
                 self._alarm.paused(partition)
             case Outcome.SPENT:
-                return self._give_up(backlog, backlog.failing, failure)
+                return self._give_up(backlog, backlog.failing)
         return False
 
     def recovered(self, backlog: Backlog) -> None:
@@ -94,14 +97,14 @@ class FailurePolicy:
         failures = self._function.counts.failures
         failures[failure.cause.value] = failures.get(failure.cause.value, 0) + 1
 
-    def _give_up(self, backlog: Backlog, failing: FailureState, failure: Failure) -> bool:
+    def _give_up(self, backlog: Backlog, failing: FailureState) -> bool:
         """One invocation has used up its budget: its endpoint says what becomes of it, or its operator did."""
         outcome = self._function.endpoint.on_failure
-        if outcome is OnFailure.FAIL:
+        if outcome is OnFailure.FAIL and failing.is_decided:
             self._outcomes.fail(backlog, failing)
-        is_kept = outcome in (OnFailure.PARK, OnFailure.FAIL) and not failing.is_unwanted
-        if not is_kept:
-            refused = self._drop(backlog, failing, failure.cause.value)
+        is_kept = outcome in (OnFailure.PARK, OnFailure.FAIL) or not failing.is_decided
+        if not is_kept or failing.is_unwanted:
+            refused = self._drop(backlog, failing, failing.cause.value)
             if refused is None:
                 self.recovered(backlog)
                 backlog.partition.failures.give_up(backlog)
@@ -149,9 +152,12 @@ class FailurePolicy:
         pause_s = partition.failures.park(backlog, self._loop.time())
         self._say(
             backlog,
-            "parked after %d attempts, next in %.0f s; others go on",
+            "parked after %d attempts, next in %.0f s; %s",
             failing.attempts,
             pause_s,
+            "others go on"
+            if failing.is_decided
+            else "it may be the endpoint, for nobody else got on",
         )
         self._put_aside(backlog, failing)
 
@@ -213,6 +219,14 @@ class FailurePolicy:
             )
         if self._probe_alarm is None:
             self._probe_alarm = self._loop.call_later(self._circuit.pause_s, self._probe)
+            self._left_alone_s = self._loop.time()
+
+    def hurry(self) -> None:
+        """An address that never failed is ready while the endpoint is left alone: if it is well, it shows it soon."""
+        alarm, ends_s = self._probe_alarm, self._left_alone_s + _PAUSE_FOR_OTHERS_S
+        if alarm is not None and alarm.when() > ends_s and not self._circuit.is_told_to_wait:
+            alarm.cancel()
+            self._probe_alarm = self._loop.call_at(max(ends_s, self._loop.time()), self._probe)
 
     def _closed(self) -> None:
         log.info("endpoint %s of %s answers again", self._function.url, self._function)

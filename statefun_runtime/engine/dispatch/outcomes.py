@@ -15,7 +15,7 @@ from statefun_runtime.core.model.dead_letter import DeadLetter, Origin
 from statefun_runtime.core.model.keys import parked_key_of
 from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.core.partition.backlog import Backlog
-from statefun_runtime.core.partition.failure_state import RENEWED_WHEN_SENT, FailureState
+from statefun_runtime.core.partition.failure_state import FailureState
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import FunctionError, StatefunError
@@ -64,6 +64,7 @@ class Outcomes:
             "times": failing.parked_times,
             "attempts": failing.attempts,
             "reason": failing.reason,
+            "decided": failing.is_decided,
         }
         row = json.dumps(content, separators=(",", ":")).encode()
         self._states.write(parked_key_of(backlog.key), row)
@@ -71,9 +72,10 @@ class Outcomes:
     def read_parked(self, row: bytes) -> FailureState:
         """Return what a row says about an address that was parked when the last life ended."""
         content = json.loads(row)
-        failing = FailureState(budget_ends_s=0.0, circuit_times=RENEWED_WHEN_SENT)
+        failing = FailureState()
         failing.parked_times, failing.parked_ms = content["times"], content["since_ms"]
         failing.attempts, failing.reason = content["attempts"], content["reason"]
+        failing.is_decided = content.get("decided", True)
         return failing
 
     def unparked(self, backlog: Backlog) -> None:

@@ -19,6 +19,10 @@ from tests.support.wire_builders import Request, result
 from tests.unit.engine.engine_world import ENCODER, World
 
 OKHTTP = OkHttpTransport(call_s=1.0, read_s=0.3, write_s=0.3)
+UNREADABLE = (
+    "the reply is not a FromFunction message (1 bytes: Error parsing message with type "
+    "'statefun.runtime.wire.FromFunction': Wire format was corrupt)"
+)
 ALICE = Address(TypeName("t", "f"), "alice")
 
 
@@ -27,7 +31,7 @@ def allergic_to(*values: bytes):
 
     def handler(request: Request) -> Answer:
         if set(values) & set(request.values):
-            return Answer(status=404)
+            return Answer(b"\xff")
         return Answer(result(egress=[("out", value) for value in request.values]))
 
     return handler
@@ -97,12 +101,12 @@ def test_a_dead_letter_holds_all_that_is_needed_to_send_it_again():
     assert letter.pop("time").endswith("+00:00")
     assert letter == {
         "id": "app-1-nonce-1",
-        "reason": "status",
-        "error": "the endpoint answered with status 404",
+        "reason": "bad-reply",
+        "error": UNREADABLE,
         "target": {"type": "t/f", "id": "alice"},
         "invocation": letter["invocation"],
         "argument": {"typename": "t/value", "bytes": 1, "text": "2"},
-        "attempts": 1,
+        "attempts": 2,
         "endpoint": "http://functions/f",
     }
     assert read_letter(json.dumps(letter | {"time": "2026-01-01T00:00:00+00:00"})).invocation == (
@@ -118,7 +122,7 @@ def test_a_dead_letter_that_its_egress_refuses_parks_the_address_and_says_why():
 
     (shown,) = commands(world).show(Selection(), limit=10)["parked"]
     assert world.egress.left == []
-    assert shown["error"].startswith("egress 't/out' refuses its dead letter: a record of 2666")
+    assert shown["error"].startswith("egress 't/out' refuses its dead letter: a record of 2667")
 
 
 def test_fail_asks_for_a_stop_and_loses_nothing():
@@ -126,7 +130,7 @@ def test_fail_asks_for_a_stop_and_loses_nothing():
 
     assert str(world.stop.failure) == (
         "SF2001: t/f/alice at http://functions/f failed after 1 attempts, and its endpoint says "
-        "'onFailure: fail': the endpoint answered with status 404\n"
+        f"'onFailure: fail': {UNREADABLE}\n"
         "hint: mend the function and start again: nothing is lost, the invocation is sent again; "
         "or choose 'onFailure: park', 'dead-letter' or 'skip'"
     )
@@ -153,9 +157,9 @@ def test_a_parked_address_is_shown_with_what_a_person_needs():
         "function": "t/f",
         "id": "alice",
         "endpoint": "http://functions/f",
-        "attempts": 5,
+        "attempts": 6,
         "waiting": 2,
-        "error": "the endpoint answered with status 404",
+        "error": UNREADABLE,
     }
 
 
@@ -226,7 +230,7 @@ def test_skipping_drops_only_what_holds_the_address_up(caplog: pytest.LogCapture
 
     with caplog.at_level(logging.WARNING):
         run_virtual(main)
-    assert "t/f/alice at http://functions/f: skipped after 4 attempts" in caplog.text
+    assert "t/f/alice at http://functions/f: skipped after 5 attempts" in caplog.text
 
 
 def test_what_an_operator_skips_becomes_a_dead_letter_where_there_is_a_place_for_them():
@@ -343,8 +347,8 @@ def test_a_parked_address_is_still_parked_after_a_restart_and_no_other():
         await new.settled(0.5)
 
         (shown,) = commands(new).show(Selection(), limit=10)["parked"]
-        assert (shown["id"], shown["waiting"], shown["attempts"]) == ("alice", 2, 4)
-        assert shown["error"] == "the endpoint answered with status 404"
+        assert (shown["id"], shown["waiting"], shown["attempts"]) == ("alice", 2, 5)
+        assert shown["error"] == UNREADABLE
         assert shown["parked_s"] > 8
         assert new.egress.left == [b"3"]
         assert len(new.requests("f")) == 1

@@ -62,13 +62,40 @@ def test_a_probe_that_succeeds_closes_it():
     assert circuit.is_closed
 
 
-@pytest.mark.parametrize("failure", [BAD_REPLY, Failure(Cause.STATUS, "", 404)])
-def test_a_probe_that_fails_by_itself_alone_closes_it(failure: Failure):
+def test_a_probe_whose_reply_cannot_be_applied_closes_it():
     circuit = opened()
     circuit.probe()
 
-    assert not circuit.failed("alice", failure)
+    assert not circuit.failed("alice", BAD_REPLY)
     assert circuit.is_closed
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *(Failure(Cause.STATUS, "", status) for status in (401, 404, 429, 500, 503)),
+        Failure(Cause.CONTENT_TYPE, "text/html"),
+        Failure(Cause.BAD_HTTP, "no HTTP"),
+    ],
+)
+def test_how_they_fail_is_not_what_opens_it_but_that_all_do(failure: Failure):
+    circuit = Circuit()
+
+    assert [circuit.failed(str(n), failure) for n in range(5)] == [False] * 4 + [True]
+
+
+def test_addresses_that_fail_where_others_go_well_do_not_open_it():
+    circuit = Circuit()
+
+    assert not any(circuit.failed(str(number), ERROR, is_known=True) for number in range(20))
+
+
+def test_an_endpoint_that_asks_for_time_is_left_alone_as_long_up_to_a_minute():
+    for asked_s, pause_s in ((7.0, 7.0), (3600.0, 60.0)):
+        circuit = Circuit()
+        for number in range(5):
+            circuit.failed(str(number), Failure(Cause.STATUS, "", 429, retry_after_s=asked_s))
+        assert circuit.pause_s == pause_s
 
 
 def test_pauses_double_with_each_failed_probe_up_to_five_seconds():

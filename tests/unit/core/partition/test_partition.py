@@ -380,7 +380,7 @@ def test_a_parked_invocation_that_is_abandoned_leaves_the_others_as_they_were():
 def test_an_address_that_comes_back_parked_gives_up_its_first_invocation_only():
     one = One()
     one.partition.restore_head(one.backlog, [b"1", b"2", b"3"])
-    failing = FailureState(budget_ends_s=0.0, circuit_times=0)
+    failing = FailureState()
     failing.parked_times = 3
     one.partition.failures.restore_parked(one.backlog, failing, one.now_s)
     one.function.ready.clear()
@@ -513,7 +513,7 @@ class OneAddress(RuleBasedStateMachine):
             self.one.partition.restore_chunk(self.one.backlog, chunk)
         self.sent_again = False
         if old.phase is Phase.PARKED and old.backlog.failing is not None:
-            failing = FailureState(budget_ends_s=0.0, circuit_times=0)
+            failing = FailureState()
             failing.parked_times = old.backlog.failing.parked_times
             self.one.partition.failures.restore_parked(self.one.backlog, failing, self.one.now_s)
             self.one.function.ready.clear()

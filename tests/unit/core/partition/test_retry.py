@@ -4,7 +4,6 @@ from statefun_runtime.core.module.specs import AsyncTransport, OkHttpTransport
 from statefun_runtime.core.partition.retry import (
     Cause,
     Failure,
-    attempt_limit_s,
     park_pause_s,
     retry_pause_s,
 )
@@ -73,11 +72,6 @@ def test_no_pause_goes_past_the_budget(transport: AsyncTransport | OkHttpTranspo
     assert pause(transport, failure, attempts=1, budget_left_s=-3) is None
 
 
-def test_one_slow_attempt_may_use_the_whole_budget_and_no_more():
-    assert attempt_limit_s(budget_left_s=77.0) == 77.0
-    assert attempt_limit_s(budget_left_s=-1.0) == 0.01
-
-
 def test_an_address_is_parked_for_a_second_then_longer_up_to_five_minutes():
     pauses = [park_pause_s(times) for times in (1, 2, 3, 9, 10, 1000)]
 
@@ -85,19 +79,21 @@ def test_an_address_is_parked_for_a_second_then_longer_up_to_five_minutes():
 
 
 @pytest.mark.parametrize(
-    ("failure", "is_trouble"),
+    ("failure", "is_refused", "is_said", "is_later"),
     [
-        (Failure(Cause.CONNECT, ""), True),
-        (Failure(Cause.DISCONNECT, ""), True),
-        (Failure(Cause.TIMEOUT, ""), True),
-        (Failure(Cause.STATUS, "", 500), True),
-        (Failure(Cause.STATUS, "", 503), True),
-        (Failure(Cause.STATUS, "", 404), False),
-        (Failure(Cause.STATUS, "", 429), False),
-        (Failure(Cause.BAD_REPLY, ""), False),
-        (Failure(Cause.CONTENT_TYPE, ""), False),
-        (Failure(Cause.BAD_STATE, ""), False),
+        (Failure(Cause.CONNECT, ""), False, False, False),
+        (Failure(Cause.CONTENT_TYPE, ""), False, False, False),
+        (Failure(Cause.STATUS, "", 404), False, False, False),
+        (Failure(Cause.STATUS, "", 500), False, True, False),
+        (Failure(Cause.STATUS, "", 502), False, False, False),
+        (Failure(Cause.STATUS, "", 503), False, False, False),
+        (Failure(Cause.STATUS, "", 503, retry_after_s=1.0), False, False, True),
+        (Failure(Cause.STATUS, "", 429), False, False, True),
+        (Failure(Cause.BAD_REPLY, ""), True, True, False),
+        (Failure(Cause.TOO_LARGE, ""), True, True, False),
+        (Failure(Cause.UNKNOWN_EGRESS, ""), True, True, False),
     ],
 )
-def test_what_may_be_the_endpoint_s_fault(failure: Failure, is_trouble: bool):
-    assert failure.is_endpoint_trouble is is_trouble
+def test_what_a_failure_says(failure: Failure, is_refused: bool, is_said: bool, is_later: bool):
+    said = (failure.is_refused_reply, failure.is_said_by_the_function, failure.is_later)
+    assert said == (is_refused, is_said, is_later)

@@ -1,0 +1,271 @@
+"""The law of failures, played: who is given up, who waits for an endpoint, and that all who can go on do."""
+
+import asyncio
+import json
+from itertools import pairwise
+
+import pytest
+
+from statefun_runtime.core.module.specs import AsyncTransport, OnFailure, Transport
+from tests.fakes.endpoint import Answer, Fate
+from tests.fakes.virtual_time import run_virtual
+from tests.support.wire_builders import Request, result
+from tests.unit.engine.engine_world import World
+
+SECOND = AsyncTransport(call_s=1.0)
+EVERY_WAY = [
+    Answer(status=429),
+    Answer(status=401),
+    Answer(status=404),
+    Answer(b"<html>", content_type="text/html"),
+    Answer(status=503),
+    Answer(fate=Fate.CUT),
+]
+
+
+def well(request: Request) -> Answer:
+    return Answer(result(egress=[("out", value) for value in request.values]))
+
+
+def gone(world: World) -> int:
+    """How many invocations were given up."""
+    counts = world.function("f").counts
+    return counts.skipped + counts.dead_letters
+
+
+async def play_outage(how: Answer, *, addresses: int, transport: Transport = SECOND) -> World:
+    world = World(transport=transport, on_failure=OnFailure.SKIP)
+    world.serve("f", well)
+    world.send("f", "before", b"before")
+    await world.settled(0.1)
+    world.serve("f", lambda _: how)
+    for number in range(30):
+        world.send("f", str(number % addresses), b"%d" % number)
+    await world.settled(120.0)
+    assert gone(world) == 0
+    world.serve("f", well)
+    await world.settled(12.0)
+    return world
+
+
+@pytest.mark.parametrize("addresses", [1, 3, 30])
+@pytest.mark.parametrize("how", EVERY_WAY)
+def test_an_endpoint_that_refuses_everyone_costs_nothing(how: Answer, addresses: int):
+    async def main():
+        world = await play_outage(how, addresses=addresses)
+
+        assert sorted(world.egress.left) == sorted([b"before", *(b"%d" % n for n in range(30))])
+        assert (gone(world), world.function("f").waiting) == (0, 0)
+
+    run_virtual(main)
+
+
+def test_an_endpoint_that_goes_away_among_replies_that_are_still_good_costs_nothing():
+    """A gateway is rolled out: for a while some requests succeed and some do not, then none does for minutes."""
+
+    async def main():
+        world = World(transport=SECOND, on_failure=OnFailure.SKIP)
+        calls = iter(range(10**9))
+        world.serve("f", lambda request: well(request) if next(calls) % 2 else Answer(status=503))
+        for number in range(40):
+            world.send("f", str(number % 4), b"%d" % number)
+            await world.settled(0.02)
+        world.serve("f", lambda _: Answer(status=503))
+        await world.settled(300.0)
+        world.serve("f", well)
+        await world.settled(12.0)
+
+        assert sorted(world.egress.left) == sorted(b"%d" % number for number in range(40))
+        assert gone(world) == 0
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("how", [Answer(status=500), Answer(status=404), Answer(fate=Fate.CUT)])
+def test_twenty_poisoned_addresses_are_parked_while_others_succeed_now_and_then(how: Answer):
+    async def main():
+        world = World(transport=AsyncTransport(call_s=10.0))
+        sent: dict[bytes, float] = {}
+        late: list[float] = []
+
+        def handler(request: Request) -> Answer:
+            if request.id.startswith("bad"):
+                return how
+            late.extend(world.clock.now_s() - sent[value] for value in request.values)
+            return well(request)
+
+        world.serve("f", handler)
+        for number in range(20):
+            world.send("f", f"bad{number}")
+        for number in range(60):
+            value = b"%d" % number
+            sent[value] = world.clock.now_s()
+            world.send("f", f"good{number}", value)
+            await world.settled(3.0)
+
+        function = world.function("f")
+        assert function.circuit.opened_times <= 1
+        assert sum(bool(one.failing and one.failing.is_decided) for one in bad(world)) == 20
+        assert all(one in one.partition.failures.parked for one in bad(world))
+        assert len(world.egress.left) == 60
+        assert max(late[5:]) < 0.1
+
+    run_virtual(main)
+
+
+def bad(world: World) -> list:
+    return [one for id, one in world.function("f").backlogs.items() if id.startswith("bad")]
+
+
+def one_bad_in_four(request: Request) -> Answer:
+    if any(int(value) % 4 == 1 for value in request.values):
+        return Answer(status=500)
+    return well(request)
+
+
+@pytest.mark.parametrize("addresses", [5, 20])
+def test_batches_that_fail_for_one_of_their_invocations_do_not_stop_their_endpoint(addresses: int):
+    async def main():
+        world = World(transport=SECOND, on_failure=OnFailure.DEAD_LETTER, has_dead_letters=True)
+        world.serve("f", one_bad_in_four)
+        for number in range(addresses * 32):
+            world.send("f", f"id{number // 32}", b"%d" % number)
+        await world.settled(400.0)
+
+        letters = [json.loads(one) for one in world.egress.left if one.startswith(b"{")]
+        assert len(letters) == addresses * 8
+        assert {letter["reason"] for letter in letters} == {"status"}
+        assert len(world.egress.left) == addresses * 32
+        assert world.function("f").waiting == 0
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("addresses", [1, 8])
+def test_a_request_that_is_too_large_is_halved_at_once(addresses: int):
+    async def main():
+        world = World(transport=AsyncTransport(call_s=60.0), on_failure=OnFailure.SKIP)
+        world.serve(
+            "f", lambda request: Answer(status=413) if len(request.values) > 3 else well(request)
+        )
+        for number in range(addresses * 64):
+            world.send("f", f"id{number % addresses}", b"%d" % number)
+        await world.settled(2.0)
+
+        assert len(world.egress.left) == addresses * 64
+        assert gone(world) == 0
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("after_s", [0.02, 0.1, 0.3])
+def test_a_letter_names_the_error_of_the_function_and_no_attempt_begins_without_time(
+    after_s: float,
+):
+    async def main():
+        world = World(transport=SECOND, on_failure=OnFailure.DEAD_LETTER, has_dead_letters=True)
+        world.serve("f", lambda _: Answer(status=500, after_s=after_s))
+        world.send("f", "alice", b"1")
+        await world.settled(5.0)
+
+        (letter,) = [json.loads(one) for one in world.egress.left]
+        assert letter["reason"] == "status"
+        assert letter["error"] == "the endpoint answered with status 500"
+        assert world.failures("f") == {"status": letter["attempts"]}
+
+    run_virtual(main)
+
+
+def test_the_last_real_cause_stays_where_the_last_attempt_hangs():
+    async def main():
+        world = World(transport=SECOND, on_failure=OnFailure.SKIP)
+        answers = [Answer(fate=Fate.LOST), Answer(status=500)]
+        world.serve("f", lambda _: answers.pop() if answers else Answer(fate=Fate.LOST))
+        world.send("f", "alice", b"1")
+        await world.settled(0.9)
+        failing = world.backlog("f", "alice").failing
+        assert failing is not None
+        await world.settled(0.2)
+
+        assert failing.reason == "the endpoint answered with status 500"
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_is_asked_for_later_is_sent_later_and_never_given_up(status: int):
+    async def main():
+        world = World(transport=AsyncTransport(call_s=5.0), on_failure=OnFailure.SKIP)
+        times: list[float] = []
+
+        def handler(request: Request) -> Answer:
+            if request.id != "alice":
+                return well(request)
+            times.append(world.clock.now_s())
+            return Answer(status=status, retry_after_s=2.0 if len(times) < 10 else 90.0)
+
+        world.serve("f", handler)
+        world.send("f", "alice", b"1")
+        for number in range(60):
+            world.send("f", "others", b"%d" % number)
+            await world.settled(1.0)
+
+        pauses = [round(b - a) for a, b in pairwise(times)]
+        # As long as was asked for, and no longer than the budget.
+        assert pauses[:9] == [2] * 9
+        assert set(pauses[9:]) == {5}
+        assert gone(world) == 0
+        world.serve("f", well)
+        await world.settled(6.0)
+        assert b"1" in world.egress.left
+
+    run_virtual(main)
+
+
+def test_who_may_fail_for_its_endpoint_is_tried_every_few_seconds_and_not_given_up():
+    async def main():
+        world = World(transport=SECOND, on_failure=OnFailure.SKIP)
+        times: list[float] = []
+        world.serve("f", lambda _: times.append(world.clock.now_s()) or Answer(status=404))
+        world.send("f", "alice", b"1")
+        await world.settled(60.0)
+
+        assert gone(world) == 0
+        assert round(times[-1] - times[-2]) == 5
+
+        times.clear()
+        world.send("f", "bob", b"x")
+        world.serve(
+            "f", lambda r: times.append(0) or Answer(status=404) if r.id == "alice" else well(r)
+        )
+        for number in range(20):
+            world.send("f", f"bob{number}", b"x")
+            await world.settled(2.0)
+        # Others went well between its last three failures.
+        assert gone(world) == 1
+        assert len(times) == 3
+
+    run_virtual(main)
+
+
+def test_what_was_spent_stays_spent_behind_a_circuit_and_its_probes():
+    async def main():
+        world = World(transport=AsyncTransport(call_s=2.0), on_failure=OnFailure.PARK)
+        world.serve("f", lambda r: Answer(status=500) if r.id == "bad" else well(r))
+        world.send("f", "bad")
+        for _ in range(3):
+            world.send("f", "good", b"x")
+            await world.settled(0.2)
+        failing = world.backlog("f", "bad").failing
+        assert failing is not None
+        spent_s = failing.spent_s
+        assert spent_s > 0.4
+        world.endpoint("f").is_up = False
+        for number in range(10):
+            world.send("f", f"other{number}", b"x")
+        await asyncio.sleep(20.0)
+
+        assert world.backlog("f", "bad").failing is failing
+        assert failing.spent_s >= spent_s
+
+    run_virtual(main)
