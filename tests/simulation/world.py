@@ -194,7 +194,7 @@ class World:
         while len(self.first_seen) < len(self.cluster.topics["in"]):
             self.traffic.produce()
             await asyncio.sleep(0.5)
-            if self.failures:
+            if self.failures or self.is_given_up:
                 return
 
     async def _end(self, supervisor: "asyncio.Task[None]") -> None:
