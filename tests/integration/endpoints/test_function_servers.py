@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 CAUSES = ("connect", "disconnect", "timeout", "status", "content-type", "bad-http", "bad-reply")
 BURST = 1000
 # Those that, at SIGTERM, reset connections whose request they have not read.
-ABRUPT = {"gunicorn-gthread", "gunicorn-sync"}
+ABRUPT = {"gunicorn-gthread", "gunicorn-sync", "node"}
 
 
 def reply() -> bytes:
