@@ -15,7 +15,8 @@ from statefun_runtime.app.factories import Application, make_egress, make_ingres
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.partition.backpressure import Limits
-from statefun_runtime.engine.assembly import Assembly, Beginning, EgressServices, Ports
+from statefun_runtime.engine.assembly import EgressServices, assemble
+from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
@@ -30,8 +31,8 @@ _EGRESS_BYTES_MAX = 64 * 1024 * 1024
 def machine_ports(folder: StateFolder) -> Ports:
     """Return the ports of a worker that keeps all it has in one folder of this machine."""
     return Ports(
-        checkpoints=ObjectFolder(folder.folder / "objects"),
-        commit_log=CommitLogFolder(folder.folder / "log"),
+        checkpoints=ObjectFolder(folder.folder / "objects", asyncio.to_thread),
+        commit_log=CommitLogFolder(folder.folder / "log", asyncio.to_thread),
         open_store=RocksDbStore,
         scratch=folder.fresh_live_folder,
         discard=folder.discard,
@@ -84,11 +85,11 @@ class ModuleConnectors:
         return make_egress(spec, services, self._application)
 
 
-def build_worker(
+async def build_worker(
     application: Application, ports: Ports, beginning: Beginning, stop: Stop
 ) -> Worker:
     """Return a restored worker; raise ConfigError for a dead-letter route that takes no letter."""
-    assembly = Assembly(
+    assembly = await assemble(
         ports,
         ModuleConnectors(application),
         application.module,
@@ -98,4 +99,4 @@ def build_worker(
         stop,
     )
     check_routes(application.module, assembly.worker.parts.outcomes)
-    return assembly.restored()
+    return await assembly.restored()

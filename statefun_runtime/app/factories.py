@@ -14,12 +14,13 @@ from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.engine.assembly import OWNER, EgressServices
-from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_records
+from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_outbox
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
-from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext, OffLoop
+from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
+from statefun_runtime.ports.off_loop import OffLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Application:
 
     async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
         """Return the records of an outbox's object."""
-        return await self.off_loop(lambda: read_records(self.objects.get(object_id)))
+        return await read_outbox(object_id, self.objects, self.off_loop)
 
 
 def make_ingress(

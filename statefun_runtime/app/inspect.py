@@ -1,8 +1,9 @@
 """What is in a state folder, for `statefun-worker checkpoints`: read only, also while a worker runs."""
 
+import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -52,31 +53,30 @@ class StateFolderView:
                 hint="name the folder that the worker was started with: --state-dir DIR",
             )
         self._folder = folder
-        self._history = History(tuple(CommitLogFolder(folder / "log").read()))
-        self.objects = ObjectFolder(folder / "objects", sweep=False)
+        self._log = CommitLogFolder(folder / "log", asyncio.to_thread)
+        self.objects = ObjectFolder(folder / "objects", asyncio.to_thread, sweep=False)
 
-    def found(self) -> list[Found]:
+    async def found(self) -> list[Found]:
         """Return the complete checkpoints whose objects are kept, oldest first."""
-        there = self.objects.ids()
-        current = self._history.completed
-        entries = [
-            e for e in self._history.entries if isinstance(e, Completed) and e.manifest in there
-        ]
-        return [Found(entry, self._manifest(entry), entry in current) for entry in entries]
+        history = History(tuple(await self._log.read()))
+        there = await self.objects.ids()
+        current = history.completed
+        entries = [e for e in history.entries if isinstance(e, Completed) and e.manifest in there]
+        return [Found(entry, await self._manifest(entry), entry in current) for entry in entries]
 
-    def startable(self) -> list[Found]:
+    async def startable(self) -> list[Found]:
         """Return those that a start is possible from, and those that are damaged, which a repair may bring back.
 
         Of one that is only looked back to nothing but its outboxes is kept, and the log of an HTTP ingress begins at the
         oldest of those that are kept.
         """
-        there = self.objects.ids()
+        there = await self.objects.ids()
         return [
             one
-            for one in self.found()
+            for one in await self.found()
             if one.manifest is None
             or (
-                is_whole(one.entry.manifest, self.objects, there)
+                await is_whole(one.entry.manifest, self.objects, there)
                 and self._has_log(one.manifest.positions)
             )
         ]
@@ -89,25 +89,25 @@ class StateFolderView:
                 return False
         return True
 
-    def one(self, epoch: int | None) -> Manifest:
+    async def one(self, epoch: int | None) -> Manifest:
         """Return the manifest of an epoch, or of the last; raise ConfigError or CorruptionError."""
-        found = [one for one in self.found() if epoch is None or one.entry.epoch == epoch]
+        found = [one for one in await self.found() if epoch is None or one.entry.epoch == epoch]
         if not found:
             which = "complete checkpoint" if epoch is None else f"complete checkpoint {epoch}"
             raise ConfigError(f"there is no {which} in this folder", code="SF1052")
-        return read_manifest(self.objects, found[-1].entry.manifest)
+        return await read_manifest(self.objects, found[-1].entry.manifest)
 
-    def _manifest(self, entry: Completed) -> Manifest | None:
+    async def _manifest(self, entry: Completed) -> Manifest | None:
         try:
-            return read_manifest(self.objects, entry.manifest)
+            return await read_manifest(self.objects, entry.manifest)
         except CorruptionError:
             return None
 
 
-def list_lines(view: StateFolderView) -> Iterator[str]:
+async def list_lines(view: StateFolderView) -> AsyncIterator[str]:
     """Yield a table of the checkpoints that can be started from."""
     yield f"{'epoch':>8}  {'time':19}  {'size':>10}  {'deltas':>6}  {'unpublished':>11}  note"
-    for one in view.startable():
+    for one in await view.startable():
         manifest = one.manifest
         note = "" if one.is_current_lineage else "of an older lineage"
         if manifest is None:
@@ -121,7 +121,7 @@ def list_lines(view: StateFolderView) -> Iterator[str]:
         )
 
 
-def show_lines(view: StateFolderView, manifest: Manifest) -> Iterator[str]:
+async def show_lines(view: StateFolderView, manifest: Manifest) -> AsyncIterator[str]:
     """Yield what is in a checkpoint: positions, keys per function type, backlogs, unpublished records."""
     yield f"checkpoint   {manifest.epoch} of {_time(manifest)}"
     yield f"application  {manifest.application}, lineage {manifest.lineage}, incarnation {manifest.incarnation}"
@@ -137,11 +137,16 @@ def show_lines(view: StateFolderView, manifest: Manifest) -> Iterator[str]:
         yield f"egress       {outbox.egress}  {outbox.count} records, {kind}"
     with TemporaryDirectory(prefix="statefun-show-") as folder:
         numbers = itertools.count()
-        store, heads = open_live(
-            manifest, view.objects, lambda: Path(folder) / str(next(numbers)), RocksDbStore
+        store, heads = await open_live(
+            manifest,
+            view.objects,
+            lambda: Path(folder) / str(next(numbers)),
+            RocksDbStore,
+            asyncio.to_thread,
         )
         try:
-            yield from _content_lines(store, heads)
+            for line in _content_lines(store, heads):
+                yield line
         finally:
             store.close()
 
@@ -171,14 +176,15 @@ def _content_lines(store: StateStore, heads: Heads) -> Iterator[str]:
     yield f"delayed      {delayed} messages"
 
 
-def verify_lines(view: StateFolderView) -> Iterator[tuple[bool, str]]:
+async def verify_lines(view: StateFolderView) -> AsyncIterator[tuple[bool, str]]:
     """Yield, per kept checkpoint, whether every object is there and is what was written."""
-    for one in view.found():
+    for one in await view.found():
         problems = []
         try:
-            manifest = read_manifest(view.objects, one.entry.manifest)
+            manifest = await read_manifest(view.objects, one.entry.manifest)
             for stored in manifest.objects():
-                view.objects.get(stored.id)
+                async for _ in view.objects.read(stored.id):
+                    pass
         except CorruptionError as error:
             problems.append(error.message)
         verdict = problems[0] if problems else "good"

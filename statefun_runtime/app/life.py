@@ -33,7 +33,7 @@ from statefun_runtime.app.factories import Application
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
-from statefun_runtime.engine.assembly import Beginning, begin
+from statefun_runtime.engine.beginning import Beginning, begin
 from statefun_runtime.engine.checkpoints.recovery import Names, StartingPoint, is_whole
 from statefun_runtime.engine.metrics import engine_metrics
 from statefun_runtime.engine.stop import Stop
@@ -149,9 +149,9 @@ async def _live(
 ) -> None:
     ports = machine_ports(folder)
     names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()), settings.application)
-    history = History(tuple(ports.commit_log.read()))
-    origin = _origin(settings, history, ports.checkpoints)
-    beginning = begin(ports, names, engine_settings(settings), origin=origin)
+    history = History(tuple(await ports.commit_log.read()))
+    origin = await _origin(settings, history, ports.checkpoints)
+    beginning = await begin(ports, history, names, engine_settings(settings), origin=origin)
     require_state(settings, beginning.start)
     beginning = replace(beginning, outboxes=_outboxes(beginning, settings, module))
     application = Application(
@@ -165,7 +165,7 @@ async def _live(
         security=security,
         descriptors=descriptors,
     )
-    worker = build_worker(application, ports, beginning, stop)
+    worker = await build_worker(application, ports, beginning, stop)
     _tell_where_it_begins(settings, beginning.start, beginning.history)
     tell_left_behind(beginning.start, module, worker.parts.states)
     facts = ProcessFacts()
@@ -189,16 +189,18 @@ async def _live(
         raise stop.failure
 
 
-def _origin(settings: Settings, history: History, objects: CheckpointStore) -> ObjectId | None:
+async def _origin(
+    settings: Settings, history: History, objects: CheckpointStore
+) -> ObjectId | None:
     """Return the manifest that a flag names: of a savepoint, or of an older checkpoint."""
     if settings.from_savepoint is not None:
-        return objects.take_in_savepoint(str(settings.from_savepoint))
+        return await objects.take_in_savepoint(str(settings.from_savepoint))
     if settings.from_checkpoint is None:
         return None
-    there = objects.ids()
+    there = await objects.ids()
     for entry in history.entries:
         if isinstance(entry, Completed) and entry.epoch == settings.from_checkpoint:
-            if is_whole(entry.manifest, objects, there):
+            if await is_whole(entry.manifest, objects, there):
                 return entry.manifest
             break
     raise ConfigError(

@@ -1,6 +1,7 @@
 """`statefun-worker checkpoints`."""
 
 import argparse
+import asyncio
 from collections.abc import Sequence
 
 from statefun_runtime.cli.flags import add_state_dir
@@ -9,16 +10,20 @@ from statefun_runtime.cli.status import FAILED, GOOD
 
 def main(given: Sequence[str]) -> int:
     """Print what is in a state folder."""
-    flags = _parser().parse_args(given)
+    return asyncio.run(_print(_parser().parse_args(given)))
+
+
+async def _print(flags: argparse.Namespace) -> int:
     from statefun_runtime.app.inspect import StateFolderView, list_lines, show_lines, verify_lines
 
     view = StateFolderView(flags.state_dir)
     if flags.what == "verify":
-        verdicts = list(verify_lines(view))
+        verdicts = [verdict async for verdict in verify_lines(view)]
         print("\n".join(line for _, line in verdicts))
         return GOOD if all(is_good for is_good, _ in verdicts) else FAILED
-    lines = list_lines(view) if flags.what == "list" else show_lines(view, view.one(flags.epoch))
-    for line in lines:
+    is_list = flags.what == "list"
+    lines = list_lines(view) if is_list else show_lines(view, await view.one(flags.epoch))
+    async for line in lines:
         print(line)
     return GOOD
 

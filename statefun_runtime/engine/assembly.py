@@ -1,18 +1,16 @@
 """Builds a worker from ports: the only place that does, for the application, the simulation and tests.
 
-    begin ─▶ where this life begins, nothing written ─▶ Assembly ─▶ a restored worker ─▶ enter: the first write, its
-    entry in the commit log ─▶ Worker.run
+    begin ─▶ where this life begins, nothing written ─▶ assemble ─▶ restored ─▶ a worker that knows the past ─▶
+    Worker.run, whose first write is this life's entry in the commit log
 
-Whatever stands against a start is found before `enter`: a start that is refused has changed nothing.
+Whatever stands against a start is found before `run`: a start that is refused has changed nothing.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-from statefun_runtime.core.checkpoints.commits import History
-from statefun_runtime.core.checkpoints.manifest import KeyGroups, Manifest, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.manifest import KeyGroups, Manifest, ObjectId
 from statefun_runtime.core.checkpoints.overlay import Overlay
 from statefun_runtime.core.checkpoints.retention import Retention
 from statefun_runtime.core.model.address import TypeName
@@ -20,19 +18,12 @@ from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.reply import Reply
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.partitions import Partitions
+from statefun_runtime.engine.beginning import Beginning, Ports, open_store
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.checkpoints.ledger import Identity, Ledger
 from statefun_runtime.engine.checkpoints.participant import LocalParticipant
-from statefun_runtime.engine.checkpoints.recovery import (
-    Heads,
-    Names,
-    StartingPoint,
-    choose_start,
-    open_live,
-    pending_outboxes,
-    read_records,
-)
+from statefun_runtime.engine.checkpoints.recovery import Heads, read_outbox
 from statefun_runtime.engine.checkpoints.snapshots import Snapshots
 from statefun_runtime.engine.dispatch.alarm import PauseAlarm
 from statefun_runtime.engine.dispatch.applier import Applier
@@ -49,10 +40,6 @@ from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States, Swap
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Parts, Worker
-from statefun_runtime.ports.checkpoint_store import CheckpointStore
-from statefun_runtime.ports.clock import Clock
-from statefun_runtime.ports.commit_log import CommitLog
-from statefun_runtime.ports.contexts import OffLoop
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.function_client import FunctionClient
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
@@ -62,32 +49,6 @@ from statefun_runtime.ports.state_store import StateStore
 _SUSPECTS_SHARE = 2
 # The name of the one worker that there is.
 OWNER = "standalone"
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What a worker keeps its state in, and tells the time by.
-
-    `open_store` opens the live store in a folder that holds the files of a base, or nothing; `scratch` names folders
-    for it that are not there yet, and `discard` deletes one with all that is in it; `make_clock` is told what the date must not be before, in ms since 1970.
-    """
-
-    checkpoints: CheckpointStore
-    commit_log: CommitLog
-    open_store: Callable[[Path], StateStore]
-    scratch: Callable[[], Path]
-    discard: Callable[[Path], None]
-    make_clock: Callable[[int], Clock]
-    off_loop: OffLoop
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """Where a life begins; `history` includes its own entry, and `outboxes` may not have left before."""
-
-    start: StartingPoint
-    history: History
-    outboxes: tuple[Outbox, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,35 +79,18 @@ class Connectors(Protocol):
         ...
 
 
-def begin(
-    ports: Ports, names: Names, settings: EngineSettings, *, origin: ObjectId | None = None
-) -> Beginning:
-    """Decide where a life begins; writes nothing."""
-    history = History(tuple(ports.commit_log.read()))
-    start = choose_start(
-        history, ports.checkpoints, names, key_group_count=settings.key_group_count, origin=origin
-    )
-    outboxes = tuple(pending_outboxes(start.manifest, start.kept))
-    return Beginning(start, History((*history.entries, start.started)), outboxes)
-
-
-def open_store(manifest: Manifest | None, ports: Ports) -> tuple[StateStore, Heads]:
-    """Return a live store with what a checkpoint holds, and the heads of its backlogs; it blocks.
-
-    What could not be made whole leaves nothing behind.
-    """
-    made: list[Path] = []
-
-    def scratch() -> Path:
-        made.append(ports.scratch())
-        return made[-1]
-
-    try:
-        return open_live(manifest, ports.checkpoints, scratch, ports.open_store)
-    except BaseException:
-        for folder in made:
-            ports.discard(folder)
-        raise
+async def assemble(
+    ports: Ports,
+    connectors: Connectors,
+    module: ModuleSpec,
+    settings: EngineSettings,
+    beginning: Beginning,
+    decode: Callable[[bytes], Reply],
+    stop: Stop,
+) -> "Assembly":
+    """Open the live store of the checkpoint that a life begins at, and build a worker around it."""
+    live = await open_store(beginning.start.manifest, ports)
+    return Assembly(ports, connectors, module, settings, beginning, live, decode, stop)
 
 
 class Assembly:
@@ -159,6 +103,7 @@ class Assembly:
         module: ModuleSpec,
         settings: EngineSettings,
         beginning: Beginning,
+        live: tuple[StateStore, Heads],
         decode: Callable[[bytes], Reply],
         stop: Stop,
     ) -> None:
@@ -170,7 +115,7 @@ class Assembly:
         self._clock = ports.make_clock(manifest.created_ms if manifest else 0)
         self._partitions = Partitions(settings.key_group_count, settings.partition_count)
         self._load = Load(settings.limits, self._partitions)
-        store, self._heads = open_store(manifest, ports)
+        store, self._heads = live
         self._make_state(store)
         self._make_dispatch()
         self._make_ends()
@@ -178,10 +123,10 @@ class Assembly:
         self._checkpointer = self._make_checkpointer()
         self.worker = self._make_worker()
 
-    def restored(self) -> Worker:
+    async def restored(self) -> Worker:
         """Return the worker with the backlogs, timers and outboxes of the checkpoint that it begins at."""
         heads, self._heads = self._heads, {}
-        self.worker.restore(heads, self._beginning.outboxes, self._read_outbox_now)
+        await self.worker.restore(heads, self._beginning.outboxes, self._read_outbox)
         return self.worker
 
     def _make_state(self, store: StateStore) -> None:
@@ -273,6 +218,7 @@ class Assembly:
             self._ports.off_loop,
             last=self._start.manifest,
             scratch=self._ports.scratch,
+            discard=self._ports.discard,
             pace=self._settings.pace,
         )
 
@@ -282,11 +228,10 @@ class Assembly:
             Identity(start.started, settings.key_group_count, settings.partition_count),
             ports.checkpoints,
             ports.commit_log,
-            ports.off_loop,
             Retention(
                 settings.checkpoints_kept,
                 start.kept,
-                ports.checkpoints.ids(),
+                set(start.there),
                 start.started.from_manifest,
             ),
             self._bases.in_use,
@@ -311,7 +256,6 @@ class Assembly:
             self._egresses_by_name,
             self._bases,
             ports.checkpoints,
-            ports.off_loop,
             last=start.manifest,
             pace=self._settings.pace,
         )
@@ -365,11 +309,11 @@ class Assembly:
             checkpoint_interval_s=self._settings.checkpoint_interval_s,
         )
 
-    def _enter(self) -> None:
-        self._ports.commit_log.append(self._start.started)
+    async def _enter(self) -> None:
+        await self._ports.commit_log.append(self._start.started)
 
-    def _read_outbox_now(self, object_id: ObjectId) -> list[bytes]:
-        return read_records(self._ports.checkpoints.get(object_id))
+    async def _read_outbox(self, object_id: ObjectId) -> list[bytes]:
+        return await read_outbox(object_id, self._ports.checkpoints, self._ports.off_loop)
 
     # ── what the states tell, to those who were built after them ──
 
@@ -386,6 +330,10 @@ class Assembly:
         """Put a new store from the last complete checkpoint in the place of the one that fails."""
         await self._bases.rebuild_store(
             lambda: self._checkpointer.last_complete,
-            lambda manifest: open_store(manifest, self._ports)[0],
+            self._open_store,
             swap,
         )
+
+    async def _open_store(self, manifest: Manifest | None) -> StateStore:
+        store, _ = await open_store(manifest, self._ports)
+        return store

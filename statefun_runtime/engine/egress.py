@@ -6,7 +6,7 @@ gives back to it, and how much of it is in memory and on disk.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from statefun_runtime.core.checkpoints.manifest import Outbox, Progress
@@ -119,17 +119,20 @@ class Egress(Generic[R]):
         """Return what a checkpoint shall know of an egress that publishes; None of others."""
         return self.sink.progress() if isinstance(self.sink, Publishes) else None
 
-    def restore(
-        self, outbox: Outbox, read: Callable[[], list[bytes]], refused: Collection[int] = ()
+    async def restore(
+        self,
+        outbox: Outbox,
+        read: Callable[[], Awaitable[list[bytes]]],
+        refused: Collection[int] = (),
     ) -> None:
         """Take back the records of a checkpoint, in order of epochs, before `run`; `read` returns them.
 
         Those whose index is among `refused` are given up. What memory has no room for stays where it is.
         """
         if self._direct is not None:
-            self._direct.restore(map(self._direct.form.decode, read()))
+            self._direct.restore(map(self._direct.form.decode, await read()))
         elif self._epochs is not None and self._epochs.has_room:
-            records = list(map(self._epochs.form.decode, read()))
+            records = list(map(self._epochs.form.decode, await read()))
             self._epochs.restore(outbox.epoch, records, refused)
         elif self._epochs is not None:
             self._epochs.restore_unloaded(outbox, refused)

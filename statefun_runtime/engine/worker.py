@@ -6,7 +6,7 @@ restore ─▶ start ingresses ─▶ checkpoint of where they begin ─▶ run 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -63,7 +63,7 @@ class Worker:
         self,
         parts: Parts,
         stop: Stop,
-        enter: Callable[[], None],
+        enter: Callable[[], Awaitable[None]],
         *,
         key_group_count: int,
         stop_timeout_s: float,
@@ -78,11 +78,11 @@ class Worker:
             parts.checkpointer, stop, parts.ingresses, interval_s=checkpoint_interval_s
         )
 
-    def restore(
+    async def restore(
         self,
         heads: Mapping[bytes, bytes],
         outboxes: Iterable[Outbox],
-        read: Callable[[ObjectId], list[bytes]],
+        read: Callable[[ObjectId], Awaitable[list[bytes]]],
     ) -> None:
         """Take back backlogs, delayed messages and egress records of the checkpoint; `read` returns an outbox's."""
         prefixes = [group_prefix(KeyGroup(group)) for group in range(self._key_group_count)]
@@ -103,7 +103,7 @@ class Worker:
             )
         for outbox in outboxes:
             refused = manifest.refused.get(outbox.owner, {}) if manifest is not None else {}
-            self.parts.egresses[outbox.egress].restore(
+            await self.parts.egresses[outbox.egress].restore(
                 outbox,
                 partial(read, outbox.object.id),
                 [index for epoch, index in refused.get(outbox.egress, ()) if epoch == outbox.epoch],
@@ -135,10 +135,11 @@ class Worker:
     async def run(self, tasks: asyncio.TaskGroup, announce: Callable[[], None]) -> None:
         """Run until told to stop, then drain; all tasks have ended or been cancelled when this returns.
 
-        The entry in the commit log comes first: before it nothing that others can see has happened.
+        The entry in the commit log comes first: before it nothing that others can see has happened, also no request.
         """
-        self.enter()
         parts = self.parts
+        await self.enter()
+        parts.exchange.start()
         running: list[asyncio.Task[None]] = []
 
         def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

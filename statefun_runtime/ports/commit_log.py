@@ -10,17 +10,17 @@ class CommitLog(Protocol):
 
     Guarantees: complete ids only grow; an entry is there whole or not at all, and durable when `append` returns; a
     worker that was overtaken cannot append: FencedError. If `append` raises UnavailableError the outcome is unclear
-    until `read` is asked. Everything may block, and is called off the loop.
+    until `read` is asked. Nothing stands in the way of the loop while it is waited for.
     """
 
-    def read(self) -> list[Entry]:
+    async def read(self) -> list[Entry]:
         """Return all entries kept, oldest first."""
         ...
 
-    def append(self, entry: Entry) -> None:
+    async def append(self, entry: Entry) -> None:
         """Add an entry behind the last one that this worker knows of."""
         ...
 
-    def prune(self, oldest_epoch: int) -> None:
+    async def prune(self, oldest_epoch: int) -> None:
         """Forget complete checkpoints before an epoch; starts are kept."""
         ...

@@ -7,27 +7,17 @@ come with the worker.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from statefun_runtime.core.checkpoints.commits import History, Started
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Progress
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.ports.egress import TellRefused
 from statefun_runtime.ports.ingress import IngressContext
+from statefun_runtime.ports.off_loop import OffLoop
 from statefun_runtime.ports.rows import Rows
-
-T = TypeVar("T")
 
 # Returns the records of an outbox's object, as the egress encoded them.
 ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
-
-
-class OffLoop(Protocol):
-    """Runs what blocks somewhere else than on the loop."""
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Return what `work` returns."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from statefun_runtime.engine.checkpoints.recovery import read_manifest
 from tests.bench.bench import MODULE, PARTITIONS
 from tests.bench.million import Bench
 from tests.bench.rig import FNSERVER, function_server, machine
+from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.metrics import Samples
 from tests.support.processes import wait_until
@@ -88,9 +89,8 @@ def _small(bench: Bench, worker: Worker, addresses: int) -> None:
         bench.run(keys, timeout_s=60)
         _await_epoch(worker, epochs + 1)
     manifest = _last_manifest(worker.state_dir)
-    data = ObjectFolder(worker.state_dir / "objects", sweep=False).get(
-        manifest.parts[0].deltas[-1].object.id
-    )
+    objects = ObjectFolder(worker.state_dir / "objects", AT_ONCE, sweep=False)
+    data = result_of(objects.get(manifest.parts[0].deltas[-1].object.id))
     rows = list(decode_rows([data]))
     content = sum(len(key) + len(value or b"") for key, value in rows)
     numbers = {
@@ -166,10 +166,10 @@ def _percentile(name: str, share: float, before: Samples | None, after: Samples)
 
 
 def _last_manifest(state_dir: Path) -> Manifest:
-    objects = ObjectFolder(state_dir / "objects", sweep=False)
-    entries = CommitLogFolder(state_dir / "log").read()
+    objects = ObjectFolder(state_dir / "objects", AT_ONCE, sweep=False)
+    entries = result_of(CommitLogFolder(state_dir / "log", AT_ONCE).read())
     completed = [entry for entry in entries if isinstance(entry, Completed)]
-    return read_manifest(objects, completed[-1].manifest)
+    return result_of(read_manifest(objects, completed[-1].manifest))
 
 
 def _tell(station: str, numbers: Iterable[tuple[str, float]] | dict[str, float]) -> None:

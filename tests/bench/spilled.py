@@ -34,6 +34,7 @@ from statefun_runtime.core.model.keys import chunk_index_key_of, chunk_key_of, s
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.partition.spill import MIDDLE_SEQUENCE, Chunk
 from tests.bench.rig import machine
+from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.support.sockets import free_port
 from tests.support.worker import Worker
 
@@ -104,21 +105,21 @@ def _peak_mb(pid: int) -> float:
 
 def _make_folder(folder: Path, in_base: int, in_deltas: int) -> None:
     """Write a state folder whose one checkpoint holds so many chunks."""
-    objects = ObjectFolder(folder / "objects")
+    objects = ObjectFolder(folder / "objects", AT_ONCE)
     base = _make_base(objects, folder / "making", in_base)
     deltas = []
     for epoch, begin in enumerate(range(0, in_deltas, _CHUNKS_PER_DELTA), 2):
         numbers = range(begin, min(begin + _CHUNKS_PER_DELTA, in_deltas))
         rows = [row for number in numbers for row in _rows(in_base + number)]
-        deltas.append(Delta(epoch, objects.put([MAGIC, encode_rows(rows)])))
+        deltas.append(Delta(epoch, result_of(objects.put([MAGIC, encode_rows(rows)]))))
     last = 1 + len(deltas)
     part = Part("standalone", _ALL, (base,), tuple(deltas))
     manifest = Manifest("bench", last, 1, "line", 0, _KEY_GROUPS, 8, {}, (part,), outboxes=())
-    stored = objects.put([json.dumps(manifest.to_json()).encode()])
-    objects.sync()
-    log = CommitLogFolder(folder / "log")
-    log.append(Started("bench", 1, "nonce", "line", 0, None, None, _KEY_GROUPS))
-    log.append(Completed(last, 1, "line", stored.id))
+    stored = result_of(objects.put([json.dumps(manifest.to_json()).encode()]))
+    result_of(objects.sync())
+    log = CommitLogFolder(folder / "log", AT_ONCE)
+    result_of(log.append(Started("bench", 1, "nonce", "line", 0, None, None, _KEY_GROUPS)))
+    result_of(log.append(Completed(last, 1, "line", stored.id)))
 
 
 def _make_base(objects: ObjectFolder, making: Path, count: int) -> Base:
@@ -129,7 +130,7 @@ def _make_base(objects: ObjectFolder, making: Path, count: int) -> Base:
     store.snapshot(making / "snapshot")
     store.close()
     files = tuple(
-        BaseFile(path.name, objects.put_file(path))
+        BaseFile(path.name, result_of(objects.put_file(path)))
         for path in sorted((making / "snapshot").iterdir())
     )
     shutil.rmtree(making)

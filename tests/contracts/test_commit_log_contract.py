@@ -1,5 +1,6 @@
 """The CommitLog port: a folder, and the list of the tests."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.errors import FencedError
 from statefun_runtime.ports.commit_log import CommitLog
 from tests.fakes.checkpoint_store import MemoryLog
+from tests.support.loops import on_a_loop
 
 Opener = Callable[[], CommitLog]
 
@@ -18,7 +20,7 @@ Opener = Callable[[], CommitLog]
 @pytest.fixture(params=["memory", "folder"])
 def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     if request.param == "folder":
-        return lambda: CommitLogFolder(tmp_path / "log")
+        return lambda: CommitLogFolder(tmp_path / "log", asyncio.to_thread)
     entries: list[Entry] = []
     return lambda: MemoryLog(entries)
 
@@ -31,41 +33,47 @@ def completed(epoch: int) -> Completed:
     return Completed(epoch, 1, "line", ObjectId(f"{epoch:064d}"))
 
 
-def test_a_new_log_is_empty(open_log: Opener):
-    assert open_log().read() == []
+@on_a_loop
+async def test_a_new_log_is_empty(open_log: Opener):
+    assert await open_log().read() == []
 
 
-def test_entries_are_read_in_the_order_in_which_they_were_added(open_log: Opener):
+@on_a_loop
+async def test_entries_are_read_in_the_order_in_which_they_were_added(open_log: Opener):
     log = open_log()
-    log.read()
+    await log.read()
     entries = [started(1), completed(1), completed(2), started(2), completed(3)]
     for entry in entries:
-        log.append(entry)
+        await log.append(entry)
 
-    assert open_log().read() == entries
+    assert await open_log().read() == entries
 
 
-def test_a_worker_that_was_overtaken_cannot_add_anything(open_log: Opener):
+@on_a_loop
+async def test_a_worker_that_was_overtaken_cannot_add_anything(open_log: Opener):
     old, new = open_log(), open_log()
-    old.read()
-    old.append(started(1))
-    new.read()
-    new.append(started(2))
+    await old.read()
+    await old.append(started(1))
+    await new.read()
+    await new.append(started(2))
 
     with pytest.raises(FencedError):
-        old.append(completed(1))
-    assert open_log().read() == [started(1), started(2)]
+        await old.append(completed(1))
+    assert await open_log().read() == [started(1), started(2)]
 
 
-def test_old_checkpoints_are_forgotten_but_never_a_start_or_the_newest_entry(open_log: Opener):
+@on_a_loop
+async def test_old_checkpoints_are_forgotten_but_never_a_start_or_the_newest_entry(
+    open_log: Opener,
+):
     log = open_log()
-    log.read()
+    await log.read()
     for entry in (started(1), completed(1), completed(2), completed(3)):
-        log.append(entry)
+        await log.append(entry)
 
-    log.prune(3)
-    assert open_log().read() == [started(1), completed(3)]
-    log.prune(99)
-    assert open_log().read() == [started(1), completed(3)]
-    log.append(completed(4))
-    assert open_log().read() == [started(1), completed(3), completed(4)]
+    await log.prune(3)
+    assert await open_log().read() == [started(1), completed(3)]
+    await log.prune(99)
+    assert await open_log().read() == [started(1), completed(3)]
+    await log.append(completed(4))
+    assert await open_log().read() == [started(1), completed(3), completed(4)]

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,6 +59,10 @@ async def fake_rig(_: None) -> AsyncIterator[Rig]:
 
 async def _at_once() -> None:
     pass
+
+
+async def _kept(records: list[bytes]) -> list[bytes]:
+    return records
 
 
 @asynccontextmanager
@@ -275,7 +280,7 @@ def test_what_has_not_left_is_handed_to_the_next_life(rig: RigFactory):
 
             again = taken_away(started(made))
             outbox = Outbox("t/out", 1, len(kept), StoredObject(ObjectId("0"), 0), False)
-            again.restore(outbox, lambda: kept)
+            await again.restore(outbox, partial(_kept, kept))
             async with running(brought_back(again)):
                 await again.flush(20)
                 assert await made.left(again.sink, 3) == [b"1", b"2", b"3"]

@@ -1,7 +1,8 @@
 """The CheckpointStore and CommitLog ports in memory: what was not synced is gone after `crash`."""
 
+import asyncio
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterable
 from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import Completed, Entry
@@ -19,25 +20,29 @@ SAVEPOINTS: dict[str, tuple[ObjectId, list[bytes]]] = {}
 
 
 class MemoryObjects:
-    """A CheckpointStore; while `is_full` nothing can be written."""
+    """A CheckpointStore; while `is_full` nothing can be written, and what is asked takes `takes_s`."""
 
     def __init__(self) -> None:
+        self.takes_s = 0.0
         self._durable: dict[ObjectId, bytes] = {}
         self._written: dict[ObjectId, bytes] = {}
         self.is_full = False
 
-    def put(self, pieces: Iterable[bytes]) -> StoredObject:
+    async def put(self, pieces: Iterable[bytes]) -> StoredObject:
         content = b"".join(pieces)
+        await self._moment()
         if self.is_full:
             raise UnavailableError("no space left", code="SF3010")
         object_id = ObjectId(hashlib.sha256(content).hexdigest())
         self._written[object_id] = content
         return StoredObject(object_id, len(content))
 
-    def put_file(self, path: Path) -> StoredObject:
-        return self.put([path.read_bytes()])
+    async def put_file(self, path: Path) -> StoredObject:
+        content = path.read_bytes()  # noqa: ASYNC240
+        return await self.put([content])
 
-    def sync(self) -> None:
+    async def sync(self) -> None:
+        await self._moment()
         if self.is_full:
             raise UnavailableError("no space left", code="SF3010")
         self._durable.update(self._written)
@@ -46,7 +51,7 @@ class MemoryObjects:
     def crash(self) -> None:
         self._written.clear()
 
-    def get(self, object_id: ObjectId) -> bytes:
+    async def get(self, object_id: ObjectId) -> bytes:
         for objects in (self._written, self._durable):
             if object_id in objects:
                 content = objects[object_id]
@@ -54,57 +59,66 @@ class MemoryObjects:
                     return content
         raise CorruptionError(f"object {object_id} is missing or damaged", code="SF5002")
 
-    def read(self, object_id: ObjectId) -> Iterator[bytes]:
-        content = self.get(object_id)
-        yield from (content[start : start + 7] for start in range(0, len(content), 7))
+    async def read(self, object_id: ObjectId) -> AsyncGenerator[bytes, None]:
+        content = await self.get(object_id)
+        for start in range(0, len(content), 7):
+            yield content[start : start + 7]
 
     def damage(self, object_id: ObjectId) -> None:
         self._durable[object_id] = b"damaged"
 
-    def place_file(self, stored: StoredObject, path: Path) -> None:
-        path.write_bytes(self.get(stored.id))
+    async def place_file(self, stored: StoredObject, path: Path) -> None:
+        path.write_bytes(await self.get(stored.id))  # noqa: ASYNC240
 
-    def ids(self) -> set[ObjectId]:
+    async def ids(self) -> set[ObjectId]:
         return {*self._durable, *self._written}
 
-    def write_savepoint(self, place: str, savepoint: Savepoint) -> None:
+    async def write_savepoint(self, place: str, savepoint: Savepoint) -> None:
         if self.is_full or place in SAVEPOINTS:
             raise UnavailableError(f"the savepoint {place} cannot be written", code="SF3013")
-        SAVEPOINTS[place] = savepoint.manifest, [self.get(one) for one in savepoint.objects]
+        SAVEPOINTS[place] = savepoint.manifest, [await self.get(one) for one in savepoint.objects]
 
-    def take_in_savepoint(self, place: str) -> ObjectId:
+    async def take_in_savepoint(self, place: str) -> ObjectId:
         if place not in SAVEPOINTS:
             raise ConfigError(f"{place} is not a savepoint", code="SF1048")
         manifest, contents = SAVEPOINTS[place]
         for content in contents:
-            self.put([content])
-        self.sync()
+            await self.put([content])
+        await self.sync()
         return manifest
 
-    def delete(self, object_ids: Collection[ObjectId]) -> None:
+    async def delete(self, object_ids: Collection[ObjectId]) -> None:
+        await self._moment()
         for object_id in object_ids:
             self._durable.pop(object_id, None)
             self._written.pop(object_id, None)
 
+    async def _moment(self) -> None:
+        if self.takes_s:
+            await asyncio.sleep(self.takes_s)
+
 
 class MemoryLog:
-    """A CommitLog over a list that several of them may share."""
+    """A CommitLog over a list that several of them may share; what is asked takes `takes_s`."""
 
     def __init__(self, entries: list[Entry] | None = None) -> None:
         self.entries = entries if entries is not None else []
         self._known = 0
+        self.takes_s = 0.0
 
-    def read(self) -> list[Entry]:
+    async def read(self) -> list[Entry]:
+        await self._moment()
         self._known = len(self.entries)
         return list(self.entries)
 
-    def append(self, entry: Entry) -> None:
+    async def append(self, entry: Entry) -> None:
+        await self._moment()
         if len(self.entries) > self._known:
             raise FencedError("another worker has written", code="SF4001")
         self.entries.append(entry)
         self._known = len(self.entries)
 
-    def prune(self, oldest_epoch: int) -> None:
+    async def prune(self, oldest_epoch: int) -> None:
         newest = self.entries[-1:]
         self.entries[:] = [
             entry
@@ -112,3 +126,7 @@ class MemoryLog:
             if entry in newest or not isinstance(entry, Completed) or entry.epoch >= oldest_epoch
         ]
         self._known = len(self.entries)
+
+    async def _moment(self) -> None:
+        if self.takes_s:
+            await asyncio.sleep(self.takes_s)

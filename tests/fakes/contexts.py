@@ -5,18 +5,11 @@ from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import History, Started
 from statefun_runtime.core.checkpoints.manifest import ObjectId
-from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext, OffLoop
+from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
 from statefun_runtime.ports.egress import nobody_is_told
 from statefun_runtime.ports.ingress import IngressContext
+from tests.fakes.off_loop import AT_ONCE
 from tests.fakes.rows import DictRows
-
-
-async def at_once(work):  # type: ignore[no-untyped-def]
-    """The OffLoop port without another thread."""
-    return work()
-
-
-AT_ONCE: OffLoop = at_once
 
 
 def ingress_context(

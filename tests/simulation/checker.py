@@ -18,6 +18,7 @@ from statefun_runtime.core.model.keys import (
 )
 from statefun_runtime.core.model.state import decode_row
 from statefun_runtime.engine.checkpoints.recovery import open_live, read_manifest
+from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.simulation.kafka.wire import fields
 from tests.simulation.machine.fake_disk import DiskCalls
 from tests.simulation.machine.state_store import DictStore
@@ -114,25 +115,25 @@ def is_whole(world: "World", object_id: ObjectId) -> bool:
     """Return whether an operator may begin at a checkpoint: all of it is there, and it says where to read on."""
     disk: Any = DiskCalls(world.disk)
     folder: Any = world.folder / "objects"
-    objects = ObjectFolder(folder, sweep=False, disk=disk)
-    there = objects.ids()
+    objects = ObjectFolder(folder, AT_ONCE, sweep=False, disk=disk)
+    there = result_of(objects.ids())
     link: ObjectId | None = object_id
     while link is not None:
         if link not in there:
             return False
-        manifest = read_manifest(objects, link)
+        manifest = result_of(read_manifest(objects, link))
         needed = manifest.objects() if link == object_id else (o.object for o in manifest.outboxes)
         if not {one.id for one in needed} <= there:
             return False
         link = manifest.pending_parent
-    return "sim/in" in read_manifest(objects, object_id).positions
+    return "sim/in" in result_of(read_manifest(objects, object_id)).positions
 
 
 def _lineage_count(world: "World") -> int:
     """Return how often what an application published may be published: once by each of its lineages."""
     disk: Any = DiskCalls(world.disk)
     folder: Any = world.folder / "log"
-    entries = CommitLogFolder(folder, disk=disk).read()
+    entries = result_of(CommitLogFolder(folder, AT_ONCE, disk=disk).read())
     return len({entry.lineage for entry in entries if isinstance(entry, Started)})
 
 
@@ -221,15 +222,15 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
     root = world.folder
     disk: Any = DiskCalls(world.disk)
     folders: Any = (root / "objects", root / "log", root / "check")
-    objects = ObjectFolder(folders[0], sweep=False, disk=disk)
-    history = History(tuple(CommitLogFolder(folders[1], disk=disk).read()))
+    objects = ObjectFolder(folders[0], AT_ONCE, sweep=False, disk=disk)
+    history = History(tuple(result_of(CommitLogFolder(folders[1], AT_ONCE, disk=disk).read())))
     for entry in history.completed[-world.checkpoints_kept :]:
-        named = {stored.id for stored in read_manifest(objects, entry.manifest).objects()}
-        if named - objects.ids():
+        manifest = result_of(read_manifest(objects, entry.manifest))
+        if {stored.id for stored in manifest.objects()} - result_of(objects.ids()):
             yield f"checkpoint {entry.epoch} is kept, and not whole"
-    manifest = read_manifest(objects, history.completed[-1].manifest)
+    manifest = result_of(read_manifest(objects, history.completed[-1].manifest))
     open_store: Any = lambda folder: DictStore(folder, lambda: None)  # noqa: E731
-    store, heads = open_live(manifest, objects, lambda: folders[2], open_store)
+    store, heads = result_of(open_live(manifest, objects, lambda: folders[2], open_store, AT_ONCE))
     if heads:
         yield f"{len(heads)} backlogs are left"
     stored: dict[str, int] = {}

@@ -31,15 +31,9 @@ from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.function import Function
-from statefun_runtime.engine.assembly import (
-    OWNER,
-    Assembly,
-    Beginning,
-    EgressServices,
-    Ports,
-    begin,
-)
-from statefun_runtime.engine.checkpoints.recovery import Names, read_records
+from statefun_runtime.engine.assembly import OWNER, EgressServices, assemble
+from statefun_runtime.engine.beginning import Beginning, Ports, begin
+from statefun_runtime.engine.checkpoints.recovery import Names, read_outbox
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.egress import EgressSink
@@ -84,19 +78,20 @@ async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> Non
         return DictStore(live, outside.store_fails)
 
     ports = Ports(
-        checkpoints=ObjectFolder(folder / "objects", disk=outside.disk),
-        commit_log=CommitLogFolder(folder / "log", disk=outside.disk),
+        checkpoints=ObjectFolder(folder / "objects", off_loop, disk=outside.disk),
+        commit_log=CommitLogFolder(folder / "log", off_loop, disk=outside.disk),
         open_store=open_store,
         scratch=scratch,
         discard=scratch.discard,
         make_clock=lambda not_before_ms: MachineClock(not_before_ms, machine=outside.time),
         off_loop=off_loop,
     )
-    origin = outside.pick_origin(History(tuple(ports.commit_log.read())))
+    history = History(tuple(await ports.commit_log.read()))
+    origin = outside.pick_origin(history)
     names = Names(_name(rng), _name(rng), _name(rng))
-    beginning = begin(ports, names, outside.settings, origin=origin)
+    beginning = await begin(ports, history, names, outside.settings, origin=origin)
     async with asyncio.TaskGroup() as tasks:
-        worker = Assembly(
+        assembly = await assemble(
             ports,
             SimulatedConnectors(outside, ports, beginning),
             outside.module,
@@ -104,7 +99,8 @@ async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> Non
             beginning,
             decode_reply,
             stop,
-        ).restored()
+        )
+        worker = await assembly.restored()
         for egress in worker.parts.egresses.values():
             await egress.start()
         await worker.run(tasks, started)
@@ -193,8 +189,5 @@ class SimulatedConnectors:
             limits=outside.publishing,
         )
 
-    async def _read_outbox(self, object_id: Any) -> list[bytes]:
-        records: list[bytes] = await off_loop(
-            lambda: read_records(self._ports.checkpoints.get(object_id))
-        )
-        return records
+    async def _read_outbox(self, object_id: ObjectId) -> list[bytes]:
+        return await read_outbox(object_id, self._ports.checkpoints, off_loop)

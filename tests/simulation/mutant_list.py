@@ -139,7 +139,7 @@ MUTANTS = (
         ),
         test="tests/unit/core/checkpoints/test_commits.py",
     ),
-    _one("commit before durable: names", _LEDGER, "            self._store.sync()\n", ""),
+    _one("commit before durable: names", _LEDGER, "        await self._store.sync()\n", ""),
     _one(
         "commit before durable: content",
         "adapters/storage/object_folder.py",
@@ -377,6 +377,17 @@ MUTANTS = (
             ),
         ),
         "tests/unit/engine/test_checkpointer.py",
+    ),
+    Mutant(
+        "ask functions before a start is in the log",
+        (
+            (
+                _WORKER,
+                "        await self.enter()\n        parts.exchange.start()\n",
+                "        parts.exchange.start()\n        await self.enter()\n",
+            ),
+        ),
+        "tests/unit/engine/test_worker.py",
     ),
     Mutant(
         "complete before all have acknowledged",

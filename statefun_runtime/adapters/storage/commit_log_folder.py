@@ -11,6 +11,7 @@ from pathlib import Path
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.core.checkpoints.commits import Completed, Entry, Started
 from statefun_runtime.errors import CorruptionError, FencedError, UnavailableError
+from statefun_runtime.ports.off_loop import OffLoop
 
 _KINDS: dict[str, type[Started] | type[Completed]] = {"started": Started, "completed": Completed}
 
@@ -18,17 +19,29 @@ _KINDS: dict[str, type[Started] | type[Completed]] = {"started": Started, "compl
 class CommitLogFolder:
     """A CommitLog in a folder."""
 
-    def __init__(self, folder: Path, *, disk: Disk = MACHINE_DISK) -> None:
+    def __init__(self, folder: Path, off_loop: OffLoop, *, disk: Disk = MACHINE_DISK) -> None:
         self._folder = folder
+        self._off_loop = off_loop
         self._disk = disk
         self._last = 0
         folder.mkdir(parents=True, exist_ok=True)
 
-    def read(self) -> list[Entry]:
-        """Return all entries; from now on `append` goes behind the last one read.
+    async def read(self) -> list[Entry]:
+        """Return all entries; from now on `append` goes behind the last one read."""
+        return await self._off_loop(self._read)
 
-        The folder is synced first: an entry that is found may have been left by an append that failed at that.
-        """
+    async def append(self, entry: Entry) -> None:
+        """Add an entry; raise FencedError if another worker has added one since."""
+        await self._off_loop(lambda: self._append(entry))
+
+    async def prune(self, oldest_epoch: int) -> None:
+        """Delete the entries of checkpoints before an epoch, but never the newest entry."""
+        await self._off_loop(lambda: self._prune(oldest_epoch))
+
+    # ── what blocks ──
+
+    def _read(self) -> list[Entry]:
+        """The folder is synced first: an entry that is found may have been left by an append that failed at that."""
         try:
             self._disk.sync_folder(self._folder)
         except OSError as error:
@@ -44,8 +57,7 @@ class CommitLogFolder:
             self._last = number
         return entries
 
-    def append(self, entry: Entry) -> None:
-        """Add an entry; raise FencedError if another worker has added one since."""
+    def _append(self, entry: Entry) -> None:
         kind = "started" if isinstance(entry, Started) else "completed"
         content = json.dumps({"kind": kind, **asdict(entry)}).encode()
         writing = self._folder / f"{self._disk.writer()}.tmp"
@@ -69,8 +81,7 @@ class CommitLogFolder:
             raise _unavailable(self._folder, error) from error
         self._last = number
 
-    def prune(self, oldest_epoch: int) -> None:
-        """Delete the entries of checkpoints before an epoch, but never the newest entry."""
+    def _prune(self, oldest_epoch: int) -> None:
         for number in self._numbers()[:-1]:
             content = json.loads(self._path(number).read_bytes())
             if content["kind"] == "completed" and content["epoch"] < oldest_epoch:

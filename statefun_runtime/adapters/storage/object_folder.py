@@ -4,7 +4,7 @@ A file is written under another name, synced, and renamed: under its own name it
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from errno import EINTR, EMFILE, ENFILE, ENOMEM
 from io import BufferedReader
@@ -16,6 +16,7 @@ from statefun_runtime.adapters.storage.savepoint_folder import find_savepoint, w
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
 from statefun_runtime.core.checkpoints.retention import Savepoint
 from statefun_runtime.errors import CorruptionError, UnavailableError
+from statefun_runtime.ports.off_loop import OffLoop
 
 _PIECE_BYTES = 1024 * 1024
 # What says nothing about the file: the process or the machine has too little of something.
@@ -25,16 +26,64 @@ _TRANSIENT = (EMFILE, ENFILE, ENOMEM, EINTR)
 class ObjectFolder:
     """A CheckpointStore on a local or shared disk."""
 
-    def __init__(self, folder: Path, *, sweep: bool = True, disk: Disk = MACHINE_DISK) -> None:
+    def __init__(
+        self, folder: Path, off_loop: OffLoop, *, sweep: bool = True, disk: Disk = MACHINE_DISK
+    ) -> None:
         self.folder = folder
+        self._off_loop = off_loop
         self._disk = disk
         self._numbers = count()
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.tmp") if sweep else ():
             leftover.unlink()
 
-    def put(self, pieces: Iterable[bytes]) -> StoredObject:
+    async def put(self, pieces: Iterable[bytes]) -> StoredObject:
         """Write an object and sync its content."""
+        return await self._off_loop(lambda: self._put(pieces))
+
+    async def put_file(self, path: Path) -> StoredObject:
+        """Link a file in; its content is synced, and must never change."""
+        return await self._off_loop(lambda: self._put_file(path))
+
+    async def sync(self) -> None:
+        """Sync the names of what was put."""
+        await self._off_loop(self._sync)
+
+    async def get(self, object_id: ObjectId) -> bytes:
+        """Return an object's content."""
+        return await self._off_loop(lambda: self._get(object_id))
+
+    async def read(self, object_id: ObjectId) -> AsyncGenerator[bytes, None]:
+        """Yield an object's content in pieces."""
+        file = await self._off_loop(lambda: self._open(object_id))
+        with file:
+            while piece := await self._off_loop(lambda: self._piece(object_id, file)):
+                yield piece
+
+    async def place_file(self, stored: StoredObject, path: Path) -> None:
+        """Link or copy an object to a path."""
+        await self._off_loop(lambda: self._place_file(stored, path))
+
+    async def ids(self) -> set[ObjectId]:
+        """Return which objects there are."""
+        return await self._off_loop(self._ids)
+
+    async def write_savepoint(self, place: str, savepoint: Savepoint) -> None:
+        """Write a savepoint to a new folder."""
+        folder = Path(place)
+        await self._off_loop(lambda: write_savepoint(folder, savepoint, self.folder, self._disk))
+
+    async def take_in_savepoint(self, place: str) -> ObjectId:
+        """Link the objects of a savepoint's folder in; return its manifest."""
+        return await self._off_loop(lambda: self._take_in_savepoint(Path(place)))
+
+    async def delete(self, object_ids: Collection[ObjectId]) -> None:
+        """Delete objects; one that is gone already is no error."""
+        await self._off_loop(lambda: self._delete(object_ids))
+
+    # ── what blocks ──
+
+    def _put(self, pieces: Iterable[bytes]) -> StoredObject:
         writing = self.folder / f"{self._disk.writer()}-{next(self._numbers)}.tmp"
         digest, size = hashlib.sha256(), 0
         try:
@@ -52,8 +101,7 @@ class ObjectFolder:
             raise _unavailable(f"an object cannot be written to {self.folder}", error) from error
         return stored
 
-    def put_file(self, path: Path) -> StoredObject:
-        """Link a file in; its content is synced, and must never change."""
+    def _put_file(self, path: Path) -> StoredObject:
         try:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -66,30 +114,36 @@ class ObjectFolder:
             raise _unavailable(f"{path} cannot be taken into {self.folder}", error) from error
         return stored
 
-    def sync(self) -> None:
-        """Sync the names of what was put."""
+    def _sync(self) -> None:
         try:
             self._disk.sync_folder(self.folder)
         except OSError as error:
             raise _unavailable(f"{self.folder} cannot be synced", error) from error
 
-    def get(self, object_id: ObjectId) -> bytes:
-        """Return an object's content."""
-        return b"".join(self.read(object_id))
+    def _get(self, object_id: ObjectId) -> bytes:
+        with self._open(object_id) as file, self._reading(object_id):
+            return file.read()
 
-    def read(self, object_id: ObjectId) -> Iterator[bytes]:
-        """Yield an object's content in pieces."""
-        with self._opened(object_id) as file:
-            _verify(self._path(object_id), file)
-            file.seek(0)
-            while piece := file.read(_PIECE_BYTES):
-                yield piece
+    def _open(self, object_id: ObjectId) -> BufferedReader:
+        """Return an object's file, verified, at its beginning."""
+        path = self._path(object_id)
+        with self._reading(object_id):
+            file = path.open("rb")
+            try:
+                _verify(path, file)
+                file.seek(0)
+            except BaseException:
+                file.close()
+                raise
+        return file
 
-    def place_file(self, stored: StoredObject, path: Path) -> None:
-        """Link or copy an object to a path."""
+    def _piece(self, object_id: ObjectId, file: BufferedReader) -> bytes:
+        with self._reading(object_id):
+            return file.read(_PIECE_BYTES)
+
+    def _place_file(self, stored: StoredObject, path: Path) -> None:
+        self._open(stored.id).close()
         source = self._path(stored.id)
-        with self._opened(stored.id) as file:
-            _verify(source, file)
         try:
             if path.suffix == ".sst":
                 self._disk.link(source, path)
@@ -98,36 +152,27 @@ class ObjectFolder:
         except OSError as error:
             raise _unavailable(f"{path} cannot be written", error) from error
 
-    def ids(self) -> set[ObjectId]:
-        """Return which objects there are."""
+    def _ids(self) -> set[ObjectId]:
         return {ObjectId(path.name) for path in self.folder.iterdir() if len(path.name) == 64}
 
-    def write_savepoint(self, place: str, savepoint: Savepoint) -> None:
-        """Write a savepoint to a new folder."""
-        write_savepoint(Path(place), savepoint, self.folder, self._disk)
-
-    def take_in_savepoint(self, place: str) -> ObjectId:
-        """Link the objects of a savepoint's folder in; return its manifest."""
-        manifest, paths = find_savepoint(Path(place))
+    def _take_in_savepoint(self, place: Path) -> ObjectId:
+        manifest, paths = find_savepoint(place)
         for path in paths:
-            self.put_file(path)
-        self.sync()
+            self._put_file(path)
+        self._sync()
         return manifest
 
-    def delete(self, object_ids: Collection[ObjectId]) -> None:
-        """Delete objects; one that is gone already is no error."""
+    def _delete(self, object_ids: Collection[ObjectId]) -> None:
         for object_id in sorted(object_ids):
             self._path(object_id).unlink(missing_ok=True)
 
     @contextmanager
-    def _opened(self, object_id: ObjectId) -> Iterator[BufferedReader]:
-        """Open an object to be read; what is not there is damage, what cannot be read now is not."""
-        path = self._path(object_id)
+    def _reading(self, object_id: ObjectId) -> Iterator[None]:
+        """What is not there is damage, what cannot be read now is not."""
         try:
-            with path.open("rb") as file:
-                yield file
+            yield
         except OSError as error:
-            why = error.strerror or str(error)
+            path, why = self._path(object_id), error.strerror or str(error)
             if error.errno in _TRANSIENT:
                 raise _unavailable(f"{path} cannot be read now", error) from error
             raise _corrupt(path, why) from error

@@ -29,8 +29,8 @@ from statefun_runtime.core.model.messages import IngressEncoder, field, join_par
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.model.position import Position, whole_numbers
 from statefun_runtime.errors import UnavailableError
-from statefun_runtime.ports.contexts import OffLoop
 from statefun_runtime.ports.ingress import IngressContext
+from statefun_runtime.ports.off_loop import OffLoop
 
 log = logging.getLogger("statefun.ingress")
 

@@ -25,28 +25,43 @@ def encode_rows(rows: Iterable[Row]) -> bytes:
     return b"".join(parts)
 
 
-def decode_rows(pieces: Iterable[bytes]) -> Iterator[Row]:
-    """Yield the rows of a file that is given in pieces of any size; raise ValueError if it is none."""
-    data, offset, is_begun = b"", 0, False
-    for piece in pieces:
-        data, offset = data[offset:] + piece, 0
-        if not is_begun:
-            if len(data) < len(MAGIC):
-                continue
-            offset, is_begun = _begin(data), True
-        while (row := _row_at(data, offset)) is not None:
+class DeltaReader:
+    """Reads a file that is given in pieces of any size; raises ValueError if it is none."""
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._is_begun = False
+
+    def rows(self, piece: bytes) -> Iterator[Row]:
+        """Yield the rows that one more piece makes whole; all of them are to be taken before the next piece."""
+        data, offset = self._data + piece, 0
+        if not self._is_begun and len(data) >= len(MAGIC):
+            self._begin(data)
+            offset = len(MAGIC)
+        while self._is_begun and (row := _row_at(data, offset)) is not None:
             key, value, offset = row
             yield key, value
-    if not is_begun:
-        _begin(data)
-    if offset < len(data):
-        raise ValueError("it is cut off")
+        self._data = data[offset:]
+
+    def end(self) -> None:
+        """There are no more pieces."""
+        if not self._is_begun:
+            self._begin(self._data)
+        if self._data:
+            raise ValueError("it is cut off")
+
+    def _begin(self, data: bytes) -> None:
+        if data[: len(MAGIC)] != MAGIC:
+            raise ValueError("it does not begin like a delta")
+        self._is_begun = True
 
 
-def _begin(data: bytes) -> int:
-    if data[: len(MAGIC)] != MAGIC:
-        raise ValueError("it does not begin like a delta")
-    return len(MAGIC)
+def decode_rows(pieces: Iterable[bytes]) -> Iterator[Row]:
+    """Yield the rows of a file of which all pieces are at hand; raise ValueError if it is none."""
+    reader = DeltaReader()
+    for piece in pieces:
+        yield from reader.rows(piece)
+    reader.end()
 
 
 def _row_at(data: bytes, offset: int) -> tuple[bytes, bytes | None, int] | None:

@@ -8,7 +8,7 @@ Both need objects that no manifest names, or no one that is kept will for long: 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from statefun_runtime.core.checkpoints.manifest import (
@@ -25,18 +25,18 @@ from statefun_runtime.engine.settings import Pace
 from statefun_runtime.engine.state.states import States, Swap
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
-from statefun_runtime.ports.contexts import OffLoop
+from statefun_runtime.ports.off_loop import OffLoop
 from statefun_runtime.ports.state_store import StateStore
 
 log = logging.getLogger("statefun.checkpoints")
 
-OpenStore = Callable[[Manifest | None], StateStore]
+OpenStore = Callable[[Manifest | None], Awaitable[StateStore]]
 
 
 class Bases:
     """The bases and the deltas that the next snapshot of `owner` goes on from; a base that is taken holds all of them.
 
-    `scratch` names folders that are not there yet.
+    `scratch` names folders that are not there yet, `discard` deletes one with all that is in it.
 
     `in_use` is held while objects are taken in or needed that no manifest names, and while unneeded ones are deleted.
     """
@@ -51,12 +51,14 @@ class Bases:
         *,
         last: Manifest | None,
         scratch: Callable[[], Path],
+        discard: Callable[[Path], None],
         pace: Pace,
     ) -> None:
         self._states = states
         self._store = store
         self._off_loop = off_loop
         self._scratch = scratch
+        self._discard = discard
         self._pace = pace
         self._owner = owner
         self._key_groups = key_groups
@@ -112,22 +114,22 @@ class Bases:
         try:
             await self._off_loop(store.flush)
             await self._off_loop(lambda: store.snapshot(folder))
-            files = await self._off_loop(lambda: self._take_in(folder))
+            files = await self._take_in(folder)
         except UnavailableError as error:
             log.error("no new base could be taken: %s", error.line)
-            return
-        self._next = Base(epoch, self._key_groups, files)
+        else:
+            self._next = Base(epoch, self._key_groups, files)
+        # The table files in it would keep the space of those that the live store has no more.
+        await self._off_loop(lambda: self._discard(folder))
 
-    def _take_in(self, folder: Path) -> tuple[BaseFile, ...]:
+    async def _take_in(self, folder: Path) -> tuple[BaseFile, ...]:
         """Make the files of a snapshot objects; table files of the live store never change their content."""
         files, known = [], {}
-        for path in sorted(folder.iterdir()):
-            stored = self._sst.get(path.name) or self._store.put_file(path)
+        for path in await self._off_loop(lambda: sorted(folder.iterdir())):
+            stored = self._sst.get(path.name) or await self._store.put_file(path)
             if path.suffix == ".sst":
                 known[path.name] = stored
             files.append(BaseFile(path.name, stored))
-            path.unlink()
-        folder.rmdir()
         self._sst = known
         return tuple(files)
 
@@ -142,7 +144,7 @@ class Bases:
             last = last_complete()
             epoch = last.epoch if last else 0
             self._states.store_lost(epoch)
-            store = await self._off_loop(lambda: open_store(last))
+            store = await open_store(last)
         # Its file names mean other files.
         self._sst.clear()
         await self._off_loop(swap(store, epoch).discard)

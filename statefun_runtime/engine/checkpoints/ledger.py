@@ -11,13 +11,11 @@ from statefun_runtime.core.checkpoints.manifest import (
     Manifest,
     Positions,
     Snapshot,
-    StoredObject,
 )
 from statefun_runtime.core.checkpoints.retention import Kept, Retention, Savepoint, savepoint_of
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.commit_log import CommitLog
-from statefun_runtime.ports.contexts import OffLoop
 
 _RETRY_S = 0.5
 
@@ -42,7 +40,6 @@ class Ledger:
         identity: Identity,
         store: CheckpointStore,
         commit_log: CommitLog,
-        off_loop: OffLoop,
         retention: Retention,
         in_use: asyncio.Lock,
         *,
@@ -52,7 +49,6 @@ class Ledger:
         self._identity = identity
         self._store = store
         self._commit_log = commit_log
-        self._off_loop = off_loop
         self._retention = retention
         self._in_use = in_use
         self._collect_every = collect_every
@@ -69,12 +65,8 @@ class Ledger:
         manifest = self._manifest(epoch, snapshots, confirmed)
         content = json.dumps(manifest.to_json(), separators=(",", ":")).encode()
 
-        def put() -> StoredObject:
-            stored = self._store.put([content])
-            self._store.sync()
-            return stored
-
-        stored = await self._off_loop(put)
+        stored = await self._store.put([content])
+        await self._store.sync()
         started = self._identity.started
         await self._append(Completed(epoch, started.incarnation, started.lineage, stored.id))
         self._retention.added(Kept(stored.id, manifest))
@@ -104,13 +96,13 @@ class Ledger:
 
     async def _append(self, entry: Completed) -> None:
         try:
-            await self._off_loop(lambda: self._commit_log.append(entry))
+            await self._commit_log.append(entry)
             return
         except UnavailableError as error:
             unclear = error
         while True:
             try:
-                entries = await self._off_loop(self._commit_log.read)
+                entries = await self._commit_log.read()
             except UnavailableError:
                 await asyncio.sleep(_RETRY_S)
                 continue
@@ -128,8 +120,8 @@ class Ledger:
         async with self._in_use:
             unneeded = self._retention.collect(confirmed, bases)
             oldest = self._retention.oldest_epoch
-            await self._off_loop(lambda: self._store.delete(unneeded))
-            await self._off_loop(lambda: self._commit_log.prune(oldest))
+            await self._store.delete(unneeded)
+            await self._commit_log.prune(oldest)
 
     async def savepoint(self, place: str) -> Savepoint:
         """Make the last complete checkpoint a savepoint at a place of the store; nothing is collected meanwhile.
@@ -138,7 +130,7 @@ class Ledger:
         """
         async with self._in_use:
             savepoint = savepoint_of(self._retention.chain())
-            await self._off_loop(lambda: self._store.write_savepoint(place, savepoint))
+            await self._store.write_savepoint(place, savepoint)
         return savepoint
 
 

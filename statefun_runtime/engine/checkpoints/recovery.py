@@ -1,27 +1,29 @@
 """The whole way back to work: from the commit log to the live state of the last complete checkpoint."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import Completed, History, Started
-from statefun_runtime.core.checkpoints.delta import decode_rows
+from statefun_runtime.core.checkpoints.delta import DeltaReader
 from statefun_runtime.core.checkpoints.manifest import (
     Base,
-    Delta,
     Manifest,
     ObjectId,
     Outbox,
     Part,
 )
-from statefun_runtime.core.checkpoints.overlay import Row, row_slices
+from statefun_runtime.core.checkpoints.overlay import row_slices
 from statefun_runtime.core.checkpoints.retention import Kept
 from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import group_prefix, is_head
 from statefun_runtime.core.model.messages import read_varint
 from statefun_runtime.errors import ConfigError, CorruptionError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.off_loop import OffLoop
 from statefun_runtime.ports.state_store import StateStore
 
 _SLICE_ROWS = 2000
@@ -32,13 +34,14 @@ _FLUSH_BYTES = 12 * 1024 * 1024
 class StartingPoint:
     """Where a life begins: its entry for the commit log, the checkpoint, and what is kept besides.
 
-    `first_epoch` is above every epoch that was ever completed here; `is_ours` is False for a savepoint of another
+    `there` are all objects of the store, also those that nobody names. `first_epoch` is above every epoch that was ever completed here; `is_ours` is False for a savepoint of another
     application, or with no checkpoint.
     """
 
     started: Started
     manifest: Manifest | None
     kept: tuple[Kept, ...]
+    there: frozenset[ObjectId]
     first_epoch: int
     is_ours: bool
 
@@ -53,7 +56,7 @@ class Names:
     name: str = ""
 
 
-def choose_start(
+async def choose_start(
     history: History,
     store: CheckpointStore,
     names: Names,
@@ -78,7 +81,7 @@ def choose_start(
     last = completed[-1].manifest if completed else None
     is_new_lineage = origin is not None and history.origin != origin
     chosen = origin if is_new_lineage else last or origin
-    manifest = read_manifest(store, chosen) if chosen else None
+    manifest = await read_manifest(store, chosen) if chosen else None
     if manifest and manifest.key_group_count != key_group_count:
         raise ConfigError(
             f"the state has {manifest.key_group_count} key groups, the worker {key_group_count}",
@@ -99,14 +102,14 @@ def choose_start(
         name=names.name or (before.name if before else ""),
     )
     first_epoch = max([history.last_epoch, started.from_epoch]) + 1
-    return StartingPoint(
-        started, manifest, tuple(_kept(store, history, chosen)), first_epoch, is_ours
-    )
+    there = frozenset(await store.ids())
+    kept = await _kept(store, there, history, chosen)
+    return StartingPoint(started, manifest, tuple(kept), there, first_epoch, is_ours)
 
 
-def read_manifest(store: CheckpointStore, object_id: ObjectId) -> Manifest:
+async def read_manifest(store: CheckpointStore, object_id: ObjectId) -> Manifest:
     """Return a manifest; raise CorruptionError if it cannot be read."""
-    content = store.get(object_id)
+    content = await store.get(object_id)
     try:
         return Manifest.from_json(json.loads(content))
     except (ValueError, KeyError, TypeError) as error:
@@ -115,25 +118,31 @@ def read_manifest(store: CheckpointStore, object_id: ObjectId) -> Manifest:
         ) from error
 
 
-def is_whole(object_id: ObjectId, store: CheckpointStore, there: Collection[ObjectId]) -> bool:
+async def is_whole(
+    object_id: ObjectId, store: CheckpointStore, there: Collection[ObjectId]
+) -> bool:
     """Return whether everything is there that a start from a checkpoint needs; raise CorruptionError if damaged."""
     if object_id not in there:
         return False
-    manifest = read_manifest(store, object_id)
+    manifest = await read_manifest(store, object_id)
     needed = [stored.id for stored in manifest.objects()]
     link = manifest.pending_parent
     while link is not None:
         if link not in there:
             return False
-        older = read_manifest(store, link)
+        older = await read_manifest(store, link)
         needed += [outbox.object.id for outbox in older.outboxes if outbox.is_transactional]
         link = older.pending_parent
     return all(one in there for one in needed)
 
 
-def _kept(store: CheckpointStore, history: History, chosen: ObjectId | None) -> list[Kept]:
+async def _kept(
+    store: CheckpointStore,
+    there: Collection[ObjectId],
+    history: History,
+    chosen: ObjectId | None,
+) -> list[Kept]:
     """Return the checkpoints whose manifests are still there, with those that they look back to, oldest first."""
-    there = store.ids()
     found: dict[ObjectId, Kept] = {}
     waiting = [entry.manifest for entry in history.entries if isinstance(entry, Completed)]
     if chosen is not None:
@@ -143,7 +152,7 @@ def _kept(store: CheckpointStore, history: History, chosen: ObjectId | None) -> 
         if object_id in found or object_id not in there:
             continue
         try:
-            kept = Kept(object_id, read_manifest(store, object_id))
+            kept = Kept(object_id, await read_manifest(store, object_id))
         except CorruptionError:
             # An older checkpoint that is damaged is told by `checkpoints verify`; it does not stop this start.
             continue
@@ -173,11 +182,12 @@ def _is_whole(kept: Kept, found: Mapping[ObjectId, Kept], there: Collection[Obje
 Heads = dict[bytes, bytes]
 
 
-def open_live(
+async def open_live(
     manifest: Manifest | None,
     objects: CheckpointStore,
     scratch: Callable[[], Path],
     open_store: Callable[[Path], StateStore],
+    off_loop: OffLoop,
 ) -> tuple[StateStore, Heads]:
     """Open the live store of a checkpoint in a new folder; return it with the heads of backlogs.
 
@@ -186,35 +196,38 @@ def open_live(
     """
     parts = manifest.parts if manifest is not None else ()
     bases = [base for part in parts for base in part.bases]
-    folder = scratch()
-    folder.mkdir(parents=True)
-    if len(bases) == 1:
-        _place(bases[0], objects, folder)
-    store = open_store(folder)
+    placed = [await _placed(base, objects, scratch, off_loop) for base in bases]
+    folder = placed[0] if len(placed) == 1 else await _made(scratch, off_loop)
+    store = await off_loop(lambda: open_store(folder))
     try:
-        for base in bases if len(bases) > 1 else ():
-            _copy(base, objects, store, scratch(), open_store)
-        return store, _apply_deltas(parts, objects, store)
+        for base, place in zip(bases, placed, strict=True) if len(bases) > 1 else ():
+            await off_loop(partial(_copy, base, place, store, open_store))
+        return store, await _apply_deltas(parts, objects, store, off_loop)
     except BaseException:
-        store.discard()
+        await off_loop(store.discard)
         raise
 
 
-def _place(base: Base, objects: CheckpointStore, folder: Path) -> None:
+async def _made(scratch: Callable[[], Path], off_loop: OffLoop) -> Path:
+    folder = scratch()
+    await off_loop(lambda: folder.mkdir(parents=True))
+    return folder
+
+
+async def _placed(
+    base: Base, objects: CheckpointStore, scratch: Callable[[], Path], off_loop: OffLoop
+) -> Path:
+    """Return a new folder with the files of a base."""
+    folder = await _made(scratch, off_loop)
     for file in base.files:
-        objects.place_file(file.object, folder / file.name)
+        await objects.place_file(file.object, folder / file.name)
+    return folder
 
 
 def _copy(
-    base: Base,
-    objects: CheckpointStore,
-    live: StateStore,
-    folder: Path,
-    open_store: Callable[[Path], StateStore],
+    base: Base, folder: Path, live: StateStore, open_store: Callable[[Path], StateStore]
 ) -> None:
     """Bring the rows of a base's key groups into the live store; what else its files hold is somebody else's."""
-    folder.mkdir(parents=True)
-    _place(base, objects, folder)
     store = open_store(folder)
     try:
         for group in range(base.key_groups.first, base.key_groups.end):
@@ -225,37 +238,46 @@ def _copy(
         store.discard()
 
 
-def _apply_deltas(parts: Iterable[Part], store: CheckpointStore, live: StateStore) -> Heads:
-    """Apply the deltas to the live store, in order; return the heads of backlogs, which are not kept there."""
-    heads: Heads = {}
-    unflushed_bytes = 0
+class _Applying:
+    """Applies deltas to a live store, in order; `heads` of backlogs are not kept there. It blocks."""
+
+    def __init__(self, live: StateStore) -> None:
+        self.heads: Heads = {}
+        self._live = live
+        self._unflushed_bytes = 0
+
+    def apply(self, reader: DeltaReader, piece: bytes) -> None:
+        """Apply the rows that one more piece of a delta makes whole."""
+        for some in row_slices(reader.rows(piece), _SLICE_ROWS):
+            self._live.write([row for row in some if not is_head(row[0])])
+            for key, value in some:
+                if is_head(key):
+                    _put(self.heads, key, value)
+            self._unflushed_bytes += sum(len(value or b"") for _, value in some)
+            if self._unflushed_bytes >= _FLUSH_BYTES:
+                # Rows come faster than a store writes them to its files, and would pile up in its memory.
+                self._live.flush()
+                self._unflushed_bytes = 0
+
+
+async def _apply_deltas(
+    parts: Iterable[Part], store: CheckpointStore, live: StateStore, off_loop: OffLoop
+) -> Heads:
+    """Apply the deltas to the live store, in order, a piece of one in memory at a time; return the heads of backlogs."""
+    applying = _Applying(live)
     deltas = (delta for part in parts for delta in part.deltas)
     for delta in sorted(deltas, key=lambda one: one.epoch):
-        for some in _delta_slices(delta, store):
-            unflushed_bytes += _apply(some, live, heads)
-            if unflushed_bytes >= _FLUSH_BYTES:
-                # Rows come faster than a store writes them to its files, and would pile up in its memory.
-                live.flush()
-                unflushed_bytes = 0
-    return heads
-
-
-def _delta_slices(delta: Delta, store: CheckpointStore) -> Iterator[list[Row]]:
-    try:
-        yield from row_slices(decode_rows(store.read(delta.object.id)), _SLICE_ROWS)
-    except ValueError as error:
-        raise CorruptionError(
-            f"delta {delta.object.id} is damaged: {error}", code="SF5009"
-        ) from error
-
-
-def _apply(some: list[Row], live: StateStore, heads: Heads) -> int:
-    """Apply some rows of a delta; return their size."""
-    live.write([row for row in some if not is_head(row[0])])
-    for key, value in some:
-        if is_head(key):
-            _put(heads, key, value)
-    return sum(len(value or b"") for _, value in some)
+        reader = DeltaReader()
+        try:
+            async with aclosing(store.read(delta.object.id)) as pieces:
+                async for piece in pieces:
+                    await off_loop(partial(applying.apply, reader, piece))
+            reader.end()
+        except ValueError as error:
+            raise CorruptionError(
+                f"delta {delta.object.id} is damaged: {error}", code="SF5009"
+            ) from error
+    return applying.heads
 
 
 def _put(heads: Heads, key: bytes, value: bytes | None) -> None:
@@ -284,8 +306,15 @@ def pending_outboxes(manifest: Manifest | None, kept: Iterable[Kept]) -> list[Ou
     return outboxes
 
 
-def read_records(data: bytes) -> list[bytes]:
+async def read_outbox(
+    object_id: ObjectId, objects: CheckpointStore, off_loop: OffLoop
+) -> list[bytes]:
     """Return the records of an outbox's object."""
+    data = await objects.get(object_id)
+    return await off_loop(lambda: _records(data))
+
+
+def _records(data: bytes) -> list[bytes]:
     records, offset = [], 0
     while offset < len(data):
         size, offset = read_varint(data, offset)

@@ -25,7 +25,6 @@ from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.settings import Pace
 from statefun_runtime.engine.state.states import Heads, States
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
-from statefun_runtime.ports.contexts import OffLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,6 @@ class Snapshots:
         egresses: Mapping[str, Egress[Any]],
         bases: Bases,
         store: CheckpointStore,
-        off_loop: OffLoop,
         *,
         last: Manifest | None,
         pace: Pace,
@@ -63,7 +61,6 @@ class Snapshots:
         self._egresses = egresses
         self._bases = bases
         self._store = store
-        self._off_loop = off_loop
         self._pace = pace
         self._outboxes = _unacknowledged(last.outboxes_of(owner) if last else ())
 
@@ -78,7 +75,7 @@ class Snapshots:
         layers = self._states.unsaved()
         more = []
         if pieces := await self._encode(layers):
-            stored = await self._off_loop(lambda: self._store.put([MAGIC, *pieces]))
+            stored = await self._store.put([MAGIC, *pieces])
             more.append(Delta(cut.epoch, stored))
         outboxes = [
             outbox
@@ -118,7 +115,7 @@ class Snapshots:
             parts = [part for record in some for part in (varint(len(record)), record)]
             pieces.append(b"".join(parts))
             await asyncio.sleep(0)
-        stored = await self._off_loop(lambda: self._store.put(pieces))
+        stored = await self._store.put(pieces)
         return Outbox(egress_id, epoch, len(records), stored, egress.waits_for_epoch, self._owner)
 
 

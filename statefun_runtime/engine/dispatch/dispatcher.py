@@ -83,7 +83,7 @@ class Dispatcher:
         self._probes_max = 1
         self._patience: asyncio.TimerHandle | None = None
         self._is_introduced = False
-        self._is_stopped = False
+        self._is_stopped = True
         self.policy = FailurePolicy(function, outcomes, spills, alarm, self.pump)
         client.attach(self)
 
@@ -322,6 +322,11 @@ class Dispatcher:
     def unreachable(self, failure: Failure) -> None:
         """No connection to the endpoint can be had."""
         self.policy.unreachable(failure)
+
+    def start(self) -> None:
+        """Send requests from now on."""
+        self._is_stopped = False
+        self.wake()
 
     def stop(self) -> None:
         """Send nothing any more; replies that still come are applied."""

@@ -42,7 +42,14 @@ class Exchange:
         self._functions: dict[tuple[str, str], Function | None] = {}
         self.functions: list[Function] = []
         self.dispatchers: list[Dispatcher] = []
+        self._is_started = False
         self._loop = asyncio.get_running_loop()
+
+    def start(self) -> None:
+        """Have requests sent; until now backlogs were only taken back."""
+        self._is_started = True
+        for dispatcher in self.dispatchers:
+            dispatcher.start()
 
     def function(self, namespace: str, name: str) -> Function | None:
         """Return a function type's entry, or None if no endpoint serves it."""
@@ -75,6 +82,8 @@ class Exchange:
         self.functions.append(function)
         self.dispatchers.append(dispatcher)
         self._functions[key] = function
+        if self._is_started:
+            dispatcher.start()
         return function
 
     def deliver(self, function: Function, function_id: str, invocation: bytes) -> None:

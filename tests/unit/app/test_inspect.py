@@ -1,5 +1,6 @@
 """Which checkpoints of a folder are offered."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from statefun_runtime.core.checkpoints.manifest import (
     Outbox,
     Part,
 )
+from tests.fakes.off_loop import AT_ONCE, result_of
 
 INGRESS = "io.statefun.playground/ingress"
 
@@ -27,13 +29,13 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
-        self.objects = ObjectFolder(folder / "objects")
-        self._log = CommitLogFolder(folder / "log")
-        self._log.append(Started("app", 1, "nonce", "line", 0, None, None, 4))
+        self.objects = ObjectFolder(folder / "objects", AT_ONCE)
+        self._log = CommitLogFolder(folder / "log", AT_ONCE)
+        result_of(self._log.append(Started("app", 1, "nonce", "line", 0, None, None, 4)))
 
     def add(self, epoch: int, *, position: int = 0, parent: ObjectId | None = None) -> Manifest:
-        delta = self.objects.put([MAGIC, encode_rows([(b"\0\0sx", b"%d" % epoch)])])
-        records = self.objects.put([b"records of %d" % epoch])
+        delta = result_of(self.objects.put([MAGIC, encode_rows([(b"\0\0sx", b"%d" % epoch)])]))
+        records = result_of(self.objects.put([b"records of %d" % epoch]))
         manifest = Manifest(
             "app",
             epoch,
@@ -47,13 +49,15 @@ class Folder:
             (Outbox("e", epoch, 1, records, is_transactional=True),),
             parent,
         )
-        self.last = self.objects.put([json.dumps(manifest.to_json()).encode()]).id
-        self._log.append(Completed(epoch, 1, "line", self.last))
+        self.last = result_of(self.objects.put([json.dumps(manifest.to_json()).encode()])).id
+        result_of(self._log.append(Completed(epoch, 1, "line", self.last)))
         return manifest
 
     def listed(self) -> list[int]:
-        lines = list(list_lines(StateFolderView(self.path)))[1:]
-        return [int(line.split()[0]) for line in lines]
+        async def lines() -> list[str]:
+            return [line async for line in list_lines(StateFolderView(self.path))]
+
+        return [int(line.split()[0]) for line in asyncio.run(lines())[1:]]
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_all_that_can_be_started_from_are_listed(folder: Folder):
 def test_one_that_is_only_looked_back_to_is_not_listed(folder: Folder):
     (part,) = folder.add(1).parts
     folder.add(2, parent=folder.last)
-    folder.objects.delete([delta.object.id for delta in part.deltas])
+    result_of(folder.objects.delete([delta.object.id for delta in part.deltas]))
 
     assert folder.listed() == [2]
 
@@ -80,7 +84,7 @@ def test_one_that_is_only_looked_back_to_is_not_listed(folder: Folder):
 def test_one_that_would_look_back_to_what_is_gone_is_not_listed(folder: Folder):
     first = folder.add(1)
     folder.add(2, parent=folder.last)
-    folder.objects.delete([outbox.object.id for outbox in first.outboxes])
+    result_of(folder.objects.delete([outbox.object.id for outbox in first.outboxes]))
 
     assert folder.listed() == []
 

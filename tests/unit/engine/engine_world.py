@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.address import TypeName, key_group
 from statefun_runtime.core.model.function import Function
@@ -22,7 +24,8 @@ from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits
-from statefun_runtime.engine.assembly import Assembly, EgressServices, Ports, begin
+from statefun_runtime.engine.assembly import Assembly, EgressServices
+from statefun_runtime.engine.beginning import Ports, begin, open_store
 from statefun_runtime.engine.checkpoints.recovery import Names
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.settings import EngineSettings
@@ -34,6 +37,7 @@ from tests.fakes.checkpoint_store import MemoryLog, MemoryObjects
 from tests.fakes.egress import RecordingEgress, RecordingEgressSpec
 from tests.fakes.endpoint import Answer, Endpoint
 from tests.fakes.function_client import FakeFunctionClient
+from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.fakes.state_store import DictStore
 from tests.fakes.virtual_time import VirtualClock
 from tests.support.wire_builders import Request
@@ -65,7 +69,7 @@ async def in_a_moment(work: Callable[[], Any]) -> Any:
     return work()
 
 
-def _no_outbox(object_id: ObjectId) -> list[bytes]:
+async def _no_outbox(object_id: ObjectId) -> list[bytes]:
     raise AssertionError("there are no outboxes")
 
 
@@ -92,6 +96,7 @@ class World:
         commit_log: MemoryLog | None = None,
         names: Names = NAMES,
         interval_s: float = 1.0,
+        is_started: bool = True,
     ) -> None:
         self._pool_size = pool_size
         self.clock = VirtualClock()
@@ -127,11 +132,18 @@ class World:
             spilling=spilling,
         )
         self.objects = objects or MemoryObjects()
-        ports = self._ports(self.objects, commit_log or MemoryLog())
-        self.beginning = begin(ports, names, settings)
+        log = commit_log or MemoryLog()
+        ports = self._ports(self.objects, log)
+        self.objects.takes_s = log.takes_s = 0.0
+        history = History(tuple(result_of(log.read())))
+        self.beginning = result_of(begin(ports, history, names, settings))
+        live = result_of(
+            open_store(self.beginning.start.manifest, replace(ports, off_loop=AT_ONCE))
+        )
+        self.objects.takes_s = log.takes_s = 0.01
         module = ModuleSpec((endpoint,), (), (egress,))
         self._assembly = Assembly(
-            ports, self, module, settings, self.beginning, decode_reply, self.stop
+            ports, self, module, settings, self.beginning, live, decode_reply, self.stop
         )
         self.worker = self._assembly.worker
         parts = self.worker.parts
@@ -146,6 +158,8 @@ class World:
         self.checkpointer = parts.checkpointer
         self.heads: dict[bytes, bytes] = {}
         self._epoch = 0
+        if is_started:
+            self.exchange.start()
 
     def _ports(self, objects: MemoryObjects, commit_log: MemoryLog) -> Ports:
         return Ports(
@@ -174,13 +188,13 @@ class World:
 
     # ── cuts and restarts ──
 
-    def enter(self) -> None:
+    async def enter(self) -> None:
         """Begin this life in the commit log, as a worker does when it runs."""
-        self.worker.enter()
+        await self.worker.enter()
 
-    def restore(self) -> None:
+    async def restore(self) -> None:
         """Take back what the checkpoint that this life begins at holds."""
-        self._assembly.restored()
+        await self._assembly.restored()
 
     async def cut(self) -> None:
         """Take a cut as the checkpointer does; `heads` is what a restart finds of backlogs."""
@@ -215,7 +229,7 @@ class World:
     def take_over(self, old: "World") -> None:
         """Go on where another world has stopped; both have the same store."""
         self.clock.began_s = old.clock.began_s
-        self.worker.restore(old.heads, (), _no_outbox)
+        result_of(self.worker.restore(old.heads, (), _no_outbox))
 
     def endpoint(self, name: str) -> Endpoint:
         return self.endpoints.setdefault(name, Endpoint())

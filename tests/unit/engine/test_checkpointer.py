@@ -27,17 +27,24 @@ class Life:
 
     def __init__(self, objects: MemoryObjects, log: MemoryLog, *, interval_s: float = 1.0) -> None:
         self.log = log
-        nonce = f"nonce{len(log.read())}"
+        nonce = f"nonce{len(log.entries)}"
         self.world = World(
             objects=objects,
             commit_log=log,
             names=Names("app", nonce, "line"),
             interval_s=interval_s,
         )
-        self.world.enter()
         self.world.serve("f", counting)
-        self.world.restore()
         self.checkpointer = self.world.checkpointer
+
+    @classmethod
+    async def begin(
+        cls, objects: MemoryObjects, log: MemoryLog, *, interval_s: float = 1.0
+    ) -> "Life":
+        life = cls(objects, log, interval_s=interval_s)
+        await life.world.enter()
+        await life.world.restore()
+        return life
 
     async def count(self, function_id: str) -> int:
         """Send one more message and return what the function counts then."""
@@ -61,13 +68,13 @@ def lives(body: Any) -> None:
 
 def test_a_restart_finds_the_last_complete_checkpoint():
     async def body(objects: MemoryObjects, log: Any) -> None:
-        first = Life(objects, log())
+        first = await Life.begin(objects, log())
         assert [await first.count("a") for _ in range(3)] == [1, 2, 3]
         assert await first.checkpointer.take()
         assert await first.count("a") == 4
 
         objects.crash()
-        second = Life(objects, log())
+        second = await Life.begin(objects, log())
 
         assert second.world.beginning.start.started.incarnation == 2
         assert second.world.beginning.start.started.application == "app"
@@ -78,14 +85,14 @@ def test_a_restart_finds_the_last_complete_checkpoint():
 
 def test_a_request_that_is_out_belongs_to_the_cut():
     async def body(objects: MemoryObjects, log: Any) -> None:
-        first = Life(objects, log())
+        first = await Life.begin(objects, log())
         await first.count("a")
         first.world.endpoint("f").is_up = False
         for _ in range(3):
             first.world.send("f", "a")
         assert await first.checkpointer.take()
 
-        second = Life(objects, log())
+        second = await Life.begin(objects, log())
         assert second.world.function("f").waiting == 3
         await asyncio.sleep(0.1)
         assert await second.count("a") == 5
@@ -95,7 +102,7 @@ def test_a_request_that_is_out_belongs_to_the_cut():
 
 def test_what_a_failed_checkpoint_would_have_held_is_in_the_next():
     async def body(objects: MemoryObjects, log: Any) -> None:
-        first = Life(objects, log())
+        first = await Life.begin(objects, log())
         await first.count("a")
         objects.is_full = True
         assert not await first.checkpointer.take()
@@ -107,7 +114,7 @@ def test_what_a_failed_checkpoint_would_have_held_is_in_the_next():
 
         assert first.epochs() == [2]
         assert first.checkpointer.aborted_count == 1
-        second = Life(objects, log())
+        second = await Life.begin(objects, log())
         assert await second.count("a") == 2
         assert await second.count("b") == 2
 
@@ -118,15 +125,15 @@ def test_what_a_failed_checkpoint_would_have_held_is_in_the_next():
 def test_an_unclear_commit_is_decided_by_reading_the_log(happened: bool):
     async def body(objects: MemoryObjects, log: Any) -> None:
         class Unclear(MemoryLog):
-            def append(self, entry: Entry) -> None:
+            async def append(self, entry: Entry) -> None:
                 if not isinstance(entry, Completed) or entry.epoch != 1:
-                    super().append(entry)
+                    await super().append(entry)
                     return
                 if happened:
-                    super().append(entry)
+                    await super().append(entry)
                 raise UnavailableError("no answer", code="SF3011")
 
-        first = Life(objects, Unclear(log().entries))
+        first = await Life.begin(objects, Unclear(log().entries))
         await first.count("a")
 
         assert await first.checkpointer.take() is happened
@@ -134,14 +141,15 @@ def test_an_unclear_commit_is_decided_by_reading_the_log(happened: bool):
         await first.count("a")
         assert await first.checkpointer.take()
         assert first.epochs() == ([1, 2] if happened else [2])
-        assert await Life(objects, log()).count("a") == 3
+        last = await Life.begin(objects, log())
+        assert await last.count("a") == 3
 
     lives(body)
 
 
 def test_without_a_change_there_is_no_checkpoint():
     async def body(objects: MemoryObjects, log: Any) -> None:
-        first = Life(objects, log(), interval_s=0.1)
+        first = await Life.begin(objects, log(), interval_s=0.1)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(first.checkpointer.run())
             await first.count("a")
@@ -157,7 +165,7 @@ def test_without_a_change_there_is_no_checkpoint():
 
 def test_settled_returns_when_all_that_is_so_now_is_complete_also_under_load():
     async def body(objects: MemoryObjects, log: Any) -> None:
-        first = Life(objects, log(), interval_s=3600.0)
+        first = await Life.begin(objects, log(), interval_s=3600.0)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(first.checkpointer.run())
 
@@ -173,14 +181,15 @@ def test_settled_returns_when_all_that_is_so_now_is_complete_also_under_load():
             loading.cancel()
             running.cancel()
 
-        assert await Life(objects, log()).count("a") == 2
+        last = await Life.begin(objects, log())
+        assert await last.count("a") == 2
 
     lives(body)
 
 
 def test_old_checkpoints_go_and_the_kept_ones_can_be_read():
     async def body(objects: MemoryObjects, log: Any) -> None:
-        first = Life(objects, log())
+        first = await Life.begin(objects, log())
         for _ in range(40):
             first.world.send("f", "a")
             await asyncio.sleep(0.1)
@@ -189,8 +198,8 @@ def test_old_checkpoints_go_and_the_kept_ones_can_be_read():
         assert first.epochs() == [38, 39, 40]
         manifests = [e.manifest for e in log().entries if isinstance(e, Completed)]
         for manifest in manifests:
-            assert json.loads(objects.get(manifest))["application"] == "app"
-        second = Life(objects, log())
+            assert json.loads(await objects.get(manifest))["application"] == "app"
+        second = await Life.begin(objects, log())
         second.world.send("f", "a")
         await asyncio.sleep(0.1)
         backlog = second.world.backlog("f", "a")
@@ -202,13 +211,13 @@ def test_old_checkpoints_go_and_the_kept_ones_can_be_read():
 
 def test_the_number_of_key_groups_is_fixed():
     async def body(objects: MemoryObjects, log: Any) -> None:
-        first = Life(objects, log())
+        first = await Life.begin(objects, log())
         await first.count("a")
         await first.checkpointer.take()
         history = History(tuple(log().entries))
 
         with pytest.raises(ConfigError) as refused:
-            choose_start(history, objects, Names("x", "y", "z"), key_group_count=64)
+            await choose_start(history, objects, Names("x", "y", "z"), key_group_count=64)
 
         assert str(refused.value) == (
             "SF1045: the state has 128 key groups, the worker 64\n"

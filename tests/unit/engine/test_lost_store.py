@@ -22,7 +22,7 @@ def with_world(body: Body, **options: object) -> None:
 
     async def main() -> None:
         world = World(**options)  # type: ignore[arg-type]
-        world.enter()
+        await world.enter()
         world.serve("f", counting)
         async with asyncio.TaskGroup() as tasks:
             background = [

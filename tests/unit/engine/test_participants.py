@@ -66,7 +66,9 @@ class Book:
 
 
 def checkpointer(book: Book, *others: Other) -> Checkpointer:
-    bases: Any = Bases("a", KeyGroups(0, 1), None, None, None, last=None, scratch=list, pace=None)  # type: ignore[arg-type]
+    bases: Any = Bases(
+        "a", KeyGroups(0, 1), None, None, None, last=None, scratch=list, discard=list, pace=None
+    )  # type: ignore[arg-type]
     return Checkpointer(
         others,
         book,  # type: ignore[arg-type]

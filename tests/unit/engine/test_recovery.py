@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +33,7 @@ from statefun_runtime.engine.checkpoints.recovery import (
 from statefun_runtime.engine.settings import Pace
 from statefun_runtime.errors import CorruptionError
 from tests.fakes.checkpoint_store import MemoryObjects
+from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.fakes.state_store import DictStore
 from tests.fakes.virtual_time import run_virtual
 
@@ -45,12 +47,12 @@ def manifest(epoch: int, **more: Any) -> Manifest:
 
 
 def put(store: MemoryObjects, one: Manifest) -> ObjectId:
-    return store.put([json.dumps(one.to_json()).encode()]).id
+    return result_of(store.put([json.dumps(one.to_json()).encode()])).id
 
 
 def test_a_checkpoint_that_was_half_collected_is_not_looked_back_to():
     store = MemoryObjects()
-    there = store.put([b"records"])
+    there = result_of(store.put([b"records"]))
     gone = StoredObject(ObjectId("0" * 64), 7)
     ids = [
         put(store, manifest(epoch, outboxes=(Outbox("e", epoch, 1, stored, True),)))
@@ -61,8 +63,8 @@ def test_a_checkpoint_that_was_half_collected_is_not_looked_back_to():
         Completed(epoch, 1, "line", object_id) for epoch, object_id in enumerate([*ids, last], 1)
     ]
 
-    start = choose_start(
-        History((STARTED, *entries)), store, Names("a", "b", "c"), key_group_count=128
+    start = result_of(
+        choose_start(History((STARTED, *entries)), store, Names("a", "b", "c"), key_group_count=128)
     )
 
     assert [kept.manifest.epoch for kept in start.kept] == [2, 3]
@@ -76,18 +78,16 @@ def test_no_base_is_taken_while_objects_are_collected(tmp_path: Path):
     )
     large = manifest(1, deltas=(Delta(1, StoredObject(ObjectId("d"), 1 << 30)),))
 
-    async def at_once(work: Any) -> Any:
-        return work()
-
     async def main() -> None:
         bases = Bases(
             "standalone",
             ALL,
             SimpleNamespace(store=live),  # type: ignore[arg-type]
             MemoryObjects(),
-            at_once,
+            AT_ONCE,
             last=large,
             scratch=lambda: tmp_path / "base",
+            discard=shutil.rmtree,
             pace=Pace(),
         )
         async with asyncio.TaskGroup() as tasks, bases.in_use:
@@ -108,11 +108,11 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
         folder.mkdir()
         (folder / "000007.sst").write_bytes(contents.pop(0))
 
-    async def at_once(work: Any) -> Any:
-        return work()
-
     async def main() -> None:
         large = manifest(1, deltas=(Delta(1, StoredObject(ObjectId("d"), 1 << 30)),))
+
+        async def open_again(_: object) -> Any:
+            return states
 
         def swap(store: Any, epoch: int) -> Any:
             return SimpleNamespace(discard=list)
@@ -125,9 +125,10 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
             ALL,
             states,  # type: ignore[arg-type]
             objects,
-            at_once,
+            AT_ONCE,
             last=large,
             scratch=lambda: tmp_path / "base",
+            discard=shutil.rmtree,
             pace=Pace(),
         )
         found = []
@@ -136,8 +137,8 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
             assert bases.adopt()
             (base,) = bases.part().bases
             (file,) = base.files
-            found.append(objects.get(file.object.id))
-            await bases.rebuild_store(lambda: large, lambda _: states, swap)
+            found.append(await objects.get(file.object.id))
+            await bases.rebuild_store(lambda: large, open_again, swap)
         assert found == [b"old", b"new"]
 
     run_virtual(main)
@@ -153,11 +154,13 @@ def test_the_parts_of_two_owners_make_one_store(tmp_path: Path):
         store, folder = DictStore(), scratch()
         store.write(rows)
         store.snapshot(folder)
-        files = (BaseFile(path.name, objects.put_file(path)) for path in folder.iterdir())
+        files = (
+            BaseFile(path.name, result_of(objects.put_file(path))) for path in folder.iterdir()
+        )
         return Base(epoch, key_groups, tuple(files))
 
     def delta(epoch: int, *rows: tuple[bytes, bytes | None]) -> Delta:
-        return Delta(epoch, objects.put([MAGIC, encode_rows(rows)]))
+        return Delta(epoch, result_of(objects.put([MAGIC, encode_rows(rows)])))
 
     left, right = KeyGroups(0, 1), KeyGroups(1, 2)
     stale = (b"\0\1sx", b"of others")
@@ -172,7 +175,7 @@ def test_the_parts_of_two_owners_make_one_store(tmp_path: Path):
     )
     whole = Manifest("app", 6, 1, "line", 0, 2, 8, {}, parts, ())
 
-    store, heads = open_live(whole, objects, scratch, DictStore)
+    store, heads = result_of(open_live(whole, objects, scratch, DictStore, AT_ONCE))
 
     assert list(store.scan(b"")) == [(b"\0\0sa", b"1"), (b"\0\0sc", b"6"), (b"\0\1sd", b"5")]
     assert heads == {b"\0\0bh": b"head"}
@@ -181,10 +184,10 @@ def test_the_parts_of_two_owners_make_one_store(tmp_path: Path):
 def test_a_checkpoint_of_a_later_version_is_refused_in_words():
     store = MemoryObjects()
     content = {**manifest(1).to_json(), "format": 9}
-    object_id = store.put([json.dumps(content).encode()]).id
+    object_id = result_of(store.put([json.dumps(content).encode()])).id
 
     with pytest.raises(CorruptionError) as refusal:
-        read_manifest(store, object_id)
+        result_of(read_manifest(store, object_id))
     assert str(refusal.value) == (
         f"SF5003: manifest {object_id} cannot be read: it is of version 9, and this worker reads versions 2 and 3"
     )

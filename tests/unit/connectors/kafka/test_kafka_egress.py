@@ -15,6 +15,7 @@ from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredO
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.ports.egress import RecordRefused
+from tests.fakes.off_loop import result_of
 
 
 def spec(*properties: tuple[str, str], **more: object) -> KafkaEgressSpec:
@@ -92,7 +93,11 @@ def test_what_has_not_left_is_kept_as_it_was(key: str, value: bytes):
         assert kept
         again = Egress(TypeName("t", "out"), KafkaEgress(spec()))
         outbox = Outbox("t/out", 1, len(kept), StoredObject(ObjectId("0"), 0), False)
-        again.restore(outbox, lambda: egress.encode(kept))
+
+        async def read() -> list[bytes]:
+            return egress.encode(kept)
+
+        result_of(again.restore(outbox, read))
         assert again.cut(2) == kept
         assert again.backlog_bytes() == egress.backlog_bytes() > len(value)
 

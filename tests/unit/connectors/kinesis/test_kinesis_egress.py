@@ -1,7 +1,7 @@
 """What a Kinesis egress refuses, and how it deals with what Kinesis refuses; in memory and in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,6 +25,15 @@ def record(value: bytes = b"v", *, stream: str = "s", key: str = "k", hash_key: 
     return KinesisEgressRecord(
         stream=stream, partition_key=key, value_bytes=value, explicit_hash_key=hash_key
     ).SerializeToString()
+
+
+def reading(records: list[bytes]) -> Callable[[], Awaitable[list[bytes]]]:
+    """Return what reads an outbox that holds these records."""
+
+    async def read() -> list[bytes]:
+        return records
+
+    return read
 
 
 def outbox(epoch: int, name: str = "0") -> Outbox:
@@ -276,7 +285,7 @@ def test_a_record_that_is_refused_for_good_may_be_a_dead_letter_once(
         assert list(world.sink.refused()) == [(1, 0)]
         world.kinesis.judge = lambda stream, key, data: ""
         world.sink = world.new(past_epoch=5)
-        world.sink.restore(outbox(1), lambda: kept, [0])
+        await world.sink.restore(outbox(1), reading(kept), [0])
         assert list(world.sink.refused()) == [(1, 0)]
         async with world.running():
             await world.sink.flush(30)
@@ -313,7 +322,7 @@ def test_what_memory_has_no_room_for_waits_on_disk():
         for epoch in range(1, 8):
             restored = outbox(epoch, str(epoch))
             kept = world.stored[restored.object.id]
-            world.sink.restore(restored, lambda kept=kept: kept)
+            await world.sink.restore(restored, reading(kept))
         assert world.sink.backlog_bytes() < 45 * len(value)
         assert world.sink.stored_bytes() > 0
         async with world.running():
@@ -389,7 +398,7 @@ def test_the_next_life_sends_what_the_checkpoint_does_not_know_to_have_left():
         kept = world.complete(record(b"1"), record(b"2", hash_key="7"))
         world.sink = world.new(past_epoch=5)
         assert world.sink.confirmed_epoch() == 5
-        world.sink.restore(outbox(5), lambda: kept)
+        await world.sink.restore(outbox(5), reading(kept))
         assert world.sink.confirmed_epoch() == 4
         assert world.sink.backlog_bytes() > 0
         async with world.running():
