@@ -27,12 +27,13 @@ from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.core.partition.spill import SpillLimits
 from statefun_runtime.engine.settings import EngineSettings, Pace
 from statefun_runtime.ports.module import ModuleSpec
+from tests.simulation.outages import Calls
 from tests.simulation.traffic import INGRESS_PORT, WEB_PORT
 
 _OUTBOX = TypeName("sim", "out")
 
 
-def make_module(*, has_http: bool, is_latest: bool, is_buried: bool) -> ModuleSpec:
+def make_module(*, has_http: bool, is_latest: bool, is_buried: bool, calls: Calls) -> ModuleSpec:
     """Return an application that reads Kafka, and with `has_http` HTTP, and tells three egresses."""
     route = TopicRoute("in", "sim/text", (TypeName("sim", "a"), TypeName("sim", "b")))
     ingresses: list[Any] = [
@@ -51,12 +52,14 @@ def make_module(*, has_http: bool, is_latest: bool, is_buried: bool) -> ModuleSp
     ]
     if has_http:
         ingresses.append(PlaygroundIngressSpec(INGRESS_PORT))
+    on_failure = calls.on_failure or (OnFailure.DEAD_LETTER if is_buried else OnFailure.PARK)
+    dead = DeadLetterRoute(_OUTBOX, "dead")
     endpoint = EndpointSpec(
         FunctionPattern("sim", None),
         "http://sim/{function.name}",
-        transport=AsyncTransport(call_s=20.0 if is_buried else 2.0),
-        on_failure=OnFailure.DEAD_LETTER if is_buried else OnFailure.PARK,
-        dead_letters=DeadLetterRoute(_OUTBOX, "dead") if is_buried else None,
+        transport=AsyncTransport(call_s=calls.call_s or (20.0 if is_buried else 2.0)),
+        on_failure=on_failure,
+        dead_letters=dead if on_failure is OnFailure.DEAD_LETTER else None,
     )
     return ModuleSpec((endpoint,), tuple(ingresses), tuple(egresses))
 

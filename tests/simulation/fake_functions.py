@@ -7,7 +7,9 @@ from random import Random
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.ports.function_client import ReplyListener
+from tests.simulation.kafka.wire import parse_request
 from tests.simulation.machine.loop import Process
+from tests.simulation.outages import FATES
 from tests.simulation.programs import Program
 
 _UNUSED_S = 0.03
@@ -16,6 +18,7 @@ _FAILURES = {
     "cut": Failure(Cause.DISCONNECT, "cut"),
     "lost": Failure(Cause.TIMEOUT, "no reply"),
     "refused": Failure(Cause.STATUS, "status 500", 500),
+    "large": Failure(Cause.STATUS, "status 413", 413),
 }
 
 
@@ -30,6 +33,10 @@ class Endpoint:
         self.trouble = 0.0
         self.slowness_s = 0.01
         self.is_patient = False
+        self.fates: tuple[str, ...] = FATES
+        self.batch_max = 0
+        # How everybody is answered while the endpoint is down for all.
+        self.down: Failure | None = None
         self._saw = saw
 
     def answer(self, body: bytes) -> bytes:
@@ -37,10 +44,22 @@ class Endpoint:
         self._saw(address, payloads)
         return reply
 
+    async def be_down(self, way: Failure, seconds: float) -> None:
+        """Fail for everybody; of two outages at a time the first that ends, ends both."""
+        self.down = way
+        await asyncio.sleep(seconds)
+        self.down = None
+
+    def refusal(self, body: bytes) -> str | None:
+        """Return why the server, or the function, takes no such request."""
+        if self.batch_max and len(parse_request(body).invocations) > self.batch_max:
+            return "large"
+        return "refused" if self.program.refuses(body) else None
+
     def fate(self) -> str:
         if self.rng.random() >= self.trouble:
             return "well"
-        fate = self.rng.choice(("slow", "status", "cut", "lost", "garbage", "stale"))
+        fate = self.rng.choice(self.fates)
         # Where messages are given up, what is none of their fault must not use up their time.
         return "cut" if fate == "lost" and self.is_patient else fate
 
@@ -76,7 +95,13 @@ class FakeFunctionClient:
 
     def _connected(self) -> None:
         self._connecting -= 1
-        if not self._is_closed:
+        down = self._endpoint.down
+        if self._is_closed:
+            return
+        if down is not None and down.cause is Cause.CONNECT:
+            if not self._idle and not self._out:
+                self._listener.unreachable(down)
+        else:
             self._idle += 1
             self._loop.call_later(_UNUSED_S, self._close_unused, self._sent)
             self._listener.has_room()
@@ -100,13 +125,26 @@ class FakeFunctionClient:
         after_s = 0.0005 + rng.random() * endpoint.slowness_s
         if fate == "slow":
             after_s += rng.random() * 2.0
-        if endpoint.program.refuses(body):
-            fate = "refused"
-        is_heard = fate not in ("status", "refused")
+        fate = "down" if endpoint.down else endpoint.refusal(body) or fate
+        is_heard = fate in ("slow", "cut", "lost", "garbage", "well")
         reply = endpoint.answer(body) if is_heard else b""
-        if fate == "lost" or after_s > limit_s:
-            fate, after_s = "lost", limit_s
-        self._loop.call_later(after_s, self._ended, backlog, sent, fate, reply)
+        failure = self._failure(fate)
+        if failure is _FAILURES["lost"] or after_s > limit_s:
+            failure, after_s = _FAILURES["lost"], limit_s
+        elif fate == "garbage":
+            reply = b"\xff\xff nonsense"
+        self._loop.call_later(after_s, self._ended, backlog, sent, failure, reply)
+
+    def _failure(self, fate: str) -> Failure | None:
+        down = self._endpoint.down
+        if fate == "later":
+            asked_s = self._endpoint.rng.choice((0.0, 0.3, 2.0))
+            return Failure(Cause.STATUS, "status 429", 429, retry_after_s=asked_s)
+        if fate != "down" or down is None:
+            return _FAILURES.get(fate)
+        if down.cause is Cause.CONNECT:
+            return _FAILURES["cut"]
+        return _FAILURES["lost"] if down.cause is Cause.TIMEOUT else down
 
     def cancel(self, backlog: Backlog) -> bool:
         if self._out.pop(backlog, None) is None:
@@ -114,15 +152,15 @@ class FakeFunctionClient:
         self._loop.call_soon(self._tell)
         return True
 
-    def _ended(self, backlog: Backlog, sent: object, fate: str, reply: bytes) -> None:
+    def _ended(self, backlog: Backlog, sent: object, failure: Failure | None, reply: bytes) -> None:
         if self._is_closed or self._out.get(backlog) is not sent:
             return
         del self._out[backlog]
-        if fate in ("well", "slow", "garbage"):
+        if failure is None:
             self._idle += 1
-            self._listener.replied(backlog, b"\xff\xff nonsense" if fate == "garbage" else reply)
+            self._listener.replied(backlog, reply)
         else:
-            self._listener.failed(backlog, _FAILURES[fate])
+            self._listener.failed(backlog, failure)
         self._loop.call_soon(self._tell)
 
     def _tell(self) -> None:

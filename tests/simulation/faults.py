@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
+from statefun_runtime.core.partition.retry import Cause, Failure
+
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
@@ -28,6 +30,15 @@ _WEIGHTS = {
 }
 
 
+WAYS = (
+    *(Failure(Cause.STATUS, f"status {status}", status) for status in (401, 404, 429, 500, 503)),
+    Failure(Cause.STATUS, "status 429", 429, retry_after_s=0.5),
+    Failure(Cause.STATUS, "status 503", 503, retry_after_s=7.0),
+    Failure(Cause.CONTENT_TYPE, "text/html"),
+    Failure(Cause.CONNECT, "refused"),
+    Failure(Cause.DISCONNECT, "cut"),
+    Failure(Cause.TIMEOUT, "no reply"),
+)
 _LINEAGE_HISTORIES = 6
 _WORST_IN_TRANSACTIONS = ("kill", "power", "freeze", "usurp", "broker away")
 
@@ -109,6 +120,10 @@ async def _do(world: "World", fault: Fault) -> None:
         case "go back":
             # With some luck the start that goes back is hit, too, and made again with the same arguments.
             world.go_back(is_kill=fault.seconds > 0)
+        case "outage":
+            way = world.rng.choice(WAYS)
+            world.say(f"everybody gets {way.detail}")
+            await world.endpoint.be_down(way, fault.seconds)
         case "store fails":
             world.store_failures += 1
         case "clock":

@@ -12,6 +12,8 @@ _LEDGER, _BASES = "engine/checkpoints/ledger.py", "engine/checkpoints/bases.py"
 _PARTICIPANT = "engine/checkpoints/participant.py"
 _HTTP_IN = "connectors/playground/reader.py"
 _OUTBOX = "core/outboxes/epoch_outbox.py"
+_FAILING, _POLICY = "core/partition/failure_state.py", "engine/dispatch/failure_policy.py"
+_LAW_TEST = "tests/unit/engine/test_failure_law.py"
 
 
 @dataclass(frozen=True)
@@ -250,26 +252,61 @@ MUTANTS = (
         ),
         "tests/unit/core/partition/test_partition.py",
     ),
-    Mutant(
+    _one(
         "give up what may fail for its endpoint",
-        (
-            (
-                "core/partition/failure_state.py",
-                "            failure.is_said_by_the_function or self.is_isolated or self.alone >= ALONE_MIN\n",
-                "            True\n",
-            ),
-        ),
-        "tests/unit/engine/test_failure_law.py",
+        _FAILING,
+        "        self.is_decided = failure.is_refused_reply or is_shown\n",
+        "        self.is_decided = True\n",
     ),
     Mutant(
         "take one success for a proof that an address fails alone",
-        (("core/partition/failure_state.py", "ALONE_MIN = 3\n", "ALONE_MIN = 1\n"),),
-        "tests/unit/engine/test_failure_law.py",
+        ((_FAILING, "_ALONE_MIN = 3\n", "_ALONE_MIN = 1\n"),),
+        _LAW_TEST,
+    ),
+    Mutant(
+        "take replies on their way for a proof that others go well",
+        ((_FAILING, "circuit.well_from_s > (", "circuit.succeeded_s > ("),),
+        _LAW_TEST,
+    ),
+    Mutant(
+        "take what was long ago for a proof that others go well",
+        (
+            (
+                _FAILING,
+                "(is_alone and self.alone >= _ALONE_MIN)",
+                "(self.alone >= _ALONE_MIN)",
+            ),
+        ),
+        _LAW_TEST,
+    ),
+    Mutant(
+        "take a part that went well later for a proof against the rest",
+        ((_FAILING, "_AT_ONCE_S = 1.0\n", "_AT_ONCE_S = 1e9\n"),),
+        _LAW_TEST,
+    ),
+    _one(
+        "give a single invocation no time of its own",
+        _FAILING,
+        "        if width == 1:\n",
+        "        if False:\n",
+    ),
+    _one(
+        "leave for minutes who may fail for its endpoint",
+        "core/partition/failures.py",
+        "            pause_s = min(pause_s, _UNDECIDED_PAUSE_S)\n",
+        "            pause_s = 64.0\n",
+    ),
+    _one(
+        "probe an endpoint that is down once",
+        _POLICY,
+        "        if self._probe_alarm is None:\n            self._probe_alarm = self._loop.call_later",
+        "        if self._probe_alarm is None and not was_down:\n"
+        "            self._probe_alarm = self._loop.call_later",
     ),
     Mutant(
         "count poison as an outage",
         (("core/partition/circuit.py", "            if is_known:\n", "            if False:\n"),),
-        "tests/unit/engine/test_failure_law.py",
+        _LAW_TEST,
     ),
     Mutant(
         "probe with a whole batch",
@@ -280,7 +317,7 @@ MUTANTS = (
                 "            self._send(probe)\n",
             ),
         ),
-        "tests/unit/engine/test_failure_law.py",
+        _LAW_TEST,
     ),
     Mutant(
         "make an attempt that has no time",
@@ -296,12 +333,12 @@ MUTANTS = (
                 "    return call_s if failing.parked_times else max(0.01, left_s)\n",
             ),
         ),
-        "tests/unit/engine/test_failure_law.py",
+        _LAW_TEST,
     ),
     Mutant(
         "count what is asked for later",
         (("core/partition/failure_law.py", "    if failure.is_later:\n", "    if False:\n"),),
-        "tests/unit/engine/test_failure_law.py",
+        _LAW_TEST,
     ),
     Mutant(
         "a parked address counts as busy",

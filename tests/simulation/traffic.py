@@ -8,7 +8,7 @@ from random import Random
 from statefun_runtime.adapters.http.server import HttpRequest
 from tests.simulation.kafka.cluster import Cluster, Record
 from tests.simulation.machine.fake_http import Ports
-from tests.simulation.programs import TYPES
+from tests.simulation.programs import TYPES, WELL
 
 INGRESS_PORT, WEB_PORT = 1, 2
 
@@ -41,10 +41,16 @@ class Traffic:
         """Append one record to the topic that the Kafka ingress reads."""
         rng = self._rng
         split = rng.randrange(len(self._cluster.topics["in"]))
+        key, text = rng.choice(self._ids), f"r{len(self._sent.kafka)}"
+        self._append(split, key, text, "." * rng.choice((0, 0, 0, 40, 200)))
+
+    def produce_well(self) -> None:
+        """Append a record that goes well at all functions, and to addresses that have nothing else to do."""
+        self._append(0, "well", f"{WELL}{len(self._sent.kafka)}", "")
+
+    def _append(self, split: int, key: str, text: str, padding: str) -> None:
         partition = self._cluster.partition(("in", split))
         offset = len(partition.records)
-        key, text = rng.choice(self._ids), f"r{len(self._sent.kafka)}"
-        padding = "." * rng.choice((0, 0, 0, 40, 200))
         partition.append(Record(key.encode(), f"{text}|{split}:{offset}{padding}".encode()))
         self._sent.kafka.append((split, offset, key, text))
 

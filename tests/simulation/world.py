@@ -29,10 +29,14 @@ from tests.simulation.machine.fake_http import Ports, fake_server
 from tests.simulation.machine.loop import RANDOM, Killed, Process, SimLoop
 from tests.simulation.machine.state_store import Failure
 from tests.simulation.machine.wall import Time
+from tests.simulation.outages import draw_calls
 from tests.simulation.programs import IDS, Program
 from tests.simulation.traffic import Sent, Traffic
 
 _CONVERGE_S = 1500.0
+_BURIED_S = 6000.0
+# Delays that follow each other, a worker that starts anew, a pause of a probe, and that of who failed for his endpoint.
+_PROMPT_S = 40.0
 # Longer than the longest delay that a message which is cancelled may have.
 _QUIET_S = 5.0
 
@@ -61,6 +65,8 @@ class World:
         self._origin: ObjectId | None = None
         self._stop: Stop | None = None
         self._zombies: dict[Process, None] = {}
+        self._healed_s = self._news_s = 0.0
+        self._known: dict[tuple[str, str], None] = {}
 
     # ── what happens is told ──
 
@@ -104,13 +110,17 @@ class World:
         self.cluster = Cluster(Random(rng.getrandbits(32)), self.say)
         self.ports = Ports(Random(rng.getrandbits(32)), contextvars.copy_context())
         self.time = Time(self.loop)
-        ids = IDS[: rng.choice((1, 2, 4))]
+        few = IDS[: rng.choice((1, 2, 4))]
+        calls = self.calls = draw_calls(self.seed)
+        ids = calls.ids or few
         # Of four histories one gives poison up as dead letters, and one parks it until everything is well.
         self.is_buried, has_parking = self.seed % 4 == 0, self.seed % 4 == 2
-        has_poison = self.is_buried or has_parking
+        self.is_buried &= not calls.is_outage
+        has_poison = self.is_buried or (has_parking and not calls.is_outage)
         self.program = Program(rng.getrandbits(32), ids, has_poison=has_poison)
         self.endpoint = Endpoint(self.program, Random(rng.getrandbits(32)), self._saw)
         self.endpoint.is_patient = self.is_buried
+        self.endpoint.fates, self.endpoint.batch_max = calls.fates, calls.batch_max
         self.endpoint.slowness_s = rng.choice((0.002, 0.02, 0.2))
         self.has_http = rng.random() < 0.6
         self.is_latest = rng.random() < 0.3
@@ -122,7 +132,10 @@ class World:
             Random(rng.getrandbits(32)), self.cluster, self.ports, self.sent, ids
         )
         self._module = make_module(
-            has_http=self.has_http, is_latest=self.is_latest, is_buried=self.is_buried
+            has_http=self.has_http,
+            is_latest=self.is_latest,
+            is_buried=self.is_buried,
+            calls=calls,
         )
         self.checkpoints_kept = rng.choice((1, 2, 3))
         self._settings = draw_settings(rng, checkpoints_kept=self.checkpoints_kept)
@@ -154,8 +167,11 @@ class World:
         rng = self.rng
         window_s = rng.uniform(1.0, 4.0)
         records = rng.randint(2, 10) if rng.random() < 0.8 else rng.randint(10, 30)
-        left_out = ("usurp",) if self.has_http else ()
+        left_out: tuple[str, ...] = ("usurp",) if self.has_http else ()
+        if self.calls.is_outage:
+            left_out += ("functions",)
         faults = draw_faults(rng, window_s=window_s, kinds_left_out=left_out)
+        faults += self.calls.outages
         faults += draw_lineages(self.seed, window_s=window_s, has_http=self.has_http)
         faults.sort(key=lambda fault: fault.at_s)
         async with asyncio.TaskGroup() as tasks:
@@ -169,25 +185,44 @@ class World:
         self._armed = None
         self.store_failures = 0
         self.say("all faults are over")
+        self._healed_s = self.loop.time()
         self.endpoint.slowness_s = 0.005
         if not self.is_buried:
             self.program.has_poison = False
 
     async def _converge(self) -> None:
         """Wait for all that must happen, then whether more happens that must not."""
-        ends_s = self.loop.time() + _CONVERGE_S
+        ends_s = self.loop.time() + (_BURIED_S if self.is_buried else _CONVERGE_S)
         if self.is_latest:
             await self._produce_last()
+        if not await self._arrive(ends_s):
+            return
+        if self.calls.is_outage and self._news_s > self._healed_s + _PROMPT_S:
+            self.fail(f"a function was called {self._news_s - self._healed_s:.0f} s after all")
+        if not checker.has_optional(self):
+            await asyncio.sleep(1.5)
+        elif not self.is_buried:
+            await asyncio.sleep(_QUIET_S)
+        else:
+            # A message that is given up takes its time, and those before it take theirs.
+            for _ in range(60):
+                self.traffic.produce_well()
+                await asyncio.sleep(_QUIET_S)
+            await self._arrive(ends_s)
+
+    async def _arrive(self, ends_s: float) -> bool:
+        """Return whether all that must happen does by then."""
         wait_s = 0.5
         while not self.is_given_up and (missing := checker.missing(self)):
+            if self.is_buried:
+                # Who fails is given up only if others succeed now and then.
+                self.traffic.produce_well()
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 1.3, 20.0)
             if self.failures or self.loop.time() > ends_s:
                 self.fail(f"{len(missing)} effects are missing: {missing[:5]}")
-                return
-        # A message that is given up takes its time, and those before it take theirs.
-        quiet_s = _QUIET_S * (40 if self.is_buried else 1)
-        await asyncio.sleep(quiet_s if checker.has_optional(self) else 1.5)
+                return False
+        return True
 
     async def _produce_last(self) -> None:
         """A reader that begins at the end shows where that was when it meets a record."""
@@ -382,6 +417,9 @@ class World:
         self.say(f"{address} <- {' '.join(payload.rstrip('.') for payload in payloads)}")
         for payload in payloads:
             text, _, place = payload.rstrip(".").partition("|")
+            if (address, text) not in self._known:
+                self._known[address, text] = None
+                self._news_s = self.loop.time()
             if ":" in place and "/" not in text:
                 split, offset = map(int, place.split(":"))
                 self.first_seen[split] = min(offset, self.first_seen.get(split, offset))

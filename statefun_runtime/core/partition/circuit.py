@@ -15,8 +15,6 @@ from statefun_runtime.core.partition.retry import Cause, Failure
 _ADDRESSES_TO_OPEN = 5
 _PAUSE_FIRST_S = 0.02
 _PAUSE_LAST_S = 5.0
-# An endpoint that asks for more time than that is asked again all the same.
-_ASKED_LAST_S = 60.0
 
 
 class CircuitState(Enum):
@@ -28,14 +26,17 @@ class CircuitState(Enum):
 
 
 class Circuit:
-    """The circuit of one function type's endpoint."""
+    """The circuit of one function type's endpoint, which is asked again after `asked_max_s` whatever it asks for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, asked_max_s: float) -> None:
+        self._asked_max_s = asked_max_s
         self.state = CircuitState.CLOSED
         self.opened_times = 0
         self.reason = ""
-        # When a reply was last applied: whoever failed while others were answered fails alone.
+        # When a reply was last applied, and when the last of those requests began that went well: of whoever failed
+        # before it began, and fails again, it says that others can be served meanwhile.
         self.succeeded_s = 0.0
+        self.well_from_s = 0.0
         self._failing: dict[str, None] = {}
         self._pause_s = _PAUSE_FIRST_S
         self._asked_s = 0.0
@@ -45,9 +46,11 @@ class Circuit:
         """Whether requests go out freely."""
         return self.state is CircuitState.CLOSED
 
-    def succeeded(self, now_s: float) -> bool:
-        """A reply was applied; return whether that closed the circuit."""
+    def succeeded(self, now_s: float, *, started_s: float) -> bool:
+        """The reply to a request that began then was applied; return whether that closed the circuit."""
         self.succeeded_s = now_s
+        if started_s > self.well_from_s:
+            self.well_from_s = started_s
         return self.answered()
 
     def answered(self) -> bool:
@@ -86,7 +89,7 @@ class Circuit:
     @property
     def pause_s(self) -> float:
         """How long the endpoint is left alone now."""
-        return max(self._pause_s, min(self._asked_s, _ASKED_LAST_S))
+        return max(self._pause_s, min(self._asked_s, self._asked_max_s))
 
     @property
     def is_told_to_wait(self) -> bool:

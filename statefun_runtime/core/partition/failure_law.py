@@ -9,8 +9,8 @@
                          ├─▶ it is the address that fails: parked, dead letter, skipped or fatal, as its endpoint says
                          └─▶ it may be the endpoint: set aside, tried every few seconds, never given up
 
-It is the address that fails if a reply came that cannot be applied; or the function itself says so (500); or another
-part of the same batch went well; or others succeeded between each of its last three failures.
+It is the address that fails if a reply came that cannot be applied; or another part of the same batch went well and it
+failed at once after that; or others succeeded since its last failure, and did so before that twice.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,6 @@ from statefun_runtime.core.partition.circuit import Circuit
 from statefun_runtime.core.partition.failure_state import FailureState
 from statefun_runtime.core.partition.retry import Failure, retry_pause_s
 
-# An endpoint that answered somebody so lately is well for those that are known to fail.
-_WELL_S = 10.0
 _PUT_OFF_FIRST_S = 0.1
 _PUT_OFF_LAST_S = 5.0
 
@@ -44,11 +42,9 @@ class Decision:
     pause_s: float = 0.0
 
 
-def is_known(failing: FailureState, circuit: Circuit, *, started_s: float, now_s: float) -> bool:
+def is_known(failing: FailureState, circuit: Circuit, *, started_s: float) -> bool:
     """Return whether a failure says nothing of the endpoint, since others go well where this address fails."""
-    succeeded_s = circuit.succeeded_s
-    is_lately = succeeded_s > failing.first_failed_s and now_s - succeeded_s <= _WELL_S
-    return failing.is_isolated or succeeded_s > started_s or is_lately
+    return failing.is_isolated or failing.alone > 0 or circuit.succeeded_s > started_s
 
 
 def decide(
@@ -61,7 +57,7 @@ def decide(
     pause_s = None
     if not failing.parked_times:
         left_s = call_s - failing.spent_s - failing.need_s
-        pause_s = retry_pause_s(transport, failure, attempts=failing.attempts, budget_left_s=left_s)
+        pause_s = retry_pause_s(transport, failure, attempts=failing.tried, budget_left_s=left_s)
     if batch > 1 and (failing.width or pause_s is None):
         return Decision(Outcome.NARROW)
     if pause_s is None:

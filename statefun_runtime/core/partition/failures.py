@@ -42,34 +42,32 @@ class Failures:
         function, started_s = backlog.function, backlog.started_s
         circuit = function.circuit
         failing = self._state_of(backlog)
-        failing.met(failure, started_s=started_s, now_s=now_s, succeeded_s=circuit.succeeded_s)
-        failing.suspected = failing.suspected or len(backlog.in_flight)
-        if failure.is_too_large_a_request and len(backlog.in_flight) > 1:
-            return self._narrow(backlog, failing)
-        known = is_known(failing, circuit, started_s=started_s, now_s=now_s)
+        failing.met(failure, circuit, started_s=started_s, now_s=now_s)
+        batch = len(backlog.in_flight)
+        if failure.is_too_large_a_request and batch > 1:
+            failing.width = batch // 2
+            self._partition.narrow(backlog, failing.width)
+            return Decision(Outcome.NARROW)
+        known = is_known(failing, circuit, started_s=started_s)
         if circuit.failed(backlog.id, failure, is_known=known):
             self._partition.send_back(backlog)
             return Decision(Outcome.WAIT)
         failing.put_off_times += failure.is_later
         if not failure.is_later:
             failing.attempts += 1
+            failing.tried += 1
             failing.spent_s += now_s - started_s
-            failing.decide(failure)
         transport = function.endpoint.transport
-        decision = decide(failing, failure, transport, batch=len(backlog.in_flight))
+        decision = decide(failing, failure, transport, batch=batch)
         if decision.outcome is Outcome.NARROW:
-            return self._narrow(backlog, failing)
+            failing.narrow(batch // 2, batch=batch)
+            self._partition.narrow(backlog, failing.width)
         if decision.outcome is Outcome.RETRY:
             if not failure.is_later:
                 failing.spent_s += decision.pause_s
             self._partition.back_off(backlog)
             self.pauses.begin(backlog, now_s + decision.pause_s)
         return decision
-
-    def _narrow(self, backlog: Backlog, failing: FailureState) -> Decision:
-        failing.width = len(backlog.in_flight) // 2
-        self._partition.narrow(backlog, failing.width)
-        return Decision(Outcome.NARROW)
 
     def park(self, backlog: Backlog, now_s: float) -> float:
         """Set an address aside that has spent its budget; return for how long."""
@@ -145,7 +143,7 @@ class Failures:
     def give_up(self, backlog: Backlog) -> None:
         """What was in flight is dropped, or goes elsewhere; the address goes on with the next."""
         assert backlog.failing is not None
-        backlog.failing = backlog.failing.after_batch(1, is_well=False)
+        backlog.failing = backlog.failing.after_batch(1, well_from_s=None)
         self._partition.give_up(backlog)
 
     def single_out(self, backlog: Backlog) -> FailureState:
@@ -158,7 +156,7 @@ class Failures:
     def abandon(self, backlog: Backlog) -> None:
         """An operator gives up the one invocation of a parked address, which goes on with the next."""
         assert backlog.failing is not None
-        backlog.failing = backlog.failing.after_batch(1, is_well=False)
+        backlog.failing = backlog.failing.after_batch(1, well_from_s=None)
         self.parked.pop(backlog, None)
         self._partition.abandon(backlog)
 

@@ -130,7 +130,9 @@ class Partition:
         tally.waiting -= len(backlog.in_flight)
         self.waiting_bytes -= backlog.in_flight_bytes
         if backlog.failing is not None:
-            backlog.failing = backlog.failing.after_batch(len(backlog.in_flight), is_well=True)
+            backlog.failing = backlog.failing.after_batch(
+                len(backlog.in_flight), well_from_s=backlog.started_s
+            )
         backlog.in_flight = []
         backlog.in_flight_bytes = 0
         if backlog.waiting or backlog.spill is not None:

@@ -72,11 +72,6 @@ class Failure:
         return self.cause not in _OF_ENDPOINTS
 
     @property
-    def is_said_by_the_function(self) -> bool:
-        """Whether the function itself says that it cannot: every SDK answers 500 when a function raises."""
-        return self.is_refused_reply or (self.cause is Cause.STATUS and self.status == 500)
-
-    @property
     def is_later(self) -> bool:
         """Whether the endpoint asks for the same request later."""
         is_told = self.status == 503 and self.retry_after_s is not None

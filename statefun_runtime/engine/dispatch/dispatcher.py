@@ -247,8 +247,9 @@ class Dispatcher:
         self._release(backlog)
         self._is_introduced = True
         now_s = self._loop.time()
-        self.policy.succeeded(now_s)
-        elapsed_s = now_s - backlog.started_s
+        started_s = backlog.started_s
+        self.policy.succeeded(now_s, started_s)
+        elapsed_s = now_s - started_s
         self.function.counts.latency_ms.add(elapsed_s * 1000)
         backlog.is_slow = elapsed_s > _SLOW_S
         if backlog.failing is not None:
@@ -281,7 +282,7 @@ class Dispatcher:
         self._is_introduced = True
         self._release(backlog)
         backlog.partition.again(backlog)
-        self.policy.succeeded(self._loop.time())
+        self.policy.answered()
 
     def failed(self, backlog: Backlog, failure: Failure) -> None:
         """An attempt failed, or its reply could not be applied."""

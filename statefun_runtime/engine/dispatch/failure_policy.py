@@ -48,9 +48,14 @@ class FailurePolicy:
         self._left_alone_s = 0.0
         self._lines = LineLimit()
 
-    def succeeded(self, now_s: float) -> None:
-        """A reply was applied."""
-        if self._circuit.succeeded(now_s):
+    def succeeded(self, now_s: float, started_s: float) -> None:
+        """A reply was applied, to a request that began then."""
+        if self._circuit.succeeded(now_s, started_s=started_s):
+            self._closed()
+
+    def answered(self) -> None:
+        """A reply came that says nothing of whether the function goes well."""
+        if self._circuit.answered():
             self._closed()
 
     def failed(self, backlog: Backlog, failure: Failure) -> bool:

@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from statefun_runtime.core.module.specs import AsyncTransport, OnFailure, Transport
+from statefun_runtime.core.partition.circuit import Circuit
+from statefun_runtime.core.partition.failure_state import FailureState
+from statefun_runtime.core.partition.retry import Cause, Failure
 from tests.fakes.endpoint import Answer, Fate
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, result
@@ -18,6 +22,7 @@ EVERY_WAY = [
     Answer(status=401),
     Answer(status=404),
     Answer(b"<html>", content_type="text/html"),
+    Answer(status=500),
     Answer(status=503),
     Answer(fate=Fate.CUT),
 ]
@@ -113,6 +118,23 @@ def test_twenty_poisoned_addresses_are_parked_while_others_succeed_now_and_then(
     run_virtual(main)
 
 
+@pytest.mark.parametrize("every_s", [15.0, 60.0])
+def test_poison_is_poison_where_a_good_message_comes_but_once_in_a_while(every_s: float):
+    async def main():
+        world = World(transport=AsyncTransport(call_s=10.0), on_failure=OnFailure.SKIP)
+        world.serve("f", lambda r: Answer(status=500) if r.id.startswith("bad") else well(r))
+        for number in range(20):
+            world.send("f", f"bad{number}")
+        for number in range(8):
+            world.send("f", f"good{number}", b"x")
+            await world.settled(every_s)
+
+        assert (gone(world), len(world.egress.left)) == (20, 8)
+        assert world.function("f").circuit.opened_times <= 1
+
+    run_virtual(main)
+
+
 def bad(world: World) -> list:
     return [one for id, one in world.function("f").backlogs.items() if id.startswith("bad")]
 
@@ -164,11 +186,16 @@ def test_a_letter_names_the_error_of_the_function_and_no_attempt_begins_without_
 ):
     async def main():
         world = World(transport=SECOND, on_failure=OnFailure.DEAD_LETTER, has_dead_letters=True)
-        world.serve("f", lambda _: Answer(status=500, after_s=after_s))
+        world.serve(
+            "f",
+            lambda r: Answer(status=500, after_s=after_s) if r.id == "alice" else well(r),
+        )
         world.send("f", "alice", b"1")
-        await world.settled(5.0)
+        for number in range(60):
+            world.send("f", "others", b"%d" % number)
+            await world.settled(0.3)
 
-        (letter,) = [json.loads(one) for one in world.egress.left]
+        (letter,) = [json.loads(one) for one in world.egress.left if one.startswith(b"{")]
         assert letter["reason"] == "status"
         assert letter["error"] == "the endpoint answered with status 500"
         assert world.failures("f") == {"status": letter["attempts"]}
@@ -267,5 +294,116 @@ def test_what_was_spent_stays_spent_behind_a_circuit_and_its_probes():
 
         assert world.backlog("f", "bad").failing is failing
         assert failing.spent_s >= spent_s
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("up_s", [0.1, 1.0, 7.0])
+@pytest.mark.parametrize("addresses", [1, 3])
+def test_an_endpoint_that_comes_and_goes_again_and_again_costs_nothing(up_s: float, addresses: int):
+    """It is up for so long between outages that are many times longer than the budget."""
+
+    async def main():
+        world = World(transport=SECOND, on_failure=OnFailure.SKIP, batch_bytes_max=200)
+        for number in range(300):
+            world.send("f", str(number % addresses), b"%d" % number)
+        for turn in range(12):
+            world.serve("f", lambda _: Answer(status=503))
+            await world.settled(31.3 + turn)
+            world.serve("f", lambda r: replace(well(r), after_s=up_s / 4))
+            await world.settled(up_s)
+        world.serve("f", well)
+        await world.settled(12.0)
+
+        assert sorted(world.egress.left) == sorted(b"%d" % number for number in range(300))
+        assert gone(world) == 0
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("status", [413, 503])
+def test_a_part_that_went_well_proves_nothing_where_the_batch_was_cut_for_another_reason(
+    status: int,
+):
+    """Too large, or a probe: the first of them goes well, and then the endpoint is gone for all there are."""
+
+    async def main():
+        world = World(transport=SECOND, on_failure=OnFailure.SKIP)
+        world.serve("f", lambda _: Answer(status=status))
+        for number in range(4):
+            world.send("f", "alice", b"%d" % number)
+        if status == 503:
+            world.endpoint("f").is_up = False
+            await world.settled(0.3)
+            world.endpoint("f").is_up = True
+        world.serve(
+            "f",
+            lambda r: (
+                well(r)
+                if r.values[0] == b"0" and len(r.values) < 3
+                else Answer(status=404 if len(r.values) < 3 else status)
+            ),
+        )
+        await world.settled(60.0)
+        assert gone(world) == 0
+        world.serve("f", well)
+        await world.settled(12.0)
+        assert sorted(world.egress.left) == [b"0", b"1", b"2", b"3"]
+
+    run_virtual(main)
+
+
+def test_what_is_left_of_a_batch_fails_alone_only_if_it_fails_at_once_after_the_rest_went_well():
+    failing, circuit = FailureState(), Circuit(asked_max_s=60.0)
+    failing.failed_s = 9.9
+    failing.narrow(2, batch=4)
+    for started_s, is_decided in ((10.5, True), (12.0, False)):
+        left = failing.after_batch(2, well_from_s=9.9)
+        assert left is not None
+        circuit.succeeded(10.0, started_s=9.9)
+        left.met(Failure(Cause.STATUS, "", 500), circuit, started_s=started_s, now_s=12.5)
+        assert left.is_decided is is_decided
+
+
+def test_replies_that_were_on_their_way_when_an_endpoint_went_away_prove_nothing():
+    async def main():
+        world = World(transport=AsyncTransport(call_s=3.0), on_failure=OnFailure.SKIP)
+        world.serve("f", well)
+        world.send("f", "1", b"x")
+        await world.settled(0.1)
+        world.serve("f", lambda r: replace(well(r), after_s=int(r.id) * 0.02))
+        for number in range(4, 148):
+            world.send("f", str(number), b"x")
+        await world.settled(0.05)
+        world.serve("f", lambda _: Answer(status=503))
+        world.send("f", "0", b"x")
+        await world.settled(60.0)
+        world.serve("f", well)
+        await world.settled(12.0)
+
+        assert (gone(world), len(world.egress.left)) == (0, 146)
+
+    run_virtual(main)
+
+
+def test_what_others_did_before_an_outage_proves_nothing_in_it():
+    """One address fails a few times among others that go well; then, with budget left, all there are fail."""
+
+    async def main():
+        world = World(transport=AsyncTransport(call_s=8.0), on_failure=OnFailure.SKIP)
+        world.serve("f", lambda r: Answer(status=503) if r.id == "alice" else well(r))
+        world.send("f", "alice", b"1")
+        for _ in range(10):
+            world.send("f", "bob", b"x")
+            await world.settled(0.2)
+        failing = world.backlog("f", "alice").failing
+        assert failing is not None
+        assert failing.alone >= 3
+        world.serve("f", lambda _: Answer(status=503))
+        await world.settled(60.0)
+        world.serve("f", well)
+        await world.settled(12.0)
+
+        assert (gone(world), len(world.egress.left)) == (0, 11)
 
     run_virtual(main)

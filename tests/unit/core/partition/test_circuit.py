@@ -9,20 +9,20 @@ BAD_REPLY = Failure(Cause.BAD_REPLY, "no FromFunction")
 
 
 def opened() -> Circuit:
-    circuit = Circuit()
+    circuit = Circuit(asked_max_s=60.0)
     assert circuit.failed("", REFUSED)
     return circuit
 
 
 def test_one_address_that_fails_leaves_the_circuit_closed():
-    circuit = Circuit()
+    circuit = Circuit(asked_max_s=60.0)
 
     assert not any(circuit.failed("alice", ERROR) for _ in range(100))
     assert circuit.is_closed
 
 
 def test_five_addresses_that_fail_in_a_row_open_it():
-    circuit = Circuit()
+    circuit = Circuit(asked_max_s=60.0)
 
     assert [circuit.failed(str(n), ERROR) for n in range(5)] == [False] * 4 + [True]
     assert circuit.state is CircuitState.OPEN
@@ -31,11 +31,11 @@ def test_five_addresses_that_fail_in_a_row_open_it():
 
 
 def test_a_success_between_them_keeps_it_closed():
-    circuit = Circuit()
+    circuit = Circuit(asked_max_s=60.0)
     for number in range(4):
         circuit.failed(str(number), ERROR)
 
-    assert not circuit.succeeded(0.0)
+    assert not circuit.succeeded(1.0, started_s=0.5)
 
     assert not circuit.failed("4", ERROR)
 
@@ -45,7 +45,7 @@ def test_a_refused_connection_opens_it_at_once():
 
 
 def test_an_answer_that_cannot_be_used_shows_that_the_endpoint_lives():
-    circuit = Circuit()
+    circuit = Circuit(asked_max_s=60.0)
     for number in range(4):
         circuit.failed(str(number), ERROR)
 
@@ -58,7 +58,7 @@ def test_a_probe_that_succeeds_closes_it():
     circuit.probe()
 
     assert circuit.state is CircuitState.PROBING
-    assert circuit.succeeded(0.0)
+    assert circuit.succeeded(1.0, started_s=0.5)
     assert circuit.is_closed
 
 
@@ -79,20 +79,20 @@ def test_a_probe_whose_reply_cannot_be_applied_closes_it():
     ],
 )
 def test_how_they_fail_is_not_what_opens_it_but_that_all_do(failure: Failure):
-    circuit = Circuit()
+    circuit = Circuit(asked_max_s=60.0)
 
     assert [circuit.failed(str(n), failure) for n in range(5)] == [False] * 4 + [True]
 
 
 def test_addresses_that_fail_where_others_go_well_do_not_open_it():
-    circuit = Circuit()
+    circuit = Circuit(asked_max_s=60.0)
 
     assert not any(circuit.failed(str(number), ERROR, is_known=True) for number in range(20))
 
 
-def test_an_endpoint_that_asks_for_time_is_left_alone_as_long_up_to_a_minute():
+def test_an_endpoint_that_asks_for_time_is_left_alone_as_long_up_to_its_budget():
     for asked_s, pause_s in ((7.0, 7.0), (3600.0, 60.0)):
-        circuit = Circuit()
+        circuit = Circuit(asked_max_s=60.0)
         for number in range(5):
             circuit.failed(str(number), Failure(Cause.STATUS, "", 429, retry_after_s=asked_s))
         assert circuit.pause_s == pause_s
@@ -124,7 +124,7 @@ def test_after_it_closed_pauses_are_short_again():
     circuit.probe()
     circuit.failed("", REFUSED)
     circuit.probe()
-    circuit.succeeded(0.0)
+    circuit.succeeded(1.0, started_s=0.5)
 
     circuit.failed("", REFUSED)
 
