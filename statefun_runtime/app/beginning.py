@@ -9,7 +9,7 @@ from statefun_runtime.core.model.keys import STATE, group_prefix, type_prefix
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import ConfigError
-from statefun_runtime.ports.module import ModuleSpec
+from statefun_runtime.ports.module import ModuleSpec, ReadsTopics
 
 log = logging.getLogger("statefun.worker")
 
@@ -19,6 +19,19 @@ def require_folder(settings: Settings) -> None:
     is_there = (settings.state_dir / "log").is_dir() or settings.from_savepoint is not None
     if settings.require_state and not is_there:
         raise _no_state(settings)
+
+
+def require_topics(settings: Settings, module: ModuleSpec) -> None:
+    """Refuse a --restart-topic that no ingress reads: it would do nothing, and its topic would wait on."""
+    readers = [spec for spec in module.ingresses if isinstance(spec, ReadsTopics)]
+    known = {topic for spec in readers for topic in spec.topics}
+    for topic in settings.restarts:
+        if topic not in known:
+            raise ConfigError(
+                f"--restart-topic names topic '{topic}', which no Kafka ingress of the module reads",
+                code="SF1085",
+                hint=f"the topics are {', '.join(sorted(known)) or 'none'}",
+            )
 
 
 def require_state(settings: Settings, start: StartingPoint) -> None:

@@ -59,6 +59,7 @@ def make_ingress(
             is_ours=start.is_ours,
             earlier=[kept.manifest.positions.get(name, {}) for kept in start.kept[:-1]],
             checkpoints_kept=application.settings.checkpoints_kept,
+            restarts=application.settings.restarts,
         )
     )
 

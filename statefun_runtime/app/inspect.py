@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from statefun_runtime.core.model.keys import (
     parse_address_key,
     parse_chunk_key,
 )
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.printable import printable
 from statefun_runtime.engine.checkpoints.recovery import (
     Heads,
@@ -131,7 +132,7 @@ async def show_lines(view: StateFolderView, manifest: Manifest) -> AsyncIterator
     yield f"size         base {_size(base_bytes)}, {_delta_count(manifest)} deltas {_size(deltas)}"
     for ingress, positions in sorted(manifest.positions.items()):
         for split, position in sorted(positions.items()):
-            yield f"position     {ingress}  {printable(split)}  {position}"
+            yield f"position     {ingress}  {printable(split)}  {_in_words(position)}"
     for outbox in manifest.outboxes:
         kind = "outbox of this epoch" if outbox.is_transactional else "not acknowledged"
         yield f"egress       {outbox.egress}  {outbox.count} records, {kind}"
@@ -149,6 +150,13 @@ async def show_lines(view: StateFolderView, manifest: Manifest) -> AsyncIterator
                 yield line
         finally:
             store.close()
+
+
+def _in_words(position: Position) -> str:
+    """Return a position for people; what its parts mean is the ingress's business, and so are their names."""
+    if not isinstance(position, Mapping):
+        return printable(str(position))
+    return printable(", ".join(f"{name} {part}" for name, part in position.items()))
 
 
 def _delta_count(manifest: Manifest) -> int:

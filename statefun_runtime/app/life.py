@@ -24,6 +24,7 @@ from statefun_runtime.app.beginning import (
     name_of,
     require_folder,
     require_state,
+    require_topics,
     tell_left_behind,
 )
 from statefun_runtime.app.build import build_worker, engine_settings, machine_ports
@@ -60,6 +61,7 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
     security = prepare_security(module)
     descriptors = raise_limit()
     tell(descriptors, sum(endpoint.transport.pool_size for endpoint in module.endpoints))
+    require_topics(settings, module)
     require_folder(settings)
     folder = StateFolder(settings.state_dir)
     try:

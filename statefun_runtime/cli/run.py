@@ -187,6 +187,14 @@ def _add_beginning(group: argparse._ArgumentGroup) -> None:
         "may be repeated",
     )
     add(
+        "--restart-topic",
+        dest="restarted_topics",
+        action="append",
+        metavar="TOPIC",
+        help="where a position that the checkpoint has of this Kafka topic is lost, go on at the first record, or with "
+        "TOPIC=latest behind the last; positions that are not lost stay; may be repeated",
+    )
+    add(
         "--savepoint-outbox",
         choices=("publish", "drop"),
         help="what becomes of unpublished records in a savepoint of another application",

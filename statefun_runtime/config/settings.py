@@ -19,6 +19,7 @@ from statefun_runtime.errors import ConfigError
 STATE_DIR = Path(".statefun")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
+RESTARTS = ("earliest", "latest")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _PORT_MAX = 65_535
 # A key group is written in two bytes.
@@ -58,6 +59,7 @@ class Settings:
     from_checkpoint: int | None = None
     abandoned_egresses: tuple[str, ...] = ()
     republished_egresses: tuple[str, ...] = ()
+    restarted_topics: tuple[str, ...] = ()
     savepoint_outbox: str | None = None
     application: str = ""
     require_state: bool = False
@@ -73,6 +75,11 @@ class Settings:
     ignored: tuple[IgnoredOption, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables_given: frozenset[str] = frozenset()
+
+    @property
+    def restarts(self) -> dict[str, str]:
+        """By topic, where it is gone on with if its position is lost: at its `earliest` record or behind its `latest`."""
+        return dict(map(_split_restart, self.restarted_topics))
 
 
 class SettingsError(ConfigError):
@@ -220,8 +227,18 @@ def _wrong_flags(flags: Settings) -> Iterator[ConfigError]:
         yield _bad("--checkpoint-interval must be more than 0")
     if flags.checkpoints_kept < 1:
         yield _bad(f"--checkpoints-kept {flags.checkpoints_kept} is not at least 1")
+    for topic, where in map(_split_restart, flags.restarted_topics):
+        if not topic or where not in RESTARTS:
+            yield _bad(
+                f"--restart-topic {topic}={where} is not of the form TOPIC or TOPIC={'|'.join(RESTARTS)}"
+            )
     if not flags.host:
         yield _bad("--host is empty", "127.0.0.1 is this machine alone, 0.0.0.0 every network")
+
+
+def _split_restart(text: str) -> tuple[str, str]:
+    topic, _, where = text.partition("=")
+    return topic, where or RESTARTS[0]
 
 
 def _bad(message: str, hint: str | None = None) -> ConfigError:

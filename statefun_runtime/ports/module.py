@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import DeadLetter
@@ -47,6 +47,16 @@ class IngressSpec(BuildsIngress, Protocol):
 
     def checks(self) -> Iterable[tuple[str, Attempt]]:
         """Yield what can be tried of what it needs outside: what it is, and how."""
+        ...
+
+
+@runtime_checkable
+class ReadsTopics(Protocol):
+    """What a declared ingress has besides whose positions a person can give up by the name of a topic."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that it reads."""
         ...
 
 

@@ -1,13 +1,14 @@
 """The IngressSource port: Kafka's, Kinesis', and the log of the tests. (The playground's has no splits: see unit/adapters.)"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 from statefun._wire import ToFunction
 
+from statefun_runtime.connectors.kafka.ingress.position import KafkaPosition
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
 from statefun_runtime.connectors.kinesis.clients import AwsClients, KinesisClients
@@ -44,10 +45,10 @@ class Rig:
     """A log of two splits, and ingresses that read it from where an earlier life was."""
 
     router: RecordingIngressContext
-    new: Callable[[dict[str, int]], IngressSource]
+    new: Callable[[Mapping[str, Position]], IngressSource]
     append: Callable[[int, Sequence[Record]], Awaitable[None]]
     # From how many records of a split were passed to its position, and back.
-    position: Callable[[int, int], int]
+    position: Callable[[int, int], Position]
     passed: Callable[[IngressSource], list[int]]
 
 
@@ -86,12 +87,17 @@ async def kafka_rig(broker: KafkaBroker) -> AsyncIterator[Rig]:
     async def append(split: int, records: Sequence[Record]) -> None:
         await asyncio.to_thread(broker.client.produce, topic, records, partition=split)
 
+    topic_id = await asyncio.to_thread(broker.client.topic_id, topic)
+
+    def passed(ingress: IngressSource) -> list[int]:
+        return sorted(KafkaPosition.read(one).offset for one in ingress.positions().values())
+
     yield Rig(
         router,
         lambda restored: KafkaIngress(spec, router, restored),
         append,
-        lambda _, count: count,
-        count_passed,
+        lambda _, count: KafkaPosition(count, topic_id).stored(),
+        passed,
     )
 
 
@@ -326,3 +332,24 @@ def test_nothing_is_routed_after_it_was_cancelled(rig: RigFactory):
             assert ingress.positions() == positions
 
     asyncio.run(main())
+
+
+@pytest.mark.kafka
+def test_kafka_goes_on_at_positions_from_before_topics_had_ids(broker: KafkaBroker):
+    async def main() -> None:
+        async with kafka_rig(broker) as made:
+            await made.append(0, records(0, 10))
+            (topic,) = {name.rpartition("/")[0] for name in await first_positions(made)}
+            made.router.delivered.clear()
+
+            async with reading(made.new({f"{topic}/0": 8, f"{topic}/1": 0})) as ingress:
+                await made.router.arrived(2)
+                assert values(made.router, "id-0-2") == [b"8"]
+                assert ingress.positions()[f"{topic}/0"] == made.position(0, 10)
+
+    asyncio.run(main())
+
+
+async def first_positions(made: Rig) -> Mapping[str, Position]:
+    async with reading(made.new({})) as ingress:
+        return ingress.positions()

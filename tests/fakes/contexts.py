@@ -25,6 +25,7 @@ def ingress_context(
         is_ours=True,
         earlier=(),
         checkpoints_kept=1,
+        restarts={},
     )
 
 

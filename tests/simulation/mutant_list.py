@@ -563,11 +563,33 @@ MUTANTS = (
         "self._log.drop_before(self._safe_positions[0])",
         "self._log.drop_before(self._position)",
     ),
+    Mutant(
+        "read a topic that was made anew from the offset of the old one",
+        (
+            (
+                "connectors/kafka/ingress/decision.py",
+                "    is_anew = at.topic_id != log.topic_id if knows_ids else was_gone and not is_there\n",
+                "    is_anew = not knows_ids and was_gone and not is_there\n",
+            ),
+        ),
+        "tests/unit/connectors/kafka/test_kafka_splits.py",
+    ),
+    Mutant(
+        "go on where a lost offset has come into being again",
+        (
+            (
+                "connectors/kafka/ingress/decision.py",
+                "    if is_there and not at.lost:\n",
+                "    if is_there:\n",
+            ),
+        ),
+        "tests/unit/connectors/kafka/test_kafka_splits.py",
+    ),
     _one(
         "begin behind the checkpoint's position",
-        "connectors/kafka/ingress/start.py",
-        "            positions[topic_partition] = offset\n",
-        "            positions[topic_partition] = ends[topic_partition]\n",
+        "connectors/kafka/ingress/decision.py",
+        "        return GoesOn(replace(at, topic_id=log.topic_id or at.topic_id))\n",
+        "        return GoesOn(log.at(OffsetReset.LATEST))\n",
     ),
     _one(
         "apply a reply twice",

@@ -47,6 +47,8 @@ SHOWN_BY = {
     "negative delay": BREAKS,
     "cancellation token in use": BREAKS,
     "the function asks again": "test_a_function_that_asks_again_for_what_it_was_sent_fails",
+    "Kafka does not have the offset": "test_a_position_that_vanished_waits_alone_until_a_person_says_where_to_go_on",
+    "a topic of an ingress was made anew": "test_a_topic_that_was_made_anew_between_two_runs_is_read_from_its_beginning",
     "Kafka record without key": "test_records_without_key_or_value_are_skipped_counted_and_named",
     "record in whose content": "test_records_that_a_router_cannot_send_anywhere_are_counted_and_passed",
     "the same with `forward`": "test_what_no_function_can_take_is_forwarded_and_replayed_when_one_can",

@@ -12,7 +12,7 @@ from statefun_runtime.connectors.kafka.client.arguments import (
 )
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.inside import leave
-from statefun_runtime.connectors.kafka.client.protocols import Consumer, Offsets
+from statefun_runtime.connectors.kafka.client.protocols import Consumer, Offsets, Topic
 from statefun_runtime.connectors.kafka.client.troubles import MISSING
 from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
 from statefun_runtime.errors import UnavailableError
@@ -57,11 +57,11 @@ async def read_topic(
 
 async def _begin(clients: KafkaClients, consumer: Consumer, topic: str) -> Offsets:
     """Have the consumer read a topic from its beginning; return where it ends."""
-    count = (await clients.find_topics(consumer, [topic], may_create=False))[topic]
-    if not isinstance(count, int):
-        raise KafkaError("there is no such topic yet") if isinstance(count, MISSING) else count
+    found = (await clients.find_topics(consumer, [topic], may_create=False))[topic]
+    if not isinstance(found, Topic):
+        raise KafkaError("there is no such topic yet") if isinstance(found, MISSING) else found
     await clients.watch(consumer, [topic])
-    places = [TopicPartition(topic, number) for number in range(count)]
+    places = [TopicPartition(topic, number) for number in range(found.partitions)]
     consumer.assign(places)
     await consumer.seek_to_beginning(*places)
     return await consumer.end_offsets(places)

@@ -9,13 +9,19 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.clients import KafkaClients
-from statefun_runtime.connectors.kafka.client.protocols import Arguments, Consumer, Producer
+from statefun_runtime.connectors.kafka.client.protocols import (
+    Arguments,
+    Consumer,
+    Producer,
+    Topic,
+)
 from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING, words
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import Record
-from statefun_runtime.connectors.kafka.ingress.start import NO_PARTITION, split_name
+from statefun_runtime.connectors.kafka.ingress.position import NO_PARTITION, Found, split_name
 from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
 from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.errors import UnavailableError
 
 log = logging.getLogger("statefun.ingress")
@@ -42,23 +48,28 @@ class IngressTopics:
         """Whether any topic does not exist."""
         return bool(self._missing)
 
-    def marks(self) -> dict[str, int]:
+    def missed(self) -> list[str]:
+        """Return the topics that did not exist when they were looked for first."""
+        return list(self._were_missing)
+
+    def marks(self) -> dict[str, Position]:
         """Return what says in a checkpoint that a topic did not exist when it was looked for."""
         return {split_name(topic, NO_PARTITION): 0 for topic in self._were_missing}
 
-    async def look(self, consumer: Consumer) -> list[TopicPartition]:
-        """Return the topic partitions there are; raise KafkaError if that cannot be known of one of the topics."""
+    async def look(self, consumer: Consumer) -> Found:
+        """Return what there is; raise KafkaError if that cannot be known of one of the topics."""
         topics = await self._clients.find_topics(consumer, self._wanted, may_create=False)
-        found = []
-        for topic, partitions in topics.items():
-            if isinstance(partitions, int) and partitions:
-                self._missing.pop(topic, None)
-                self._seen.add(topic)
-                found += [TopicPartition(topic, number) for number in range(partitions)]
-            elif isinstance(partitions, int | UnknownTopicOrPartitionError):
-                self._miss(topic)
+        found: Found = {}
+        for name, topic in topics.items():
+            if isinstance(topic, Topic) and topic.partitions:
+                self._missing.pop(name, None)
+                self._seen.add(name)
+                for number in range(topic.partitions):
+                    found[TopicPartition(name, number)] = topic.id
+            elif isinstance(topic, Topic | UnknownTopicOrPartitionError):
+                self._miss(name)
             else:
-                raise partitions
+                raise topic
         if found:
             await self._clients.watch(consumer, list(dict.fromkeys(tp.topic for tp in found)))
         return found
@@ -156,8 +167,8 @@ class EgressTopics:
             found = (await self._clients.find_topics(producer, [topic], may_create=True))[topic]
         except (KafkaError, OSError) as error:
             return error
-        if isinstance(found, int) and found:
-            self._partitioner.learn(topic, found)
+        if isinstance(found, Topic) and found.partitions:
+            self._partitioner.learn(topic, found.partitions)
             return None
         return found if isinstance(found, BaseException) else UnknownTopicOrPartitionError(topic)
 
@@ -177,11 +188,11 @@ class EgressTopics:
         except (KafkaError, OSError):
             # Whoever sends to them will tell.
             return
-        for topic, partitions in found.items():
-            if isinstance(partitions, int) and partitions:
-                self._partitioner.learn(topic, partitions)
-            elif isinstance(partitions, UnknownTopicOrPartitionError):
-                self._partitioner.forget(topic)
+        for name, topic in found.items():
+            if isinstance(topic, Topic) and topic.partitions:
+                self._partitioner.learn(name, topic.partitions)
+            elif isinstance(topic, UnknownTopicOrPartitionError):
+                self._partitioner.forget(name)
 
     def metrics(self) -> Iterator[Metric]:
         """Return how many topics hold records up."""

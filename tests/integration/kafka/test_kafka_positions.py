@@ -1,11 +1,13 @@
 """Where a Kafka ingress begins, and what happens when that place does not exist."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.integration.applications import documents, endpoint, kafka_egress, kafka_ingress
 from tests.support.http.faulty_process import FaultyProcess
@@ -87,51 +89,77 @@ def _specific(offset: str) -> str:
     return f"type: specific-offsets, offsets: [{offset}]"
 
 
-def _module(broker: KafkaBroker, served: FaultyProcess, topic: str) -> str:
+def _module(broker: KafkaBroker, served: FaultyProcess, *topics: str) -> str:
+    targets = {topic: ["echo"] for topic in topics}
     return documents(
         endpoint(served.url, "t/*"),
-        kafka_ingress(broker.bootstrap, "lines", {topic: ["echo"]}, reset="earliest"),
+        kafka_ingress(broker.bootstrap, "lines", targets, reset="earliest"),
         kafka_egress(broker.bootstrap),
     )
 
 
-def test_a_position_of_a_checkpoint_that_vanished_is_an_error_that_says_what_to_do(
+def test_a_position_that_vanished_waits_alone_until_a_person_says_where_to_go_on(
     broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess
 ) -> None:
-    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
-    running = worker(_module(broker, kafka_functions, topic))
+    topic, other, out = (broker.unique_topic(stem) for stem in ("in", "other", "out"))
+    running = worker(_module(broker, kafka_functions, topic, other))
     broker.produce(topic, [("k", f"{out}|{text}") for text in OLD])
     broker.consume(out, 10)
     running.stop_cleanly()
     broker.produce(topic, [("k", f"{out}|{text}") for text in OLD])
     broker.delete_records(topic, before={0: 15})
 
-    running.start(is_ready_awaited=False)
-
-    status = wait_until(lambda: running.process.exit_status, "the end of the worker")
-    assert status == 1
-    text = running.output()
-    assert (
-        f"SF3003: ingress 't/lines' cannot go on at topic {topic}, partition 0, offset 10: "
-        "the broker has offsets 15 to 20" in text
-    )
-    assert (
-        "hint: records are lost, or the topic was made anew; to go on without them, start" in text
-    )
-    assert "Traceback" not in text
-    assert "Unclosed" not in text
-
-    # A new state folder is the way to go on that the hint names.
-    running.state_dir = running.directory / "other-state"
     running.start()
-    broker.consume(out, 15)
+
+    running.process.wait_for_line(
+        f"SF3003: ingress 't/lines' cannot go on at topic {topic}, partition 0, offset 10: the broker has "
+        "offsets 15 to 20; it waits there, and the others go on; hint: to go on without what is lost, start with "
+        f"--restart-topic {topic}, or with {topic}=latest to skip what is there now, too"
+    )
+    broker.produce(other, [("o", f"{out}|a")])
+    assert broker.consume(out, 11)[-1].value == b"echo a 1"
+    assert running.metrics().total("statefun_ingress_lost_splits") == 1
+
+    running.stop_cleanly()
+    assert "Traceback" not in running.output()
+
+    running.arguments = ["--restart-topic", topic]
+    running.start()
+    # The state is the one of before: these are numbers 11 to 15 of the key.
+    texts = [(r.value or b"").decode() for r in broker.consume(out, 16)][11:]
+    assert texts == [f"echo {n} {n + 6}" for n in range(5, 10)]
+    assert (
+        f"goes on at topic {topic}, partition 0, offset 15, and not at offset 10, as --restart-topic says: "
+        "5 records are skipped, 0 may be read again"
+    ) in running.output()
+    metrics = running.metrics()
+    assert metrics.total("statefun_ingress_lost_records_total") == 5
+    assert metrics.total("statefun_ingress_lost_splits") == 0
 
 
-def test_a_position_that_vanishes_while_running_is_the_same_error(
+def test_a_topic_to_restart_that_nobody_reads_is_refused_before_anything_starts(
     broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess
 ) -> None:
-    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
-    running = worker(_module(broker, kafka_functions, topic))
+    topic = broker.unique_topic("in")
+    running = worker(
+        _module(broker, kafka_functions, topic),
+        arguments=["--restart-topic", "order"],
+        is_ready_awaited=False,
+    )
+
+    assert running.process.wait() == 2
+    assert (
+        "SF1085: --restart-topic names topic 'order', which no Kafka ingress of the module reads\n"
+        f"hint: the topics are {topic}\n"
+    ) in running.output()
+    assert not running.state_dir.exists()
+
+
+def test_a_position_that_vanishes_while_running_waits_alone_too(
+    broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    topic, other, out = (broker.unique_topic(stem) for stem in ("in", "other", "out"))
+    running = worker(_module(broker, kafka_functions, topic, other))
     broker.produce(topic, [("k", f"{out}|{text}") for text in OLD])
     broker.consume(out, 10)
     running.process.pause()
@@ -142,14 +170,100 @@ def test_a_position_that_vanishes_while_running_is_the_same_error(
 
     running.process.resume()
 
-    status = wait_until(lambda: running.process.exit_status, "the end of the worker")
-    assert status == 1
-    text = running.output()
-    assert "SF3003: ingress 't/lines' cannot go on: the broker does not have topic" in text
-    assert (
-        "start with a new state folder (--state-dir) and a startupPosition of your choice" in text
+    running.process.wait_for_line(
+        f"SF3003: ingress 't/lines' cannot go on at topic {topic}, partition 0, offset 1[0-9]: the broker has "
+        "offsets 20 to 20; it waits there"
     )
-    assert "Traceback" not in text
+    broker.produce(other, [("o", f"{out}|a")])
+    wait_until(
+        lambda: "echo a 1" in [(r.value or b"").decode() for r in broker.client.read_all(out)],
+        "the record of the other topic",
+    )
+    running.stop_cleanly()
+    running.arguments = ["--restart-topic", f"{topic}=latest"]
+    running.start()
+    running.process.wait_for_line(
+        f"goes on at topic {topic}, partition 0, offset 20, and not at .*"
+    )
+    running.stop_cleanly()
+    assert "Traceback" not in running.output()
+
+
+def test_a_topic_that_was_made_anew_between_two_runs_is_read_from_its_beginning(
+    broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    """It holds more records than the position that the checkpoint has of the one of before."""
+    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
+    running = worker(_module(broker, kafka_functions, topic))
+    broker.produce(topic, [("k", f"{out}|{text}") for text in OLD[:3]])
+    broker.consume(out, 3)
+    running.stop_cleanly()
+    broker.client.delete_topic(topic)
+    _create_again(broker, topic)
+    broker.produce(topic, [("k", f"{out}|{text}") for text in OLD])
+
+    running.start()
+
+    texts = [(r.value or b"").decode() for r in broker.consume(out, 13)][3:]
+    assert texts == [f"echo {n} {n + 4}" for n in range(10)]
+    assert (
+        f"topic {topic} was made anew: partition 0 is read from offset 0 on, and not from offset 3 of the topic of "
+        "before; what was not read of that is lost [SF3026]"
+    ) in running.output()
+    assert running.metrics().total("statefun_ingress_made_anew_total") == 1
+    running.stop_cleanly()
+    (position,) = [line for line in checkpoints_show(running) if line.startswith("position")]
+    topic_id = broker.client.topic_id(topic)
+    assert position == f"position     t/lines  {topic}/0  offset 10, topic_id {topic_id}"
+
+
+def test_a_topic_that_is_made_anew_at_once_while_the_worker_runs_is_read_from_its_beginning(
+    broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
+    running = worker(_module(broker, kafka_functions, topic))
+    broker.produce(topic, [("k", f"{out}|{text}") for text in OLD[:3]])
+    broker.consume(out, 3)
+    wait_until(lambda: running.metrics().total("statefun_ingress_records_total") == 3, "three")
+    running.process.pause()
+    broker.client.delete_topic(topic)
+    _create_again(broker, topic)
+    broker.produce(topic, [("k", f"{out}|{text}") for text in OLD])
+
+    running.process.resume()
+
+    def all_there() -> bool:
+        texts = [(r.value or b"").decode().split()[1] for r in broker.client.read_all(out)][3:]
+        # What is read of it before that is noticed is read again.
+        return texts[-10:] == OLD
+
+    wait_until(all_there, "all records of the new topic")
+    running.process.wait_for_line(
+        rf"topic {topic} was made anew: partition 0 is read from offset 0"
+    )
+    running.stop_cleanly()
+    assert "Traceback" not in running.output()
+
+
+def checkpoints_show(running: Worker) -> list[str]:
+    command = [sys.executable, "-m", "statefun_runtime.cli", "checkpoints", "show"]
+    done = subprocess.run(
+        [*command, "--state-dir", running.state_dir], capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
+def _create_again(broker: KafkaBroker, topic: str) -> None:
+    """Deleting takes its time after it was confirmed."""
+
+    def create() -> bool:
+        try:
+            broker.create_topic(topic)
+        except KafkaException:
+            return False
+        return True
+
+    wait_until(create, "the topic that is made anew")
 
 
 def test_a_topic_partition_that_is_added_between_two_runs_is_read_from_its_beginning(

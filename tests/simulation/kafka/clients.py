@@ -19,6 +19,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
+from statefun_runtime.connectors.kafka.client.protocols import Topic
 from tests.simulation.kafka.cluster import RETRIABLE, Cluster, Pair, Partition, Place
 from tests.simulation.machine.loop import Process, current_process
 
@@ -126,10 +127,13 @@ class FakeClients:
     async def find_topics(
         self, client: object, topics: Sequence[str], *, may_create: bool
     ) -> dict[str, Any]:
-        there = self._network.cluster.topics
+        cluster = self._network.cluster
+        there = cluster.topics
         found: dict[str, Any] = await self._network.ask(
             lambda: {
-                topic: len(there[topic]) if topic in there else UnknownTopicOrPartitionError(topic)
+                topic: Topic(len(there[topic]), cluster.ids[topic], 1, 1)
+                if topic in there
+                else UnknownTopicOrPartitionError(topic)
                 for topic in topics
             }
         )

@@ -129,6 +129,8 @@ class Cluster:
         self._rng = rng
         self._log = log
         self.topics: dict[str, list[Partition]] = {}
+        self.ids: dict[str, str] = {}
+        self._made = 0
         self.producers: dict[str, Producer] = {}
         self.groups: dict[tuple[str, Place], int] = {}
         self.is_away = False
@@ -136,7 +138,17 @@ class Cluster:
         self.plain_count = 0
 
     def make_topic(self, topic: str, partitions: int) -> None:
-        self.topics.setdefault(topic, [Partition() for _ in range(partitions)])
+        """Each topic that is made has an id of its own."""
+        if topic not in self.topics:
+            self._made += 1
+            self.topics[topic] = [Partition() for _ in range(partitions)]
+            self.ids[topic] = f"id-{self._made}"
+
+    def delete_topic(self, topic: str) -> None:
+        """A consumer that waits for records of it hears of that."""
+        for partition in self.topics.pop(topic):
+            partition.wake()
+        del self.ids[topic]
 
     def partition(self, place: Place) -> Partition:
         try:

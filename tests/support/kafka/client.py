@@ -12,6 +12,7 @@ from confluent_kafka import (
     KafkaException,
     Message,
     Producer,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
@@ -63,6 +64,13 @@ class KafkaClient:
     def delete_topic(self, name: str) -> None:
         admin = self.admin()
         admin.delete_topics([name])[name].result(DEADLINE_S)
+
+    def topic_id(self, name: str) -> str:
+        """Return what the cluster calls the topic, whatever its name."""
+        admin = self.admin()
+        found = admin.describe_topics(TopicCollection([name]))[name].result(DEADLINE_S)
+        # Kafka's own tools print it for URLs.
+        return str(found.topic_id).translate({ord("+"): "-", ord("/"): "_"})
 
     def unique_topic(self, stem: str, partitions: int = 1, **config: str) -> str:
         return self.create_topic(f"{stem}-{uuid.uuid4().hex[:10]}", partitions, **config)

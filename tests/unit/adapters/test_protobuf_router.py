@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from statefun_runtime.adapters.protobuf_router import NotRoutable, RecordRouter
+from statefun_runtime.connectors.kafka.client.protocols import Topic
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
 from statefun_runtime.core.model.address import TypeName
@@ -204,8 +205,8 @@ class OneTopic:
 
     async def watch(self, *_: Any) -> None: ...
 
-    async def find_topics(self, *_: Any, **__: Any) -> dict[str, int]:
-        return {"orders": 1}
+    async def find_topics(self, *_: Any, **__: Any) -> dict[str, Topic]:
+        return {"orders": Topic(1)}
 
     async def start(self) -> None: ...
 

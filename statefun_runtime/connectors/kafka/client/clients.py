@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -12,19 +13,21 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from statefun_runtime.connectors.kafka.client import inside
 from statefun_runtime.connectors.kafka.client.arguments import CONNECTION
+from statefun_runtime.connectors.kafka.client.metadata import topics_in
 from statefun_runtime.connectors.kafka.client.protocols import (
     Admin,
     Arguments,
     Consumer,
     Offsets,
     Producer,
+    Topic,
 )
 
 _TRY_MS = 5000
 _FIND_S = 10.0
 
-Topics = dict[str, int | KafkaError]
-"""How many partitions each topic has, or why that cannot be known."""
+Topics = dict[str, Topic | KafkaError]
+"""What there is of each topic, or why that cannot be known."""
 
 
 class KafkaClients(Protocol):
@@ -98,12 +101,14 @@ class AioKafkaClients:
         # A client that is stopped meanwhile would never answer.
         async with asyncio.timeout(_FIND_S):
             answer = await inside.ask(client, topics, may_create=may_create)
-            for error_code, topic, *_, partitions in answer.topics:
+            for name, error_code, topic in topics_in(answer):
                 error = for_code(error_code)
-                found[topic] = len(partitions) if error is NoError else error(topic)
-            counts = {topic: n for topic, n in found.items() if isinstance(n, int)}
-            for topic, known in (await inside.teach(client, counts)).items():
-                found[topic] = known or LeaderNotAvailableError(topic)
+                found[name] = topic if error is NoError else error(name)
+            counts = {name: one.partitions for name, one in found.items() if isinstance(one, Topic)}
+            for name, known in (await inside.teach(client, counts)).items():
+                found[name] = (
+                    _as_known(found[name], known) if known else LeaderNotAvailableError(name)
+                )
         return found
 
     async def watch(self, consumer: Consumer, topics: Sequence[str]) -> None:
@@ -140,6 +145,11 @@ class AioKafkaClients:
             except (OSError, KafkaError, TimeoutError) as error:
                 first = first or error
         return first
+
+
+def _as_known(found: Topic | KafkaError, partitions: int) -> Topic:
+    assert isinstance(found, Topic)
+    return replace(found, partitions=partitions)
 
 
 AIOKAFKA = AioKafkaClients()

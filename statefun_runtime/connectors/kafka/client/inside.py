@@ -1,6 +1,6 @@
 """What is done with aiokafka's clients beside what they offer: the only file that touches their inside.
 
-Written for aiokafka 0.12 to 0.14; tests/contracts and tests/integration/kafka run on the one that is installed.
+Written for aiokafka 0.13 and 0.14; tests/contracts and tests/integration/kafka run on the one that is installed.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import aiokafka.errors
 from aiokafka.errors import BrokerResponseError, IllegalOperation, KafkaConnectionError, KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from statefun_runtime.connectors.kafka.client.metadata import TopicsRequest
 from statefun_runtime.connectors.kafka.client.protocols import Client, Offsets
 
 log = logging.getLogger("statefun.kafka")
@@ -55,7 +56,7 @@ async def ask(client: object, topics: Sequence[str], *, may_create: bool) -> Any
     node = connections.get_random_node()
     if node is None:
         raise KafkaConnectionError("no broker is known")
-    return await connections.send(node, MetadataRequest(list(topics), may_create))
+    return await connections.send(node, TopicsRequest(topics, may_create=may_create))
 
 
 async def watch(client: object, topics: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiokafka import TopicPartition
@@ -10,6 +11,19 @@ from aiokafka import TopicPartition
 Arguments = dict[str, Any]
 Offsets = dict[TopicPartition, int]
 Header = tuple[str, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as its cluster has it; one that is made anew has another id, and old brokers tell none.
+
+    `replicas` and `in_sync` are those of the topic partition that has the fewest.
+    """
+
+    partitions: int
+    id: str | None = None
+    replicas: int = 0
+    in_sync: int = 0
 
 
 class Fetched(Protocol):

@@ -16,7 +16,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from statefun_runtime.connectors.kafka.client.arguments import connection_arguments
 from statefun_runtime.connectors.kafka.client.clients import KafkaClients
 from statefun_runtime.connectors.kafka.client.inside import leave
-from statefun_runtime.connectors.kafka.client.protocols import Arguments
+from statefun_runtime.connectors.kafka.client.protocols import Arguments, Topic
 from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING
 from statefun_runtime.connectors.kafka.egress.memory import Memory
 from statefun_runtime.connectors.kafka.egress.records import Record
@@ -68,9 +68,9 @@ async def make_topic(
         cluster = await clients.cluster_id(admin)
         memory.check_cluster(cluster, outboxes)
         found = (await clients.find_topics(admin, [topic], may_create=False))[topic]
-        if not isinstance(found, (int, *MISSING)):
+        if not isinstance(found, (Topic, *MISSING)):
             raise found
-        is_there = isinstance(found, int) and found > 0
+        is_there = isinstance(found, Topic) and found.partitions > 0
         memory.check_topic(topic, is_there=is_there)
         if is_there:
             return cluster

@@ -6,12 +6,14 @@ Topic partitions are assigned by hand, all of them: positions belong to the chec
 told about them. A split is held back by pausing its topic partition; records fetched ahead stay in the client.
 
 Topics that do not exist, and new topic partitions, are looked for beside reading. Both are read from their beginning,
-as after a restart: the checkpoint knows the topic, if only by the mark that it did not exist.
+as after a restart: the checkpoint knows the topic, if only by the mark that it did not exist. A topic partition that
+cannot be gone on with where it was left waits alone (decision.py).
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -30,19 +32,17 @@ from statefun_runtime.connectors.kafka.client.inside import leave
 from statefun_runtime.connectors.kafka.client.protocols import Consumer, Fetched, Offsets
 from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import explain, words
+from statefun_runtime.connectors.kafka.ingress.decision import Decision
+from statefun_runtime.connectors.kafka.ingress.position import Found, KafkaPosition, split_name
 from statefun_runtime.connectors.kafka.ingress.routes import addresses, make_route
 from statefun_runtime.connectors.kafka.ingress.routing import Routing
-from statefun_runtime.connectors.kafka.ingress.start import (
-    PositionVanished,
-    resolve_start,
-    split_name,
-    vanished,
-)
+from statefun_runtime.connectors.kafka.ingress.splits import Splits
+from statefun_runtime.connectors.kafka.ingress.start import Restarts, resolve, resolve_start
 from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
 from statefun_runtime.connectors.kafka.topics import IngressTopics
 from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.metrics import Kind, Metric
-from statefun_runtime.core.model.position import Position, whole_numbers
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
 
@@ -67,16 +67,16 @@ class KafkaIngress:
         context: IngressContext,
         restored: Mapping[str, Position],
         *,
+        restarts: Restarts = MappingProxyType({}),
         clients: KafkaClients = AIOKAFKA,
     ) -> None:
         self._spec = spec
         self._clients = clients
         self._context = context
-        self._restored = whole_numbers(restored)
+        self._restarts = restarts
         self._routes = {route.topic: make_route(route, context) for route in spec.routes}
-        self._positions: dict[TopicPartition, int] = {}
-        # Where those were left that are gone.
-        self._left: dict[TopicPartition, int] = {}
+        self._splits = Splits(spec.id, restored)
+        self._positions = self._splits.at
         self._held: set[TopicPartition] = set()
         # Raises for a file that cannot be used, before anything starts.
         self._arguments = consumer_arguments(spec)
@@ -84,7 +84,7 @@ class KafkaIngress:
         self._records_per_poll = self._arguments.get("max_poll_records", _RECORDS_PER_POLL)
         self._complaint = Complaint(log, f"ingress {spec.id}")
         self._topics = IngressTopics(spec, clients)
-        self._fresh: dict[TopicPartition, int] = {}
+        self._fresh: dict[TopicPartition, Decision] = {}
         self._has_fresh = asyncio.Event()
         self._gone: set[TopicPartition] = set()
         self._next_look_s = 0.0
@@ -94,7 +94,7 @@ class KafkaIngress:
         self._denied_until_s: dict[str, float] = {}
         self._consumer: Consumer | None = None
         self._has_group = True
-        self._to_tell: dict[str, int] = {}
+        self._to_tell: Mapping[str, Position] = {}
         self._received = 0
         self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, context)
         self._routing = Routing(spec.id, context, self._invalid, self._positions)
@@ -109,9 +109,6 @@ class KafkaIngress:
                 await self._connect()
                 self._complaint.over()
                 return
-            except PositionVanished:
-                await self._leave()
-                raise
             except (KafkaError, OSError, UnavailableError) as error:
                 await self._leave()
                 why = await explain(error, self._clients, self._arguments)
@@ -121,18 +118,20 @@ class KafkaIngress:
     async def _connect(self) -> None:
         consumer = self._consumer = self._clients.make_consumer(self._arguments)
         await consumer.start()
-        topic_partitions = await self._topics.look(consumer)
-        known = {**self._restored, **self._topics.marks()}
-        if topic_partitions:
-            self._positions.update(
-                await resolve_start(consumer, self._spec, topic_partitions, known, self._log_ends)
+        found = await self._topics.look(consumer)
+        known = [*self._splits.known_topics, *self._topics.missed()]
+        self._splits.take(
+            await resolve_start(
+                consumer, self._spec, found, self._splits, known, self._log_ends, self._restarts
             )
+        )
+        if self._positions:
             self._assign()
         log.info(
             "ingress %s reads %d topic partitions of %s",
             self._spec.id,
-            len(topic_partitions),
-            ", ".join(dict.fromkeys(tp.topic for tp in topic_partitions)) or "no topic yet",
+            len(self._positions),
+            ", ".join(dict.fromkeys(tp.topic for tp in self._positions)) or "no topic yet",
         )
 
     async def _log_ends(self, splits: list[TopicPartition]) -> Offsets:
@@ -181,52 +180,56 @@ class KafkaIngress:
             look_s = _RETRY_S if self._topics.are_missing else min(self._discovery_s, _LOOK_S)
             await asyncio.sleep(look_s)
             try:
-                found = set(await self._topics.look(self._reading))
-                self._gone = {tp for tp in self._positions if tp not in found}
-                fresh = [tp for tp in found if tp not in self._positions]
-                if fresh:
-                    self._fresh = await self._where_to_begin(sorted(fresh))
-                    self._has_fresh.set()
+                await self._discover()
             except (KafkaError, ConsumerStoppedError, OSError, TimeoutError) as error:
                 self._complaint.say(f"cannot look at its topics: {words(error, self._arguments)}")
+            self._splits.remind(asyncio.get_running_loop().time())
 
-    async def _where_to_begin(self, fresh: list[TopicPartition]) -> Offsets:
-        """A new topic partition begins at its beginning, one that was gone where it was left, if that is still there."""
-        beginnings = await self._reading.beginning_offsets(fresh)
-        ends = await self._reading.end_offsets(fresh)
-        offsets = {}
-        for tp in fresh:
-            left = self._left.get(tp)
-            is_there = left is not None and beginnings[tp] <= left <= ends[tp]
-            offsets[tp] = left if left is not None and is_there else beginnings[tp]
-            if left is not None and not is_there:
-                log.warning(
-                    "ingress %s: topic %s was made anew: partition %d is read from its beginning, not from offset %d",
-                    self._spec.id,
-                    tp.topic,
-                    tp.partition,
-                    left,
-                )
-        return offsets
+    async def _discover(self) -> None:
+        """Look what has gone, what is new, and what was made anew."""
+        found = await self._topics.look(self._reading)
+        self._gone = self._splits.gone(found)
+        fresh = self._splits.fresh(found)
+        if fresh:
+            self._fresh = await self._resolve(fresh, found)
+            self._has_fresh.set()
+
+    async def _resolve(
+        self, splits: list[TopicPartition], found: Found
+    ) -> dict[TopicPartition, Decision]:
+        return await resolve(
+            self._reading, splits, found, self._splits, self._log_ends, self._restarts
+        )
 
     def _let_go(self) -> None:
         """Read no more what is gone; where it was left is kept, and the others go on."""
         gone, self._gone = self._gone, set()
-        for tp in gone:
-            if tp in self._positions:
-                self._left[tp] = self._positions.pop(tp)
-                self._held.discard(tp)
+        self._splits.let_go(gone)
+        self._held -= gone
         self._assign()
 
     def _adopt_fresh(self) -> None:
-        fresh, self._fresh = self._fresh, {}
+        fresh, self._fresh = self._splits.still_fresh(self._fresh), {}
         self._has_fresh.clear()
-        self._positions.update({tp: at for tp, at in fresh.items() if tp not in self._positions})
-        for tp in fresh:
-            self._left.pop(tp, None)
+        self._splits.take(fresh)
+        self._held -= fresh.keys()
         self._assign()
-        places = ", ".join(split_name(tp.topic, tp.partition) for tp in sorted(fresh))
-        log.info("ingress %s reads new topic partitions: %s", self._spec.id, places)
+        new = [tp for tp in sorted(fresh) if tp in self._positions]
+        places = ", ".join(split_name(tp.topic, tp.partition) for tp in new)
+        if new:
+            log.info("ingress %s reads new topic partitions: %s", self._spec.id, places)
+
+    async def _look_into(self, offsets: Offsets) -> None:
+        """The broker does not have these offsets: they are lost, or it does after all."""
+        try:
+            found = await self._topics.look(self._reading)
+            there = [tp for tp in offsets if tp in found and tp in self._positions]
+            self._splits.take(await self._resolve(there, found))
+            self._gone = self._splits.gone(found)
+        except (KafkaError, OSError, TimeoutError) as error:
+            self._complaint.say(f"cannot read: {words(error, self._arguments)}")
+        self._assign()
+        await asyncio.sleep(_RETRY_S)
 
     def _follow(self, now_s: float) -> None:
         """Now and then take over where the consumer is: behind what is no record, such as the mark of a transaction."""
@@ -257,7 +260,8 @@ class KafkaIngress:
                     timeout_ms=_POLL_MS, max_records=self._records_per_poll
                 )
             except OffsetOutOfRangeError as error:
-                raise vanished(self._spec, error.args[0]) from error
+                await self._look_into(error.args[0])
+                continue
             except TopicAuthorizationFailedError as error:
                 self._deny(error)
                 continue
@@ -324,17 +328,15 @@ class KafkaIngress:
             self._reading.pause(topic_partition)
             self._held.add(topic_partition)
 
-    def positions(self) -> dict[str, int]:
-        """Return the offset of the next record of each topic partition, and marks of topics that did not exist."""
-        known = {**self._left, **self._positions}
-        return self._topics.marks() | {
-            split_name(tp.topic, tp.partition): offset for tp, offset in known.items()
-        }
+    def positions(self) -> dict[str, Position]:
+        """Return where each topic partition is read, or was, and marks of topics that did not exist."""
+        return self._topics.marks() | self._splits.positions()
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was routed and skipped, and per split how many records are known and not routed."""
         yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
         yield from self._invalid.metrics()
+        yield from self._splits.metrics()
         yield from self._lag()
         yield from self._reach.metrics("ingress")
         yield Metric(
@@ -358,7 +360,7 @@ class KafkaIngress:
 
     def completed(self, positions: Mapping[str, Position]) -> None:
         """Remember what may be told to the consumer group."""
-        self._to_tell = whole_numbers(positions)
+        self._to_tell = positions
 
     async def _tell_regularly(self) -> None:
         while True:
@@ -370,7 +372,7 @@ class KafkaIngress:
         """Tell the consumer group where reading would go on, for people to see; never needed for recovery."""
         positions, self._to_tell = self._to_tell, {}
         offsets = {
-            tp: positions[name]
+            tp: KafkaPosition.read(positions[name]).offset
             for tp in self._positions
             if (name := split_name(tp.topic, tp.partition)) in positions
         }

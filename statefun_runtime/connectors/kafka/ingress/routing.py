@@ -7,8 +7,8 @@ from aiokafka import TopicPartition
 from statefun_runtime.adapters.invalid_records import InvalidRecordDesk
 from statefun_runtime.adapters.protobuf_router import NotRoutable
 from statefun_runtime.connectors.kafka.client.protocols import Fetched, Offsets
+from statefun_runtime.connectors.kafka.ingress.position import split_name
 from statefun_runtime.connectors.kafka.ingress.routes import Route, addresses
-from statefun_runtime.connectors.kafka.ingress.start import split_name
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.function import Function

@@ -1,11 +1,14 @@
 """Where a Kafka ingress begins to read: checkpoint first, then `startupPosition`, then `auto.offset.reset`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import assert_never
 
 from aiokafka import TopicPartition
 
 from statefun_runtime.connectors.kafka.client.protocols import Consumer, Offsets
+from statefun_runtime.connectors.kafka.ingress.decision import Decision, GoesOn, Log, decide
+from statefun_runtime.connectors.kafka.ingress.position import Found
+from statefun_runtime.connectors.kafka.ingress.splits import Splits
 from statefun_runtime.connectors.kafka.settings.specs import (
     GroupOffsets,
     KafkaIngressSpec,
@@ -13,87 +16,70 @@ from statefun_runtime.connectors.kafka.settings.specs import (
     SpecificOffsets,
 )
 from statefun_runtime.core.module.specs import Date, Earliest, Latest
-from statefun_runtime.errors import UnavailableError
 
-NO_PARTITION = -1
-"""A split of this number says in a checkpoint that its topic did not exist: all that it ever holds came later."""
+LogEnds = Callable[[list[TopicPartition]], Awaitable[Offsets]]
+"""Returns where logs end, whatever transactions are open in them."""
 
-
-def split_name(topic: str, partition: int) -> str:
-    """Return the name of a split in checkpoints; a topic's name holds no slash."""
-    return f"{topic}/{partition}"
+Restarts = Mapping[str, OffsetReset]
+"""By topic, where a person says that it is gone on with if its position is lost."""
 
 
 async def resolve_start(
     consumer: Consumer,
     spec: KafkaIngressSpec,
-    topic_partitions: list[TopicPartition],
-    restored: dict[str, int],
-    log_ends: Callable[[list[TopicPartition]], Awaitable[Offsets]],
-) -> Offsets:
-    """Return the first offset to read of each topic partition; raise UnavailableError if one has vanished.
+    found: Found,
+    splits: Splits,
+    known_topics: Iterable[str],
+    log_ends: LogEnds,
+    restarts: Restarts,
+) -> dict[TopicPartition, Decision]:
+    """Return how each topic partition is begun with, or gone on with.
 
-    With `read_committed` the consumer's ends are in front of what transactions have not decided yet; `log_ends` returns
-    the ends of the logs themselves, which is asked for only where a position is behind the others.
+    One that was added to a known topic after the last cut begins at its beginning: nothing of it was read.
     """
-    beginnings = await consumer.beginning_offsets(topic_partitions)
-    ends = await consumer.end_offsets(topic_partitions)
-    known_topics = {name.rpartition("/")[0] for name in restored}
-    positions: Offsets = {}
-    fresh = []
-    for topic_partition in topic_partitions:
-        offset = restored.get(split_name(topic_partition.topic, topic_partition.partition))
-        if offset is not None:
-            if offset > ends[topic_partition]:
-                ends |= await log_ends([topic_partition])
-            _check_restored(spec, topic_partition, offset, beginnings, ends)
-            positions[topic_partition] = offset
-        elif topic_partition.topic in known_topics:
-            # It was added after the last cut or the first look, so nothing of it was read.
-            positions[topic_partition] = beginnings[topic_partition]
+    known = dict.fromkeys(known_topics)
+    first_ever = [tp for tp in found if splits.of(tp) is None and tp.topic not in known]
+    others = [tp for tp in found if tp not in dict.fromkeys(first_ever)]
+    decisions = await resolve(consumer, others, found, splits, log_ends, restarts)
+    if first_ever:
+        beginnings = await consumer.beginning_offsets(first_ever)
+        ends = await consumer.end_offsets(first_ever)
+        starts = await _first_start(consumer, spec, first_ever, beginnings, ends)
+        for tp, offset in starts.items():
+            decisions[tp] = GoesOn(Log(offset, offset, found[tp]).at(OffsetReset.EARLIEST))
+    return decisions
+
+
+async def resolve(
+    consumer: Consumer,
+    wanted: list[TopicPartition],
+    found: Found,
+    splits: Splits,
+    log_ends: LogEnds,
+    restarts: Restarts,
+) -> dict[TopicPartition, Decision]:
+    """Return how some topic partitions are gone on with; those that were never read begin at their beginning.
+
+    With `read_committed` the consumer's ends are in front of what transactions have not decided yet; `log_ends` is
+    asked only where a position is behind the others.
+    """
+    if not wanted:
+        return {}
+    beginnings = await consumer.beginning_offsets(wanted)
+    ends = await consumer.end_offsets(wanted)
+    before = {tp: at for tp in wanted if (at := splits.of(tp)) is not None}
+    behind = [tp for tp, at in before.items() if at.offset > ends[tp]]
+    if behind:
+        ends |= await log_ends(behind)
+    decisions: dict[TopicPartition, Decision] = {}
+    for tp in wanted:
+        log = Log(beginnings[tp], ends[tp], found[tp])
+        if tp in before:
+            restart = restarts.get(tp.topic)
+            decisions[tp] = decide(before[tp], log, restart, was_gone=splits.was_gone(tp))
         else:
-            fresh.append(topic_partition)
-    if fresh:
-        positions.update(await _first_start(consumer, spec, fresh, beginnings, ends))
-    return positions
-
-
-def _check_restored(
-    spec: KafkaIngressSpec,
-    topic_partition: TopicPartition,
-    offset: int,
-    beginnings: Offsets,
-    ends: Offsets,
-) -> None:
-    first, end = beginnings[topic_partition], ends[topic_partition]
-    if first <= offset <= end:
-        return
-    # Not a thing to wait for, but one for a person to decide.
-    raise PositionVanished(
-        f"ingress '{spec.id}' cannot go on at topic {topic_partition.topic}, partition "
-        f"{topic_partition.partition}, offset {offset}: the broker has offsets {first} to {end}",
-        code="SF3003",
-        hint="records are lost, or the topic was made anew; to go on without them, start with a new state "
-        "folder (--state-dir) and a startupPosition of your choice",
-    )
-
-
-def vanished(spec: KafkaIngressSpec, offsets: Offsets) -> "PositionVanished":
-    """Return the error for offsets that the broker does not have any more."""
-    places = ", ".join(
-        f"topic {tp.topic}, partition {tp.partition}, offset {offset}"
-        for tp, offset in offsets.items()
-    )
-    return PositionVanished(
-        f"ingress '{spec.id}' cannot go on: the broker does not have {places} any more",
-        code="SF3003",
-        hint="records between that offset and the first one kept are lost; to go on without them, "
-        "start with a new state folder (--state-dir) and a startupPosition of your choice",
-    )
-
-
-class PositionVanished(UnavailableError):
-    """A position of a checkpoint does not exist any more; waiting does not help."""
+            decisions[tp] = GoesOn(log.at(OffsetReset.EARLIEST))
+    return decisions
 
 
 async def _first_start(

@@ -106,7 +106,8 @@ class KafkaIngressSpec:
         """Return the ingress."""
         from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 
-        return KafkaIngress(self, context.ingress, dict(context.restored))
+        restarts = {topic: OffsetReset(where) for topic, where in context.restarts.items()}
+        return KafkaIngress(self, context.ingress, context.restored, restarts=restarts)
 
 
 class DeliverySemantic(Enum):
