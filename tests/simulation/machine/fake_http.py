@@ -69,7 +69,7 @@ def _serve(handler: Handler, request: HttpRequest, answer: Callable[[HttpRespons
 
 
 def fake_server(ports: Ports) -> ServerFactory:
-    """Return a stand-in for HttpServer."""
+    """Return a stand-in for HttpServer; one of a zombie that had not begun to listen gets no port where anybody asks."""
 
     class FakeHttpServer:
         def __init__(self, handler: Handler, *, host: str, port: int, body_bytes_max: int) -> None:
@@ -82,7 +82,8 @@ def fake_server(ports: Ports) -> ServerFactory:
             return self._port
 
         async def start(self, *, what: str) -> None:
-            ports.listening[self.port] = (current_process(), self._handler)
+            if not current_process().is_zombie:
+                ports.listening[self.port] = (current_process(), self._handler)
 
         async def close(self) -> None:
             listener = ports.listening.get(self.port)
