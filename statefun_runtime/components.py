@@ -8,7 +8,6 @@ from statefun_runtime.config.module.kinds import ComponentKind
 from statefun_runtime.config.reading.draft import Role
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind as MetricKind
 from statefun_runtime.core.model.metrics import Metric
@@ -16,6 +15,7 @@ from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox, Queue
 from statefun_runtime.core.outboxes.form import RecordForm
 from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox, Unloaded
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
 from statefun_runtime.ports.egress import EgressSink, Listens, RecordRefused
 from statefun_runtime.ports.ingress import IngressContext, IngressSource

@@ -13,7 +13,7 @@ from statefun_runtime.app.clients import Clients
 from statefun_runtime.app.dead_letters import check_routes
 from statefun_runtime.app.factories import Application, make_egress, make_ingress
 from statefun_runtime.config.settings import Settings
-from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.engine.assembly import EgressServices, assemble
 from statefun_runtime.engine.beginning import Beginning, Ports

@@ -5,9 +5,9 @@ from typing import assert_never
 from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.pool import HttpPool
 from statefun_runtime.app.factories import Application
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.endpoint_url import EndpointUrl
 from statefun_runtime.core.module.specs import AsyncTransport, FunctionPattern, OkHttpTransport
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.ports.function_client import FunctionClient
 
 _Key = tuple[FunctionPattern, str, bool]

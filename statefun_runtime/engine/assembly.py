@@ -14,8 +14,8 @@ from statefun_runtime.core.checkpoints.manifest import KeyGroups, Manifest, Obje
 from statefun_runtime.core.checkpoints.overlay import Overlay
 from statefun_runtime.core.checkpoints.retention import Retention
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.reply import Reply
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.engine.beginning import Beginning, Ports, open_store
@@ -139,7 +139,7 @@ class Assembly:
             slice_rows=settings.pace.store_rows,
             hooks=self,
         )
-        self._spills = Spills(self._states)
+        self._spills = Spills(self._states, self._partitions)
         self._delays = Delays(self._states, self._partitions, load, clock, key_group_count=groups)
         self._idempotency = Idempotency(
             self._states, clock, key_group_count=groups, keep_ms=settings.idempotency_keep_ms
@@ -202,6 +202,7 @@ class Assembly:
             self._outcomes,
             self._states,
             self._spills,
+            self._partitions,
             self._load,
             self._clock,
             self._alarm,

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.state.states import States

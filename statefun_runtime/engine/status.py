@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from statefun_runtime.core.model.address import Address, TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.metrics import Histogram, Metric
-from statefun_runtime.core.partition.backlog import BACKING_OFF, Backlog, Phase
+from statefun_runtime.core.partition.backlog import BACKING_OFF, Backlog, Function, Phase
 from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.engine.dispatch.parked import ParkedAddresses, Selection
 from statefun_runtime.engine.readiness import Readiness
@@ -124,7 +123,7 @@ class Status:
                 failing = backlog.failing
                 if failing is None or not failing.attempts:
                     continue
-                if backlog not in backlog.partition.failures.parked:
+                if not self._parts.exchange.partitions.has_parked(backlog):
                     yield backlog
 
     def _describe(self, backlog: Backlog) -> dict[str, Any]:
@@ -133,7 +132,8 @@ class Status:
         now_s = self._loop.time()
         pause_s = 0.0
         if backlog.phase == BACKING_OFF:
-            pause_s = max(0.0, backlog.partition.failures.pauses.end_s(backlog) - now_s)
+            partition = self._parts.exchange.partitions.owned[backlog.owner]
+            pause_s = max(0.0, partition.failures.pauses.end_s(backlog) - now_s)
         return {
             "function": str(backlog.function.type),
             "id": backlog.id,

@@ -5,11 +5,11 @@ from typing import Protocol
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.module.specs import DeadLetterRoute
+from statefun_runtime.core.partition.backlog import Function
 
 
 class IngressContext(Protocol):

@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.bench.load import Collector, CountCheck, Feed
-from tests.bench.meter import Meter, tree_memory_mb
 from tests.bench.rig import FNSERVER, Cores, frozen, function_server, machine, take_cores
 from tests.support.kafka.broker import KafkaBroker
+from tests.support.meter import Meter, tree_memory_mb
 from tests.support.provisions import Unavailable
 from tests.support.sockets import http_get
 from tests.support.worker import Worker

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from tests.bench.isolation import MODULE
 from tests.bench.load import Collector, Feed
-from tests.bench.meter import Meter
 from tests.bench.rig import FNSERVER, frozen, function_server, machine, take_cores
 from tests.support.kafka.broker import KafkaBroker
+from tests.support.meter import Meter
 from tests.support.processes import wait_until
 from tests.support.provisions import Unavailable
 from tests.support.sockets import free_port

@@ -19,9 +19,9 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from tests.bench.bench import MODULE, PARTITIONS
-from tests.bench.meter import Meter
 from tests.bench.rig import FNSERVER, function_server, machine
 from tests.support.kafka.broker import KafkaBroker
+from tests.support.meter import Meter
 from tests.support.provisions import Unavailable
 from tests.support.worker import Worker
 

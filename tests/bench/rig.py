@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench.meter import process_tree
 from tests.support.kafka.install import KAFKA_VERSION
+from tests.support.meter import process_tree
 from tests.support.processes import Process
 from tests.support.provisions import command_path, made_once, run_or_unavailable
 from tests.support.sockets import free_port

@@ -21,10 +21,10 @@ from confluent_kafka import Producer
 from statefun._wire import FromFunction
 
 from tests.bench.checkpoints import _percentile
-from tests.bench.meter import tree_memory_mb
 from tests.bench.rig import machine
 from tests.support.http.faulty_process import FaultyProcess
 from tests.support.kafka.broker import KafkaBroker
+from tests.support.meter import tree_memory_mb
 from tests.support.metrics import Samples
 from tests.support.processes import wait_until
 from tests.support.provisions import Unavailable

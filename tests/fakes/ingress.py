@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.model.position import Position, whole_numbers
 from statefun_runtime.core.module.specs import DeadLetterRoute
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
 from statefun_runtime.ports.module import ModuleSpec

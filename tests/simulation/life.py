@@ -30,7 +30,7 @@ from statefun_runtime.connectors.playground.settings import (
 from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
-from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.engine.assembly import OWNER, EgressServices, assemble
 from statefun_runtime.engine.beginning import Beginning, Ports, begin
 from statefun_runtime.engine.checkpoints.recovery import Names, read_outbox

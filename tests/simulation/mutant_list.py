@@ -229,9 +229,9 @@ MUTANTS = (
     _one(
         "spill a head that is restored",
         "engine/dispatch/exchange.py",
-        "        backlog.partition.restore_head(backlog, invocations)\n",
+        "        self._owned[backlog.owner].restore_head(backlog, invocations)\n",
         "        for one in invocations:\n"
-        "            backlog.partition.deliver(backlog, one)\n"
+        "            self._owned[backlog.owner].deliver(backlog, one)\n"
         "            if backlog.spill is not None:\n"
         "                self._spills.added(backlog)\n",
     ),
@@ -413,7 +413,7 @@ MUTANTS = (
                 "        raise unclear\n        while True:\n            try:\n                entries",
             ),
         ),
-        "tests/unit/engine/test_checkpointer.py",
+        "tests/unit/engine/checkpoints/test_checkpointer.py",
     ),
     Mutant(
         "ask functions before a start is in the log",
@@ -446,7 +446,7 @@ MUTANTS = (
                 "            participant.aborted(taken.epoch)\n            break\n",
             ),
         ),
-        "tests/unit/engine/test_participants.py",
+        "tests/unit/engine/checkpoints/test_participants.py",
     ),
     Mutant(
         "leave behind what version 2 had in no key group",
@@ -473,7 +473,7 @@ MUTANTS = (
                 "        for group in range(128):\n",
             ),
         ),
-        "tests/unit/engine/test_recovery.py",
+        "tests/unit/engine/checkpoints/test_recovery.py",
     ),
     Mutant(
         "collect beside a base in the making",
@@ -484,12 +484,12 @@ MUTANTS = (
                 "        await self._take(epoch)\n",
             ),
         ),
-        "tests/unit/engine/test_recovery.py",
+        "tests/unit/engine/checkpoints/test_recovery.py",
     ),
     Mutant(
         "look back to what was half collected",
         (("engine/checkpoints/recovery.py", "if _is_whole(kept, found, there)", ""),),
-        "tests/unit/engine/test_recovery.py",
+        "tests/unit/engine/checkpoints/test_recovery.py",
     ),
     Mutant(
         "a rebuilt store lacks what it had",
@@ -549,7 +549,7 @@ MUTANTS = (
     Mutant(
         "a rebuilt store's files are taken for the old",
         ((_BASES, "        self._sst.clear()\n", "        pass\n"),),
-        "tests/unit/engine/test_recovery.py",
+        "tests/unit/engine/checkpoints/test_recovery.py",
     ),
     _one(
         "forget what was not acknowledged",
@@ -614,8 +614,8 @@ MUTANTS = (
     _one(
         "send a dead letter and keep its invocation",
         "engine/dispatch/failure_policy.py",
-        "                backlog.partition.failures.give_up(backlog)\n",
-        "                backlog.partition.send_back(backlog)\n",
+        "                self._owned[backlog.owner].failures.give_up(backlog)\n",
+        "                self._owned[backlog.owner].send_back(backlog)\n",
     ),
     Mutant(
         "count a refused record before its dead letter is durable",

@@ -26,7 +26,7 @@ from tests.simulation.kafka.cluster import Cluster
 from tests.simulation.life import Outside, live
 from tests.simulation.machine.fake_disk import Disk, DiskCalls, FakePath
 from tests.simulation.machine.fake_http import Ports, fake_server
-from tests.simulation.machine.loop import RANDOM, Killed, Process, SimLoop
+from tests.simulation.machine.loop import PROCESS, RANDOM, Killed, Process, SimLoop
 from tests.simulation.machine.state_store import Failure
 from tests.simulation.machine.wall import Time
 from tests.simulation.outages import draw_calls
@@ -415,6 +415,10 @@ class World:
 
     def _saw(self, address: str, payloads: list[str]) -> None:
         self.say(f"{address} <- {' '.join(payload.rstrip('.') for payload in payloads)}")
+        process = PROCESS.get()
+        if self.is_copied and process is not None and process.is_zombie:
+            # The original begins where it began; a copy of a folder that held no checkpoint yet begins anew.
+            return
         for payload in payloads:
             text, _, place = payload.rstrip(".").partition("|")
             if (address, text) not in self._known:

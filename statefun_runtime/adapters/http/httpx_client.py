@@ -11,6 +11,8 @@ import ssl
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 import httpx
@@ -18,7 +20,6 @@ import httpx
 from statefun_runtime.adapters.http.encodings import ACCEPTED
 from statefun_runtime.adapters.http.header_lines import Headers
 from statefun_runtime.adapters.http.httpx_slot import Lost, Pairs, Response, Slot, make_pool
-from statefun_runtime.adapters.http.proxy import proxy_of
 from statefun_runtime.adapters.http.responses import is_octets, refusal
 from statefun_runtime.adapters.http.sigv4 import Signer
 from statefun_runtime.adapters.http.slots import Slots
@@ -351,3 +352,16 @@ def _redirect(response: Response, url: httpx.URL) -> httpx.URL | None:
     except (httpx.InvalidURL, ValueError):
         return None
     return target if target.scheme in ("http", "https") and target.host else None
+
+
+def proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL, as every HTTP tool takes it.
+
+    HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY count, in either case.
+    """
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"

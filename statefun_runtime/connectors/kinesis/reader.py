@@ -41,10 +41,10 @@ from statefun_runtime.connectors.kinesis.start import (
 )
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import Origin
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.model.position import Position
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")

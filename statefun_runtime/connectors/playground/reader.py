@@ -23,11 +23,11 @@ from statefun_runtime.adapters.http.server import (
 from statefun_runtime.connectors.playground.ingress_log import LOG_SPLIT, IngressLog
 from statefun_runtime.connectors.playground.settings import PlaygroundIngressSpec
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder, field, join_parts, split_parts
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.model.position import Position, whole_numbers
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
 from statefun_runtime.ports.off_loop import OffLoop

@@ -1,6 +1,6 @@
 """What a partition decides about its addresses that fail, by the law in failure_law.py, and the pauses they make."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from statefun_runtime.core.partition.backlog import IN_FLIGHT, Backlog
 from statefun_runtime.core.partition.failure_law import (
@@ -14,12 +14,23 @@ from statefun_runtime.core.partition.failure_state import FailureState
 from statefun_runtime.core.partition.pauses import Pauses
 from statefun_runtime.core.partition.retry import Failure, park_pause_s
 
-if TYPE_CHECKING:
-    from statefun_runtime.core.partition.partition import Partition
-
-
 _UNDECIDED_PAUSE_S = 5.0
 _UNDECIDED_TIMES_MAX = 4
+
+
+class Moves(Protocol):
+    """What a partition does with an address whose request was not answered well; partition.py says what each means."""
+
+    def send_back(self, backlog: Backlog) -> None: ...
+    def narrow(self, backlog: Backlog, width: int) -> None: ...
+    def back_off(self, backlog: Backlog) -> None: ...
+    def park(self, backlog: Backlog) -> None: ...
+    def withdraw(self, backlog: Backlog) -> None: ...
+    def resume(self, backlog: Backlog) -> None: ...
+    def give_up(self, backlog: Backlog) -> None: ...
+    def single_out(self, backlog: Backlog) -> None: ...
+    def abandon(self, backlog: Backlog) -> None: ...
+    def restore_parked(self, backlog: Backlog) -> None: ...
 
 
 class Failures:
@@ -27,7 +38,7 @@ class Failures:
 
     __slots__ = ("_partition", "parked", "pauses")
 
-    def __init__(self, partition: "Partition") -> None:
+    def __init__(self, partition: Moves) -> None:
         self._partition = partition
         self.pauses = Pauses()
         self.parked: dict[Backlog, None] = {}

@@ -9,12 +9,11 @@ an address that fails, and makes its pauses; `timers` are the delayed messages o
 
 An address that is READY stands in exactly one queue of its function type: `ready`, or `suspects` after a failure.
 The index of addresses is the function type's, one for all partitions, since looking one up is a step of every
-message; a backlog names the partition that owns it.
+message; a backlog names the number of the partition that owns it.
 """
 
 from collections.abc import Iterator
 
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import total_size
 from statefun_runtime.core.partition.backlog import (
     IDLE,
@@ -23,6 +22,7 @@ from statefun_runtime.core.partition.backlog import (
     PARKED,
     READY,
     Backlog,
+    Function,
     Phase,
     Tally,
 )
@@ -65,7 +65,7 @@ class Partition:
         """Yield the addresses of this partition that are in memory."""
         for function in self.tallies:
             for backlog in function.backlogs.values():
-                if backlog.partition is self:
+                if backlog.owner == self.number:
                     yield backlog
 
     # ── what every message goes through ──
@@ -76,7 +76,7 @@ class Partition:
         if tally is None:
             tally = self.tallies[function] = Tally(function)
             function.tallies.append(tally)
-        backlog = Backlog(self, tally, function_id, key)
+        backlog = Backlog(self.number, tally, function_id, key)
         function.backlogs[function_id] = backlog
         return backlog
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import key_group_of, partition_of
+from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.partition import Partition
 
 
 class Partitions:
-    """Contiguous ranges of key groups, by number; who owns a key group is found by the first bytes of its keys."""
+    """Contiguous ranges of key groups, `owned` by number; who owns a key group is found by the first bytes of its keys."""
 
     def __init__(self, key_group_count: int, partition_count: int) -> None:
         ranges: list[list[int]] = [[] for _ in range(partition_count)]
@@ -17,26 +18,30 @@ class Partitions:
                 KeyGroup(group), key_group_count=key_group_count, partition_count=partition_count
             )
             ranges[number].append(group)
-        self._owned = tuple(
+        self.owned = tuple(
             Partition(number, range(groups[0], groups[-1] + 1))
             for number, groups in enumerate(ranges)
         )
         self._turn = 0
-        self._owner_of = {group: one for one in self._owned for group in one.groups}
+        self._owner_of = {group: one for one in self.owned for group in one.groups}
 
     def __iter__(self) -> Iterator[Partition]:
-        return iter(self._owned)
+        return iter(self.owned)
 
     def __len__(self) -> int:
-        return len(self._owned)
+        return len(self.owned)
 
     def owner(self, key: bytes) -> Partition:
         """Return the partition whose range holds a stored row."""
         return self._owner_of[key_group_of(key)]
 
+    def has_parked(self, backlog: Backlog) -> bool:
+        """Return whether an address was set aside, and has not got past what it failed at."""
+        return backlog in self.owned[backlog.owner].failures.parked
+
     def next_due_ms(self) -> int | None:
         """Return when the next delayed message is due, or None."""
-        times_ms = (partition.timers.next_due_ms() for partition in self._owned)
+        times_ms = (partition.timers.next_due_ms() for partition in self.owned)
         return min((time_ms for time_ms in times_ms if time_ms is not None), default=None)
 
     def first_due(self, now_ms: int) -> bytes | None:
@@ -44,24 +49,24 @@ class Partitions:
 
         Partitions take turns: much that is due in one of them does not hold up the others.
         """
-        for turn in range(self._turn, self._turn + len(self._owned)):
-            key = self._owned[turn % len(self._owned)].timers.first_due(now_ms)
+        for turn in range(self._turn, self._turn + len(self.owned)):
+            key = self.owned[turn % len(self.owned)].timers.first_due(now_ms)
             if key is not None:
-                self._turn = turn % len(self._owned)
+                self._turn = turn % len(self.owned)
                 return key
         return None
 
     def taken(self, key: bytes) -> None:
         """Forget the delayed message that `first_due` returned just now."""
-        self._owned[self._turn].timers.remove(key)
-        self._turn = (self._turn + 1) % len(self._owned)
+        self.owned[self._turn].timers.remove(key)
+        self._turn = (self._turn + 1) % len(self.owned)
 
     @property
     def waiting_bytes(self) -> int:
         """The size of all messages that wait in memory or are in flight."""
-        return sum(partition.waiting_bytes for partition in self._owned)
+        return sum(partition.waiting_bytes for partition in self.owned)
 
     @property
     def spilled_bytes(self) -> int:
         """The size of all messages that wait in chunks."""
-        return sum(partition.spilled_bytes for partition in self._owned)
+        return sum(partition.spilled_bytes for partition in self.owned)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from statefun_runtime.core.checkpoints.manifest import Manifest, Positions, Published, Snapshot
 from statefun_runtime.core.checkpoints.overlay import Layer
-from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.snapshots import Cut, Snapshots

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.partitions import Partitions
 

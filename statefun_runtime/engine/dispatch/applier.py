@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import invocation
 from statefun_runtime.core.model.reply import (
     DelayedMessage,
@@ -18,7 +17,7 @@ from statefun_runtime.core.model.reply import (
     check_delayed,
 )
 from statefun_runtime.core.model.state import StateError
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import Backlog, Function
 from statefun_runtime.core.partition.retry import Cause
 from statefun_runtime.core.partition.timers import Delayed
 from statefun_runtime.engine.dispatch.exchange import Exchange
@@ -45,6 +44,7 @@ class Applier:
         self._delays = delays
         self._clock = clock
         self._exchange = exchange
+        self._owned = exchange.partitions.owned
 
     def apply(self, backlog: Backlog, result: Result) -> None:
         """Apply a result whole; raise ReplyRefused, or UnavailableError, before anything was applied."""
@@ -120,7 +120,7 @@ class Applier:
         backlog.has_unsaved_stamp = False
 
     def _check_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
-        timers = backlog.partition.timers
+        timers = self._owned[backlog.owner].timers
         check_delayed(delayed, is_pending=lambda token: timers.holds(backlog.id, token))
         for message in delayed:
             if not message.is_cancellation:
@@ -128,11 +128,12 @@ class Applier:
 
     def _apply_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
         caller = backlog.function.address_field(backlog.id)
+        partition = self._owned[backlog.owner]
         for message in delayed:
             if message.is_cancellation:
-                self._delays.cancel(backlog.partition, backlog.id, message.token)
+                self._delays.cancel(partition, backlog.id, message.token)
                 continue
             target = TypeName(message.namespace, message.name)
             whole = invocation(caller, message.argument)
             delayed_message = Delayed(backlog.id, target, message.id, whole, message.token)
-            self._delays.schedule(backlog.partition, message.delay_ms, delayed_message)
+            self._delays.schedule(partition, message.delay_ms, delayed_message)

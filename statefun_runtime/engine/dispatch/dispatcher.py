@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import request
 from statefun_runtime.core.model.reply import Incomplete, Reply, ReplyRefused, Result
 from statefun_runtime.core.model.state import StateError
-from statefun_runtime.core.partition.backlog import IN_FLIGHT, Backlog, Phase
+from statefun_runtime.core.partition.backlog import IN_FLIGHT, Backlog, Function, Phase
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.circuit import CircuitState
+from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.engine.dispatch.alarm import PauseAlarm
 from statefun_runtime.engine.dispatch.failure_policy import FailurePolicy
@@ -56,6 +56,7 @@ class Dispatcher:
         outcomes: Outcomes,
         states: States,
         spills: Spills,
+        partitions: Partitions,
         load: Load,
         clock: Clock,
         alarm: PauseAlarm,
@@ -69,6 +70,7 @@ class Dispatcher:
         self._applier = applier
         self._states = states
         self._spills = spills
+        self._owned = partitions.owned
         self._load = load
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -84,7 +86,7 @@ class Dispatcher:
         self._patience: asyncio.TimerHandle | None = None
         self._is_introduced = False
         self._is_stopped = True
-        self.policy = FailurePolicy(function, outcomes, spills, alarm, self.pump)
+        self.policy = FailurePolicy(function, outcomes, spills, partitions, alarm, self.pump)
         client.attach(self)
 
     def wake(self) -> None:
@@ -177,7 +179,7 @@ class Dispatcher:
                 self._cold.append(backlog)
                 self._states.when_readable(self._warm_up)
                 return
-        partition = backlog.partition
+        partition = self._owned[backlog.owner]
         if is_probe:
             invocations = partition.begin_probe(backlog, now_s)
         else:
@@ -256,7 +258,7 @@ class Dispatcher:
             self.policy.recovered(backlog)
         if not backlog.is_touched:
             self._states.touch(backlog)
-        backlog.partition.settle(backlog)
+        self._owned[backlog.owner].settle(backlog)
 
     def _learn(self, backlog: Backlog, reply: Incomplete) -> None:
         schema = self.function.schema
@@ -281,7 +283,7 @@ class Dispatcher:
                 other.values = None
         self._is_introduced = True
         self._release(backlog)
-        backlog.partition.again(backlog)
+        self._owned[backlog.owner].again(backlog)
         self.policy.answered()
 
     def failed(self, backlog: Backlog, failure: Failure) -> None:

@@ -5,9 +5,8 @@ from collections import deque
 from collections.abc import Callable
 
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.keys import state_key
-from statefun_runtime.core.partition.backlog import IDLE, READY, Backlog
+from statefun_runtime.core.partition.backlog import IDLE, READY, Backlog, Function
 from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.core.partition.spill import Chunk, SpillLimits
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
@@ -36,6 +35,7 @@ class Exchange:
         self._states = states
         self._spills = spills
         self.partitions = partitions
+        self._owned = partitions.owned
         self._make_dispatcher = make_dispatcher
         self._key_group_count = key_group_count
         self._spilling = spilling
@@ -93,7 +93,7 @@ class Exchange:
             backlog = self._admit(function, function_id)
         if not backlog.is_touched:
             self._states.touch(backlog)
-        if backlog.partition.deliver(backlog, invocation):
+        if self._owned[backlog.owner].deliver(backlog, invocation):
             self._wake(function)
         elif backlog.spill is not None:
             self._spills.added(backlog)
@@ -101,7 +101,7 @@ class Exchange:
     def restore_chunk(self, function: Function, function_id: str, chunk: Chunk) -> None:
         """Take back a spilled chunk; its address's head must have been restored before, its chunks come in order."""
         backlog = function.backlogs.get(function_id) or self._admit(function, function_id)
-        if backlog.partition.restore_chunk(backlog, chunk):
+        if self._owned[backlog.owner].restore_chunk(backlog, chunk):
             self._wake(function)
 
     def restore_head(self, function: Function, function_id: str, invocations: list[bytes]) -> None:
@@ -111,7 +111,7 @@ class Exchange:
         if not invocations:
             # The cut came between two batches; chunks follow.
             return
-        backlog.partition.restore_head(backlog, invocations)
+        self._owned[backlog.owner].restore_head(backlog, invocations)
         self._states.touch(backlog)
         self._wake(function)
 

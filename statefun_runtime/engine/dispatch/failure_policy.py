@@ -8,13 +8,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.line_limit import LineLimit
 from statefun_runtime.core.module.specs import OnFailure
-from statefun_runtime.core.partition.backlog import Backlog, Phase
+from statefun_runtime.core.partition.backlog import Backlog, Function, Phase
 from statefun_runtime.core.partition.circuit import CircuitState
 from statefun_runtime.core.partition.failure_law import Outcome
 from statefun_runtime.core.partition.failure_state import FailureState
+from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.core.partition.retry import Failure
 from statefun_runtime.engine.dispatch.alarm import PauseAlarm
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
@@ -33,6 +33,7 @@ class FailurePolicy:
         function: Function,
         outcomes: Outcomes,
         spills: Spills,
+        partitions: Partitions,
         alarm: PauseAlarm,
         pump: Callable[[], None],
     ) -> None:
@@ -40,6 +41,7 @@ class FailurePolicy:
         self._circuit = function.circuit
         self._outcomes = outcomes
         self._spills = spills
+        self._owned = partitions.owned
         self._alarm = alarm
         self._pump = pump
         self._loop = asyncio.get_running_loop()
@@ -64,7 +66,7 @@ class FailurePolicy:
         self._count(failure)
         function.counts.latency_ms.add((now_s - backlog.started_s) * 1000)
         was_down = function.is_down
-        partition = backlog.partition
+        partition = self._owned[backlog.owner]
         decision = partition.failures.fail(backlog, failure, now_s)
         if was_down and not function.is_down:
             self._closed()
@@ -82,7 +84,7 @@ class FailurePolicy:
 
     def recovered(self, backlog: Backlog) -> None:
         """The address got past what held it up, one way or the other."""
-        if backlog.partition.failures.recovered(backlog):
+        if self._owned[backlog.owner].failures.recovered(backlog):
             self._outcomes.unparked(backlog)
 
     def unreachable(self, failure: Failure) -> None:
@@ -112,7 +114,7 @@ class FailurePolicy:
             refused = self._drop(backlog, failing, failing.cause.value)
             if refused is None:
                 self.recovered(backlog)
-                backlog.partition.failures.give_up(backlog)
+                self._owned[backlog.owner].failures.give_up(backlog)
                 return True
             failing.reason = refused
         self._park(backlog, failing)
@@ -136,7 +138,7 @@ class FailurePolicy:
     def skip(self, backlog: Backlog) -> str | None:
         """An operator gives up the one invocation of a parked address; return why it cannot be, or None."""
         self._spills.refill(backlog, 1)
-        failures = backlog.partition.failures
+        failures = self._owned[backlog.owner].failures
         failing = failures.single_out(backlog)
         refused = self._drop(backlog, failing, "skipped")
         if refused is not None:
@@ -148,12 +150,12 @@ class FailurePolicy:
 
     def withdraw(self, backlog: Backlog) -> None:
         """An address that was parked, and is tried again, is set aside once more."""
-        backlog.partition.failures.withdraw(backlog, self._loop.time())
+        self._owned[backlog.owner].failures.withdraw(backlog, self._loop.time())
         assert backlog.failing is not None
         self._put_aside(backlog, backlog.failing)
 
     def _park(self, backlog: Backlog, failing: FailureState) -> None:
-        partition = backlog.partition
+        partition = self._owned[backlog.owner]
         pause_s = partition.failures.park(backlog, self._loop.time())
         self._say(
             backlog,
@@ -169,17 +171,17 @@ class FailurePolicy:
     def restore_parked(self, backlog: Backlog, row: bytes) -> None:
         """Take back an address that was parked when the last life ended; its backlog was restored before."""
         failing = self._outcomes.read_parked(row)
-        backlog.partition.failures.restore_parked(backlog, failing, self._loop.time())
+        self._owned[backlog.owner].failures.restore_parked(backlog, failing, self._loop.time())
         self._put_aside(backlog, failing)
 
     def _put_aside(self, backlog: Backlog, failing: FailureState) -> None:
         self._outcomes.parked(backlog, failing)
         self._spills.put_away(backlog)
-        self._alarm.paused(backlog.partition)
+        self._alarm.paused(self._owned[backlog.owner])
 
     def release(self, backlog: Backlog) -> None:
         """An operator wants a parked address to be tried now, with a whole budget."""
-        backlog.partition.failures.release(backlog)
+        self._owned[backlog.owner].failures.release(backlog)
         self._pump()
 
     def retry(self, backlog: Backlog) -> bool:
@@ -188,7 +190,7 @@ class FailurePolicy:
             case Phase.PARKED:
                 self.release(backlog)
             case Phase.BACKING_OFF:
-                backlog.partition.failures.cut_short(backlog)
+                self._owned[backlog.owner].failures.cut_short(backlog)
                 self._pump()
             case _:
                 return False
@@ -210,7 +212,9 @@ class FailurePolicy:
 
     def pause_left_s(self, backlog: Backlog) -> float:
         """Return in how many seconds a parked address is tried again; it is looked up, which takes long."""
-        return max(0.0, backlog.partition.failures.pauses.end_s(backlog) - self._loop.time())
+        return max(
+            0.0, self._owned[backlog.owner].failures.pauses.end_s(backlog) - self._loop.time()
+        )
 
     def _opened(self, *, was_down: bool) -> None:
         """The circuit is open: say so once, and come back after its pause."""

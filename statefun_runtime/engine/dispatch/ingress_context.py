@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.outcomes import Outcomes

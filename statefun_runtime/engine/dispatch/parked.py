@@ -87,7 +87,7 @@ class ParkedAddresses:
         if address is not None:
             function = self._exchange.resolve(address.type)
             backlog = function.backlogs.get(address.id) if function is not None else None
-            if backlog is not None and backlog in backlog.partition.failures.parked:
+            if backlog is not None and self._exchange.partitions.has_parked(backlog):
                 yield dispatchers[backlog.function], backlog
                 return
             # As it was printed: with what cannot be printed escaped, and the end of a long id left out.

@@ -4,9 +4,9 @@ The rows lie in the target's key group, so they move, and are cut, with what the
 the memory of its key are in the same checkpoint, or in none.
 """
 
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.keys import once_key_of, state_key
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.ports.clock import Clock
 

@@ -2,6 +2,7 @@
 
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.engine.state.chunks import delete_chunk, read_chunk, write_chunk
 from statefun_runtime.engine.state.states import States
 
@@ -9,8 +10,9 @@ from statefun_runtime.engine.state.states import States
 class Spills:
     """Moves invocations between the tails of backlogs and the store."""
 
-    def __init__(self, states: States) -> None:
+    def __init__(self, states: States, partitions: Partitions) -> None:
         self._states = states
+        self._owned = partitions.owned
         self._tails: dict[Backlog, None] = {}
 
     def added(self, backlog: Backlog) -> None:
@@ -33,7 +35,7 @@ class Spills:
 
         Raise UnavailableError if the store cannot be read; what was brought back until then stays.
         """
-        partition = backlog.partition
+        partition = self._owned[backlog.owner]
         while backlog.spill is not None and backlog.waiting_bytes < bytes_min:
             chunk = partition.next_chunk(backlog)
             if chunk is None:
@@ -46,10 +48,10 @@ class Spills:
     def put_away(self, backlog: Backlog) -> None:
         """A parked address keeps nothing in memory."""
         self._states.touch(backlog)
-        for chunk, piece in backlog.partition.put_away(backlog):
+        for chunk, piece in self._owned[backlog.owner].put_away(backlog):
             write_chunk(self._states, backlog.key, chunk, b"".join(piece))
 
     def _cut(self, backlog: Backlog) -> None:
-        chunk, row = backlog.partition.cut_tail(backlog)
+        chunk, row = self._owned[backlog.owner].cut_tail(backlog)
         write_chunk(self._states, backlog.key, chunk, row)
         self._tails.pop(backlog, None)

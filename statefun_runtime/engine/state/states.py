@@ -17,10 +17,9 @@ from itertools import islice
 from typing import Protocol
 
 from statefun_runtime.core.checkpoints.overlay import Layer, Overlay, merge_rows
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.keys import backlog_key_of
 from statefun_runtime.core.model.state import Values, decode_row, encode_row
-from statefun_runtime.core.partition.backlog import IDLE, Backlog
+from statefun_runtime.core.partition.backlog import IDLE, Backlog, Function
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.state_store import StateStore
 

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import Backlog, Function
 from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.retry import Failure
 from statefun_runtime.ports.function_client import FunctionClient

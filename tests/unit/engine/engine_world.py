@@ -9,7 +9,6 @@ from statefun_runtime.adapters.wire import decode_reply
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.address import TypeName, key_group
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.keys import group_prefix, is_head
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.module.specs import (
@@ -20,7 +19,7 @@ from statefun_runtime.core.module.specs import (
     OnFailure,
     Transport,
 )
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import Backlog, Function
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits

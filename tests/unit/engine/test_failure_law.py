@@ -111,7 +111,7 @@ def test_twenty_poisoned_addresses_are_parked_while_others_succeed_now_and_then(
         function = world.function("f")
         assert function.circuit.opened_times <= 1
         assert sum(bool(one.failing and one.failing.is_decided) for one in bad(world)) == 20
-        assert all(one in one.partition.failures.parked for one in bad(world))
+        assert all(world.exchange.partitions.has_parked(one) for one in bad(world))
         assert len(world.egress.left) == 60
         assert max(late[5:]) < 0.1
 

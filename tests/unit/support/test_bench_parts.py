@@ -4,8 +4,8 @@ import os
 
 from tests.bench.bench import Round, table
 from tests.bench.load import CountCheck, steady_per_s
-from tests.bench.meter import Usage, core_shares, process_tree
 from tests.bench.yardstick import filled
+from tests.support.meter import Usage, core_shares, process_tree
 
 
 def round_(**changes: object) -> Round:

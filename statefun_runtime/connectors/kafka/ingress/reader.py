@@ -40,9 +40,9 @@ from statefun_runtime.connectors.kafka.ingress.splits import Splits
 from statefun_runtime.connectors.kafka.ingress.start import Restarts, resolve, resolve_start
 from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
 from statefun_runtime.connectors.kafka.topics import IngressTopics
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.metrics import Kind, Metric
 from statefun_runtime.core.model.position import Position
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.ingress import IngressContext
 

@@ -7,9 +7,9 @@ from statefun_runtime.adapters.protobuf_router import RecordRouter
 from statefun_runtime.connectors.kafka.client.protocols import Fetched
 from statefun_runtime.connectors.kafka.settings.specs import TopicRoute
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.record_metadata import record_metadata
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.ports.ingress import IngressContext
 
 

@@ -11,7 +11,7 @@ from statefun_runtime.connectors.kafka.ingress.position import split_name
 from statefun_runtime.connectors.kafka.ingress.routes import Route, addresses
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
-from statefun_runtime.core.model.function import Function
+from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.ports.ingress import IngressContext
 
 

@@ -8,9 +8,8 @@ import pytest
 
 from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import Backlog, Function
 from statefun_runtime.core.partition.retry import Cause, Failure
 from tests.support.http.clients import make_pool
 from tests.support.http.raw_http import RawServer, response

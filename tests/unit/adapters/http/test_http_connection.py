@@ -8,9 +8,8 @@ import pytest
 
 from statefun_runtime.adapters.http.connection import Connection
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import Backlog, Function
 from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.retry import Cause, Failure
 

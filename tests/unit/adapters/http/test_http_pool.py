@@ -9,9 +9,8 @@ from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.httpx_client import HttpxClient
 from statefun_runtime.adapters.http.slots import Slots
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern, OkHttpTransport
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import Backlog, Function
 from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.ports.function_client import FunctionClient

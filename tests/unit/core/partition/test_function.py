@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.function import Function
 from statefun_runtime.core.model.messages import address_field
 from statefun_runtime.core.model.metrics import Histogram
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
+from statefun_runtime.core.partition.backlog import Function
 
 
 def function(name: str = "greeter", template: str = "http://fns/{function.name}") -> Function:
