@@ -10,6 +10,7 @@ pairs; the exit status is 1 if a ratio of costs is over --limit.
 import argparse
 import json
 import statistics
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,10 @@ Cost = dict[str, float]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
+    theirs, ours = (_code_of(python) for python in (options.python, Path(sys.executable)))
+    if theirs == ours:
+        print(f"both interpreters run the code in {ours}", file=sys.stderr)
+        return 2
     print(json.dumps({"machine": machine(), "delivery": options.delivery}), flush=True)
     cores = take_cores()
     try:
@@ -33,6 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0 if all(results) else 1
+
+
+def _code_of(python: Path) -> Path:
+    """Return the folder of the runtime that an interpreter runs, where a worker is started as the tests do it."""
+    said = "import statefun_runtime; print(statefun_runtime.__path__[0])"
+    command = [python, "-P", "-c", said]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Path(answer.stdout.strip())
 
 
 def _told(broker: KafkaBroker, cores: Cores, addresses: int, options: argparse.Namespace) -> bool:
