@@ -29,30 +29,52 @@ class Layer:
     `heads` are rows that nothing reads before a restart: they go into deltas, never into the store.
     """
 
-    __slots__ = ("epoch", "has_large", "heads", "is_saved", "is_stored", "rows", "size_bytes")
+    __slots__ = (
+        "epoch",
+        "has_large",
+        "has_large_heads",
+        "heads",
+        "is_saved",
+        "is_stored",
+        "rows",
+        "size_bytes",
+    )
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes | None] = {}
         self.heads: dict[bytes, bytes | None] = {}
         self.size_bytes = 0
         self.has_large = False
+        self.has_large_heads = False
         self.epoch = 0
         self.is_stored = False
         self.is_saved = False
 
     def slices(self, rows_max: int) -> Iterator[list[Row]]:
         """Yield the rows for the store, in slices."""
-        if self.has_large:
-            yield from row_slices(self.rows.items(), rows_max)
-            return
-        items = iter(self.rows.items())
-        while some := list(islice(items, rows_max)):
-            yield some
+        yield from _slices(self.rows, rows_max, has_large=self.has_large)
 
     def delta_slices(self, rows_max: int) -> Iterator[list[Row]]:
         """Yield all rows, in slices."""
         yield from self.slices(rows_max)
-        yield from row_slices(self.heads.items(), rows_max)
+        yield from _slices(self.heads, rows_max, has_large=self.has_large_heads)
+
+    def put_head(self, key: bytes, value: bytes | None) -> None:
+        """Write or delete a row that goes into deltas only."""
+        if value is not None and len(value) > _LARGE_ROW_BYTES:
+            self.has_large_heads = True
+        self.heads[key] = value
+
+
+def _slices(
+    rows: Mapping[bytes, bytes | None], rows_max: int, *, has_large: bool
+) -> Iterator[list[Row]]:
+    if has_large:
+        yield from row_slices(rows.items(), rows_max)
+        return
+    items = iter(rows.items())
+    while some := list(islice(items, rows_max)):
+        yield some
 
 
 def row_slices(rows: Iterable[Row], rows_max: int) -> Iterator[list[Row]]:
@@ -90,7 +112,7 @@ class Overlay:
 
     def put_head(self, key: bytes, value: bytes | None) -> None:
         """Write or delete a row that goes into deltas only."""
-        self._active.heads[key] = value
+        self._active.put_head(key, value)
 
     def find(self, key: bytes) -> tuple[bool, bytes | None]:
         """Return whether a layer knows the row, and its value there (None: deleted)."""

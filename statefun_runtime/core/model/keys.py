@@ -32,11 +32,6 @@ def group_prefix(group: KeyGroup) -> bytes:
     return group.to_bytes(2, "big")
 
 
-def key_group_of(key: bytes) -> KeyGroup:
-    """Return the key group of a row."""
-    return KeyGroup(int.from_bytes(key[:2], "big"))
-
-
 def state_key(function_type: TypeName, function_id: str, *, key_group_count: int) -> bytes:
     """Return the key of an address's values."""
     return _address_key(STATE, function_type, function_id, key_group_count)

@@ -10,7 +10,7 @@ leaves in larger batches. One that waits for others answers more. Which of the t
 Where nothing comes back at all there is nothing to be compared, and the others behind must not wait for it.
 """
 
-START = 64
+START = 32
 _FEWEST = 8
 _OWN = 4
 _GAIN = 1.1

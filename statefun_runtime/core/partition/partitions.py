@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from statefun_runtime.core.model.address import KeyGroup
-from statefun_runtime.core.model.keys import key_group_of, partition_of
+from statefun_runtime.core.model.keys import group_prefix, partition_of
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.partition import Partition
 
@@ -23,7 +23,9 @@ class Partitions:
             for number, groups in enumerate(ranges)
         )
         self._turn = 0
-        self._owner_of = {group: one for one in self.owned for group in one.groups}
+        self._owner_of = {
+            group_prefix(KeyGroup(group)): one for one in self.owned for group in one.groups
+        }
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self.owned)
@@ -33,7 +35,7 @@ class Partitions:
 
     def owner(self, key: bytes) -> Partition:
         """Return the partition whose range holds a stored row."""
-        return self._owner_of[key_group_of(key)]
+        return self._owner_of[key[:2]]
 
     def has_parked(self, backlog: Backlog) -> bool:
         """Return whether an address was set aside, and has not got past what it failed at."""

@@ -163,9 +163,8 @@ class States:
     async def seal(self, layer: Layer, heads: Heads) -> None:
         """Turn the frozen heads of backlogs into rows of their layer, in slices; then it may be stored."""
         for index, (backlog, head) in enumerate(heads):
-            layer.heads[backlog_key_of(backlog.key)] = head and b"".join(
-                (*head[0], *islice(head[1], head[2]))
-            )
+            row = head and b"".join((*head[0], *islice(head[1], head[2])))
+            layer.put_head(backlog_key_of(backlog.key), row)
             if index % self._slice_rows == self._slice_rows - 1:
                 await asyncio.sleep(0)
         self._has_work.set()

@@ -15,6 +15,7 @@ from statefun_runtime.adapters.http.header_lines import Headers
 from statefun_runtime.adapters.http.httpx_client import HttpxClient
 from statefun_runtime.adapters.http.tls import ClientTls
 from statefun_runtime.core.module.specs import HeaderSpec, OkHttpTransport, TlsSpec
+from statefun_runtime.core.partition.allowance import START
 from statefun_runtime.core.partition.retry import Cause, Failure
 from tests.support.authority import Authority
 from tests.support.http.clients import make_lean, make_okhttp
@@ -360,7 +361,7 @@ def test_more_requests_go_out_when_none_comes_back():
         async with RawServer(lambda _: None) as server, calling(server.url()) as (_, client):
             listener = Counting()
             client.attach(listener)
-            for out in (64, 128):
+            for out in (START, 2 * START):
                 async with asyncio.timeout(10):
                     while not client.can_send(1):
                         listener.told.clear()
