@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEEDS ?= 0:10000
 JOBS ?= 2
+# Many tests wait, for brokers and servers that come and go.
+TESTERS ?= 3
 COUNT ?= 20000
 
 .PHONY: help setup demo demo-kafka test coverage check format docs bench chaos simulate mutants fuzz clean
@@ -29,11 +31,12 @@ demo-kafka: setup ## run the greeter from topic names to topic greetings, on a r
 	@$(BIN)/python examples/greeter_kafka/demo.py
 
 test: setup ## run all tests; what needs Kafka, Java or the stock SDKs is skipped with a loud line where they are missing
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --ignore=tests/unit/core --ignore=tests/unit/engine
 	@$(MAKE) -s coverage
 
-coverage: setup ## say which lines and branches of the core its own tests do not reach; fails under the floor of pyproject.toml
-	@$(BIN)/coverage run -m pytest tests/unit/core tests/unit/engine >/dev/null
+coverage: setup ## run the tests of core and engine; say which lines and branches of the core they do not reach, fail under the floor of pyproject.toml
+	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadfile tests/unit/core tests/unit/engine
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
 check: setup ## lint, types, layers
