@@ -23,7 +23,6 @@ from statefun_runtime.app.banner import announce
 from statefun_runtime.app.beginning import (
     name_of,
     require_folder,
-    require_ports,
     require_state,
     require_topics,
     tell_left_behind,
@@ -63,7 +62,6 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
     descriptors = raise_limit()
     tell(descriptors, sum(endpoint.transport.pool_size for endpoint in module.endpoints))
     require_topics(settings, module)
-    require_ports(settings, module)
     require_folder(settings)
     folder = StateFolder(settings.state_dir)
     try:
@@ -293,7 +291,6 @@ async def _listen(
     metrics = MetricsPort(
         lambda: chain(engine_metrics(worker.parts), facts.metrics()),
         worker.readiness.reasons,
-        worker.readiness.waits,
         host=settings.host,
         port=settings.metrics_port,
     )

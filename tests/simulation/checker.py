@@ -1,7 +1,8 @@
 """Compares a history with its model: each effect once, per key in order, and nothing else."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
@@ -20,7 +21,7 @@ from statefun_runtime.core.model.state import decode_row
 from statefun_runtime.engine.checkpoints.recovery import open_live, read_manifest
 from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.simulation.kafka.wire import fields
-from tests.simulation.machine.fake_disk import DiskCalls
+from tests.simulation.machine.fake_disk import DiskCalls, FakePath
 from tests.simulation.machine.state_store import DictStore
 from tests.simulation.programs import Expected, expect
 
@@ -42,13 +43,14 @@ def missing(world: "World") -> list[tuple[str, str, str]]:
     told = {
         "out": {(address, text) for address, _, _, _, text in _told(world, "out")},
         "alo": {(address, text) for address, _, _, _, text in _told(world, "alo")},
-        "web": {(one[0], one[4]) for one in map(_parse, world.traffic.web)},
+        "web": {(one[0], one[4]) for one in map(parse, world.traffic.web)},
     }
     return lost + [
         (egress, address, text)
         for address, text in expected.required
         for egress in world.program.told_to(address, text)
         if (address, text) not in told[egress]
+        and (egress == "web" or (address, text) not in world.operator.dropped)
     ]
 
 
@@ -64,14 +66,18 @@ def check_rest(world: "World") -> list[str]:
     allowed = {**expected.required, **expected.optional}
     out = _told(world, "out")
     times = _lineage_count(world)
-    problems = [*_check_once(out, allowed, "out", times), *_check_counts(out, times)]
+    problems = list(_check_once(out, allowed, "out", times, _dropped_times(world)))
+    has_dropped = bool(world.operator.dropped)
+    problems += _check_counts(out, has_gaps=has_dropped, times=times)
     # Where messages are given up, those of one caller have gaps.
-    problems += _check_order(out, has_gaps=world.is_buried, times=times)
+    problems += _check_order(out, has_gaps=world.is_buried or has_dropped, times=times)
     problems += _check_buried(list(_buried(world)), expected.dead, times)
+    if times > 1 + world.operator.decisions:
+        problems.append(f"{times} lineages began, and {world.operator.decisions} were asked for")
     if len(world.traffic.web_lineages) > times:
         problems.append(f"the reader was told of {len(world.traffic.web_lineages)} lineages")
     for read in world.traffic.web_lineages:
-        web = [_parse(payload) for payload in read]
+        web = [parse(payload) for payload in read]
         # Nothing outside fences what is read over HTTP: a copy answers a reader of the original.
         problems += _check_once(web, allowed, "web", 2 if world.is_copied else 1)
         problems += [] if world.is_copied else _check_ascending(web)
@@ -107,11 +113,12 @@ def _told(world: "World", topic: str) -> list[Told]:
     for records in world.cluster.committed(topic):
         for record in records:
             assert record.value is not None
-            told.append(_parse(record.value.decode()))
+            told.append(parse(record.value.decode()))
     return told
 
 
-def _parse(value: str) -> Told:
+def parse(value: str) -> Told:
+    """Take apart what a function told an egress."""
     address, count, caller, sequence, text = value.split("|")
     return address, int(count), caller, sequence, text
 
@@ -136,26 +143,46 @@ def is_whole(world: "World", object_id: ObjectId) -> bool:
 
 def _lineage_count(world: "World") -> int:
     """Return how often what an application published may be published: once by each of its lineages."""
+    return len(_lineages(world, [*world.operator.left, world.folder]))
+
+
+def _lineages(world: "World", folders: Iterable[FakePath]) -> set[str]:
     disk: Any = DiskCalls(world.disk)
-    folder: Any = world.folder / "log"
-    entries = result_of(CommitLogFolder(folder, AT_ONCE, disk=disk).read())
-    return len({entry.lineage for entry in entries if isinstance(entry, Started)})
+    logs: list[Any] = [folder / "log" for folder in folders]
+    entries = [
+        entry
+        for log in logs
+        for entry in result_of(CommitLogFolder(log, AT_ONCE, disk=disk).read())
+    ]
+    return {entry.lineage for entry in entries if isinstance(entry, Started)}
+
+
+def _dropped_times(world: "World") -> dict[tuple[str, str], int]:
+    """Return of what applications dropped, being told to, how many lineages they are, which never publish it."""
+    times: dict[tuple[str, str], int] = {}
+    for place, by in world.operator.dropped.items():
+        times[place] = len(_lineages(world, by))
+    return times
 
 
 def _check_once(
-    told: Iterable[Told], allowed: dict[tuple[str, str], None], egress: str, times: int = 1
+    told: Iterable[Told],
+    allowed: dict[tuple[str, str], None],
+    egress: str,
+    times: int = 1,
+    dropped: Mapping[tuple[str, str], int] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Once by each lineage."""
+    """Once by each lineage that did not drop it."""
     seen: dict[tuple[str, str], int] = {}
     for address, _, _, _, text in told:
         seen[address, text] = seen.get((address, text), 0) + 1
-        if seen[address, text] > times:
+        if seen[address, text] > times - dropped.get((address, text), 0):
             yield f"{egress} has {text} at {address} {seen[address, text]} times"
         elif (address, text) not in allowed:
             yield f"{egress} has {text} at {address}, which must not be"
 
 
-def _check_counts(told: Iterable[Told], times: int) -> Iterator[str]:
+def _check_counts(told: Iterable[Told], *, has_gaps: bool, times: int) -> Iterator[str]:
     """The records of a key lie in one topic partition, with counts 1, 2, 3 and so on.
 
     A lineage that goes back begins anew behind some count that was told before.
@@ -166,7 +193,8 @@ def _check_counts(told: Iterable[Told], times: int) -> Iterator[str]:
         if count <= last.get(address, 0):
             backs[address] = backs.get(address, 0) + 1
         is_back = count <= last.get(address, 0) and backs[address] < times
-        if count != last.get(address, 0) + 1 and not is_back:
+        is_next = count == last.get(address, 0) + 1 or (has_gaps and count > last.get(address, 0))
+        if not is_next and not is_back:
             yield f"out has count {count} ({text}) at {address} after {last.get(address, 0)}"
         last[address] = count
 
@@ -248,5 +276,9 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
             content = dict(fields(decode_row(row).fields["s"]))
             state = json.loads(dict(fields(dict(fields(content[2]))[2]))[3])
             stored[f"{owner.type.name}/{owner.id}"] = state["n"]
+    for address, _ in world.operator.dropped:
+        # The last that was told may have been dropped.
+        assert counts.setdefault(address, 0) <= stored[address]
+        counts[address] = stored[address]
     if stored != counts:
         yield f"the state counts {stored}, told was {counts}"

@@ -67,7 +67,7 @@ def draw_faults(
 
 
 def draw_lineages(seed: int, *, window_s: float, has_http: bool) -> list[Fault]:
-    """Return when an operator goes back to an older checkpoint, or starts a copy of the folder, in some histories.
+    """Return when an operator goes back to an older checkpoint or savepoint, or starts a copy of the folder.
 
     Drawn apart from the other faults: a seed keeps the history that it had without.
     """
@@ -80,7 +80,23 @@ def draw_lineages(seed: int, *, window_s: float, has_http: bool) -> list[Fault]:
             ]
         case 3 if not has_http:
             return [Fault("copy", rng.uniform(0.5, window_s), rng.uniform(0.02, 6.0))]
+        case 5:
+            taken_s = [rng.uniform(0.2, window_s) for _ in range(rng.choice((1, 2, 3)))]
+            starts_s = [
+                min(taken_s) + rng.uniform(0.1, window_s) for _ in range(rng.choice((1, 1, 2)))
+            ]
+            elsewhere = may_start_elsewhere(seed, has_http=has_http)
+            where = "elsewhere" if elsewhere else "here"
+            faults = [Fault("savepoint", at_s, 0.0) for at_s in taken_s]
+            return faults + [
+                Fault(f"from savepoint, {where}", at_s, rng.choice((0.0, 1.0))) for at_s in starts_s
+            ]
     return []
+
+
+def may_start_elsewhere(seed: int, *, has_http: bool) -> bool:
+    """Return whether an operator may start a new application from a savepoint, which has no HTTP records of the old."""
+    return seed % (2 * _LINEAGE_HISTORIES) == _LINEAGE_HISTORIES - 1 and not has_http
 
 
 async def inject(world: "World", faults: list[Fault]) -> None:
@@ -119,7 +135,13 @@ async def _do(world: "World", fault: Fault) -> None:
             await world.usurp(fault.seconds, is_copy=True)
         case "go back":
             # With some luck the start that goes back is hit, too, and made again with the same arguments.
-            world.go_back(is_kill=fault.seconds > 0)
+            world.operator.go_back(is_kill=fault.seconds > 0)
+        case "savepoint":
+            world.operator.ask_for_savepoint()
+        case "from savepoint, here" | "from savepoint, elsewhere":
+            await world.operator.start_from_savepoint(
+                is_kill=fault.seconds > 0, is_elsewhere=fault.kind.endswith("elsewhere")
+            )
         case "outage":
             way = world.rng.choice(WAYS)
             world.say(f"everybody gets {way.detail}")

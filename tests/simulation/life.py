@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -44,6 +44,7 @@ from tests.simulation.kafka.clients import FakeClients
 from tests.simulation.machine.fake_disk import FakePath
 from tests.simulation.machine.loop import current_process, off_loop
 from tests.simulation.machine.state_store import DictStore, Failure
+from tests.simulation.operator import Operator
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,14 @@ class Outside:
     pool_size: int
     segment_bytes: int
     publishing: PublisherLimits
-    pick_origin: Callable[[History], ObjectId | None]
+    operator: Operator
     rng: Random
 
 
-async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> None:
-    """Run a worker; `started` is called when it runs."""
+async def live(outside: Outside, stop: Stop) -> None:
+    """Run a worker."""
     rng = outside.rng
-    outside.folder.mkdir()
+    outside.folder.mkdir(exist_ok=True)
     # A path of the simulated disk is one as far as the adapters use it.
     folder: Any = outside.folder
     scratch: Any = _Scratch(outside.folder)
@@ -78,7 +79,9 @@ async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> Non
         return DictStore(live, outside.store_fails)
 
     ports = Ports(
-        checkpoints=ObjectFolder(folder / "objects", off_loop, disk=outside.disk),
+        checkpoints=ObjectFolder(
+            folder / "objects", off_loop, disk=outside.disk, path=outside.operator.folder
+        ),
         commit_log=CommitLogFolder(folder / "log", off_loop, disk=outside.disk),
         open_store=open_store,
         scratch=scratch,
@@ -87,9 +90,11 @@ async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> Non
         off_loop=off_loop,
     )
     history = History(tuple(await ports.commit_log.read()))
-    origin = outside.pick_origin(history)
+    origin = await outside.operator.origin(history, ports.checkpoints)
     names = Names(_name(rng), _name(rng), _name(rng))
     beginning = await begin(ports, history, names, outside.settings, origin=origin)
+    outboxes = await outside.operator.outboxes(beginning, ports.checkpoints)
+    beginning = replace(beginning, outboxes=outboxes)
     async with asyncio.TaskGroup() as tasks:
         assembly = await assemble(
             ports,
@@ -103,7 +108,7 @@ async def live(outside: Outside, stop: Stop, started: Callable[[], None]) -> Non
         worker = await assembly.restored()
         for egress in worker.parts.egresses.values():
             await egress.start()
-        await worker.run(tasks, started)
+        await worker.run(tasks, lambda: outside.operator.runs(worker))
         await worker.close()
 
 
@@ -121,7 +126,7 @@ class _Scratch:
 
     def __call__(self) -> FakePath:
         self._count += 1
-        self._folder.mkdir()
+        self._folder.mkdir(exist_ok=True)
         return self._folder / f"{current_process().number}-{self._count}"
 
     def discard(self, live: FakePath) -> None:

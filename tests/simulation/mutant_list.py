@@ -241,16 +241,35 @@ MUTANTS = (
         "        return self.in_flight, self.waiting, len(self.waiting)\n",
         "        return [], self.waiting, len(self.waiting)\n",
     ),
-    Mutant(
+    _one(
+        "a savepoint is not synced",
+        "adapters/storage/savepoint_folder.py",
+        "        disk.sync_folder(objects)\n",
+        "",
+    ),
+    _one(
+        "a savepoint lacks what was published by none",
+        "core/checkpoints/retention.py",
+        "        needed |= {outbox.object.id: None for outbox in kept.manifest.outboxes}\n",
+        "",
+    ),
+    _one(
+        "begin at a savepoint again at each start",
+        "engine/checkpoints/recovery.py",
+        "    is_new_lineage = origin is not None and history.origin != origin\n",
+        "    is_new_lineage = origin is not None\n",
+    ),
+    _one(
+        "take another application's past for one's own",
+        "engine/checkpoints/recovery.py",
+        "    is_ours = manifest is not None and manifest.application == application\n",
+        "    is_ours = manifest is not None\n",
+    ),
+    _one(
         "what came after the cut is in the snapshot",
-        (
-            (
-                "core/partition/backlog.py",
-                "        return self.in_flight, self.waiting, len(self.waiting)\n",
-                "        return self.in_flight, self.waiting, 1 << 60\n",
-            ),
-        ),
-        "tests/unit/core/partition/test_partition.py",
+        "core/partition/backlog.py",
+        "        return self.in_flight, self.waiting, len(self.waiting)\n",
+        "        return self.in_flight, self.waiting, 1 << 60\n",
     ),
     _one(
         "give up what may fail for its endpoint",

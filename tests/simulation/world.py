@@ -13,8 +13,6 @@ from random import Random
 from typing import Any
 
 from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
-from statefun_runtime.core.checkpoints.commits import History
-from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
 from tests.simulation import checker
@@ -29,6 +27,7 @@ from tests.simulation.machine.fake_http import Ports, fake_server
 from tests.simulation.machine.loop import PROCESS, RANDOM, Killed, Process, SimLoop
 from tests.simulation.machine.state_store import Failure
 from tests.simulation.machine.wall import Time
+from tests.simulation.operator import Operator
 from tests.simulation.outages import draw_calls
 from tests.simulation.programs import IDS, Program
 from tests.simulation.traffic import Sent, Traffic
@@ -39,6 +38,8 @@ _BURIED_S = 6000.0
 _PROMPT_S = 40.0
 # Longer than the longest delay that a message which is cancelled may have.
 _QUIET_S = 5.0
+# How long the loop takes for a turn: of a quick machine, and of one that has much else to do.
+_TURNS_S = (0.0, 0.000_02, 0.000_5)
 
 
 class World:
@@ -47,7 +48,7 @@ class World:
     def __init__(self, seed: int, *, verbose: bool = False) -> None:
         self.seed = seed
         self.rng = Random(seed)
-        self.loop = SimLoop()
+        self.loop = SimLoop(Random(f"{seed} turns").choice(_TURNS_S))
         self.verbose = verbose
         self.trace: list[str] = []
         self.failures: list[str] = []
@@ -61,8 +62,7 @@ class World:
         self.is_copied = False
         self._has_died = False
         self._armed: tuple[int, bool, bool] | None = None
-        self._goes_back = False
-        self._origin: ObjectId | None = None
+        self.operator = Operator(self, Random(f"{seed} operator"))
         self._stop: Stop | None = None
         self._zombies: dict[Process, None] = {}
         self._healed_s = self._news_s = 0.0
@@ -270,7 +270,7 @@ class World:
         self.process, self._stop = process, stop
         self.say("a worker starts")
         task = self.loop.create_task(
-            live(self._outside(process, rng), stop, _nothing), context=process.context
+            live(self._outside(process, rng), stop), context=process.context
         )
         task.add_done_callback(lambda task: self._finished(process, task))
         return process, ended
@@ -291,7 +291,7 @@ class World:
             self._pool_size,
             self._segment_bytes,
             self._publishing,
-            self.pick_origin,
+            self.operator,
             rng,
         )
 
@@ -342,24 +342,6 @@ class World:
         ended = process.ended  # type: ignore[attr-defined]
         if not ended.done():
             ended.set_result(None)
-
-    def go_back(self, *, is_kill: bool) -> None:
-        """End the worker; the next one is started from an older checkpoint than the last."""
-        self._goes_back = True
-        if is_kill:
-            self.kill(with_power=False)
-        else:
-            self.stop()
-
-    def pick_origin(self, history: History) -> ObjectId | None:
-        """Return the checkpoint that a start is told to begin at, the same one until somebody says another."""
-        older = [entry.manifest for entry in history.completed[:-1]]
-        older = [one for one in older if checker.is_whole(self, one)]
-        if self._goes_back and older:
-            self._goes_back = False
-            self._origin = self.rng.choice(older)
-            self.say(f"goes back to {self._origin[:8]}")
-        return self._origin
 
     def arm(self, *, writes: int, with_power: bool) -> None:
         """Kill the worker at one of its next writes, just before or just after."""
@@ -427,10 +409,6 @@ class World:
             if ":" in place and "/" not in text:
                 split, offset = map(int, place.split(":"))
                 self.first_seen[split] = min(offset, self.first_seen.get(split, offset))
-
-
-def _nothing() -> None:
-    pass
 
 
 def _where(error: BaseException) -> str:

@@ -4,7 +4,7 @@ A file is written under another name, synced, and renamed: under its own name it
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from errno import EINTR, EMFILE, ENFILE, ENOMEM
 from io import BufferedReader
@@ -24,13 +24,20 @@ _TRANSIENT = (EMFILE, ENFILE, ENOMEM, EINTR)
 
 
 class ObjectFolder:
-    """A CheckpointStore on a local or shared disk."""
+    """A CheckpointStore on a local or shared disk; a savepoint's place is what `path` makes a folder of."""
 
     def __init__(
-        self, folder: Path, off_loop: OffLoop, *, sweep: bool = True, disk: Disk = MACHINE_DISK
+        self,
+        folder: Path,
+        off_loop: OffLoop,
+        *,
+        sweep: bool = True,
+        disk: Disk = MACHINE_DISK,
+        path: Callable[[str], Path] = Path,
     ) -> None:
         self.folder = folder
         self._off_loop = off_loop
+        self._place = path
         self._disk = disk
         self._numbers = count()
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,12 +77,12 @@ class ObjectFolder:
 
     async def write_savepoint(self, place: str, savepoint: Savepoint) -> None:
         """Write a savepoint to a new folder."""
-        folder = Path(place)
+        folder = self._place(place)
         await self._off_loop(lambda: write_savepoint(folder, savepoint, self.folder, self._disk))
 
     async def take_in_savepoint(self, place: str) -> ObjectId:
         """Link the objects of a savepoint's folder in; return its manifest."""
-        return await self._off_loop(lambda: self._take_in_savepoint(Path(place)))
+        return await self._off_loop(lambda: self._take_in_savepoint(self._place(place)))
 
     async def delete(self, object_ids: Collection[ObjectId]) -> None:
         """Delete objects; one that is gone already is no error."""

@@ -31,11 +31,6 @@ class PlaygroundIngressSpec:
     id: TypeName = PLAYGROUND_INGRESS
 
     @property
-    def own_port(self) -> int:
-        """The port that others come to."""
-        return self.port
-
-    @property
     def dead_letters(self) -> DeadLetterRoute | None:
         """What cannot be routed is refused at once."""
         return None
@@ -82,11 +77,6 @@ class PlaygroundEgressSpec:
     topics: tuple[str, ...]
     cursor_topics: frozenset[str] = frozenset()
     id: TypeName = PLAYGROUND_EGRESS
-
-    @property
-    def own_port(self) -> int:
-        """The port that others come to."""
-        return self.port
 
     @property
     def dead_letters(self) -> DeadLetterRoute | None:

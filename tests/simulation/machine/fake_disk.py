@@ -31,6 +31,8 @@ class Disk:
         self.is_full = False
         self.sync_fails = False
         self.writes = 0
+        # How often a process was told that something cannot be written.
+        self.refusals = 0
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
 
@@ -46,12 +48,14 @@ class Disk:
         self.writes += 1
         self.before_write()
         if self.is_full and needs_space:
+            self.refusals += 1
             raise OSError(ENOSPC, "No space left on device", path)
 
     def sync(self, what: "Inode | str") -> None:
         """Make a file's content, or a folder's names, survive."""
         self.write("sync", needs_space=False)
         if self.sync_fails:
+            self.refusals += 1
             raise OSError(EIO, "Input/output error")
         if isinstance(what, Inode):
             what.synced = what.live
@@ -188,8 +192,14 @@ class FakePath:
     def mkdir(self, *, parents: bool = False, exist_ok: bool = False) -> None:
         # A folder itself is durable at once: losing one is not what is looked for here.
         _check()
-        self.disk.live.setdefault(self.path, {})
-        self.disk.synced.setdefault(self.path, {})
+        if self.path in self.disk.live and not exist_ok:
+            raise FileExistsError(EEXIST, "folder exists", self.path)
+        folders = [self.path]
+        while parents and (parent := folders[-1].rpartition("/")[0]):
+            folders.append(parent)
+        for folder in folders:
+            self.disk.live.setdefault(folder, {})
+            self.disk.synced.setdefault(folder, {})
 
     def exists(self) -> bool:
         return self.name in self.disk.live.get(self.parent_path, {}) or self.path in self.disk.live
@@ -199,7 +209,8 @@ class FakePath:
         return iter([self / name for name in sorted(self.disk.folder(self.path))])
 
     def glob(self, pattern: str) -> "list[FakePath]":
-        return [path for path in self.iterdir() if path.name.endswith(pattern.lstrip("*"))]
+        there = self.iterdir() if self.exists() else iter(())
+        return [path for path in there if path.name.endswith(pattern.lstrip("*"))]
 
     def open(self, mode: str) -> FakeFile:
         _check()

@@ -60,10 +60,15 @@ _Loop: Any = asyncio.AbstractEventLoop
 
 
 class SimLoop(_Loop):  # type: ignore[misc]
-    """Never waits: time jumps to the next timer when nothing is left to do."""
+    """Never waits: time jumps to the next timer when nothing is left to do.
 
-    def __init__(self) -> None:
+    A turn of the loop takes `turn_s`, in which timers come due: what was sent arrives between two steps of one task that
+    only lets others have a turn.
+    """
+
+    def __init__(self, turn_s: float = 0.0) -> None:
         self._now_s = 1000.0
+        self._turn_s = turn_s
         self._outside = contextvars.copy_context()
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
@@ -152,7 +157,10 @@ class SimLoop(_Loop):  # type: ignore[misc]
 
     def _step(self) -> None:
         ready = self._ready
-        if not ready:
+        if ready:
+            self._now_s += self._turn_s
+            self._take_due()
+        else:
             self._jump()
         for _ in range(len(ready)):
             handle = ready.popleft()
@@ -176,6 +184,10 @@ class SimLoop(_Loop):  # type: ignore[misc]
         if not timers:
             raise Stuck("everything waits, and no timer is set")
         self._now_s = max(self._now_s, timers[0][0])
+        self._take_due()
+
+    def _take_due(self) -> None:
+        timers = self._timers
         while timers and timers[0][0] <= self._now_s:
             self._ready.append(heapq.heappop(timers)[2])
 
