@@ -82,7 +82,7 @@ def make_egress(
             rows=services.states,
             key_group_count=application.settings.key_group_count,
             read_outbox=application.read_outbox,
-            settled=services.settled,
+            saved=services.saved,
             tell_refused=letters_of(spec, services.outcomes),
             progress=manifest.progress.get(OWNER, {}).get(name) if manifest else None,
             may_republish=name in application.settings.republished_egresses,

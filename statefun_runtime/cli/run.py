@@ -35,7 +35,7 @@ commands:
   statefun-worker savepoint                       have a running worker write a savepoint
   statefun-worker status                          see what is stuck in a running worker, and why
   statefun-worker retry ADDRESS|ENDPOINT          have it tried at once
-  statefun-worker parked list|release|skip        see and settle what a running worker has set aside
+  statefun-worker parked list|release|skip        see, release or skip what a running worker has set aside
   statefun-worker dead-letters list|replay        see what was given up, and send it again
   statefun-worker explain SF1009                  say what an error means, and what to do
   statefun-worker --version                       which version this is

@@ -55,12 +55,12 @@ OWNER = "standalone"
 class EgressServices:
     """What an egress may ask of the worker.
 
-    `outcomes` takes records that cannot leave; `settled` returns when all that is so now is in a complete checkpoint.
+    `outcomes` takes records that cannot leave; `saved` returns when all that is so now is in a complete checkpoint.
     """
 
     states: States
     outcomes: Outcomes
-    settled: Callable[[], Awaitable[None]]
+    saved: Callable[[], Awaitable[None]]
 
 
 class Connectors(Protocol):
@@ -169,9 +169,7 @@ class Assembly:
 
     def _make_ends(self) -> None:
         """Egresses before ingresses: what applies replies needs them, and nothing may come in before."""
-        services = EgressServices(
-            self._states, self._outcomes, lambda: self._checkpointer.settled()
-        )
+        services = EgressServices(self._states, self._outcomes, lambda: self._checkpointer.saved())
         for spec in self._module.egresses:
             sink = self._connectors.make_egress(spec, services)
             self._egresses[spec.id] = Egress(spec.id, sink)

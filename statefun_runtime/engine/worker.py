@@ -23,7 +23,7 @@ from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContex
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.readiness import Readiness
-from statefun_runtime.engine.state.chunks import shelve_head, stored_chunks
+from statefun_runtime.engine.state.chunks import keep_head, stored_chunks
 from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.expiry import Expiry
 from statefun_runtime.engine.state.spills import Spills
@@ -116,7 +116,7 @@ class Worker:
             function = self.parts.exchange.resolve(address.type)
             if function is None:
                 left_behind += 1
-                shelve_head(self.parts.states, key, row)
+                keep_head(self.parts.states, key, row)
             else:
                 self.parts.exchange.restore_head(function, address.id, list(split_fields(row)))
         return left_behind
@@ -170,7 +170,7 @@ class Worker:
     async def _read(self, ingress_id: str, ingress: IngressSource) -> None:
         """Where reading begins is in a checkpoint before the first record is routed: `latest` means one thing once."""
         await ingress.start()
-        await self.parts.checkpointer.settled()
+        await self.parts.checkpointer.saved()
         self.readiness.begun(ingress_id)
         await ingress.run()
 

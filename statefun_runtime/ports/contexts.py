@@ -52,7 +52,7 @@ class EgressBuildContext:
     own, below the state folder, and need not exist; `host` is what the worker's ports listen on, each for so many
     connections. Keys of `rows` begin with the key group, one of `key_group_count`, of what a row belongs to, so that they
     can move with it. `progress` is what the
-    checkpoint knows of an egress that publishes, and `may_republish` what a person says. `settled` returns when all that
+    checkpoint knows of an egress that publishes, and `may_republish` what a person says. `saved` returns when all that
     is so now is in a complete checkpoint.
     """
 
@@ -66,7 +66,7 @@ class EgressBuildContext:
     rows: Rows
     key_group_count: int
     read_outbox: ReadOutbox
-    settled: Callable[[], Awaitable[None]]
+    saved: Callable[[], Awaitable[None]]
     tell_refused: TellRefused
     progress: Progress | None
     may_republish: bool

@@ -93,7 +93,7 @@ async def playground_rig(_: None) -> AsyncIterator[Rig]:
             origin="a-b",
             complete_epoch=0,
             key_group_count=128,
-            settled=_at_once,
+            saved=_at_once,
         )
 
     yield Rig(new, PLAYGROUND_RECORD, encode, left)

@@ -42,7 +42,7 @@ def egress_context(folder: Path) -> EgressBuildContext:
         rows=DictRows(),
         key_group_count=128,
         read_outbox=_nothing_is_stored,
-        settled=_at_once_settled,
+        saved=_at_once_saved,
         tell_refused=nobody_is_told,
         progress=None,
         may_republish=False,
@@ -53,5 +53,5 @@ async def _nothing_is_stored(object_id: ObjectId) -> list[bytes]:
     raise AssertionError(f"{object_id} is nowhere")
 
 
-async def _at_once_settled() -> None:
+async def _at_once_saved() -> None:
     """Everything is in a checkpoint already."""

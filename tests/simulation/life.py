@@ -176,7 +176,7 @@ class SimulatedConnectors:
                 origin=f"{start.started.application[:8]}-{start.started.lineage[:8]}",
                 complete_epoch=start.started.from_epoch,
                 key_group_count=outside.settings.key_group_count,
-                settled=services.settled,
+                saved=services.saved,
                 make_server=outside.make_server,
             )
         assert isinstance(spec, KafkaEgressSpec)

@@ -95,7 +95,7 @@ MUTANTS = (
     _one(
         "resolve `latest` twice",
         _WORKER,
-        "        await self.parts.checkpointer.settled()\n",
+        "        await self.parts.checkpointer.saved()\n",
         "",
     ),
     Mutant(
@@ -127,7 +127,7 @@ MUTANTS = (
     _one(
         "read an unsynced tail of the HTTP log",
         "connectors/playground/ingress_log.py",
-        "            self._settle(self._segments[-1])\n",
+        "            self._mend(self._segments[-1])\n",
         "            pass\n",
     ),
     Mutant(

@@ -83,7 +83,7 @@ class Slot:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        self._backend.settle()
+        self._backend.tell_opened()
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             await pool.aclose()
@@ -153,7 +153,7 @@ class _WatchedBackend(httpcore.AsyncNetworkBackend):
         self.has_connected = False
         self.has_read = False
 
-    def settle(self) -> None:
+    def tell_opened(self) -> None:
         """Tell that the first connection is there or will not come, once."""
         opened, self._opened = self._opened, None
         if opened is not None:
@@ -174,10 +174,10 @@ class _WatchedBackend(httpcore.AsyncNetworkBackend):
                 stream = await self._backend.connect_tcp(
                     place, port, timeout, local_address, socket_options
                 )
-                self.settle()
+                self.tell_opened()
                 return _WatchedStream(stream, self)
         stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        self.settle()
+        self.tell_opened()
         return _WatchedStream(stream, self)
 
     async def connect_unix_socket(
@@ -185,7 +185,7 @@ class _WatchedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         self.has_connected = True
         stream = await self._backend.connect_unix_socket(path, timeout, socket_options)
-        self.settle()
+        self.tell_opened()
         return _WatchedStream(stream, self)
 
     async def sleep(self, seconds: float) -> None:

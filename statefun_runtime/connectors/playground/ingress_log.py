@@ -50,9 +50,9 @@ class IngressLog:
         paths = sorted(folder.glob("*.log"))
         self._segments = [_measure(path, is_last=path == paths[-1]) for path in paths]
         if self._segments:
-            self._settle(self._segments[-1])
+            self._mend(self._segments[-1])
 
-    def _settle(self, segment: _Segment) -> None:
+    def _mend(self, segment: _Segment) -> None:
         """What an earlier life wrote and did not sync is synced before it is read; the rest of a cut write goes."""
         try:
             with segment.path.open("r+b") as file:

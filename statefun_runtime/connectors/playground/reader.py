@@ -108,7 +108,7 @@ class PlaygroundIngress:
                 await self._has_waiting.wait()
                 self._has_waiting.clear()
                 waiting, self._waiting = self._waiting, []
-                await self._settle(waiting)
+                await self._append(waiting)
                 self._log.drop_before(self._safe_positions[0])
         finally:
             self._is_taking = False
@@ -117,7 +117,7 @@ class PlaygroundIngress:
                     self._refuse(503, "stopping", "the worker stops", ("Retry-After", "1"))
                 )
 
-    async def _settle(self, waiting: list[tuple[bytes, Deferred]]) -> None:
+    async def _append(self, waiting: list[tuple[bytes, Deferred]]) -> None:
         """Sync records, then route them and answer; a failed sync takes none of them."""
         try:
             await asyncio.shield(

@@ -118,7 +118,7 @@ class PlaygroundEgressSpec:
             origin=f"{started.application[:8]}-{started.lineage[:8]}",
             complete_epoch=started.from_epoch,
             key_group_count=context.key_group_count,
-            settled=context.settled,
+            saved=context.saved,
             make_server=partial(HttpServer, connections_max=context.connections_max),
         )
 

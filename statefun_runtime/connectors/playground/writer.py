@@ -42,7 +42,7 @@ _READ_BYTES_MAX = 4 * 1024 * 1024
 class PlaygroundEgress:
     """The HTTP egress, an EgressSink; `origin` names application and lineage in cursors.
 
-    `settled` returns when all that is so now is in a complete checkpoint.
+    `saved` returns when all that is so now is in a complete checkpoint.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PlaygroundEgress:
         origin: str,
         complete_epoch: int,
         key_group_count: int,
-        settled: Callable[[], Awaitable[None]],
+        saved: Callable[[], Awaitable[None]],
         make_server: ServerFactory = HttpServer,
     ) -> None:
         self._by_cursor = spec.cursor_topics
@@ -68,7 +68,7 @@ class PlaygroundEgress:
         }
         self._rows = rows
         self.outbox = RowOutbox(self._topics, rows.read, rows.write, complete_epoch=complete_epoch)
-        self._settled = settled
+        self._saved = saved
         self._origin = origin
         self._server = make_server(
             self._serve, host=host, port=spec.port, body_bytes_max=1024 * 1024
@@ -94,7 +94,7 @@ class PlaygroundEgress:
             await self._has_unanswered.wait()
             self._has_unanswered.clear()
             waiting, self._unanswered = self._unanswered, deque()
-            await self._settled()
+            await self._saved()
             for answer in waiting:
                 answer.resolve(_respond(200, b"", said=200))
 

@@ -71,19 +71,19 @@ class Allowance:
         It may also be that the others' functions take long; so it is not believed below a few.
         """
         self.limit = max(min(self.limit, _FEWEST), min(self.limit, count))
-        self._settle(now_s)
+        self._hold(now_s)
 
     def _judge(self, now_s: float, rate: float) -> None:
         if self._tried_from and rate < _GAIN * self._rate:
             self.limit = self._tried_from
-            self._settle(now_s)
+            self._hold(now_s)
         elif now_s >= self._held_until_s and rate < _ENOUGH_PER_S:
             self._grow(now_s, rate=rate)
         else:
             self._tried_from = 0
             self._since_s = None
 
-    def _settle(self, now_s: float) -> None:
+    def _hold(self, now_s: float) -> None:
         self._tried_from = 0
         self._held_until_s = now_s + _HOLD_S
         self._since_s = None

@@ -68,7 +68,7 @@ class FailureState:
         self.pause = 0
 
     def met(self, failure: Failure, circuit: Circuit, *, started_s: float, now_s: float) -> None:
-        """Remember a failed attempt, and settle whether it is the address that fails, as far as can be known by now."""
+        """Remember a failed attempt, and decide whether it is the address that fails, as far as can be known by now."""
         is_alone = not failure.is_later and circuit.well_from_s > (self.failed_s or started_s)
         self.alone += is_alone
         if not self.failed_s and started_s - circuit.succeeded_s > _AT_ONCE_S:

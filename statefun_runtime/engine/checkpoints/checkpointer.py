@@ -98,7 +98,7 @@ class Checkpointer:
         """Return whether more has been published than the last checkpoint knows."""
         return any(participant.has_published for participant in self._participants)
 
-    async def settled(self) -> None:
+    async def saved(self) -> None:
         """Return when all that is so now is in a complete checkpoint."""
         wanted = self._last_epoch + 1
         while self._is_taking or self.is_changed():
@@ -115,7 +115,7 @@ class Checkpointer:
 
     async def savepoint(self, place: str) -> Savepoint:
         """Make a checkpoint of what is so now a savepoint; raise UnavailableError if it cannot be written."""
-        await self.settled()
+        await self.saved()
         return await self._ledger.savepoint(place)
 
     async def take(self) -> bool:

@@ -68,7 +68,7 @@ class ParkedAddresses:
                 skipped += 1
             else:
                 refused.append(f"{backlog.address}: {reason}")
-        await self._checkpointer.settled()
+        await self._checkpointer.saved()
         return {"skipped": skipped, "under_way": under_way, "refused": refused}
 
     def _required(self, selection: Selection) -> list[tuple[Dispatcher, Backlog]]:

@@ -35,7 +35,7 @@ class Replay:
                 refused.append(
                     f"{printable(letter.id, ID_MAX)}: it was replayed before with another content"
                 )
-        await self._checkpointer.settled()
+        await self._checkpointer.saved()
         return {"replayed": replayed, "repeated": repeated, "refused": refused}
 
     def _deliver(self, letter: DeadLetter) -> Repeat | str:

@@ -50,7 +50,7 @@ def stored_chunks(states: States, group_prefix: bytes) -> Iterator[tuple[Address
         yield address, Chunk.of_index(sequence, row)
 
 
-def shelve_head(states: States, head_key: bytes, row: bytes) -> None:
+def keep_head(states: States, head_key: bytes, row: bytes) -> None:
     """Keep the head of a backlog that nobody can work on as its first chunk, which needs no care."""
     assert head_key[2:3] == BACKLOG
     if row:
@@ -61,7 +61,7 @@ def shelve_head(states: States, head_key: bytes, row: bytes) -> None:
     states.delete_head(backlog_key_of(head_key))
 
 
-def shelve(states: States, state_key: bytes, invocation: bytes) -> None:
+def keep(states: States, state_key: bytes, invocation: bytes) -> None:
     """Keep an invocation for an address that nobody can work on as its last chunk."""
     sequences = _sequences(states, state_key)
     last = sequences[-1] + 1 if sequences else MIDDLE_SEQUENCE

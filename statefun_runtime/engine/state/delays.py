@@ -11,7 +11,7 @@ from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.core.partition.timers import Delayed
 from statefun_runtime.engine.dispatch.exchange import Exchange
-from statefun_runtime.engine.state.chunks import shelve
+from statefun_runtime.engine.state.chunks import keep
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.clock import Clock
@@ -113,18 +113,18 @@ class Delays:
         delayed = _decode(row)
         function = exchange.resolve(delayed.target_type)
         if function is None:
-            self._shelve(delayed)
+            self._keep(delayed)
         else:
             exchange.deliver(function, delayed.target_id, delayed.invocation)
         self._partitions.taken(key)
         self._states.write(key, None)
 
-    def _shelve(self, delayed: Delayed) -> None:
+    def _keep(self, delayed: Delayed) -> None:
         """Keep a message that is due and has no home as a chunk of its target's backlog, for a start that has one."""
         target = state_key(
             delayed.target_type, delayed.target_id, key_group_count=self._key_group_count
         )
-        shelve(self._states, target, delayed.invocation)
+        keep(self._states, target, delayed.invocation)
         log.warning(
             "a delayed message to %s is kept but waits: no endpoint serves it",
             Address(delayed.target_type, delayed.target_id),

@@ -9,9 +9,9 @@ from statefun_runtime.core.model.keys import (
 from statefun_runtime.core.partition.spill import MIDDLE_SEQUENCE, Chunk, SpillLimits
 from statefun_runtime.engine.state.chunks import (
     delete_chunk,
+    keep,
+    keep_head,
     read_chunk,
-    shelve,
-    shelve_head,
     stored_chunks,
     write_chunk,
 )
@@ -93,10 +93,10 @@ def test_what_nobody_can_work_on_lies_in_front_of_and_behind_what_is_there():
         states = world.states
         # An id that begins like another's has chunks of its own.
         other = state_key(TYPE, "alice\0", key_group_count=KEY_GROUPS)
-        shelve(states, other, INVOCATION)
-        shelve(states, KEY, INVOCATION)
-        shelve_head(states, backlog_key_of(KEY), INVOCATION * 3)
-        shelve(states, KEY, INVOCATION)
+        keep(states, other, INVOCATION)
+        keep(states, KEY, INVOCATION)
+        keep_head(states, backlog_key_of(KEY), INVOCATION * 3)
+        keep(states, KEY, INVOCATION)
 
         chunks = [chunk for address, chunk in stored_chunks(states, GROUP) if address.id == "alice"]
         assert [(chunk.sequence - MIDDLE_SEQUENCE, chunk.count) for chunk in chunks] == [

@@ -43,7 +43,7 @@ class DurableAtOnce(Checkpointer):
     def __init__(self) -> None:
         pass
 
-    async def settled(self) -> None:
+    async def saved(self) -> None:
         pass
 
 

@@ -260,7 +260,7 @@ def test_a_body_that_is_too_large_is_refused():
 # ── egress ──
 
 
-async def nothing_to_settle() -> None:
+async def nothing_to_save() -> None:
     raise AssertionError("nothing was acknowledged")
 
 
@@ -269,7 +269,7 @@ def egress(
     *,
     complete_epoch: int = 0,
     lineage: str = "line",
-    settled: Callable[[], Awaitable[None]] = nothing_to_settle,
+    saved: Callable[[], Awaitable[None]] = nothing_to_save,
 ) -> PlaygroundEgress:
     spec = PlaygroundEgressSpec(0, ("out", "other", "kept"), frozenset({"kept"}))
     return PlaygroundEgress(
@@ -279,7 +279,7 @@ def egress(
         origin=f"app-{lineage}",
         complete_epoch=complete_epoch,
         key_group_count=128,
-        settled=settled,
+        saved=saved,
     )
 
 
@@ -425,10 +425,10 @@ def test_an_acknowledgement_is_answered_when_it_is_safe_and_deletes_what_was_rea
     rows = DictRows()
     asked: list[int] = []
 
-    async def settled() -> None:
+    async def saved() -> None:
         asked.append(len(rows.rows))
 
-    sink = egress(rows, settled=settled)
+    sink = egress(rows, saved=saved)
 
     async def body(client: Client, sink: PlaygroundEgress) -> None:
         for value in (b"1", b"2", b"3"):

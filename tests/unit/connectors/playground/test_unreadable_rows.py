@@ -73,10 +73,10 @@ def test_a_payload_that_cannot_be_read_stays_where_it_is():
 
 def test_what_is_given_up_or_acknowledged_is_not_read():
     rows = DictRows()
-    settled: list[int] = []
+    saved: list[int] = []
 
     async def now() -> None:
-        settled.append(len(rows.rows))
+        saved.append(len(rows.rows))
 
     async def body(client: Client, sink: PlaygroundEgress) -> None:
         sink.outbox.collect(("kept", b"1"))
@@ -85,6 +85,6 @@ def test_what_is_given_up_or_acknowledged_is_not_read():
         cursor = json.loads((await client.ask("GET", "/kept?after="))[1])["next"]
         rows.is_away = True
         assert (await client.ask("DELETE", f"/kept?upto={cursor}"))[0] == 200
-        assert settled == [0]
+        assert saved == [0]
 
-    with_egress(egress(rows, settled=now), body)
+    with_egress(egress(rows, saved=now), body)

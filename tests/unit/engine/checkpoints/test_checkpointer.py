@@ -163,7 +163,7 @@ def test_without_a_change_there_is_no_checkpoint():
     lives(body)
 
 
-def test_settled_returns_when_all_that_is_so_now_is_complete_also_under_load():
+def test_saved_returns_when_all_that_is_so_now_is_complete_also_under_load():
     async def body(objects: MemoryObjects, log: Any) -> None:
         first = await Life.begin(objects, log(), interval_s=3600.0)
         async with asyncio.TaskGroup() as tasks:
@@ -177,7 +177,7 @@ def test_settled_returns_when_all_that_is_so_now_is_complete_also_under_load():
             loading = tasks.create_task(load())
             await first.count("a")
             async with asyncio.timeout(5):
-                await first.checkpointer.settled()
+                await first.checkpointer.saved()
             loading.cancel()
             running.cancel()
 
