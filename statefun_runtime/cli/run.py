@@ -33,6 +33,7 @@ commands:
   statefun-worker module upgrade FILE             write a module of any format in today's
   statefun-worker checkpoints list|show|verify    see what is in a state folder
   statefun-worker savepoint                       have a running worker write a savepoint
+  statefun-worker savepoint import PATH           bring the state of an application on Flink here
   statefun-worker status                          see what is stuck in a running worker, and why
   statefun-worker retry ADDRESS|ENDPOINT          have it tried at once
   statefun-worker parked list|release|skip        see, release or skip what a running worker has set aside

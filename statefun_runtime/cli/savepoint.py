@@ -9,7 +9,11 @@ from statefun_runtime.cli.status import GOOD
 
 
 def main(given: Sequence[str]) -> int:
-    """Ask the running worker for a savepoint; print its folder."""
+    """Ask the running worker for a savepoint and print its folder; or import one of Flink's."""
+    if given[:1] == ["import"]:
+        from statefun_runtime.cli import savepoint_import
+
+        return savepoint_import.main(given[1:])
     flags = _parser().parse_args(given)
     from statefun_runtime.adapters.admin.admin_socket import admin_socket, ask_worker
 
@@ -23,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="statefun-worker savepoint",
         description="Have the worker that runs on a state folder write a savepoint: a checkpoint that is never deleted.",
+        epilog="`statefun-worker savepoint import --help` tells how a savepoint of Flink is brought in.",
     )
     add_state_dir(parser)
     parser.add_argument(

@@ -28,11 +28,12 @@ from statefun_runtime.connectors.flink.rows.operator_rows import (
     Transaction,
 )
 from statefun_runtime.connectors.flink.rows.savepoint import Savepoint
+from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.messages import read_fields
 
 FOLDER = Path(__file__).parent / "savepoints"
 NAMES = ("A1", "A1n", "A1c", "B1", "V31", "Y1")
-ENDS = (("acme.io", "cmds"), ("acme.io", "acks"))
+ENDS = (TypeName("acme.io", "cmds"), TypeName("acme.io", "acks"))
 FUNCTIONS = ("com.acme.shop/cart", "com.acme.shop/timer", "demo/ttl", "demo/slow", "demo/late")
 Row = dict[str, Any]
 

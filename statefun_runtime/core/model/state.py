@@ -194,6 +194,11 @@ class StateSchema:
         return now_ms - since >= spec.expire_after_ms
 
 
+def state_field(name: str, value: bytes) -> bytes:
+    """Return the stored field of a typed value whose state's spec is not known yet."""
+    return field(b"\x12", field(b"\x0a", name.encode()) + field(b"\x12", value))
+
+
 def _stored_typename(stored: bytes) -> str:
     _, offset = read_varint(stored, 1)
     size, offset = read_varint(stored, offset + 1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.messages import join_parts, split_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +93,22 @@ class Timers:
     def _drop_cancelled(self) -> None:
         while self._heap and self._heap[0].key in self._cancelled:
             self._cancelled.discard(heapq.heappop(self._heap).key)
+
+
+def encode_delayed(delayed: Delayed) -> bytes:
+    """Return the row of a delayed message."""
+    texts = (
+        delayed.sender_id,
+        delayed.target_type.namespace,
+        delayed.target_type.name,
+        delayed.target_id,
+        delayed.token,
+    )
+    return join_parts(map(str.encode, texts), delayed.invocation)
+
+
+def decode_delayed(row: bytes) -> Delayed:
+    """Read what `encode_delayed` made."""
+    texts, invocation = split_parts(row, 5)
+    sender_id, namespace, name, target_id, token = map(bytes.decode, texts)
+    return Delayed(sender_id, TypeName(namespace, name), target_id, invocation, token)

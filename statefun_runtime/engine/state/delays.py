@@ -3,13 +3,12 @@
 import asyncio
 import logging
 
-from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.core.model.address import Address
 from statefun_runtime.core.model.keys import state_key, timer_key
-from statefun_runtime.core.model.messages import join_parts, split_parts
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.partitions import Partitions
-from statefun_runtime.core.partition.timers import Delayed
+from statefun_runtime.core.partition.timers import Delayed, decode_delayed, encode_delayed
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.state.chunks import keep
 from statefun_runtime.engine.state.states import States
@@ -54,7 +53,7 @@ class Delays:
         sequence = timers.next_sequence()
         key = timer_key(delayed.sender_id, due_ms, sequence, key_group_count=self._key_group_count)
         timers.schedule(due_ms, sequence, key, delayed)
-        self._states.write(key, _encode(delayed))
+        self._states.write(key, encode_delayed(delayed))
         if due_ms < self._asleep_until_ms:
             self._is_changed.set()
 
@@ -66,7 +65,7 @@ class Delays:
 
     def restore(self, key: bytes, row: bytes) -> Delayed:
         """Index a row of an earlier life."""
-        delayed = _decode(row)
+        delayed = decode_delayed(row)
         due_ms = int.from_bytes(key[3:11], "big")
         timers = self._partitions.owner(key).timers
         timers.schedule(due_ms, int.from_bytes(key[11:19], "big"), key, delayed)
@@ -110,7 +109,7 @@ class Delays:
         """Bring the first message that is due to its target; raise UnavailableError with nothing done."""
         row = self._states.read(key)
         assert row is not None, "a delayed message has no row"
-        delayed = _decode(row)
+        delayed = decode_delayed(row)
         function = exchange.resolve(delayed.target_type)
         if function is None:
             self._keep(delayed)
@@ -129,20 +128,3 @@ class Delays:
             "a delayed message to %s is kept but waits: no endpoint serves it",
             Address(delayed.target_type, delayed.target_id),
         )
-
-
-def _encode(delayed: Delayed) -> bytes:
-    texts = (
-        delayed.sender_id,
-        delayed.target_type.namespace,
-        delayed.target_type.name,
-        delayed.target_id,
-        delayed.token,
-    )
-    return join_parts(map(str.encode, texts), delayed.invocation)
-
-
-def _decode(row: bytes) -> Delayed:
-    texts, invocation = split_parts(row, 5)
-    sender_id, namespace, name, target_id, token = map(bytes.decode, texts)
-    return Delayed(sender_id, TypeName(namespace, name), target_id, invocation, token)

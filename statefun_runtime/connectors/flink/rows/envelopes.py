@@ -24,13 +24,14 @@ class Envelope:
     payload: bytes
     token: str
 
+    @property
+    def is_message(self) -> bool:
+        """Whether it carries a typed value; what else there is only a function in Java can read."""
+        return self.class_name.endswith(_TYPED_VALUE)
+
     def as_invocation(self) -> bytes:
-        """Return the message as a field of a request; raise ValueError if it carries something else."""
-        if not self.class_name.endswith(_TYPED_VALUE):
-            raise ValueError(
-                f"the message to {self.target} carries a {self.class_name or 'thing without a class'}, which only the "
-                "function in Java can read"
-            )
+        """Return the message as a field of a request; raise ValueError if its typed value is none."""
+        assert self.is_message
         check_typed_value(self.payload)
         caller = address_field(self.source.type, self.source.id) if self.source else b""
         return invocation(caller, self.payload)
@@ -92,7 +93,8 @@ def read_call(envelope: Envelope) -> Call:
             target = read_address(content)
         elif number == 2:
             name, value = _read_state(content)
-            state[name] = value
+            if value:
+                state[name] = value
         elif number == 3:
             invocations.append(read_invocation(content))
     if target is None or target != envelope.target:

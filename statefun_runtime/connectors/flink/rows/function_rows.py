@@ -133,6 +133,8 @@ def _meanings(
     row: StateRow, function_id: str, rest: Source, prefix_bytes: int
 ) -> Iterable[FunctionRow]:
     meta = row.meta
+    if meta.name in (_CALLS, _DELAYED) and not _is_protobuf(meta.value):
+        return (_foreign(meta),)
     if meta.kind == "queue":
         return _alarm(row, function_id, rest, prefix_bytes)
     if meta.name == _DELAYED and meta.form == "LIST":
@@ -158,6 +160,13 @@ def _void(rest: Source) -> None:
 def _nothing_left(source: Source) -> None:
     if source.left:
         raise ValueError(f"{source.left} bytes are left over")
+
+
+def _is_protobuf(serializer: Serializer | None) -> bool:
+    """Whether messages are written with payloads of Protobuf, which is StateFun's default."""
+    while serializer is not None and serializer.name in ("map", "list"):
+        serializer = serializer.nested[-1] if serializer.nested else None
+    return serializer is not None and serializer.detail == "WITH_PROTOBUF_PAYLOADS"
 
 
 def _foreign(meta: StateMeta) -> Foreign:

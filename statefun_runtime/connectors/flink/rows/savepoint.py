@@ -30,16 +30,29 @@ from statefun_runtime.connectors.flink.rows.envelopes import Envelope
 from statefun_runtime.connectors.flink.rows.function_rows import FunctionRow, function_rows
 from statefun_runtime.connectors.flink.rows.loop_rows import loop_rows
 from statefun_runtime.connectors.flink.rows.operator_rows import OperatorRow, operator_rows
+from statefun_runtime.core.model.address import TypeName
 
 FUNCTIONS, LOOP = "functions_uid1", "feedback_union_uid1"
 _EMPTY = "feedback_uid1"
-_ENDS = (
-    "statefun.kafka.io-universal-ingress-{}-{}-ingress",
-    "statefun.kafka.io-universal-egress-{}-{}-egress",
-    "statefun.kinesis.io-universal-ingress-{}-{}-ingress",
-    "statefun.kinesis.io-universal-egress-{}-{}-egress",
-    "{}-{}-router",
+_INGRESS = "statefun.kafka.io-universal-ingress-{0.namespace}-{0.name}-ingress"
+_EGRESS = "statefun.kafka.io-universal-egress-{0.namespace}-{0.name}-egress"
+_FORMS = (
+    _INGRESS,
+    _EGRESS,
+    "statefun.kinesis.io-universal-ingress-{0.namespace}-{0.name}-ingress",
+    "statefun.kinesis.io-universal-egress-{0.namespace}-{0.name}-egress",
+    "{0.namespace}-{0.name}-router",
 )
+
+
+def ingress_uid(ingress: TypeName) -> str:
+    """Return the uid of a Kafka ingress."""
+    return _INGRESS.format(ingress)
+
+
+def egress_uid(egress: TypeName) -> str:
+    """Return the uid of a Kafka egress."""
+    return _EGRESS.format(egress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +75,12 @@ class Savepoint:
     cannot be read.
     """
 
-    def __init__(self, path: Path, ends: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, path: Path, ends: Iterable[TypeName]) -> None:
         self.folder = find_folder(path)
         self.metadata: Metadata = read_metadata(self.folder)
         self.damages = Damages()
         uids = [FUNCTIONS, LOOP, _EMPTY]
-        uids += [form.format(*end) for end in ends for form in _ENDS]
+        uids += [form.format(end) for end in ends for form in _FORMS]
         by_id = {operator_id(uid): uid for uid in uids}
         self.operators = [
             KnownOperator(operator, by_id.get(operator.id)) for operator in self.metadata.operators
