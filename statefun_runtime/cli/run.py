@@ -34,6 +34,7 @@ commands:
   statefun-worker checkpoints list|show|verify    see what is in a state folder
   statefun-worker savepoint                       have a running worker write a savepoint
   statefun-worker savepoint import PATH           bring the state of an application on Flink here
+  statefun-worker state export|import             all that an application has, as lines of JSON
   statefun-worker status                          see what is stuck in a running worker, and why
   statefun-worker retry ADDRESS|ENDPOINT          have it tried at once
   statefun-worker parked list|release|skip        see, release or skip what a running worker has set aside

@@ -11,7 +11,7 @@ from statefun_runtime.cli.status import GOOD
 def main(given: Sequence[str]) -> int:
     """Ask the running worker for a savepoint and print its folder; or import one of Flink's."""
     if given[:1] == ["import"]:
-        from statefun_runtime.cli import savepoint_import
+        from statefun_runtime.cli.moving import savepoint_import
 
         return savepoint_import.main(given[1:])
     flags = _parser().parse_args(given)

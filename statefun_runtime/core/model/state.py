@@ -16,7 +16,7 @@ values whose spec is not known yet, or not any more; they are kept as they are.
 from dataclasses import dataclass
 from enum import Enum
 
-from statefun_runtime.core.model.messages import field, read_varint, varint
+from statefun_runtime.core.model.messages import field, read_fields, read_varint, varint
 
 UNSET_TYPENAME = "io.statefun.types/unset"
 _HAS_VALUE = b"\x10\x01"
@@ -197,6 +197,13 @@ class StateSchema:
 def state_field(name: str, value: bytes) -> bytes:
     """Return the stored field of a typed value whose state's spec is not known yet."""
     return field(b"\x12", field(b"\x0a", name.encode()) + field(b"\x12", value))
+
+
+def read_state_field(stored: bytes) -> tuple[str, bytes]:
+    """Return typename and value of a stored field."""
+    ((_, content),) = read_fields(stored)
+    typed = dict(read_fields(dict(read_fields(content)).get(2, b"")))
+    return typed.get(1, b"").decode(), typed.get(3, b"")
 
 
 def _stored_typename(stored: bytes) -> str:

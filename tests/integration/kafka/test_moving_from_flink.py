@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.flink_savepoints import FOLDER, expected_rows, unpacked
+from tests.support.flink.savepoints import FOLDER, expected_rows, unpacked
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import Process, wait_until
 from tests.support.sockets import free_port

@@ -1,4 +1,4 @@
-"""The functions of the jobs whose savepoints are in tests/support/savepoints, on the stock SDK, with a journal.
+"""The functions of the jobs whose savepoints are in tests/support/flink/data, on the stock SDK, with a journal.
 
 usage: moving_stock.py PORT JOURNAL      target and state as sent of every request go to the journal
 """

@@ -61,7 +61,7 @@ def _ranges(offsets: tuple[int, ...], size: int) -> list[tuple[int, int, int]]:
 def _rows_of_group(
     source: Source, group: int, metas: list[StateMeta], file: str
 ) -> Iterator[StateRow]:
-    take, i32 = source.take, source.i32
+    blob = source.blob
     number = source.u16()
     while number != _LAST:
         if number >= len(metas):
@@ -69,8 +69,7 @@ def _rows_of_group(
         meta, is_more = metas[number], False
         while not is_more:
             offset = source.offset
-            key = take(i32())
-            value = take(i32())
+            key, value = blob(), blob()
             if not key:
                 raise ValueError("a key is empty")
             if key[0] & _MORE:

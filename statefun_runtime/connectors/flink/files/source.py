@@ -25,7 +25,9 @@ class Source:
     @classmethod
     def of(cls, data: bytes) -> "Source":
         """Return a source of bytes that are all there."""
-        return cls((data,), size_max=len(data))
+        source = cls((), size_max=len(data))
+        source._data = data
+        return source
 
     @property
     def offset(self) -> int:
@@ -98,6 +100,11 @@ class Source:
 
     def blob(self) -> bytes:
         """Return bytes with their length in front."""
+        begin = self._at + 4
+        end = begin + int.from_bytes(self._data[self._at : begin], "big")
+        if begin <= end <= len(self._data):
+            self._at = end
+            return self._data[begin:end]
         return self.take(self.i32())
 
     def utf(self) -> str:

@@ -18,16 +18,11 @@ from statefun_runtime.connectors.flink.importing.checks import (
 from statefun_runtime.connectors.flink.importing.report import Report
 from statefun_runtime.connectors.flink.importing.sorting import AddressRows, SenderRows, Sorting
 from statefun_runtime.core.checkpoints.overlay import Row
+from statefun_runtime.core.checkpoints.portable import chunk_rows
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.keys import (
-    chunk_index_key_of,
-    chunk_key_of,
-    state_key,
-    timer_key,
-)
+from statefun_runtime.core.model.keys import state_key, timer_key
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.model.state import Values, encode_row
-from statefun_runtime.core.partition.spill import MIDDLE_SEQUENCE, SPILL_LIMITS, Chunk
 from statefun_runtime.core.partition.timers import Delayed, encode_delayed
 
 
@@ -91,25 +86,7 @@ def _backlog_rows(
     for target, parts in backlogs.items():
         if target not in wanted.without:
             key = state_key(target, address.id, key_group_count=wanted.key_group_count)
-            yield from _chunks(key, b"".join(parts))
-
-
-def _chunks(key: bytes, invocations: bytes) -> Iterator[Row]:
-    some: list[bytes] = []
-    size, sequence = 0, MIDDLE_SEQUENCE
-    for invocation in split_fields(invocations):
-        if some and size + len(invocation) > SPILL_LIMITS.chunk_bytes:
-            yield from _chunk(key, Chunk(sequence, len(some), size), some)
-            some, size, sequence = [], 0, sequence + 1
-        some.append(invocation)
-        size += len(invocation)
-    yield from _chunk(key, Chunk(sequence, len(some), size), some)
-
-
-def _chunk(key: bytes, chunk: Chunk, invocations: list[bytes]) -> Iterator[Row]:
-    chunk_key = chunk_key_of(key, chunk.sequence)
-    yield chunk_key, b"".join(invocations)
-    yield chunk_index_key_of(chunk_key), chunk.index_row()
+            yield from chunk_rows(key, split_fields(b"".join(parts)))
 
 
 def _timer_rows(sender: SenderRows, before: int, wanted: Wanted, report: Report) -> Iterator[Row]:

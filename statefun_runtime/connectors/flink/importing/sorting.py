@@ -30,7 +30,8 @@ from statefun_runtime.connectors.flink.rows.function_rows import (
 )
 from statefun_runtime.core.checkpoints.overlay import Row
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.messages import join_parts, split_parts, typed_value
+from statefun_runtime.core.model.messages import field as message_field
+from statefun_runtime.core.model.messages import join_parts, split_parts, typed_value, varint
 from statefun_runtime.core.model.state import state_field
 from statefun_runtime.ports.state_store import StateStore
 
@@ -86,6 +87,7 @@ class Sorting:
         self._told = told
         self._slice: list[Row] = []
         self._files: dict[str, int] = {}
+        self._states: dict[tuple[str, str, str], tuple[bytes, bytes, bytes]] = {}
         self._count = 0
 
     def take_all(self, rows: Iterable[tuple[FunctionRow, StateRow]]) -> None:
@@ -135,12 +137,25 @@ class Sorting:
         return b"".join((_ADDRESS, len(address).to_bytes(4, "big"), address, kind))
 
     def _value(self, value: Value) -> None:
-        if value.type not in self.seen.names:
-            self.seen.names[value.type] = None
-        content = state_field(value.state, typed_value(value.typename, value.content))
+        known = self._states.get((value.type, value.state, value.typename))
+        if known is None:
+            known = self._learn(value)
+        name, name_field, typename = known
+        content = value.content
+        typed = typename + b"\x1a" + varint(len(content)) + content if content else typename
+        size = varint(len(typed))
+        inner = len(name_field) + 1 + len(size) + len(typed)
         stamp = max(1, value.last_access_ms) if value.last_access_ms is not None else 0
-        key = self._address(value.type, value.id, b"v") + value.state.encode()
-        self._put(key, stamp.to_bytes(8, "big") + content)
+        parts = (stamp.to_bytes(8, "big"), b"\x12", varint(inner), name_field, b"\x12", size, typed)
+        self._put(self._address(value.type, value.id, b"v") + name, b"".join(parts))
+
+    def _learn(self, value: Value) -> tuple[bytes, bytes, bytes]:
+        """Return what is the same in all values of a state: its name, that as a field, how its typed values begin."""
+        self.seen.names[value.type] = None
+        name = value.state.encode()
+        known = (name, message_field(b"\x0a", name), typed_value(value.typename, b""))
+        self._states[value.type, value.state, value.typename] = known
+        return known
 
     def _other(self, row: FunctionRow, place: bytes) -> None:
         match row:

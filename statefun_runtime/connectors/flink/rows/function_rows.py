@@ -30,7 +30,8 @@ _CALLS, _DELAYED, _TOKENS = "asyncOperations", "delayed-messages-buffer", "delay
 _ALARMS = "_timer_state/processing_delayed-messages-timer-service"
 _SIGN = 1 << 63
 _COMMA = b","
-_STAMP_MAX = 1 << 55
+_STAMP_BYTES, _STAMP_MAX = 8, 1 << 55
+_IDS_MAX = 100_000
 
 
 class Value(NamedTuple):
@@ -100,33 +101,84 @@ class Foreign(NamedTuple):
 FunctionRow = Value | Requests | Queued | InFlight | Delayed | Token | Alarm | Foreign
 
 
+class _Values(NamedTuple):
+    """What the head of a stream says of a state of values: they need no more to be read."""
+
+    type: str
+    state: str
+    typename: str
+    begin: int
+
+
 def function_rows(
     rows: Iterable[StateRow], max_parallelism: int, damages: Damages
 ) -> Iterator[tuple[FunctionRow, StateRow]]:
     """Yield what rows mean, each with the row; one that cannot be right is damage, and left out."""
     prefix_bytes = 1 if max_parallelism <= 128 else 2
-    groups: dict[str, int] = {}
+    ids = _Ids(prefix_bytes, max_parallelism)
+    values: dict[str, _Values | None] = {}
     for row in rows:
+        meta = row.meta
         try:
-            key = row.key
-            function_id, at = read_string(
-                key, prefix_bytes if row.meta.kind != "queue" else prefix_bytes + 8
-            )
-            group = groups.get(function_id)
-            if group is None:
-                if len(groups) > 100_000:
-                    groups.clear()
-                group = groups[function_id] = flink_key_group(function_id, max_parallelism)
-            if group != row.key_group or int.from_bytes(key[:prefix_bytes], "big") != group:
-                raise ValueError(
-                    f"id {function_id!r} belongs into key group {group}, and lies in {row.key_group}"
-                )
-            for meaning in _meanings(row, function_id, Source.of(key[at:]), prefix_bytes):
+            function_id, at = ids.read(row)
+            if meta.name not in values:
+                values[meta.name] = _values_of(meta)
+            if (known := values[meta.name]) is not None:
+                yield _value(known, function_id, row.key[at:], row.value), row
+                continue
+            for meaning in _meanings(row, function_id, Source.of(row.key[at:]), prefix_bytes):
                 yield meaning, row
         except ValueError as error:
-            damages.add(
-                Damage(row.file, row.offset, str(error), f"a row of state {row.meta.name!r}")
+            damages.add(Damage(row.file, row.offset, str(error), f"a row of state {meta.name!r}"))
+
+
+class _Ids:
+    """Reads the ids in keys, and checks that each lies where it belongs."""
+
+    def __init__(self, prefix_bytes: int, max_parallelism: int) -> None:
+        self._prefix_bytes = prefix_bytes
+        self._max_parallelism = max_parallelism
+        # An id comes once for each state, in one key group.
+        self._groups: dict[str, int] = {}
+
+    def read(self, row: StateRow) -> tuple[str, int]:
+        """Return the id of a row, and where it ends in the key; raise ValueError if it does not belong there."""
+        begin = self._prefix_bytes
+        key = row.key
+        function_id, at = read_string(key, begin + 8 if row.meta.kind == "queue" else begin)
+        group = self._groups.get(function_id)
+        if group is None:
+            if len(self._groups) > _IDS_MAX:
+                self._groups.clear()
+            group = self._groups[function_id] = flink_key_group(function_id, self._max_parallelism)
+        if group != row.key_group or int.from_bytes(key[:begin], "big") != group:
+            raise ValueError(
+                f"id {function_id!r} belongs into key group {group}, and lies in {row.key_group}"
             )
+        return function_id, at
+
+
+def _values_of(meta: StateMeta) -> _Values | None:
+    """Return how the values of a remote function's state are read; None of any other state."""
+    serializer, begin = meta.value, 0
+    if serializer is not None and serializer.name == "ttl" and len(serializer.nested) == 2:
+        serializer, begin = serializer.nested[1], _STAMP_BYTES
+    type_, _, state = meta.name.rpartition(".")
+    is_remote = serializer is not None and serializer.name == "remote value"
+    if serializer is None or not is_remote or meta.form != "VALUE" or not type_:
+        return None
+    return _Values(type_, state, serializer.detail, begin)
+
+
+def _value(known: _Values, function_id: str, namespace: bytes, value: bytes) -> Value:
+    begin = known.begin
+    last_access = int.from_bytes(value[:begin], "big") if begin else None
+    content = value[begin + 4 :]
+    if namespace != b"\0" or int.from_bytes(value[begin : begin + 4], "big") != len(content):
+        raise ValueError(f"a value of {len(content)} bytes has another length in front")
+    if last_access is not None and last_access >= _STAMP_MAX:
+        raise ValueError(f"a value was last used at {last_access} ms")
+    return Value(known.type, known.state, function_id, known.typename, content, last_access)
 
 
 def _meanings(
@@ -148,7 +200,7 @@ def _meanings(
     if meta.form == "LIST" and meta.name.endswith(f".{QUEUE}"):
         return (_queue(row, function_id),)
     if meta.form == "VALUE":
-        return (_value(row, function_id),)
+        return (_number(row, function_id),)
     return (_foreign(meta),)
 
 
@@ -173,26 +225,17 @@ def _foreign(meta: StateMeta) -> Foreign:
     return Foreign(meta.name, str(meta.value))
 
 
-def _value(row: StateRow, function_id: str) -> FunctionRow:
-    meta, serializer = row.meta, row.meta.value
-    source = Source.of(row.value)
-    last_access = None
-    if serializer is not None and serializer.name == "ttl" and len(serializer.nested) == 2:
-        last_access, serializer = source.i64(), serializer.nested[1]
-        if not 0 <= last_access < _STAMP_MAX:
-            raise ValueError(f"a value was last used at {last_access} ms")
+def _number(row: StateRow, function_id: str) -> FunctionRow:
+    meta = row.meta
     type_, _, state = meta.name.rpartition(".")
-    if serializer is not None and serializer.name == "remote value" and type_:
-        content = source.blob()
-        _nothing_left(source)
-        return Value(type_, state, function_id, serializer.detail, content, last_access)
-    if serializer == Serializer("Int") and state == REQUESTS:
-        queued = source.i32()
-        _nothing_left(source)
-        if queued < 0:
-            raise ValueError(f"{queued} messages cannot be queued")
-        return Requests(type_, function_id, queued)
-    return _foreign(meta)
+    if meta.value != Serializer("Int") or state != REQUESTS:
+        return _foreign(meta)
+    source = Source.of(row.value)
+    queued = source.i32()
+    _nothing_left(source)
+    if queued < 0:
+        raise ValueError(f"{queued} messages cannot be queued")
+    return Requests(type_, function_id, queued)
 
 
 def _queue(row: StateRow, function_id: str) -> FunctionRow:

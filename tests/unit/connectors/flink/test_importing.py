@@ -23,7 +23,7 @@ from statefun_runtime.core.model.state import decode_row
 from statefun_runtime.core.partition.timers import decode_delayed
 from statefun_runtime.engine.checkpoints.recovery import open_live, read_manifest
 from statefun_runtime.errors import ConfigError
-from tests.support.flink_savepoints import ENDS, FOLDER, NAMES, expected_rows, unpacked
+from tests.support.flink.savepoints import ENDS, FOLDER, NAMES, expected_rows, unpacked
 
 MODULE = FOLDER / "A-module.yaml"
 Row = dict[str, Any]

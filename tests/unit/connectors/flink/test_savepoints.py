@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from statefun_runtime.connectors.flink.rows.savepoint import Savepoint
-from tests.support.flink_savepoints import ENDS, NAMES, expected_rows, read_rows, unpacked
+from tests.support.flink.savepoints import ENDS, NAMES, expected_rows, read_rows, unpacked
 
 
 def lines(rows: Any) -> Counter[str]:

@@ -44,7 +44,7 @@ def main(given: Sequence[str]) -> int:
         delattr(flags, name)
     settings = settings_of(flags)
     module = load_module(*settings.modules, variables=settings.variables).required()
-    from statefun_runtime.app.importing import ImportRequest, import_savepoint
+    from statefun_runtime.app.moving.savepoint_import import ImportRequest, import_savepoint
     from statefun_runtime.connectors.flink.importing.report import report_lines
 
     told = _tell if sys.stderr.isatty() else _tell_nobody

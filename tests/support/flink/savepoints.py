@@ -31,7 +31,7 @@ from statefun_runtime.connectors.flink.rows.savepoint import Savepoint
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.messages import read_fields
 
-FOLDER = Path(__file__).parent / "savepoints"
+FOLDER = Path(__file__).parent / "data"
 NAMES = ("A1", "A1n", "A1c", "B1", "V31", "Y1")
 ENDS = (TypeName("acme.io", "cmds"), TypeName("acme.io", "acks"))
 FUNCTIONS = ("com.acme.shop/cart", "com.acme.shop/timer", "demo/ttl", "demo/slow", "demo/late")
