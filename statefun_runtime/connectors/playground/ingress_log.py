@@ -17,7 +17,7 @@ from zlib import crc32
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.errors import CorruptionError, UnavailableError
 
-_HEAD = struct.Struct(">II")
+_HEADER = struct.Struct(">II")
 # The name of the one split of an ingress that reads such a log.
 LOG_SPLIT = "log"
 _SEGMENT_BYTES = 64 * 1024 * 1024
@@ -78,7 +78,9 @@ class IngressLog:
         assert all(records), "an empty record looks like what a cut write leaves"
         segment = self._segment()
         data = b"".join(
-            part for record in records for part in (_HEAD.pack(len(record), crc32(record)), record)
+            part
+            for record in records
+            for part in (_HEADER.pack(len(record), crc32(record)), record)
         )
         try:
             with segment.path.open("r+b") as file:
@@ -142,7 +144,7 @@ def _measure(path: Path, *, is_last: bool) -> _Segment:
     count = size = 0
     for record in _records(path, path.stat().st_size):
         count += 1
-        size += _HEAD.size + len(record)
+        size += _HEADER.size + len(record)
     if not is_last and size != path.stat().st_size:
         raise CorruptionError(f"{path} is damaged at byte {size}", code="SF5007")
     return _Segment(path, int(path.stem), count, size)
@@ -152,10 +154,10 @@ def _records(path: Path, size_bytes: int) -> Iterator[bytes]:
     """Yield the whole records within a length; a damaged one ends them."""
     with path.open("rb") as file:
         while file.tell() < size_bytes:
-            head = file.read(_HEAD.size)
-            if len(head) < _HEAD.size:
+            header = file.read(_HEADER.size)
+            if len(header) < _HEADER.size:
                 return
-            size, checksum = _HEAD.unpack(head)
+            size, checksum = _HEADER.unpack(header)
             record = file.read(size)
             if not size or len(record) < size or crc32(record) != checksum:
                 return

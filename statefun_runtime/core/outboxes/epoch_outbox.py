@@ -1,12 +1,12 @@
 """The egress records of an exactly-once egress, from the reply that made them to the marker that says they left.
 
-    epoch runs ─▶ collected ─cut▶ awaiting its checkpoint ─complete▶ queued ─▶ published, in chunks
+    epoch runs ─▶ collected ─cut▶ awaiting its checkpoint ─complete▶ queued ─▶ published, in portions
                       ▲               │ failed                     │  ▲
                       └───────────────┘                    unloaded ▼  │ loaded
                                                             (in its object only)
 
 A marker counts records of an epoch's outbox in their order, refused ones included, so it means the same however the
-outbox is cut into chunks. A complete outbox lies in an object of the checkpoint store, so that what is too much for
+outbox is cut into portions. A complete outbox lies in an object of the checkpoint store, so that what is too much for
 memory can be forgotten, the newest first, and is read again when its turn comes.
 
 A record that the broker refuses becomes a dead letter of the epoch that runs then. Until that one is complete no marker
@@ -42,7 +42,7 @@ class Batch(Generic[R]):
 
 
 @dataclass(slots=True)
-class Chunk(Generic[R]):
+class Portion(Generic[R]):
     """The records of one transaction; with them `count` records of the outbox of `epoch` are published."""
 
     epoch: int = 0
@@ -180,7 +180,7 @@ class Outboxes(Generic[R]):
                 self.unloaded_bytes += batch.size_bytes
 
     def next_unloaded(self, bytes_max: int) -> Batch[R] | None:
-        """Return the outbox that has to be read now, so that a chunk can have so many bytes; None if none has."""
+        """Return the outbox that has to be read now, so that a portion can have so many bytes; None if none has."""
         ahead_bytes = 0
         for batch in self._queue:
             if batch.records is None:
@@ -199,21 +199,21 @@ class Outboxes(Generic[R]):
         self._queued_bytes += batch.size_bytes
         self.bytes += batch.size_bytes
 
-    def chunk(self, bytes_max: int) -> Chunk[R]:
+    def portion(self, bytes_max: int) -> Portion[R]:
         """Return what goes into the next transaction, and how far that is: several epochs may share one.
 
         It is no progress while a dead letter is not durable yet, or an outbox has to be read first.
         """
-        chunk: Chunk[R] = Chunk()
+        portion: Portion[R] = Portion()
         for batch in self._queue:
-            if batch.records is None or not self._add(chunk, batch, batch.records, bytes_max):
+            if batch.records is None or not self._add(portion, batch, batch.records, bytes_max):
                 break
-        return chunk
+        return portion
 
-    def _add(self, chunk: Chunk[R], batch: Batch[R], records: list[R], bytes_max: int) -> bool:
-        """Add what there is room for to a chunk; return whether that is all of the batch."""
-        size_of, take, refused = self._size_of, chunk.records.append, batch.refused
-        size, room = chunk.size_bytes, self._records_max_now - len(chunk.records)
+    def _add(self, portion: Portion[R], batch: Batch[R], records: list[R], bytes_max: int) -> bool:
+        """Add what there is room for to a portion; return whether that is all of the batch."""
+        size_of, take, refused = self._size_of, portion.records.append, batch.refused
+        size, room = portion.size_bytes, self._records_max_now - len(portion.records)
         index, newest = batch.done, -1
         while index < batch.count and size < bytes_max and room > 0:
             if refused and index in refused:
@@ -228,9 +228,9 @@ class Outboxes(Generic[R]):
                 newest = index
             index += 1
         if newest >= 0:
-            chunk.newest = (batch, newest)
-        chunk.is_progress = chunk.is_progress or index > batch.done
-        chunk.epoch, chunk.count, chunk.size_bytes = batch.epoch, index, size
+            portion.newest = (batch, newest)
+        portion.is_progress = portion.is_progress or index > batch.done
+        portion.epoch, portion.count, portion.size_bytes = batch.epoch, index, size
         return index == batch.count
 
     def published(self, epoch: int, count: int) -> None:
@@ -251,18 +251,18 @@ class Outboxes(Generic[R]):
                 self.bytes -= batch.size_bytes
             self.confirmed_epoch = batch.epoch
 
-    def narrow_down(self, chunk: Chunk[R]) -> R | None:
-        """The broker refused a chunk for good: make the next one smaller; return the record once it is found."""
-        if len(chunk.records) > 1:
-            self._records_max_now = len(chunk.records) // 2
+    def narrow_down(self, portion: Portion[R]) -> R | None:
+        """The broker refused a portion for good: make the next one smaller; return the record once it is found."""
+        if len(portion.records) > 1:
+            self._records_max_now = len(portion.records) // 2
             return None
         self._records_max_now = self._records_max
-        return chunk.records[0]
+        return portion.records[0]
 
-    def give_up(self, chunk: Chunk[R], *, has_letter: bool) -> None:
-        """The one record of a chunk is given up, the others go on; its dead letter, if it has one, is in this epoch."""
-        assert chunk.newest is not None
-        batch, index = chunk.newest
+    def give_up(self, portion: Portion[R], *, has_letter: bool) -> None:
+        """The one record of a portion is given up, the others go on; its dead letter, if it has one, is in this epoch."""
+        assert portion.newest is not None
+        batch, index = portion.newest
         batch.refused[index] = None if has_letter else 0
 
     def refused(self) -> Iterator[tuple[int, int]]:

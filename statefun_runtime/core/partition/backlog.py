@@ -178,7 +178,7 @@ class Function:
     """
 
     __slots__ = (
-        "_heads",
+        "_prefixes",
         "backlogs",
         "circuit",
         "counts",
@@ -216,19 +216,19 @@ class Function:
         self.wake: Callable[[], None] = _nobody
         self.counts = Counts()
         # The bytes of an address in front of its id depend on the id's length alone.
-        self._heads: dict[int, bytes] = {}
+        self._prefixes: dict[int, bytes] = {}
 
     def address_field(self, function_id: str) -> bytes:
         """Return the encoded address of one function of this type, as a target or a caller."""
         content = function_id.encode()
         size = len(content)
-        head = self._heads.get(size)
-        if head is None:
+        prefix = self._prefixes.get(size)
+        if prefix is None:
             whole = address_field(self.type, function_id)
-            head = whole[: len(whole) - size]
-            if len(self._heads) < 1024:
-                self._heads[size] = head
-        return head + content
+            prefix = whole[: len(whole) - size]
+            if len(self._prefixes) < 1024:
+                self._prefixes[size] = prefix
+        return prefix + content
 
     @property
     def is_down(self) -> bool:

@@ -16,7 +16,7 @@ LIMITS = PublisherLimits()
 _BYTES_MIN = 16 * 1024
 
 
-class ChunkSize:
+class PortionSize:
     """How many bytes a transaction takes now: half as many after one that did not end in time, slowly more again."""
 
     def __init__(self, bytes_max: int) -> None:

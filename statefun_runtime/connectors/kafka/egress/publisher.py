@@ -24,7 +24,7 @@ from statefun_runtime.connectors.kafka.client.protocols import Producer
 from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import DENIED, REFUSED, explain
 from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
-from statefun_runtime.connectors.kafka.egress.limits import LIMITS, ChunkSize, PublisherLimits
+from statefun_runtime.connectors.kafka.egress.limits import LIMITS, PortionSize, PublisherLimits
 from statefun_runtime.connectors.kafka.egress.memory import Memory
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import (
@@ -93,7 +93,7 @@ class KafkaPublisher:
         self._started = started
         self._history = history
         self._attempts = 0
-        self._size = ChunkSize(limits.transaction_bytes_max)
+        self._size = PortionSize(limits.transaction_bytes_max)
         self._setbacks = 0
         self._held_up_by = ""
         self._progress_topic = f"statefun-progress-{name}"
@@ -185,13 +185,13 @@ class KafkaPublisher:
 
     def _narrow_down(self, error: _Refused) -> None:
         """Try smaller transactions until the one record is found that is to be given up."""
-        chunk = self.outbox.chunk(self._size.bytes)
-        record = self.outbox.narrow_down(chunk) if chunk.records else None
+        portion = self.outbox.portion(self._size.bytes)
+        record = self.outbox.narrow_down(portion) if portion.records else None
         if record is None:
             return
         self._refused += 1
         has_letter = self._tell_refused(Refused(*record[:3]), str(error))
-        self.outbox.give_up(chunk, has_letter=has_letter)
+        self.outbox.give_up(portion, has_letter=has_letter)
         if has_letter:
             return
         log.error(
@@ -244,7 +244,7 @@ class KafkaPublisher:
     # ── publishing ──
 
     async def _publish(self) -> None:
-        """Publish everything that is queued, a chunk at a time."""
+        """Publish everything that is queued, a portion at a time."""
         loop = asyncio.get_running_loop()
         while self.outbox.has_queued:
             began_s = loop.time()
@@ -252,20 +252,20 @@ class KafkaPublisher:
                 assert batch.object is not None
                 records = await self._read(batch.object)
                 self.outbox.loaded(batch, list(map(FORM.decode, records)))
-            chunk = self.outbox.chunk(self._size.bytes)
-            if not chunk.is_progress:
+            portion = self.outbox.portion(self._size.bytes)
+            if not portion.is_progress:
                 # The next checkpoint will have the dead letter that this waits for.
                 return
             # A topic may be waited for, and no transaction may be open that long.
-            by_place = await self._topics.places(lambda: self._open_producer, chunk.records)
+            by_place = await self._topics.places(lambda: self._open_producer, portion.records)
             await self._open_producer.begin_transaction()
             await self._send(by_place)
             marker = Marker(
                 self._started.incarnation,
                 self._started.nonce,
                 self._started.lineage,
-                chunk.epoch,
-                chunk.count,
+                portion.epoch,
+                portion.count,
             )
             await self._note(self._open_producer, marker)
             await self._commit()
@@ -273,7 +273,7 @@ class KafkaPublisher:
             self._setbacks = 0
             self._size.went_well()
             self.outbox.published(marker.epoch, marker.count)
-            self._published += len(chunk.records)
+            self._published += len(portion.records)
             self._transaction_ms.add((loop.time() - began_s) * 1000)
 
     async def _send(self, by_place: Places) -> None:

@@ -1,10 +1,10 @@
 """How large the transactions of an exactly-once egress are."""
 
-from statefun_runtime.connectors.kafka.egress.limits import ChunkSize
+from statefun_runtime.connectors.kafka.egress.limits import PortionSize
 
 
 def test_a_transaction_that_did_not_end_in_time_makes_the_next_ones_smaller_down_to_a_least():
-    size = ChunkSize(8 * 1024 * 1024)
+    size = PortionSize(8 * 1024 * 1024)
     sizes = []
     for _ in range(12):
         size.took_too_long()
@@ -15,7 +15,7 @@ def test_a_transaction_that_did_not_end_in_time_makes_the_next_ones_smaller_down
 
 
 def test_they_grow_again_slowly_up_to_what_they_were():
-    size = ChunkSize(1000_000)
+    size = PortionSize(1000_000)
     size.took_too_long()
     size.went_well()
     assert size.bytes == 562_501
@@ -25,6 +25,6 @@ def test_they_grow_again_slowly_up_to_what_they_were():
 
 
 def test_a_size_that_is_small_by_configuration_does_not_grow_by_it():
-    size = ChunkSize(200)
+    size = PortionSize(200)
     size.took_too_long()
     assert size.bytes == 200

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
-from statefun_runtime.core.outboxes.epoch_outbox import Chunk, Outboxes
+from statefun_runtime.core.outboxes.epoch_outbox import Outboxes, Portion
 from statefun_runtime.core.outboxes.form import RecordForm
 
 FORM = RecordForm[str](str.encode, bytes.decode, len)
@@ -34,10 +34,10 @@ def test_nothing_is_published_before_its_checkpoint_is_complete():
     made = outboxes()
     made.collect("a")
     assert made.cut(1) == ["a"]
-    assert made.chunk(100).records == []
+    assert made.portion(100).records == []
 
     made.completed(1)
-    assert made.chunk(100).records == ["a"]
+    assert made.portion(100).records == ["a"]
 
 
 def test_records_of_a_failed_epoch_lead_those_of_the_next():
@@ -56,21 +56,21 @@ def test_several_epochs_share_a_transaction_and_the_last_names_it():
     complete(made, 1, "a", "b")
     complete(made, 3, "c")
 
-    chunk = made.chunk(100)
+    portion = made.portion(100)
 
-    assert (chunk.records, chunk.epoch, chunk.count) == (["a", "b", "c"], 3, 1)
+    assert (portion.records, portion.epoch, portion.count) == (["a", "b", "c"], 3, 1)
     made.published(3, 1)
     assert (made.confirmed_epoch, made.count, made.bytes) == (3, 0, 0)
 
 
-def test_chunks_are_cut_by_bytes_and_a_marker_counts_in_order():
+def test_portions_are_cut_by_bytes_and_a_marker_counts_in_order():
     made = outboxes()
     complete(made, 1, "aa", "bb", "cc")
 
-    chunk = made.chunk(3)
-    assert (chunk.records, chunk.epoch, chunk.count) == (["aa", "bb"], 1, 2)
+    portion = made.portion(3)
+    assert (portion.records, portion.epoch, portion.count) == (["aa", "bb"], 1, 2)
     made.published(1, 2)
-    assert made.chunk(3).records == ["cc"]
+    assert made.portion(3).records == ["cc"]
     assert made.confirmed_epoch == 0
 
 
@@ -80,15 +80,15 @@ def test_one_record_that_is_refused_is_found_and_the_others_go_on():
     left: list[str] = []
     given_up: list[str] = []
     while made.has_queued:
-        chunk = made.chunk(1000)
-        if "e" in chunk.records:
-            record = made.narrow_down(chunk)
+        portion = made.portion(1000)
+        if "e" in portion.records:
+            record = made.narrow_down(portion)
             if record is not None:
                 given_up.append(record)
-                made.give_up(chunk, has_letter=False)
+                made.give_up(portion, has_letter=False)
             continue
-        left += chunk.records
-        made.published(chunk.epoch, chunk.count)
+        left += portion.records
+        made.published(portion.epoch, portion.count)
 
     assert left == list("abcdfg")
     assert given_up == ["e"]
@@ -99,21 +99,21 @@ def test_a_refused_record_is_counted_only_when_its_dead_letter_is_in_a_complete_
     made = outboxes()
     complete(made, 1, "a", "b")
     made.published(1, 1)
-    chunk = made.chunk(100)
-    assert made.narrow_down(chunk) == "b"
-    made.give_up(chunk, has_letter=True)
+    portion = made.portion(100)
+    assert made.narrow_down(portion) == "b"
+    made.give_up(portion, has_letter=True)
 
-    assert not made.chunk(100).is_progress
+    assert not made.portion(100).is_progress
     made.cut(2)
     made.failed(2)
-    assert not made.chunk(100).is_progress
+    assert not made.portion(100).is_progress
     made.cut(3)
     assert list(made.refused()) == [(1, 1)]
-    assert not made.chunk(100).is_progress
+    assert not made.portion(100).is_progress
     made.completed(3)
 
-    chunk = made.chunk(100)
-    assert (chunk.is_progress, chunk.records, chunk.epoch, chunk.count) == (True, [], 1, 2)
+    portion = made.portion(100)
+    assert (portion.is_progress, portion.records, portion.epoch, portion.count) == (True, [], 1, 2)
     made.published(1, 2)
     assert (made.confirmed_epoch, list(made.refused())) == (1, [])
 
@@ -122,9 +122,9 @@ def test_a_restored_record_whose_dead_letter_is_durable_is_passed_over():
     made = outboxes()
     made.restore(1, ["a", "b", "c"], refused=[1])
 
-    chunk = made.chunk(100)
+    portion = made.portion(100)
 
-    assert (chunk.records, chunk.count) == (["a", "c"], 3)
+    assert (portion.records, portion.count) == (["a", "c"], 3)
 
 
 def test_the_newest_outboxes_are_forgotten_when_memory_is_short_and_read_in_their_turn():
@@ -132,15 +132,15 @@ def test_the_newest_outboxes_are_forgotten_when_memory_is_short_and_read_in_thei
     for epoch, record in ((1, "aa"), (2, "bb"), (3, "cc"), (4, "dd")):
         complete(made, epoch, record)
     assert (made.bytes, made.unloaded_bytes, made.count) == (4, 4, 4)
-    assert made.chunk(100).records == ["aa", "bb"]
+    assert made.portion(100).records == ["aa", "bb"]
 
     made.published(2, 1)
     batch = made.next_unloaded(100)
     assert batch is not None
     assert (batch.epoch, batch.object) == (3, "3")
-    assert not made.chunk(100).is_progress
+    assert not made.portion(100).is_progress
     made.loaded(batch, ["cc"])
-    assert made.chunk(100).records == ["cc"]
+    assert made.portion(100).records == ["cc"]
     made.published(4, 1)
     assert (made.bytes, made.unloaded_bytes, made.confirmed_epoch) == (0, 0, 4)
 
@@ -192,22 +192,22 @@ class OnceDespiteCrashes(RuleBasedStateMachine):
 
     @rule(bytes_max=st.integers(1, 9), is_committed=st.booleans(), is_known=st.booleans())
     def publish(self, bytes_max: int, is_committed: bool, is_known: bool) -> None:
-        chunk = self.next_chunk(bytes_max)
+        portion = self.next_portion(bytes_max)
         if not self.made.has_queued:
             return
         if is_committed:
-            self.left += chunk.records
-            self.marker = (chunk.epoch, chunk.count)
+            self.left += portion.records
+            self.marker = (portion.epoch, portion.count)
         # Whether it committed is learnt from the marker, at once or at the next recovery.
         if is_known:
             self.made.published(*self.marker)
         else:
             self.crash()
 
-    def next_chunk(self, bytes_max: int) -> Chunk[str]:
+    def next_portion(self, bytes_max: int) -> Portion[str]:
         while (batch := self.made.next_unloaded(bytes_max)) is not None:
             self.made.loaded(batch, list(dict(self.durable)[batch.epoch]))
-        return self.made.chunk(bytes_max)
+        return self.made.portion(bytes_max)
 
     @rule()
     def crash(self) -> None:
@@ -227,9 +227,9 @@ class OnceDespiteCrashes(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         while self.made.has_queued:
-            chunk = self.next_chunk(100)
-            self.left += chunk.records
-            self.made.published(chunk.epoch, chunk.count)
+            portion = self.next_portion(100)
+            self.left += portion.records
+            self.made.published(portion.epoch, portion.count)
         assert self.left == self.expected
         assert self.made.unloaded_bytes == 0
 
