@@ -1,4 +1,4 @@
-"""`statefun-worker module upgrade`: a module of any format, written in today's."""
+"""`statefun-worker module upgrade`: a module of any format, written in today's; and `module check-migration`."""
 
 import argparse
 import sys
@@ -9,7 +9,11 @@ from statefun_runtime.cli.status import BAD_CONFIG, GOOD
 
 
 def main(given: Sequence[str]) -> int:
-    """Print the upgraded module, or write it to a file; its problems are printed to stderr."""
+    """Print the upgraded module, or write it to a file, its problems to stderr; or check a move from Flink."""
+    if given[:1] == ["check-migration"]:
+        from statefun_runtime.cli.moving import check_migration
+
+        return check_migration.main(given[1:])
     parser = _parser()
     flags = parser.parse_args(given)
     if Path(flags.file).is_dir():
@@ -33,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="statefun-worker module",
         description="Write a module of any format in today's: the same application, comments kept.",
+        epilog="`statefun-worker module check-migration --help` tells what a move from Flink means for an application.",
     )
     add = parser.add_argument
     add("what", choices=("upgrade",))

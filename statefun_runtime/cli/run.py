@@ -31,6 +31,7 @@ commands:
   statefun-worker --module FILE …                 run an application (all flags above)
   statefun-worker validate FILE…                  read and check the files of an application only
   statefun-worker module upgrade FILE             write a module of any format in today's
+  statefun-worker module check-migration CONF FILE…   see what a move from Flink means
   statefun-worker checkpoints list|show|verify    see what is in a state folder
   statefun-worker savepoint                       have a running worker write a savepoint
   statefun-worker savepoint import PATH           bring the state of an application on Flink here

@@ -1,9 +1,9 @@
 """`statefun-worker savepoint import`: from a savepoint of Flink to a state folder that a worker starts from.
 
-    read, by address ─▶ decide ─▶ refuse, or write one checkpoint ─▶ report
+    read, by address ─▶ decide ─▶ refuse, or write one checkpoint ─▶ end Flink's transactions ─▶ report
 
 All of it or nothing: what cannot be carried is told before anything is written, and what is written counts from one
-step on.
+step on. Transactions are ended after that, and before a worker can read anything; that can be repeated.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from tempfile import mkdtemp
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.build import machine_ports
+from statefun_runtime.app.moving.takeover import Takeovers, refuse_lost, undecided
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.connectors.flink.importing.carrying import Wanted, carried_rows
 from statefun_runtime.connectors.flink.importing.deciding import (
@@ -44,13 +45,18 @@ from statefun_runtime.ports.state_store import StateStore
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What is to be imported, and how; `told` hears now and then how many rows were read."""
+    """What is to be imported, and how; `told` hears now and then how many rows were read.
+
+    `egress` says what becomes of output that Kafka holds: "commit" or "leave". With `egress_only` nothing else is done.
+    """
 
     path: Path
     functions: tuple[TypeName, ...] = ()
     without: tuple[str, ...] = ()
     accepts_damage: bool = False
     is_dry_run: bool = False
+    egress: str | None = None
+    egress_only: bool = False
     told: Callable[[int], None] = lambda _: None
 
     @property
@@ -64,7 +70,7 @@ def import_savepoint(request: ImportRequest, module: ModuleSpec, settings: Setti
     began_s = time.monotonic()
     ends = [one.id for one in module.ingresses] + [one.id for one in module.egresses]
     savepoint = Savepoint(request.path, ends)
-    if request.is_dry_run:
+    if request.is_dry_run or request.egress_only:
         report = _try(request, savepoint, module, settings)
     else:
         report = _import(request, savepoint, module, settings)
@@ -81,6 +87,8 @@ def _try(
         with work:
             for _ in work.rows():
                 pass
+            if request.egress == "commit":
+                asyncio.run(work.take_over() if request.egress_only else work.ask())
         return work.report
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -97,12 +105,18 @@ def _import(
         scratch.mkdir(parents=True)
         work = Work(request, savepoint, module, settings, RocksDbStore(scratch))
         with work:
+            work.refuse_undecided()
+            if request.egress == "commit":
+                asyncio.run(work.ask())
+                refuse_lost(work.report.transactions)
             asyncio.run(work.write(folder))
         is_complete = True
-        return work.report
     finally:
         folder.end_import(is_complete=is_complete)
         folder.close()
+    if request.egress == "commit":
+        asyncio.run(work.take_over())
+    return work.report
 
 
 class Work:
@@ -148,6 +162,7 @@ class Work:
         self.report.rows_read = seen.rows
         self.report.positions, self.report.unresolved = ends.positions, ends.unresolved
         self.report.transactions = ends.transactions
+        self._takeovers = Takeovers(self._module, ends.transactions, ends.pools)
         self._remark()
 
     def _ends(self) -> Ends:
@@ -178,11 +193,24 @@ class Work:
                 self.report.remarks.append(
                     f"no endpoint of the module serves {function_type}: what there is of it is kept for one that does"
                 )
-        if any(one.is_prepared for one in self.report.transactions):
+        if self._takeovers.is_needed and self._request.egress != "commit":
             self.report.remarks.append(
-                "the prepared transactions hold records that are not committed: commit them before "
-                "transactionTimeout has passed, or these records are lost (docs/migrate)"
+                "the prepared transactions hold records that are not committed: unless they are, as --egress commit "
+                "does, before transactionTimeout has passed, these records are lost"
             )
+
+    def refuse_undecided(self) -> None:
+        """Raise ConfigError if nobody has said what becomes of output that Kafka holds."""
+        if self._takeovers.is_needed and self._request.egress is None:
+            raise undecided()
+
+    async def ask(self) -> None:
+        """Write into the report what the brokers say of the transactions."""
+        self.report.transactions = await self._takeovers.ask()
+
+    async def take_over(self) -> None:
+        """End the transactions, and write into the report what each was."""
+        self.report.transactions = await self._takeovers.end()
 
     def _refuse_damage(self) -> None:
         damages = self._savepoint.damages

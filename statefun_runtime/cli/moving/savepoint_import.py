@@ -14,8 +14,8 @@ from statefun_runtime.errors import ConfigError
 
 _HELP = """\
 What is brought: state values with their last access, the messages in flight, queued and in the feedback loop, delayed
-messages with due times and cancellation tokens, and how far each topic partition was read. The report names the
-transactions that Kafka still holds open for the old job.
+messages with due times and cancellation tokens, and how far each topic partition was read. Output that Kafka still
+holds in transactions of the old job is committed with --egress commit.
 
 PATH is the folder with the file _metadata: a savepoint in canonical or native format, or the chk-N folder of a
 retained checkpoint beside its folders shared and taskowned. It is only read.
@@ -27,9 +27,9 @@ exit status:
 
 examples:
   statefun-worker savepoint import /savepoints/savepoint-0b2ec0-c6517 --module module.yaml --dry-run
-  statefun-worker savepoint import /savepoints/savepoint-0b2ec0-c6517 --module module.yaml --state-dir /var/lib/shop
-  statefun-worker savepoint import chk-42 --module module.yaml --state-dir new --function com.acme.shop/cart
-  statefun-worker savepoint import chk-42 --module module.yaml --state-dir new --without demo/old
+  statefun-worker savepoint import /savepoints/savepoint-0b2ec0-c6517 --module module.yaml --state-dir /var/lib/shop --egress commit
+  statefun-worker savepoint import chk-42 --module module.yaml --state-dir new --egress leave --function com.acme.shop/cart
+  statefun-worker savepoint import chk-42 --module module.yaml --state-dir new --egress leave --without demo/old
 """
 
 
@@ -40,7 +40,19 @@ def main(given: Sequence[str]) -> int:
     without, accepts_damage = tuple(flags.without), flags.accept_damage
     functions = tuple(_function_type(name) for name in flags.function)
     _ = [_function_type(name) for name in without if ":" not in name]
-    for name in ("path", "format", "dry_run", "without", "accept_damage", "function"):
+    egress, egress_only = flags.egress, flags.egress_only
+    if egress_only:
+        egress = "commit"
+    for name in (
+        "egress",
+        "egress_only",
+        "path",
+        "format",
+        "dry_run",
+        "without",
+        "accept_damage",
+        "function",
+    ):
         delattr(flags, name)
     settings = settings_of(flags)
     module = load_module(*settings.modules, variables=settings.variables).required()
@@ -48,7 +60,9 @@ def main(given: Sequence[str]) -> int:
     from statefun_runtime.connectors.flink.importing.report import report_lines
 
     told = _tell if sys.stderr.isatty() else _tell_nobody
-    request = ImportRequest(path, functions, without, accepts_damage, is_dry_run, told)
+    request = ImportRequest(
+        path, functions, without, accepts_damage, is_dry_run, egress, egress_only, told
+    )
     try:
         report = import_savepoint(request, module, settings)
     finally:
@@ -115,6 +129,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="leave something out: a function type NS/NAME, or a name from the list of what cannot be carried; "
         "may be repeated",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--egress",
+        choices=("commit", "leave"),
+        help="what becomes of output that the old job left in open transactions: commit it when the import is done, or "
+        "leave it to somebody else; with --dry-run and commit the brokers are asked for their state",
+    )
+    what.add_argument(
+        "--egress-only",
+        action="store_true",
+        help="commit it, and do nothing else: after an import whose broker was away",
     )
     add(
         "--accept-damage",

@@ -91,7 +91,9 @@ def main() -> int:
         ]
         where = ["--module", str(FOLDER / "A-module.yaml"), "--state-dir", str(folder / "state")]
         began_s = time.monotonic()
-        child = subprocess.Popen([*command, *where, "--format", "json"], stdout=subprocess.PIPE)
+        child = subprocess.Popen(
+            [*command, *where, "--format", "json", "--egress", "leave"], stdout=subprocess.PIPE
+        )
         output = child.communicate()[0]
         seconds = time.monotonic() - began_s
         _, usage = 0, os.times()

@@ -27,7 +27,14 @@ def imported(file: Path, state: Path) -> int:
 
 @pytest.mark.parametrize("name", ["A1", "B1", "V31"])
 def test_an_export_of_what_was_imported_is_the_same_bytes(name: str, tmp_path: Path):
-    where = ["--module", str(FOLDER / "A-module.yaml"), "--state-dir", str(tmp_path / "one")]
+    where = [
+        "--module",
+        str(FOLDER / "A-module.yaml"),
+        "--state-dir",
+        str(tmp_path / "one"),
+        "--egress",
+        "leave",
+    ]
     assert main(["savepoint", "import", str(unpacked(name, tmp_path)), *where]) == 0
     first = exported(tmp_path / "one")
     kinds = {json.loads(line)["kind"] for line in first.splitlines()}
@@ -37,7 +44,14 @@ def test_an_export_of_what_was_imported_is_the_same_bytes(name: str, tmp_path: P
 
 
 def test_lines_in_another_order_are_the_same_state(tmp_path: Path):
-    where = ["--module", str(FOLDER / "A-module.yaml"), "--state-dir", str(tmp_path / "one")]
+    where = [
+        "--module",
+        str(FOLDER / "A-module.yaml"),
+        "--state-dir",
+        str(tmp_path / "one"),
+        "--egress",
+        "leave",
+    ]
     assert main(["savepoint", "import", str(unpacked("Y1", tmp_path)), *where]) == 0
     first = exported(tmp_path / "one")
     head, *lines = first.splitlines(keepends=True)

@@ -62,6 +62,7 @@ class Moved:
     def imported(self) -> str:
         command = [sys.executable, "-m", "statefun_runtime.cli", "savepoint", "import"]
         where = ["--module", self.worker.module_file, "--state-dir", self.worker.state_dir]
+        where += ["--egress", "leave"]
         done = subprocess.run(
             [*command, self.savepoint, *where],
             capture_output=True,

@@ -53,16 +53,12 @@ def _damage(place: Place, what: str, lost: str) -> Damage:
 
 
 def tokens_that_count(rows: SenderRows) -> list[str]:
-    """Return the token of each message as it can still be cancelled with; "" where a later message took its token."""
-    due_of = {token: due_ms for _, token, due_ms in rows.tokens}
-    free = dict(due_of)
-    counting = []
-    for _, due_ms, _, _, token, _ in rows.messages:
-        counts = bool(token) and free.get(token) == due_ms
-        if counts:
-            del free[token]
-        counting.append(token if counts else "")
-    return counting
+    """Return the token of each message that can be cancelled with it; "" of one that damage has made another's."""
+    free = {token: due_ms for _, token, due_ms in rows.tokens}
+    return [
+        token if token and free.get(token) == due_ms and free.pop(token) == due_ms else ""
+        for _, due_ms, _, _, token, _ in rows.messages
+    ]
 
 
 def sender_damages(rows: SenderRows) -> Iterator[Damage]:
@@ -85,10 +81,10 @@ def _token_damages(rows: SenderRows, sender: str) -> Iterator[Damage]:
     there = Counter((token, due_ms) for _, due_ms, _, _, token, _ in rows.messages if token)
     due_of = {token: due_ms for _, token, due_ms in rows.tokens}
     for place, token, due_ms in rows.tokens:
-        if not there[token, due_ms]:
-            what = f"token {printable(token)!r} of {sender!r} is for {due_ms}, and no message has it then"
+        if there[token, due_ms] != 1:
+            what = f"token {printable(token)!r} of {sender!r} is for {due_ms}, and {there[token, due_ms]} messages have it"
             yield _damage(place, what, "what it cancels")
-    for place, _, _, _, token, _ in rows.messages:
-        if token and not there[token, due_of.get(token, -1)]:
-            what = f"a message of {sender!r} has token {printable(token)!r}, which the index does not know"
+    for place, due_ms, _, _, token, _ in rows.messages:
+        if token and due_of.get(token) != due_ms:
+            what = f"a message of {sender!r} has token {printable(token)!r}, which is not for it"
             yield _damage(place, what, "that it can be cancelled")

@@ -33,6 +33,7 @@ class Ends:
     unresolved: list[str]
     transactions: list[TransactionState]
     left_out: list[LeftOut]
+    pools: dict[str, list[str]]
 
 
 def decide_ends(
@@ -42,7 +43,7 @@ def decide_ends(
     split_name: Callable[[str, int], str],
 ) -> Ends:
     """Decide what becomes of the state of operators; `ingresses` and `egresses` are ids of the module by uid."""
-    ends = Ends({}, [], [], [])
+    ends = Ends({}, [], [], [], {})
     for known, some in rows:
         channels = sum(one.has_channel_state for one in known.operator.subtasks)
         if channels:
@@ -98,8 +99,8 @@ def _decide(
         case ForeignElements(state, serializer, count):
             what = f"elements of state {state!r} ({serializer})"
             ends.left_out.append(LeftOut(f"operator:{uid}", count, what))
-        case Pool():
-            pass
+        case Pool(ids):
+            ends.pools.setdefault(egresses[uid], []).extend(ids)
 
 
 def decide_left_out(

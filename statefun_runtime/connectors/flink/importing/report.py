@@ -37,7 +37,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class TransactionState:
-    """A transaction that the savepoint names, by the egress that it is of."""
+    """A transaction that the savepoint names, by the egress that it is of; `standing` is what the broker says of it."""
 
     egress: str
     transactional_id: str
@@ -45,6 +45,7 @@ class TransactionState:
     epoch: int
     started_ms: int
     is_prepared: bool
+    standing: str = ""
 
 
 @dataclass(slots=True)
@@ -122,6 +123,8 @@ def _transaction_lines(report: Report) -> Iterator[str]:
         what = "prepared, to be committed" if one.is_prepared else "open, to be aborted"
         yield f"  {one.transactional_id}"
         yield f"    producer {one.producer_id}, epoch {one.epoch}, since {when}: {what}"
+        if one.standing:
+            yield f"    in Kafka: {one.standing}"
 
 
 def _left_out_lines(report: Report) -> Iterator[str]:

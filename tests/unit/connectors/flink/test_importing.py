@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 
 def imported(folder: Path, state: Path, *more: str) -> int:
-    where = ["--module", str(MODULE), "--state-dir", str(state)]
+    where = ["--module", str(MODULE), "--state-dir", str(state), "--egress", "leave"]
     return main(["savepoint", "import", str(folder), *where, *more])
 
 
@@ -157,7 +157,7 @@ def test_what_the_module_does_not_name_is_refused_and_left_out_on_request(
     folder, state = unpacked("Y1", tmp_path), tmp_path / "state"
     module = tmp_path / "module.yaml"
     module.write_text(MODULE.read_text().replace("acme.io/acks", "acme.io/other"))
-    where = ["--module", str(module), "--state-dir", str(state)]
+    where = ["--module", str(module), "--state-dir", str(state), "--egress", "leave"]
     assert main(["savepoint", "import", str(folder), *where]) == 2
     told = capsys.readouterr().err
     name = "operator:1f7ac2ccbe5623526a3dd7ee8e9c2256"
@@ -187,7 +187,7 @@ def test_names_that_can_be_read_in_two_ways_are_asked_for(
     folder, state = unpacked("Y1", tmp_path), tmp_path / "state"
     module = tmp_path / "module.yaml"
     module.write_text(MODULE.read_text().replace("unused/*", "com.acme/*"))
-    where = ["--module", str(module), "--state-dir", str(state)]
+    where = ["--module", str(module), "--state-dir", str(state), "--egress", "leave"]
     assert main(["savepoint", "import", str(folder), *where]) == 2
     told = capsys.readouterr().err
     assert "com.acme.shop.cart may be com.acme/shop.cart or com.acme.shop/cart\n" in told
