@@ -118,7 +118,7 @@ BATCH_MAX_BYTES = Option(
     "statefun.runtime.batch.max-bytes",
     OptionType.MEMORY,
     "1044480",
-    "size of a request, from which on further waiting messages go into the next one",
+    "size of a request, with its states, from which on further waiting messages go into the next one; less where a server answered 413",
     low=1,
     field="batch_max_bytes",
 )

@@ -31,6 +31,7 @@ from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.dispatch.turns import Turns
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.state.delays import Delays
@@ -157,6 +158,7 @@ class Assembly:
             fatal=self._stop.fail,
         )
         self._alarm = PauseAlarm(self._partitions)
+        self._turns = Turns()
         self._exchange = Exchange(
             self._module,
             self._states,
@@ -204,6 +206,7 @@ class Assembly:
             self._load,
             self._clock,
             self._alarm,
+            self._turns,
             batch_bytes_max=self._settings.batch_bytes_max,
             suspects_max=max(1, pool_size // _SUSPECTS_SHARE),
         )

@@ -262,6 +262,28 @@ def test_another_status_is_a_failure_and_the_connection_goes_on(
     with_rig(body)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("is_date", [False, True])
+def test_when_to_ask_again_is_told_in_seconds(
+    with_rig: Callable[..., None], status: int, is_date: bool
+):
+    async def body(rig: Rig) -> None:
+        rig.endpoint.answer = lambda _: Answer(
+            b"busy", status=status, retry_after_s=60.0, is_retry_after_date=is_date
+        )
+
+        assert await rig.exchange() == ("failed", "alice", Cause.STATUS)
+        failure = rig.listener.failure
+        assert failure.is_later
+        # Dates are whole seconds, and one may pass before it is read.
+        assert 55.0 < (failure.retry_after_s or 0.0) <= 61.0
+        rig.endpoint.answer = lambda _: Answer(status=status)
+        await rig.exchange()
+        assert rig.listener.failure.retry_after_s is None
+
+    with_rig(body)
+
+
 def test_another_content_type_is_a_failure(with_rig: Callable[..., None]):
     async def body(rig: Rig) -> None:
         rig.endpoint.answer = lambda _: Answer(b"<html>", content_type="text/html")

@@ -24,6 +24,8 @@ class Answer:
     after_s: float = 0.0
     fate: Fate = Fate.ANSWERED
     retry_after_s: float | None = None
+    # A server says that in seconds, or as the date when they are over.
+    is_retry_after_date: bool = False
 
 
 class Endpoint:

@@ -303,11 +303,10 @@ MUTANTS = (
         ((_FAILING, "_AT_ONCE_S = 1.0\n", "_AT_ONCE_S = 1e9\n"),),
         _LAW_TEST,
     ),
-    _one(
+    Mutant(
         "give a single invocation no time of its own",
-        _FAILING,
-        "        if width == 1:\n",
-        "        if False:\n",
+        ((_FAILING, "        if width == 1:\n", "        if False:\n"),),
+        _LAW_TEST,
     ),
     _one(
         "leave for minutes who may fail for its endpoint",
@@ -321,6 +320,17 @@ MUTANTS = (
         "        if self._probe_alarm is None:\n            self._probe_alarm = self._loop.call_later",
         "        if self._probe_alarm is None and not was_down:\n"
         "            self._probe_alarm = self._loop.call_later",
+    ),
+    Mutant(
+        "send nothing behind a reply that had to wait for its turn",
+        (
+            (
+                "engine/dispatch/dispatcher.py",
+                "nothing to send yet.\n            self.has_room()\n",
+                "nothing to send yet.\n",
+            ),
+        ),
+        "tests/unit/engine/test_dispatcher.py",
     ),
     Mutant(
         "count poison as an outage",

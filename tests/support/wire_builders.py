@@ -67,6 +67,7 @@ class Request:
     """A ToFunction as a test reads it."""
 
     def __init__(self, body: bytes) -> None:
+        self.size_bytes = len(body)
         batch = ToFunction.FromString(body).invocation
         self.target = f"{batch.target.namespace}/{batch.target.type}"
         self.id = batch.target.id

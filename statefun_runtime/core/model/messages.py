@@ -134,7 +134,11 @@ def request(target: bytes, state: bytes, invocations: list[bytes]) -> bytes:
 
 def join_parts(parts: Iterable[bytes], rest: bytes) -> bytes:
     """Encode some parts, each with its length in front, and behind them what needs none."""
-    return b"".join((*(field(b"", part) for part in parts), rest))
+    pieces: list[bytes] = []
+    for part in parts:
+        pieces += (varint(len(part)), part)
+    pieces.append(rest)
+    return b"".join(pieces)
 
 
 def split_parts(data: bytes, count: int) -> tuple[list[bytes], bytes]:

@@ -130,7 +130,7 @@ class Applier:
                 self._target(message.namespace, message.name)
 
     def _apply_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
-        caller = backlog.function.address_field(backlog.id)
+        caller, now_ms = backlog.function.address_field(backlog.id), self._clock.now_ms()
         partition = self._owned[backlog.owner]
         for message in delayed:
             if message.is_cancellation:
@@ -139,4 +139,4 @@ class Applier:
             target = TypeName(message.namespace, message.name)
             whole = invocation(caller, message.argument)
             delayed_message = Delayed(backlog.id, target, message.id, whole, message.token)
-            self._delays.schedule(partition, message.delay_ms, delayed_message)
+            self._delays.schedule(partition, now_ms + message.delay_ms, delayed_message)

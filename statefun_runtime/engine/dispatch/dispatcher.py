@@ -21,10 +21,12 @@ from statefun_runtime.core.partition.backlog import IN_FLIGHT, Backlog, Function
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.core.partition.circuit import CircuitState
 from statefun_runtime.core.partition.partitions import Partitions
+from statefun_runtime.core.partition.request_size import RequestSize
 from statefun_runtime.core.partition.retry import Cause, Failure
 from statefun_runtime.engine.dispatch.alarm import PauseAlarm
 from statefun_runtime.engine.dispatch.failure_policy import FailurePolicy
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
+from statefun_runtime.engine.dispatch.turns import Turns
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import UnavailableError
@@ -32,6 +34,8 @@ from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.function_client import FunctionClient
 
 _INTRODUCTIONS_MAX = 8
+# What is shorter is applied in a few microseconds, at once.
+_LONG_BYTES = 1024
 _SLOW_S = 1.0
 _PROBE_PATIENCE_S = 0.5
 
@@ -60,6 +64,7 @@ class Dispatcher:
         load: Load,
         clock: Clock,
         alarm: PauseAlarm,
+        turns: Turns,
         *,
         batch_bytes_max: int,
         suspects_max: int,
@@ -75,8 +80,11 @@ class Dispatcher:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._batch_bytes_max = batch_bytes_max
+        self._size = RequestSize(batch_bytes_max)
         # Replies that came while nothing may be changed, or need what cannot be read.
         self._replies: deque[tuple[Backlog, bytes]] = deque()
+        self._turns = turns
+        self._in_turns = 0
         # Ready addresses of which the store has a part, while it cannot be read.
         self._cold: list[Backlog] = []
         self._suspects_max = suspects_max
@@ -92,10 +100,10 @@ class Dispatcher:
     def wake(self) -> None:
         """Addresses became ready, or changes may be made or rows be read again: send what can be sent."""
         self.function.is_awake = False
-        for _ in range(len(self._replies)):
-            if self._load.is_stuck:
-                break
-            self._take(*self._replies.popleft())
+        if self._replies and not self._load.is_stuck:
+            replies, self._replies = self._replies, deque()
+            for backlog, body in replies:
+                self._take_later(backlog, body)
         self.pump()
 
     def _warm_up(self) -> None:
@@ -179,11 +187,15 @@ class Dispatcher:
                 self._cold.append(backlog)
                 self._states.when_readable(self._warm_up)
                 return
+        if schema.has_expiration and refusal is None:
+            self._expire(backlog)
+        target, states = function.address_field(backlog.id), schema.section(backlog.values)
         partition = self._owned[backlog.owner]
         if is_probe:
             invocations = partition.begin_probe(backlog, now_s)
         else:
-            invocations = partition.begin(backlog, now_s, self._batch_bytes_max)
+            room = self._size.limit_bytes - len(target) - len(states)
+            invocations = partition.begin(backlog, now_s, room)
         function.counts.requests += 1
         if backlog.is_slow or backlog.failing is not None:
             backlog.is_suspect = True
@@ -191,16 +203,9 @@ class Dispatcher:
         if refusal is not None:
             self.failed(backlog, refusal)
             return
-        values = backlog.values
-        assert values is not None
-        if schema.has_expiration:
-            self._expire(backlog)
         backlog.sent_states = len(schema)
         limit_s = partition.failures.limit_s(backlog)
-        target = function.address_field(backlog.id)
-        self._client.send(
-            backlog, request(target, schema.section(values), invocations), limit_s=limit_s
-        )
+        self._client.send(backlog, request(target, states, invocations), limit_s=limit_s)
 
     def _bring(self, backlog: Backlog) -> Failure | None:
         """Have in memory what a request needs; return why it cannot be made, or None."""
@@ -228,8 +233,25 @@ class Dispatcher:
         """The endpoint answered; while too much is in no checkpoint, what it answered has to wait for one."""
         if self._load.is_stuck:
             self._replies.append((backlog, body))
+        elif len(body) > _LONG_BYTES:
+            self._take_later(backlog, body)
         else:
             self._take(backlog, body)
+
+    def _take_later(self, backlog: Backlog, body: bytes) -> None:
+        """Hundreds of replies with much in them may come at once: others need the loop in between."""
+        self._in_turns += 1
+        self._turns.add(self, backlog, body)
+
+    def take_in_turn(self, backlog: Backlog, body: bytes) -> None:
+        """The turn of a reply has come."""
+        self._in_turns -= 1
+        if self._load.is_stuck:
+            self._replies.append((backlog, body))
+        elif not self._is_closed:
+            self._take(backlog, body)
+            # When the client told that there is room, this address had nothing to send yet.
+            self.has_room()
 
     def _take(self, backlog: Backlog, body: bytes) -> None:
         """Apply a reply whole, or count it as a failed attempt."""
@@ -254,6 +276,8 @@ class Dispatcher:
         elapsed_s = now_s - started_s
         self.function.counts.latency_ms.add(elapsed_s * 1000)
         backlog.is_slow = elapsed_s > _SLOW_S
+        if self._size.is_learnt:
+            self._size.passed(self._size_of(backlog), now_s)
         if backlog.failing is not None:
             self.policy.recovered(backlog)
         if not backlog.is_touched:
@@ -289,8 +313,16 @@ class Dispatcher:
     def failed(self, backlog: Backlog, failure: Failure) -> None:
         """An attempt failed, or its reply could not be applied."""
         self._release(backlog)
+        if failure.is_too_large_a_request and len(backlog.in_flight) > 1:
+            self._size.refused(self._size_of(backlog), self._loop.time())
         if self.policy.failed(backlog, failure):
             self._states.touch(backlog)
+
+    def _size_of(self, backlog: Backlog) -> int:
+        """Return how large the request in flight is."""
+        function = self.function
+        states = function.schema.section(backlog.values)
+        return len(function.address_field(backlog.id)) + len(states) + backlog.in_flight_bytes
 
     def withdraw(self, backlog: Backlog) -> bool:
         """Take back an attempt of an address that was parked before; return whether it is parked again.
@@ -328,7 +360,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Send requests from now on."""
-        self._is_stopped = False
+        self._is_stopped = self._is_closed = False
         self.wake()
 
     def stop(self) -> None:
@@ -338,12 +370,13 @@ class Dispatcher:
 
     @property
     def in_flight(self) -> int:
-        """How many requests are out."""
-        return self._client.in_flight()
+        """How many requests are out, or their replies in hand."""
+        return self._client.in_flight() + self._in_turns
 
     def close(self) -> None:
         """Forget requests that are out."""
         self.stop()
+        self._is_closed = True
         self._replies.clear()
         self._client.close()
 

@@ -18,6 +18,8 @@ from statefun_runtime.ports.clock import Clock
 log = logging.getLogger("statefun.timers")
 
 _FIRED_PER_STEP = 500
+_STEP_S = 0.005
+_FIRED_PER_LOOK = 16
 _STUCK_LOOK_S = 0.1
 _NEVER_MS = 1 << 63
 
@@ -46,9 +48,9 @@ class Delays:
     def __len__(self) -> int:
         return sum(len(partition.timers) for partition in self._partitions)
 
-    def schedule(self, partition: Partition, delay_ms: int, delayed: Delayed) -> None:
-        """Keep a message until `delay_ms` from now, in its sender's partition."""
-        due_ms = min(self._clock.now_ms() + delay_ms, (1 << 63) - 1)
+    def schedule(self, partition: Partition, due_ms: int, delayed: Delayed) -> None:
+        """Keep a message until then, in its sender's partition."""
+        due_ms = min(due_ms, (1 << 63) - 1)
         timers = partition.timers
         sequence = timers.next_sequence()
         key = timer_key(delayed.sender_id, due_ms, sequence, key_group_count=self._key_group_count)
@@ -95,7 +97,11 @@ class Delays:
 
     def _fire(self, exchange: Exchange, now_ms: int) -> bool:
         """Deliver some of what is due; return False if the store cannot be read, and what is left has to wait."""
-        for _ in range(_FIRED_PER_STEP):
+        time = asyncio.get_running_loop().time
+        ends_s = time() + _STEP_S
+        for count in range(_FIRED_PER_STEP):
+            if count % _FIRED_PER_LOOK == 0 and time() > ends_s:
+                return True
             key = self._partitions.first_due(now_ms)
             if key is None:
                 return True

@@ -1,5 +1,6 @@
 """What an endpoint can do wrong on the way of a reply, and that it harms nobody else."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -249,6 +250,27 @@ def test_okhttp_does_not_retry_what_is_not_transient(
     wait_until(lambda: _parked(app) == 1, "the address parked")
     assert _failures(app) - failed == 1
     assert app.receive(1) == [f"{bad} a 1"]
+
+
+@pytest.mark.parametrize("kind", ["later:1", "later-date:4", "later:60"])
+@pytest.mark.parametrize("transport", ["shared", "okhttp"])
+def test_a_server_is_asked_again_when_it_says_at_most_a_budget_later(
+    request: pytest.FixtureRequest, ids: tuple[str, str], transport: str, kind: str
+) -> None:
+    """The budget is a second; waiting as told takes nothing of it."""
+    served, app = request.getfixturevalue(transport)
+    bad, good = ids
+    served.set_plan(f"2*{kind}@{bad}")
+    began_s = time.monotonic()
+
+    _send(app, bad, "a")
+    _send(app, good, "a")
+
+    assert app.receive(1) == [f"{good} a 1"]
+    assert time.monotonic() - began_s < 1.0
+    assert app.receive(1) == [f"{bad} a 1"]
+    assert 2.0 <= time.monotonic() - began_s < 8.0
+    assert _parked(app) == 0
 
 
 @pytest.mark.parametrize("kind", ["status:503", "status:429"])

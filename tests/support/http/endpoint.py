@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+import time
+from email.utils import formatdate
 from pathlib import Path
 
 from tests.fakes.endpoint import Answer, Endpoint, Fate
@@ -63,6 +65,15 @@ class HttpEndpoint:
         return _Connection(self._endpoint, self._connections, self.heads)
 
 
+def _retry_after(answer: Answer) -> str:
+    seconds = answer.retry_after_s
+    if seconds is None:
+        return ""
+    if answer.is_retry_after_date:
+        return f"retry-after: {formatdate(time.time() + seconds, usegmt=True)}\r\n"
+    return f"retry-after: {seconds:.0f}\r\n"
+
+
 class _Connection(asyncio.Protocol):
     transport: asyncio.Transport
 
@@ -105,7 +116,7 @@ class _Connection(asyncio.Protocol):
             return
         head = (
             f"HTTP/1.1 {answer.status} Whatever\r\ncontent-type: {answer.content_type}\r\n"
-            f"content-length: {len(answer.body)}\r\n\r\n"
+            f"content-length: {len(answer.body)}\r\n{_retry_after(answer)}\r\n"
         )
         whole = head.encode() + answer.body
         if answer.fate is Fate.CUT:

@@ -11,6 +11,8 @@ class FaultKind(enum.StrEnum):
 
     OK = "ok"
     STATUS = "status"  # :N   an error status instead of running the handler
+    LATER = "later"  # :SECONDS   503 with Retry-After
+    LATER_DATE = "later-date"  # :SECONDS   429 with Retry-After as a date
     CLOSE_EARLY = "close-early"  # closed instead of running the handler
     RESET = "reset"  # as close-early, by a TCP reset
     LOST_REPLY = "lost-reply"  # closed after the handler ran
@@ -49,6 +51,8 @@ class Fault:
 OK = Fault()
 _NUMBERS = {
     FaultKind.STATUS: "500",
+    FaultKind.LATER: "1",
+    FaultKind.LATER_DATE: "2",
     FaultKind.SLOW: "0.5",
     FaultKind.LATE: "0.5",
     FaultKind.HUGE: str(64 * 1024 * 1024),

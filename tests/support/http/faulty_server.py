@@ -11,8 +11,10 @@ import asyncio
 import gzip
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from types import TracebackType
 
 from tests.support.http.faults import Fault, FaultKind, Plan
@@ -138,6 +140,9 @@ class FaultyServer:
                 status = int(fault.number)
                 writer.write(_reply(b"told to fail", status=status, content_type="text/plain"))
                 return True
+            case FaultKind.LATER | FaultKind.LATER_DATE:
+                writer.write(_later(fault))
+                return True
             case FaultKind.CLOSE_EARLY:
                 return False
             case FaultKind.RESET:
@@ -245,6 +250,13 @@ def _reply(body: bytes, *, status: int = 200, content_type: str = OCTETS, extra:
     typed = f"content-type: {content_type}\r\n" if content_type else ""
     head = f"HTTP/1.1 {status} Told\r\n{typed}{extra}content-length: {len(body)}\r\n\r\n"
     return head.encode("latin-1") + body
+
+
+def _later(fault: Fault) -> bytes:
+    if fault.kind is FaultKind.LATER:
+        return _reply(b"busy", status=503, extra=f"retry-after: {fault.detail}\r\n")
+    date = formatdate(time.time() + fault.number, usegmt=True)
+    return _reply(b"slow down", status=429, extra=f"retry-after: {date}\r\n")
 
 
 def _chunked(body: bytes) -> bytes:

@@ -1,11 +1,15 @@
 """Requests and replies of one function type: the handshake, batches, and the order in which effects happen."""
 
+import asyncio
 import logging
+from itertools import pairwise
 
 import pytest
 
 from statefun_runtime.core.model.keys import parse_address_key
+from statefun_runtime.core.model.reply import Result
 from statefun_runtime.core.module.specs import AsyncTransport
+from statefun_runtime.core.partition.backlog import Backlog
 from tests.fakes.endpoint import Answer
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
@@ -560,5 +564,113 @@ def test_replies_in_hand_wait_until_a_checkpoint_has_made_room():
 
         assert world.egress.left == [b"1", b"2"]
         assert [request.values for request in world.requests("f")] == [[b"1"], [b"2"]]
+
+    run_virtual(main)
+
+
+# ── turns of the loop ──
+
+
+def long_replies(request: Request) -> bytes:
+    """Answer with a delayed message that is long, and in virtual time takes long."""
+    return result(delay=[(60_000, "later", request.id, b"x" * 2000, "")])
+
+
+def test_hundreds_of_long_replies_leave_the_loop_to_others_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def main():
+        world = World()
+        world.serve("f", long_replies)
+        world.send("f", "first")
+        await world.settled()
+        apply, loop = world.dispatcher("f")._applier.apply, asyncio.get_running_loop()
+        lost_s = 0.0
+
+        def slowly(backlog: Backlog, found: Result) -> None:
+            nonlocal lost_s
+            lost_s += 0.002
+            apply(backlog, found)
+
+        now = loop.time
+        monkeypatch.setattr(world.dispatcher("f")._applier, "apply", slowly)
+        monkeypatch.setattr(loop, "time", lambda: now() + lost_s)
+        for number in range(200):
+            world.send("f", str(number))
+        turns = [lost_s]
+        while lost_s < 0.4:
+            await asyncio.sleep(0)
+            turns.append(lost_s)
+
+        assert max(after - before for before, after in pairwise(turns)) < 0.01
+        await world.settled()
+        assert len(world.delays) == 201
+
+    run_virtual(main)
+
+
+def test_what_came_meanwhile_follows_a_long_reply_at_once():
+    async def main():
+        world = World()
+        world.serve("f", lambda r: Answer(long_replies(r), after_s=0.1))
+        world.send("f", "alice", b"1")
+        await world.settled(0.05)
+        world.send("f", "alice", b"2")
+        await world.settled(0.3)
+
+        assert [request.values for request in world.requests("f")] == [[b"1"], [b"2"]]
+        assert world.dispatcher("f").in_flight == 0
+
+    run_virtual(main)
+
+
+# ── the size of a request ──
+
+
+def test_states_and_address_count_towards_the_size_of_a_request():
+    async def main():
+        world = World(batch_bytes_max=3000)
+        bodies: list[int] = []
+
+        def handler(request: Request) -> bytes:
+            if not request.state:
+                return incomplete("s")
+            bodies.append(request.size_bytes)
+            return result(state={"s": b"x" * 2000})
+
+        world.serve("f", handler)
+        world.send("f", "alice", b"1")
+        await world.settled()
+        world.send("f", "alice", *[b"%04d" % number * 25 for number in range(100)])
+        await world.settled()
+
+        assert world.function("f").waiting == 0
+        assert max(bodies[1:]) <= 3000
+        assert min(bodies[1:-1]) > 2800
+
+    run_virtual(main)
+
+
+def test_a_server_that_takes_less_is_asked_for_less_and_refuses_hardly_ever():
+    async def main():
+        world = World()
+        refused: list[int] = []
+
+        def handler(request: Request) -> Answer:
+            if request.size_bytes > 100_000:
+                refused.append(request.size_bytes)
+                return Answer(status=413)
+            return Answer(result(), after_s=0.01)
+
+        world.serve("f", handler)
+        for _ in range(400):
+            world.send("f", "hot", *[b"%04d" % number * 250 for number in range(1000)])
+            await world.settled(1.0)
+
+        assert world.function("f").waiting == 0
+        # A megabyte is halved four times; then it grows, and after ten minutes would be tried again.
+        assert len(refused) < 8
+        largest = max(r.size_bytes for r in world.requests("f")[-200:])
+        assert 85_000 < largest <= 100_000
 
     run_virtual(main)

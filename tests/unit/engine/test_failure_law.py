@@ -407,3 +407,31 @@ def test_what_others_did_before_an_outage_proves_nothing_in_it():
         assert (gone(world), len(world.egress.left)) == (0, 11)
 
     run_virtual(main)
+
+
+def test_a_hiccup_at_the_neighbour_of_a_bad_invocation_costs_it_nothing():
+    """Its batch has spent the budget when it is tried alone: it has its time once more."""
+
+    async def main():
+        world = World(transport=SECOND, on_failure=OnFailure.SKIP)
+        hiccups: list[list[bytes]] = []
+
+        def handler(request: Request) -> Answer:
+            if b"3" in request.values:
+                return Answer(status=500)
+            if request.id == "alice" and len(hiccups) < 3:
+                hiccups.append(request.values)
+                return Answer(status=503)
+            return well(request)
+
+        world.serve("f", handler)
+        world.send("f", "alice", b"0", b"1", b"2", b"3")
+        for _ in range(200):
+            world.send("f", "bob", b"x")
+            await world.settled(0.1)
+
+        assert hiccups == [[b"0", b"1"], [b"0"], [b"0"]]
+        assert {b"0", b"1", b"2"} < set(world.egress.left)
+        assert gone(world) == 1
+
+    run_virtual(main)
