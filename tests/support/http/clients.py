@@ -2,6 +2,7 @@
 
 import asyncio
 
+from statefun_runtime.adapters.descriptors import Descriptors
 from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.header_lines import Headers
 from statefun_runtime.adapters.http.httpx_client import HttpxClient
@@ -21,6 +22,7 @@ def make_pool(
     connect_s: float = 5.0,
     ttl_s: float = 0.0,
     tls: ClientTls | None = None,
+    descriptors: Descriptors | None = None,
 ) -> HttpPool:
     return HttpPool(
         EndpointUrl.parse(url),
@@ -29,6 +31,7 @@ def make_pool(
         connect_s=connect_s,
         ttl_s=ttl_s,
         tls=tls,
+        descriptors=descriptors,
     )
 
 
@@ -41,10 +44,11 @@ def make_lean(
     tls: ClientTls | None = None,
     headers: Headers | None = None,
     signer: Signer | None = None,
+    descriptors: Descriptors | None = None,
 ) -> HttpClient:
     return HttpClient(
         url,
-        make_pool(url, tasks, size=pool_size, tls=tls),
+        make_pool(url, tasks, size=pool_size, tls=tls, descriptors=descriptors),
         payload_bytes_max=payload_bytes_max,
         headers=headers,
         signer=signer,
@@ -60,12 +64,13 @@ def make_okhttp(
     tls: ClientTls | None = None,
     headers: Headers | None = None,
     signer: Signer | None = None,
+    descriptors: Descriptors | None = None,
 ) -> HttpxClient:
     return HttpxClient(
         url,
         tasks.create_task,
         spec or OkHttpTransport(),
-        Slots(tasks.create_task, size=pool_size),
+        Slots(tasks.create_task, size=pool_size, descriptors=descriptors),
         tls=tls,
         headers=headers,
         signer=signer,

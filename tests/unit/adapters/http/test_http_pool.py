@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from statefun_runtime.adapters.descriptors import Descriptors
 from statefun_runtime.adapters.http.client import HttpClient
 from statefun_runtime.adapters.http.httpx_client import HttpxClient
 from statefun_runtime.adapters.http.slots import Slots
@@ -118,14 +119,19 @@ def test_what_a_burst_left_over_is_closed_when_it_has_been_idle(make: Callable[.
 def test_kept_connections_that_the_server_closed_cost_nothing(make: Callable[..., HttpClient]):
     async def main() -> None:
         async with RawServer(reply) as server, asyncio.TaskGroup() as tasks:
-            burst = Burst(make(server.url(), tasks, pool_size=20))
+            files = Descriptors()
+            burst = Burst(make(server.url(), tasks, pool_size=20, descriptors=files))
             await burst.send(20)
             opened = server.opened
-            # What is cut while it is being opened is a failure, and rightly so.
-            turns = 0
-            while turns < 3:
-                turns = turns + 1 if server.open_count == burst.client.connection_count else 0
-                await asyncio.sleep(0)
+
+            def is_settled() -> bool:
+                """What is cut while it is being opened is a failure, and rightly so."""
+                taken = files.outgoing_max - files.free()
+                return server.open_count == burst.client.connection_count == taken
+
+            async with asyncio.timeout(20):
+                while not is_settled():  # noqa: ASYNC110
+                    await asyncio.sleep(0)
             server.cut()
             # Before anybody can have heard of it.
             await burst.send(20)
@@ -231,6 +237,34 @@ def test_with_one_connection_types_take_turns(kind: str):
             # As above.
             assert server.open_max <= (1 if kind == "lean" else 1 + len(others))
             for burst in (busy, *others):
+                burst.client.close()
+
+    asyncio.run(main())
+
+
+class Eager(Burst):
+    """Wakes itself at each reply, as a type does whose functions send messages to their own type."""
+
+    def replied(self, backlog: Backlog, body: bytes) -> None:
+        asyncio.get_running_loop().call_soon(self.has_room)
+        super().replied(backlog, body)
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_a_type_that_wakes_itself_at_each_reply_leaves_room_to_those_who_have_none(size: int):
+    async def main() -> None:
+        async with RawServer(reply) as server, asyncio.TaskGroup() as tasks:
+            clients = shared("lean", server.url(), tasks, size)
+            busy, other = Eager(clients[0]), Burst(clients[1])
+            Burst(clients[2])
+            busy.start(1_000_000)
+            await busy.until(lambda: busy.replied_count > 100)
+            before = busy.replied_count
+            await other.send(20)
+
+            # As many as it has connections, a few times for each of the other's.
+            assert busy.replied_count - before < 20 * size * 10
+            for burst in (busy, other):
                 burst.client.close()
 
     asyncio.run(main())
