@@ -130,7 +130,7 @@ def test_kept_connections_that_the_server_closed_cost_nothing(make: Callable[...
                 return server.open_count == burst.client.connection_count == taken
 
             async with asyncio.timeout(20):
-                while not is_settled():  # noqa: ASYNC110
+                while not is_settled():
                     await asyncio.sleep(0)
             server.cut()
             # Before anybody can have heard of it.
