@@ -1,6 +1,6 @@
 """How long one turn of the event loop takes where much comes at once: an engine in this process, functions without a network.
 
-    python -m tests.bench.loop_steps [--seconds S] [new] [delayed] [timers]
+    python -m tests.bench.engine.loop_steps [--seconds S] [new] [delayed] [timers]
 
 `new`      messages to addresses that were never seen, as fast as they go, each of which keeps a number
 `delayed`  hundreds of replies in hand at a time, each with a thousand delayed messages
