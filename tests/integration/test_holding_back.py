@@ -150,8 +150,8 @@ def test_kafka_stops_when_memory_is_used_up_and_goes_on_later_without_a_loss(
     wait_until(lambda: running.metrics()["statefun_ingress_open"] == 0, "the ingress held back")
 
     routed = _routed(running)
-    # A poll that was under way when the limit was met is routed whole: at most 2000 records.
-    assert 900 < routed < 1100 + 2000
+    # A poll that was under way when the limit was met is routed whole: at most 1000 records.
+    assert 900 < routed < 1100 + 1000
     for _ in range(50):
         assert _routed(running) == routed
     assert running.rss_bytes() < 120 * MEBIBYTE

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from aiokafka import TopicPartition
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from statefun_runtime.adapters.protobuf_router import NotRoutable, RecordRouter
-from statefun_runtime.connectors.kafka.client.protocols import Topic
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
 from statefun_runtime.core.model.address import TypeName
@@ -27,6 +25,7 @@ from statefun_runtime.core.module.templates import parse_target
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.module import ModuleSpec
 from tests.fakes.ingress import RecordingIngressContext
+from tests.support.kafka.one_topic import OneTopic
 
 KINDS = descriptor_pb2.FieldDescriptorProto
 ORDER = "shop.Order"
@@ -181,58 +180,6 @@ def test_a_descriptor_set_that_cannot_be_used_is_refused(tmp_path: Path, path: s
     content.file[0].dependency.append("other.proto")
     (tmp_path / "half.desc").write_bytes(content.SerializeToString())
     assert "lacks imports" in refusal(ORDER, str(tmp_path / "half.desc"))
-
-
-class OneTopic:
-    """Kafka clients whose consumers read the records of topic orders, one topic partition of them."""
-
-    def __init__(self, records: list[tuple[bytes | None, bytes | None]]) -> None:
-        self._split = TopicPartition("orders", 0)
-        self._records = [
-            SimpleNamespace(topic="orders", partition=0, offset=n, key=key, value=value)
-            for n, (key, value) in enumerate(records)
-        ]
-        self.paused: list[TopicPartition] = []
-
-    def make_consumer(self, arguments: Any) -> "OneTopic":
-        return self
-
-    async def silent_brokers(self, *_: Any) -> list[str]:
-        return []
-
-    def positions(self, *_: Any) -> dict[TopicPartition, int]:
-        return {}
-
-    async def watch(self, *_: Any) -> None: ...
-
-    async def find_topics(self, *_: Any, **__: Any) -> dict[str, Topic]:
-        return {"orders": Topic(1)}
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    async def beginning_offsets(self, splits: Any) -> dict[TopicPartition, int]:
-        return {self._split: 0}
-
-    async def end_offsets(self, splits: Any) -> dict[TopicPartition, int]:
-        return {self._split: len(self._records)}
-
-    def assign(self, splits: Any) -> None: ...
-
-    def seek(self, split: TopicPartition, offset: int) -> None: ...
-
-    def pause(self, split: TopicPartition) -> None:
-        self.paused.append(split)
-
-    def highwater(self, split: TopicPartition) -> int:
-        return len(self._records)
-
-    async def getmany(self, **arguments: Any) -> dict[TopicPartition, list[Any]]:
-        records, self._records = self._records, []
-        if not records:
-            await asyncio.Event().wait()
-        return {self._split: records}
 
 
 @dataclass

@@ -49,7 +49,7 @@ from statefun_runtime.ports.ingress import IngressContext
 log = logging.getLogger("statefun.ingress")
 
 _POLL_MS = 500
-_RECORDS_PER_POLL = 2000
+_RECORDS_PER_POLL = 1000
 _RETRY_S = 1.0
 _DENIED_RETRY_S = 2.0
 _TELL_EVERY_S = 5.0
@@ -275,6 +275,8 @@ class KafkaIngress:
             for topic_partition, records in polled.items():
                 self._take(topic_partition, records)
             self._follow(loop.time())
+            # What has been fetched is there without a wait: others need the loop between two polls.
+            await asyncio.sleep(0)
 
     async def _read_without_group(self, error: GroupAuthorizationFailedError) -> None:
         """The group is for people to look at: to read, another consumer does without it."""

@@ -217,7 +217,7 @@ _CONSUMER: tuple[Property, ...] = (
     _used("fetch.max.bytes", Number(0), "at most so many bytes an answer; 50 MiB"),
     _used("fetch.max.wait.ms", Number(0), "but no longer than this; 500 ms"),
     _used("max.partition.fetch.bytes", Number(0), "at most so many bytes a topic partition; 1 MiB"),
-    _used("max.poll.records", Number(1), "at most so many records are routed at a time; 2000"),
+    _used("max.poll.records", Number(1), "at most so many records are routed at a time; 1000"),
     _used(
         "isolation.level",
         Choice(("read_uncommitted", "read_committed")),
