@@ -690,4 +690,39 @@ MUTANTS = (
         ),
         "tests/unit/engine/test_outcomes.py",
     ),
+    *(
+        Mutant(name, ((file, before, after),), "tests/unit/connectors/flink/test_importing.py")
+        for name, file, before, after in (
+            (
+                "go on at the last offset that Flink has read",
+                "connectors/flink/rows/operator_rows.py",
+                "else self.last + 1",
+                "else self.last",
+            ),
+            (
+                "bring the queue in front of what was in flight",
+                "connectors/flink/importing/carrying.py",
+                "setdefault(function_type, []).append(",
+                "setdefault(function_type, []).insert(0, ",
+            ),
+            (
+                "take an id from a key group that it is not of",
+                "connectors/flink/rows/function_rows.py",
+                "if group != row.key_group or",
+                "if False and",
+            ),
+            (
+                "forget when an imported value was last used",
+                "connectors/flink/importing/carrying.py",
+                "stamps or None",
+                "None",
+            ),
+            (
+                "let a worker begin on half an import",
+                "adapters/storage/state_folder.py",
+                "if not for_import and was_left:",
+                "if False:",
+            ),
+        )
+    ),
 )

@@ -121,11 +121,11 @@ def wrong_line(name: str, number: int, error: Exception) -> ConfigError:
 def _rows(name: str, store: StateStore, settings: Settings) -> Iterator[Row]:
     last = 0
 
-    def lines() -> Iterator[Line]:
+    def lines() -> Iterator[tuple[bytes, Line]]:
         nonlocal last
         for key, text in store.scan(b""):
             last = int.from_bytes(key[-8:], "big")
-            yield json.loads(text)
+            yield key[:-8], json.loads(text)
 
     try:
         yield from rows_of(lines(), settings.key_group_count)

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from statefun_runtime.cli.flags import add_settings, add_state_dir, settings_of
 from statefun_runtime.cli.status import GOOD
+from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from statefun_runtime.app.moving.tables import Mapped
 
 _HELP = """\
 An export has state values, messages that wait, delayed messages, positions, idempotency keys, parked addresses and HTTP
@@ -22,7 +26,9 @@ examples:
   statefun-worker state export --state-dir /var/lib/shop --output shop.jsonl
   statefun-worker state export --state-dir /var/lib/shop | zstd >shop.jsonl.zst
   statefun-worker state import shop.jsonl --state-dir new
-  zcat seed.jsonl.gz | statefun-worker state import - --state-dir new
+  zcat shop.jsonl.gz | statefun-worker state import - --state-dir new
+  statefun-worker state import customers.csv --state-dir new --function com.acme.shop/customer --id number \\
+      --value name=full_name:io.statefun.types/string --value orders=order_count:io.statefun.types/int
 """
 
 
@@ -38,10 +44,11 @@ def _export(flags: argparse.Namespace) -> int:
     from statefun_runtime.core.checkpoints.portable import Line
 
     view = StateFolderView(flags.state_dir)
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     with _output(flags.output) as file:
 
         def write(line: Line) -> None:
-            file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+            file.write(encode(line) + "\n")
 
         asyncio.run(export_state(view, flags.checkpoint, write))
     return GOOD
@@ -64,20 +71,41 @@ def _output(path: Path | None) -> Iterator[IO[str]]:
 
 def _import(flags: argparse.Namespace) -> int:
     from statefun_runtime.app.moving.state_import import import_state
+    from statefun_runtime.app.moving.tables import table_lines
 
-    path = flags.file
-    for name in ("what", "file"):
+    path, mapped = flags.file, _mapped(flags)
+    for name in ("what", "file", "function", "id", "value"):
         delattr(flags, name)
     # What a worker cannot do without, and an import can.
     flags.modules = ["-"]
     settings = settings_of(flags)
     with _input(path) as lines:
-        brought = import_state(path, lines, settings)
-    told = (
+        told = lines if mapped is None else table_lines(path, lines, mapped)
+        brought = import_state(path, told, settings)
+    counts = (
         ", ".join(f"{count} {kind}" for kind, count in sorted(brought.counts.items())) or "nothing"
     )
-    print(f"imported into {settings.state_dir}: {told}")
+    print(f"imported into {settings.state_dir}: {counts}")
     return GOOD
+
+
+def _mapped(flags: argparse.Namespace) -> "Mapped | None":
+    """Return what the flags say of a table's columns; None if the file is no table."""
+    from statefun_runtime.app.moving.tables import Column, Mapped
+
+    if not (flags.function or flags.id or flags.value):
+        return None
+    if not (flags.function and flags.id and flags.value):
+        raise ConfigError(
+            "a table needs --function, --id and at least one --value",
+            code="SF1133",
+            hint="for example --function com.acme.shop/customer --id number --value name=name:io.statefun.types/string",
+        )
+    try:
+        columns = tuple(map(Column.parse, flags.value))
+        return Mapped(TypeName.parse(flags.function), flags.id, columns)
+    except ValueError as error:
+        raise ConfigError(str(error), code="SF1133") from error
 
 
 @contextmanager
@@ -116,7 +144,23 @@ def _parser() -> argparse.ArgumentParser:
     into = what.add_parser(
         "import", help="begin an application with such lines", allow_abbrev=False
     )
-    into.add_argument("file", metavar="FILE", help="the lines; - reads stdin")
+    into.add_argument(
+        "file",
+        metavar="FILE",
+        help="the lines, or a table as FILE.csv or lines of JSON; - reads stdin",
+    )
+    into.add_argument(
+        "--function", metavar="NS/NAME", help="a table: the function type of its rows"
+    )
+    into.add_argument("--id", metavar="COLUMN", help="a table: the column of the ids")
+    into.add_argument(
+        "--value",
+        action="append",
+        default=[],
+        metavar="STATE=COLUMN:TYPENAME",
+        help="a table: a state, the column of its values, and their typename; may be repeated. A type of the SDKs is "
+        "written as they do, of another one the text itself",
+    )
     add_state_dir(into)
     add_settings(into)
     return parser

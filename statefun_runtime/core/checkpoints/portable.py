@@ -11,7 +11,9 @@ lies in.
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from statefun_runtime.core.checkpoints.overlay import Row
@@ -167,9 +169,14 @@ def _row_key(line: Mapping[str, Any], groups: int) -> bytes:
 
 
 def _type(line: Mapping[str, Any]) -> TypeName:
-    function_type = TypeName.parse(line["type"])
+    return _function_type(line["type"])
+
+
+@lru_cache(1024)
+def _function_type(text: str) -> TypeName:
+    function_type = TypeName.parse(text)
     if not function_type.is_proper or not function_type.name:
-        raise ValueError(f"{line['type']!r} is no function type")
+        raise ValueError(f"{text!r} is no function type")
     return function_type
 
 
@@ -180,23 +187,21 @@ class Sequence:
     last: int = 0
 
 
-def rows_of(lines: Iterable[Mapping[str, Any]], key_group_count: int) -> Iterator[Row]:
-    """Yield the rows of sorted lines; raise LineError where one is wrong."""
+def rows_of(lines: Iterable[tuple[bytes, Line]], key_group_count: int) -> Iterator[Row]:
+    """Yield the rows of lines that come with their keys, sorted by these; raise LineError where one is wrong."""
     sequence = Sequence()
-    together = groupby(lines, lambda line: sort_key(line, key_group_count))
-    for _, some in together:
-        first = next(some)
-        rest = [first, *some]
+    for _, some in groupby(lines, itemgetter(0)):
+        together = [line for _, line in some]
         try:
-            yield from _MAKERS[first["kind"]](rest, key_group_count, sequence)
+            yield from _MAKERS[together[0]["kind"]](together, key_group_count, sequence)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise LineError(_why(error)) from error
 
 
-Maker = Callable[[list[Mapping[str, Any]], int, Sequence], Iterator[Row]]
+Maker = Callable[[list[Line], int, Sequence], Iterator[Row]]
 
 
-def _state_rows(lines: list[Mapping[str, Any]], groups: int, _: Sequence) -> Iterator[Row]:
+def _state_rows(lines: list[Line], groups: int, _: Sequence) -> Iterator[Row]:
     fields, written = {}, {}
     for line in lines:
         name = line["name"]
@@ -209,7 +214,7 @@ def _state_rows(lines: list[Mapping[str, Any]], groups: int, _: Sequence) -> Ite
     yield _row_key(lines[0], groups), encode_row(values)
 
 
-def _message_rows(lines: list[Mapping[str, Any]], groups: int, _: Sequence) -> Iterator[Row]:
+def _message_rows(lines: list[Line], groups: int, _: Sequence) -> Iterator[Row]:
     key = _row_key(lines[0], groups)
     yield from chunk_rows(key, (_invocation(line) for line in lines))
 
@@ -233,7 +238,7 @@ def _chunk(key: bytes, chunk: Chunk, invocations: list[bytes]) -> Iterator[Row]:
     yield chunk_index_key_of(chunk_key), chunk.index_row()
 
 
-def _delayed_rows(lines: list[Mapping[str, Any]], groups: int, sequence: Sequence) -> Iterator[Row]:
+def _delayed_rows(lines: list[Line], groups: int, sequence: Sequence) -> Iterator[Row]:
     for line in lines:
         sequence.last += 1
         sender, due_ms = line["sender_id"], line["due_ms"]
@@ -243,12 +248,12 @@ def _delayed_rows(lines: list[Mapping[str, Any]], groups: int, sequence: Sequenc
         yield key, encode_delayed(delayed)
 
 
-def _parked_rows(lines: list[Mapping[str, Any]], groups: int, _: Sequence) -> Iterator[Row]:
+def _parked_rows(lines: list[Line], groups: int, _: Sequence) -> Iterator[Row]:
     for line in lines:
         yield parked_key_of(_row_key(line, groups)), _bytes(line["row"])
 
 
-def _raw_rows(lines: list[Mapping[str, Any]], groups: int, _: Sequence) -> Iterator[Row]:
+def _raw_rows(lines: list[Line], groups: int, _: Sequence) -> Iterator[Row]:
     for line in lines:
         yield _row_key(line, groups), _bytes(line["row"])
 

@@ -201,16 +201,18 @@ def state_field(name: str, value: bytes) -> bytes:
 
 def read_state_field(stored: bytes) -> tuple[str, bytes]:
     """Return typename and value of a stored field."""
-    ((_, content),) = read_fields(stored)
-    typed = dict(read_fields(dict(read_fields(content)).get(2, b"")))
+    typed = dict(read_fields(stored[_typed_value_at(stored) :]))
     return typed.get(1, b"").decode(), typed.get(3, b"")
 
 
-def _stored_typename(stored: bytes) -> str:
+def _typed_value_at(stored: bytes) -> int:
     _, offset = read_varint(stored, 1)
     size, offset = read_varint(stored, offset + 1)
-    _, offset = read_varint(stored, offset + size + 1)
-    return _read_typed_value(stored, offset)[0]
+    return read_varint(stored, offset + size + 1)[1]
+
+
+def _stored_typename(stored: bytes) -> str:
+    return _read_typed_value(stored, _typed_value_at(stored))[0]
 
 
 def _read_typed_value(data: bytes, offset: int) -> tuple[str, bool]:

@@ -2,10 +2,13 @@
 
 import json
 import tarfile
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
+import statefun as sdk
 
+from statefun_runtime.app.moving.tables import encode_value
 from statefun_runtime.cli import main
 from tests.support.flink.savepoints import FOLDER, unpacked
 from tests.support.provisions import ROOT
@@ -120,3 +123,110 @@ def test_a_line_that_is_none_is_told_and_nothing_imported(
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert imported(tmp_path / "none.jsonl", tmp_path / "state") == 2
     assert capsys.readouterr().err.startswith("SF1129: ")
+
+
+CUSTOMERS = [
+    *("--function", "shop/customer", "--id", "number"),
+    *(
+        "--value",
+        "name=full_name:io.statefun.types/string",
+        "--value",
+        "orders=n:io.statefun.types/int",
+    ),
+    *("--value", "raw=raw:shop/Raw"),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("c.csv", 'number,full_name,n,raw,more\n1,"Ann, B.",7,{},x\n2,,0,,\n'),
+        (
+            "c.jsonl",
+            '{"number":1,"full_name":"Ann, B.","n":7,"raw":{}}\n\n{"number":"2","full_name":"","n":0,"raw":null}\n',
+        ),
+    ],
+)
+def test_a_table_becomes_state(file: str, text: str, tmp_path: Path):
+    table = tmp_path / file
+    table.write_text(text)
+    state = tmp_path / "state"
+    assert main(["state", "import", str(table), "--state-dir", str(state), *CUSTOMERS]) == 0
+    lines = [json.loads(line) for line in exported(state).splitlines()]
+    found = {
+        (line["id"], line["name"]): (line["typename"], b64decode(line["value"]))
+        for line in lines
+        if line["kind"] == "state"
+    }
+    assert found == {
+        ("1", "name"): (
+            "io.statefun.types/string",
+            sdk.StringType.serializer().serialize("Ann, B."),
+        ),
+        ("1", "orders"): ("io.statefun.types/int", sdk.IntType.serializer().serialize(7)),
+        ("1", "raw"): ("shop/Raw", b"{}"),
+        ("2", "orders"): ("io.statefun.types/int", sdk.IntType.serializer().serialize(0)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("typename", "text", "value"),
+    [
+        ("boolean", "true", True),
+        ("boolean", "no", False),
+        ("int", "-8", -8),
+        ("long", "1234567890123", 1234567890123),
+        ("float", "0.5", 0.5),
+        ("double", "-2.25", -2.25),
+        ("string", "übers Meer", "übers Meer"),
+    ],
+)
+def test_a_cell_is_written_as_the_sdk_writes_it(typename: str, text: str, value: object):
+    types = {
+        "boolean": sdk.BoolType,
+        "int": sdk.IntType,
+        "long": sdk.LongType,
+        "float": sdk.FloatType,
+    }
+    types |= {"double": sdk.DoubleType, "string": sdk.StringType}
+    written = encode_value(f"io.statefun.types/{typename}", text)
+    assert written == types[typename].serializer().serialize(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "number,full_name,n,raw\n1,a,many,\n",
+            "row 1 of {} cannot be taken: 'many' is no such number: ",
+        ),
+        (
+            "number,full_name,n,raw\n1,a,99999999999,\n",
+            "row 1 of {} cannot be taken: '99999999999' is no such number: ",
+        ),
+        ("number,full_name,n\n1,a,1\n", "row 1 of {} cannot be taken: there is no column 'raw'"),
+        (
+            "number,full_name,n,raw\n,a,1,\n",
+            "row 1 of {} cannot be taken: column 'number' has no id",
+        ),
+    ],
+)
+def test_a_row_that_cannot_be_is_told_and_nothing_imported(
+    text: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    table = tmp_path / "c.csv"
+    table.write_text(text)
+    state = tmp_path / "state"
+    assert main(["state", "import", str(table), "--state-dir", str(state), *CUSTOMERS]) == 2
+    assert capsys.readouterr().err.startswith("SF1132: " + why.format(table))
+    assert sorted(path.name for path in state.iterdir()) == ["lock"]
+
+
+@pytest.mark.parametrize(
+    "flags", [["--id", "a"], ["--function", "a/b", "--id", "a", "--value", "n=c"]]
+)
+def test_half_a_mapping_is_told(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["state", "import", "c.csv", "--state-dir", str(tmp_path / "state"), *flags]) == 2
+    assert capsys.readouterr().err.startswith("SF1133: ")
