@@ -317,9 +317,8 @@ MUTANTS = (
     _one(
         "probe an endpoint that is down once",
         _POLICY,
-        "        if self._probe_alarm is None:\n            self._probe_alarm = self._loop.call_later",
-        "        if self._probe_alarm is None and not was_down:\n"
-        "            self._probe_alarm = self._loop.call_later",
+        "        if self._probe_alarm is None:\n            self._left_alone_s",
+        "        if self._probe_alarm is None and not was_down:\n            self._left_alone_s",
     ),
     Mutant(
         "send nothing behind a reply that had to wait for its turn",

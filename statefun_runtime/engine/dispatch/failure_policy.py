@@ -45,7 +45,8 @@ class FailurePolicy:
         self._alarm = alarm
         self._pump = pump
         self._loop = asyncio.get_running_loop()
-        self._probe_alarm: asyncio.TimerHandle | None = None
+        self._probe_alarm: asyncio.Handle | None = None
+        self._probe_at_s = 0.0
         self.down_since_s = 0.0
         self._left_alone_s = 0.0
         self._lines = LineLimit()
@@ -200,7 +201,7 @@ class FailurePolicy:
         """Return in how many seconds an endpoint that is down is asked again; None if nothing is planned."""
         if self._probe_alarm is None:
             return None
-        return max(0.0, self._probe_alarm.when() - self._loop.time())
+        return max(0.0, self._probe_at_s - self._loop.time())
 
     def probe_now(self) -> bool:
         """An operator wants an endpoint that is down to be asked at once; return whether it was waited for."""
@@ -227,15 +228,20 @@ class FailurePolicy:
                 self._circuit.reason,
             )
         if self._probe_alarm is None:
-            self._probe_alarm = self._loop.call_later(self._circuit.pause_s, self._probe)
             self._left_alone_s = self._loop.time()
+            self._plan_probe(self._left_alone_s + self._circuit.pause_s)
 
     def hurry(self) -> None:
         """An address that never failed is ready while the endpoint is left alone: if it is well, it shows it soon."""
         alarm, ends_s = self._probe_alarm, self._left_alone_s + _PAUSE_FOR_OTHERS_S
-        if alarm is not None and alarm.when() > ends_s and not self._circuit.is_told_to_wait:
+        if alarm is not None and self._probe_at_s > ends_s and not self._circuit.is_told_to_wait:
             alarm.cancel()
-            self._probe_alarm = self._loop.call_at(max(ends_s, self._loop.time()), self._probe)
+            self._plan_probe(ends_s)
+
+    def _plan_probe(self, at_s: float) -> None:
+        # What is due already uvloop gives no time of its own.
+        self._probe_at_s = at_s
+        self._probe_alarm = self._loop.call_at(at_s, self._probe)
 
     def _closed(self) -> None:
         log.info("endpoint %s of %s answers again", self._function.url, self._function)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -433,5 +434,43 @@ def test_a_hiccup_at_the_neighbour_of_a_bad_invocation_costs_it_nothing():
         assert hiccups == [[b"0", b"1"], [b"0"], [b"0"]]
         assert {b"0", b"1", b"2"} < set(world.egress.left)
         assert gone(world) == 1
+
+    run_virtual(main)
+
+
+class Handle:
+    """What uvloop returns for an alarm that is due already."""
+
+    def __init__(self, timer: asyncio.TimerHandle) -> None:
+        self.cancel = timer.cancel
+
+
+def test_an_address_that_is_ready_long_after_an_endpoint_went_away_has_it_asked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def main():
+        loop = asyncio.get_running_loop()
+        call_at = loop.call_at
+        world = World(transport=SECOND)
+        world.serve("f", well)
+        world.endpoint("f").is_up = False
+        world.send("f", "alice")
+        await world.settled(30.0)
+
+        def as_uvloop(when_s: float, work: Any, *rest: Any, **how: Any) -> Any:
+            timer = call_at(when_s, work, *rest, **how)
+            return Handle(timer) if when_s <= loop.time() and "_probe" in repr(work) else timer
+
+        monkeypatch.setattr(loop, "call_at", as_uvloop)
+        policy = world.dispatcher("f").policy
+        while not 3.0 < (policy.probe_in_s() or 0.0) < 4.0:
+            await world.settled(0.1)
+        world.endpoint("f").is_up = True
+        for number in range(20):
+            world.send("f", f"bob{number}")
+            await world.settled(0.0)
+        await world.settled(0.2)
+
+        assert len(world.egress.left) == 21
 
     run_virtual(main)
