@@ -64,8 +64,13 @@ class ObjectFolder:
         """Yield an object's content in pieces."""
         file = await self._off_loop(lambda: self._open(object_id))
         with file:
-            while piece := await self._off_loop(lambda: self._piece(object_id, file)):
-                yield piece
+            size = _PIECE_BYTES
+            # A short piece is the last one: most objects are one.
+            while size == _PIECE_BYTES:
+                piece = await self._off_loop(lambda: self._piece(object_id, file))
+                size = len(piece)
+                if piece:
+                    yield piece
 
     async def place_file(self, stored: StoredObject, path: Path) -> None:
         """Link or copy an object to a path."""
