@@ -18,7 +18,7 @@ from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
 from tests.simulation import checker
 from tests.simulation.drawing import draw_settings, make_module
 from tests.simulation.fake_functions import Endpoint
-from tests.simulation.faults import draw_faults, draw_lineages, inject
+from tests.simulation.faults import draw_faults, draw_lineages, inject, may_start_elsewhere
 from tests.simulation.kafka.clients import FakeClients, Network
 from tests.simulation.kafka.cluster import Cluster
 from tests.simulation.life import Outside, live
@@ -167,7 +167,9 @@ class World:
         rng = self.rng
         window_s = rng.uniform(1.0, 4.0)
         records = rng.randint(2, 10) if rng.random() < 0.8 else rng.randint(10, 30)
-        left_out: tuple[str, ...] = ("usurp",) if self.has_http else ()
+        # An application that another follows in another folder is fenced by nobody.
+        is_followed = may_start_elsewhere(self.seed, has_http=self.has_http)
+        left_out: tuple[str, ...] = ("usurp",) if self.has_http or is_followed else ()
         if self.calls.is_outage:
             left_out += ("functions",)
         faults = draw_faults(rng, window_s=window_s, kinds_left_out=left_out)
