@@ -33,7 +33,7 @@ from statefun_runtime.app.endpoint_security import AllEndpointSecurity, prepare_
 from statefun_runtime.app.factories import Application
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import Completed, History
-from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
+from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.engine.beginning import Beginning, begin
 from statefun_runtime.engine.checkpoints.recovery import Names, StartingPoint, is_whole
 from statefun_runtime.engine.metrics import engine_metrics
@@ -157,7 +157,7 @@ async def _live(
     origin = await _origin(settings, history, ports.checkpoints)
     beginning = await begin(ports, history, names, engine_settings(settings), origin=origin)
     require_state(settings, beginning.start)
-    beginning = replace(beginning, outboxes=_outboxes(beginning, settings, module))
+    beginning = _with_homes(beginning, settings, module)
     application = Application(
         settings,
         module,
@@ -214,8 +214,8 @@ async def _origin(
     )
 
 
-def _outboxes(beginning: Beginning, settings: Settings, module: ModuleSpec) -> tuple[Outbox, ...]:
-    """Return the outboxes that may not have left, and have a home."""
+def _with_homes(beginning: Beginning, settings: Settings, module: ModuleSpec) -> Beginning:
+    """Return it with those outboxes that may not have left, are not dropped, and have a home."""
     outboxes = beginning.outboxes
     if outboxes and not beginning.start.is_ours:
         if settings.savepoint_outbox is None:
@@ -225,7 +225,7 @@ def _outboxes(beginning: Beginning, settings: Settings, module: ModuleSpec) -> t
                 hint="say --savepoint-outbox drop, or --savepoint-outbox publish to send them once more",
             )
         if settings.savepoint_outbox == "drop":
-            return ()
+            return beginning.without_outboxes()
     known = {str(spec.id) for spec in module.egresses}
     homeless = Counter[str]()
     for outbox in outboxes:
@@ -239,7 +239,8 @@ def _outboxes(beginning: Beginning, settings: Settings, module: ModuleSpec) -> t
                 hint=f"put it back until they have left, or drop them with --abandon-egress {egress}",
             )
         log.warning("%d records of egress '%s', which is gone, are dropped as told", count, egress)
-    return tuple(outbox for outbox in outboxes if outbox.egress in known)
+    at_home = tuple(outbox for outbox in outboxes if outbox.egress in known)
+    return replace(beginning, outboxes=at_home)
 
 
 def _tell_where_it_begins(settings: Settings, start: StartingPoint, history: History) -> None:

@@ -6,12 +6,13 @@ Nothing is written but the files of the live store, which belong to no other lif
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import Manifest, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.retention import Kept
 from statefun_runtime.engine.checkpoints.recovery import (
     Heads,
     Names,
@@ -52,6 +53,15 @@ class Beginning:
     start: StartingPoint
     history: History
     outboxes: tuple[Outbox, ...]
+
+    def without_outboxes(self) -> "Beginning":
+        """Return it with nothing that may not have left: what is dropped is in no later checkpoint, and looked for by none."""
+        origin, manifest = self.start.started.from_manifest, self.start.manifest
+        assert origin is not None
+        assert manifest is not None
+        bare = replace(manifest, outboxes=(), pending_parent=None)
+        start = replace(self.start, manifest=bare, kept=(Kept(origin, bare),))
+        return replace(self, start=start, outboxes=())
 
 
 async def begin(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -93,8 +93,7 @@ async def live(outside: Outside, stop: Stop) -> None:
     origin = await outside.operator.origin(history, ports.checkpoints)
     names = Names(_name(rng), _name(rng), _name(rng))
     beginning = await begin(ports, history, names, outside.settings, origin=origin)
-    outboxes = await outside.operator.outboxes(beginning, ports.checkpoints)
-    beginning = replace(beginning, outboxes=outboxes)
+    beginning = await outside.operator.told_of_outboxes(beginning, ports.checkpoints)
     async with asyncio.TaskGroup() as tasks:
         assembly = await assemble(
             ports,

@@ -259,6 +259,17 @@ MUTANTS = (
         "    is_new_lineage = origin is not None and history.origin != origin\n",
         "    is_new_lineage = origin is not None\n",
     ),
+    Mutant(
+        "drop the outboxes of a savepoint at one start only",
+        (
+            (
+                "engine/beginning.py",
+                "        return replace(self, start=start, outboxes=())\n",
+                "        return replace(self, outboxes=())\n",
+            ),
+        ),
+        "tests/unit/engine/checkpoints/test_recovery.py",
+    ),
     _one(
         "take another application's past for one's own",
         "engine/checkpoints/recovery.py",

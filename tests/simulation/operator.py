@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from statefun_runtime.connectors.kafka.egress.records import FORM
 from statefun_runtime.connectors.playground.ingress_log import LOG_SPLIT, first_kept
 from statefun_runtime.core.checkpoints.commits import History
-from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, Positions
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Positions
 from statefun_runtime.engine.beginning import Beginning
 from statefun_runtime.engine.checkpoints.recovery import read_manifest, read_outbox
 from statefun_runtime.engine.worker import Worker
@@ -143,12 +143,12 @@ class Operator:
                 return False
         return True
 
-    async def outboxes(self, beginning: Beginning, objects: CheckpointStore) -> tuple[Outbox, ...]:
-        """Return the outboxes that are to be published, of which another application may have published some."""
-        if beginning.start.is_ours or not self._drops:
-            return beginning.outboxes
+    async def told_of_outboxes(self, beginning: Beginning, objects: CheckpointStore) -> Beginning:
+        """Return it with the outboxes that are to be published: another application may have published some."""
+        if beginning.start.is_ours or beginning.start.manifest is None or not self._drops:
+            return beginning
         for outbox in beginning.outboxes:
             for record in await read_outbox(outbox.object.id, objects, AT_ONCE):
                 told = checker.parse(FORM.decode(record).value.decode())
                 self.dropped.setdefault((told[0], told[4]), {})[self._world.folder] = None
-        return ()
+        return beginning.without_outboxes()

@@ -23,11 +23,14 @@ from statefun_runtime.core.checkpoints.manifest import (
     Part,
     StoredObject,
 )
+from statefun_runtime.core.checkpoints.retention import Retention
+from statefun_runtime.engine.beginning import Beginning
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.recovery import (
     Names,
     choose_start,
     open_live,
+    pending_outboxes,
     read_manifest,
 )
 from statefun_runtime.engine.settings import Pace
@@ -68,6 +71,29 @@ def test_a_checkpoint_that_was_half_collected_is_not_looked_back_to():
     )
 
     assert [kept.manifest.epoch for kept in start.kept] == [2, 3]
+
+
+def test_outboxes_that_are_dropped_are_pending_in_no_later_checkpoint():
+    store = MemoryObjects()
+    old, own = (result_of(store.put([content])) for content in (b"1", b"2"))
+    parent = put(store, manifest(1, outboxes=(Outbox("e", 1, 1, old, True),)))
+    origin = put(
+        store, manifest(2, outboxes=(Outbox("d", 2, 1, own, False),), pending_parent=parent)
+    )
+    history = History(())
+    names = Names("another", "nonce", "line")
+    start = result_of(choose_start(history, store, names, key_group_count=128, origin=origin))
+    outboxes = pending_outboxes(start.manifest, start.kept)
+    assert [outbox.egress for outbox in outboxes] == ["e", "d"]
+
+    dropped = Beginning(start, history, tuple(outboxes)).without_outboxes()
+
+    assert dropped.outboxes == ()
+    assert dropped.start.manifest is not None
+    assert dropped.start.manifest.outboxes == ()
+    assert pending_outboxes(dropped.start.manifest, dropped.start.kept) == []
+    kept = Retention(3, dropped.start.kept, set(dropped.start.there), origin)
+    assert kept.newest_pending({}) is None
 
 
 def test_no_base_is_taken_while_objects_are_collected(tmp_path: Path):
