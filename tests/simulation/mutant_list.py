@@ -260,6 +260,17 @@ MUTANTS = (
         "    is_new_lineage = origin is not None\n",
     ),
     Mutant(
+        "go on before the point where a lineage began",
+        (
+            (
+                "engine/checkpoints/recovery.py",
+                "    if completed and before is not None and completed[-1].lineage == before.lineage:\n",
+                "    if completed:\n",
+            ),
+        ),
+        "tests/unit/engine/checkpoints/test_recovery.py",
+    ),
+    Mutant(
         "drop the outboxes of a savepoint at one start only",
         (
             (

@@ -77,10 +77,8 @@ async def choose_start(
             code="SF1043",
             hint="name the right folder with --state-dir, or the right application with --application",
         )
-    completed = history.completed
-    last = completed[-1].manifest if completed else None
     is_new_lineage = origin is not None and history.origin != origin
-    chosen = origin if is_new_lineage else last or origin
+    chosen = origin if is_new_lineage else _newest(history)
     manifest = await read_manifest(store, chosen) if chosen else None
     if manifest and manifest.key_group_count != key_group_count:
         raise ConfigError(
@@ -105,6 +103,17 @@ async def choose_start(
     there = frozenset(await store.ids())
     kept = await _kept(store, there, history, chosen)
     return StartingPoint(started, manifest, tuple(kept), there, first_epoch, is_ours)
+
+
+def _newest(history: History) -> ObjectId | None:
+    """Return the last complete checkpoint of the newest lineage, or while it has none of its own, where it began.
+
+    The log may have forgotten that one, or never knew it; what it remembers of before is older.
+    """
+    completed, before = history.completed, history.last_started
+    if completed and before is not None and completed[-1].lineage == before.lineage:
+        return completed[-1].manifest
+    return history.origin
 
 
 async def read_manifest(store: CheckpointStore, object_id: ObjectId) -> Manifest:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,6 +72,38 @@ def test_a_checkpoint_that_was_half_collected_is_not_looked_back_to():
     )
 
     assert [kept.manifest.epoch for kept in start.kept] == [2, 3]
+
+
+@pytest.mark.parametrize("is_named_again", [True, False])
+def test_a_lineage_without_a_checkpoint_begins_again_where_it_began(is_named_again: bool):
+    store = MemoryObjects()
+    older, origin = put(store, manifest(7)), put(store, manifest(8))
+    # The log forgot the checkpoint of the savepoint, and remembers an older one.
+    entries = (
+        STARTED,
+        Completed(7, 1, "line", older),
+        replace(
+            STARTED,
+            incarnation=2,
+            lineage="other",
+            from_epoch=8,
+            from_manifest=origin,
+            from_lineage="line",
+        ),
+    )
+
+    start = result_of(
+        choose_start(
+            History(entries),
+            store,
+            Names("a", "b", "c"),
+            key_group_count=128,
+            origin=origin if is_named_again else None,
+        )
+    )
+
+    assert start.started.from_manifest == origin
+    assert (start.started.lineage, start.started.from_epoch) == ("other", 8)
 
 
 def test_outboxes_that_are_dropped_are_pending_in_no_later_checkpoint():
