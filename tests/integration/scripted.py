@@ -6,9 +6,11 @@ this, and beside it what must not be.
 """
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
+from statefun import kafka_egress_message
 from statefun._wire import FromFunction, ToFunction
 
 from tests.support.wire_builders import Request, incomplete, typed
@@ -199,11 +201,25 @@ def _varint(number: int) -> bytes:
     return out + bytes([number])
 
 
+_HOURS = {5: 100_000, 7: -100_000}
+
+
 async def keyed(body: bytes) -> bytes:
-    """Serve any type: the value is `topic|number`; the number goes to that topic, every tenth of them without a key."""
+    """Serve any type: the value is `topic|number`; the number goes to that topic, some of them as no broker takes them.
+
+    Those that end in 3 have no key, those that end in 5 or 7 a time that is eleven years ahead or past.
+    """
     reply = FromFunction()
     for value in Request(body).values:
         topic, _, number = value.decode().partition("|")
-        record = _record(topic, "" if int(number) % 10 == 3 else f"key{number}", number)
-        _egress(reply.invocation_result, "t", "records", KAFKA_RECORD, record)
+        end = int(number) % 10
+        hours = _HOURS.get(end)
+        record = kafka_egress_message(
+            "t/records",
+            topic,
+            number,
+            key=None if end == 3 else f"key{number}",
+            timestamp_ms=None if hours is None else int(time.time() + hours * 3600) * 1000,
+        ).typed_value
+        _egress(reply.invocation_result, "t", "records", KAFKA_RECORD, record.value)
     return reply.SerializeToString()

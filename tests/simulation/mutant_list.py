@@ -33,9 +33,9 @@ MUTANTS = (
     _one(
         "skip the marker",
         _PUBLISHER,
-        "            await self._note(self._open_producer, marker)\n"
-        "            await self._commit()\n",
-        "            await self._commit()\n",
+        "                await self._note(self._open_producer, marker)\n"
+        "                await self._commit()\n",
+        "                await self._commit()\n",
     ),
     Mutant(
         "read markers before initialising",

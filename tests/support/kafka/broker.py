@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import FrameType, TracebackType
 
 from tests.support.kafka import install as kafka_install
 from tests.support.kafka.client import KafkaClient, Record
 from tests.support.kafka.servers import Server, new_server
 from tests.support.processes import wait_until
-from tests.support.provisions import Unavailable
+from tests.support.provisions import Unavailable, run_or_unavailable
 from tests.support.sockets import free_port
 
 START_S = 60.0
@@ -114,6 +115,16 @@ class KafkaBroker:
 
     def delete_records(self, topic: str, *, before: dict[int, int]) -> None:
         self.client.delete_records(topic, before=before)
+
+    def limit_produce_rate(self, client_id: str, *, bytes_a_second: int) -> None:
+        """Have the broker slow down what a client of this name sends."""
+        command = kafka_install.java_command(
+            "kafka.admin.ConfigCommand",
+            *("--bootstrap-server", self.bootstrap, "--alter"),
+            *("--entity-type", "clients", "--entity-name", client_id),
+            *("--add-config", f"producer_byte_rate={bytes_a_second}"),
+        )
+        run_or_unavailable(command, cwd=Path.cwd(), timeout_s=60)
 
     def __enter__(self) -> "KafkaBroker":
         try:

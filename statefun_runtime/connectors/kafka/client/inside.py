@@ -6,13 +6,18 @@ Written for aiokafka 0.13 and 0.14; tests/contracts and tests/integration/kafka 
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aiokafka.client
 import aiokafka.errors
-from aiokafka.errors import BrokerResponseError, IllegalOperation, KafkaConnectionError, KafkaError
+from aiokafka import TopicPartition
+from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError
+from aiokafka.producer.sender import SendProduceReqHandler
 from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.produce import ProduceRequest, ProduceRequest_v8
 
+from statefun_runtime.connectors.kafka.client.codes import REFUSED, Codes
 from statefun_runtime.connectors.kafka.client.metadata import TopicsRequest
 from statefun_runtime.connectors.kafka.client.protocols import Client, Offsets
 
@@ -38,16 +43,71 @@ def _look_only(topics: list[str] | None = None) -> MetadataRequest:
 aiokafka.client.MetadataRequest = _look_only
 
 
-class InvalidRecord(BrokerResponseError):  # type: ignore[misc]
-    """The broker checks records of a topic, and refuses one: without key for a compacted topic, for example."""
-
-    errno = 87
-    message = "INVALID_RECORD"
-    description = "the broker refuses a record: in a compacted topic each needs a key"
+aiokafka.errors.kafka_errors = Codes(aiokafka.errors.kafka_errors)
 
 
-# The client does not know this answer, and would give a batch up with an error that could be anything.
-aiokafka.errors.kafka_errors.setdefault(InvalidRecord.errno, InvalidRecord)
+# From this version on brokers say in words what they refuse a record for; the client can read it, and does not ask.
+if ProduceRequest_v8 not in ProduceRequest._CLASSES:
+    ProduceRequest._CLASSES = (*ProduceRequest._CLASSES, ProduceRequest_v8)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The last error that a broker answered for a topic partition, with its own words if it has any."""
+
+    error: KafkaError
+    said: str
+
+
+def _note(handler: Any, response: Any) -> None:
+    """Keep what a broker says of batches: the client keeps what is sent again and again to itself."""
+    answers = vars(handler._sender).setdefault("answers", {})
+    for topic, partitions in response.topics:
+        for partition, code, *more in partitions:
+            place = TopicPartition(topic, partition)
+            if code:
+                error = aiokafka.errors.for_code(code)()
+                answers[place] = Answer(error, _said(more))
+                if isinstance(error, REFUSED):
+                    _take_back(handler, place)
+            elif answers:
+                answers.pop(place, None)
+
+
+def _take_back(handler: Any, place: TopicPartition) -> None:
+    """The broker has not counted the records of a batch that it refused, and would refuse all behind them."""
+    manager, batch = handler._sender._txn_manager, handler._batches.get(place)
+    if manager is not None and batch is not None:
+        sequence = manager.sequence_number(place) - batch.record_count
+        manager._sequence_numbers[place] = sequence if sequence >= -(2**31) else sequence + 2**32
+
+
+def _said(parts: Sequence[Any]) -> str:
+    """Return a broker's own words from the end of its answer: of the first record that it names, or of the batch."""
+    if len(parts) < len(("offset", "timestamp", "log_start_offset", "records", "message")):
+        return ""
+    *_, records, message = parts
+    of_records = [words for _, words in records or () if words]
+    return str((of_records or [message or ""])[0])
+
+
+_handle_response = SendProduceReqHandler.handle_response
+
+
+def _handle_and_note(handler: Any, response: Any) -> None:
+    _note(handler, response)
+    _handle_response(handler, response)
+
+
+SendProduceReqHandler.handle_response = _handle_and_note
+
+
+def answer(producer: object, topic: str, partition: int) -> Answer | None:
+    """Return what a producer was last answered for a topic partition, if that was an error."""
+    answers: dict[TopicPartition, Answer] = getattr(
+        getattr(producer, "_sender", None), "answers", {}
+    )
+    return answers.get(TopicPartition(topic, partition))
 
 
 async def ask(client: object, topics: Sequence[str], *, may_create: bool) -> Any:

@@ -9,24 +9,17 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     IllegalSaslStateError,
-    InvalidTimestampError,
-    InvalidTopicError,
     KafkaConnectionError,
     KafkaError,
     LeaderNotAvailableError,
-    MessageSizeTooLargeError,
-    PolicyViolationError,
-    RecordListTooLargeError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
     UnknownTopicOrPartitionError,
     UnsupportedCodecError,
-    UnsupportedForMessageFormatError,
     UnsupportedSaslMechanismError,
 )
 
-from statefun_runtime.connectors.kafka.client import inside
 from statefun_runtime.connectors.kafka.client.clients import KafkaClients
 from statefun_runtime.connectors.kafka.client.protocols import Arguments
 from statefun_runtime.connectors.kafka.client.tokens import TokenRefused
@@ -38,16 +31,6 @@ DENIED = (
     GroupAuthorizationFailedError,
     ClusterAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
-)
-# What a broker will not take however often it is sent.
-REFUSED = (
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    InvalidTopicError,
-    InvalidTimestampError,
-    UnsupportedForMessageFormatError,
-    PolicyViolationError,
-    inside.InvalidRecord,
 )
 _LOGIN_CODE, _TLS_CODE, _RIGHTS_CODE = "SF3017", "SF3018", "SF3019"
 _LOGIN = (AuthenticationFailedError, SaslAuthenticationFailed, IllegalSaslStateError)

@@ -23,9 +23,10 @@ class PortionSize:
         self._bytes_max = bytes_max
         self.bytes = bytes_max
 
-    def took_too_long(self) -> None:
-        """A transaction has not ended in time."""
-        self.bytes = min(self._bytes_max, max(_BYTES_MIN, self.bytes // 2))
+    def took_too_long(self, tried_bytes: int) -> None:
+        """A transaction of so many bytes has not ended in time."""
+        tried_bytes = min(self.bytes, tried_bytes)
+        self.bytes = min(self._bytes_max, max(_BYTES_MIN, tried_bytes // 2))
 
     def went_well(self) -> None:
         """A transaction is committed."""

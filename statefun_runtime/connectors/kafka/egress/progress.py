@@ -7,16 +7,17 @@ hide a marker from `read_committed`.
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError, for_code
 
 from statefun_runtime.connectors.kafka.client.arguments import connection_arguments
 from statefun_runtime.connectors.kafka.client.clients import KafkaClients
 from statefun_runtime.connectors.kafka.client.inside import leave
-from statefun_runtime.connectors.kafka.client.protocols import Arguments, Topic
+from statefun_runtime.connectors.kafka.client.protocols import Admin, Arguments, Topic
 from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING
 from statefun_runtime.connectors.kafka.egress.memory import Memory
 from statefun_runtime.connectors.kafka.egress.records import Record
@@ -32,6 +33,7 @@ _SETTINGS = {
 }
 _READ_LIMIT_S = 30.0
 _REPLICAS_WANTED = 3
+_OFFSETS_TOPIC = "__consumer_offsets"
 
 
 def encode(one: Claim | Marker) -> tuple[bytes, bytes]:
@@ -56,44 +58,78 @@ async def make_topic(
     producer_arguments: Arguments,
     memory: Memory,
     outboxes: Outboxes[Record],
+    tell: Callable[[str], None],
 ) -> str | None:
     """Make the progress topic if it is not there, and should not be; return the id of its cluster.
 
-    Raise what `memory` raises if it was there, or the cluster is another one.
+    `tell` hears of replicas that are missing. Raise what `memory` raises if the topic was there, or the cluster is
+    another one.
     """
-    arguments = connection_arguments(producer_arguments)
-    admin = clients.make_admin(arguments)
+    admin = clients.make_admin(connection_arguments(producer_arguments))
     try:
         await admin.start()
         cluster = await clients.cluster_id(admin)
         memory.check_cluster(cluster, outboxes)
-        found = (await clients.find_topics(admin, [topic], may_create=False))[topic]
-        if not isinstance(found, (Topic, *MISSING)):
-            raise found
-        is_there = isinstance(found, Topic) and found.partitions > 0
-        memory.check_topic(topic, is_there=is_there)
-        if is_there:
-            return cluster
-        brokers = (await admin.describe_cluster())["brokers"]
-        replicas = min(_REPLICAS_WANTED, len(brokers))
-        response = await admin.create_topics(
-            [
-                NewTopic(
-                    topic, num_partitions=1, replication_factor=replicas, topic_configs=_SETTINGS
-                )
-            ]
-        )
-        for _, code, *_ in response.topic_errors:
-            if code and issubclass(for_code(code), DENIED):
-                raise for_code(code)(topic)
-            if code and not issubclass(for_code(code), TopicAlreadyExistsError):
-                raise UnavailableError(
-                    f"the progress topic {topic} cannot be made: {for_code(code).__name__}",
-                    code="SF3004",
-                )
+        found = await _find(clients, admin, topic)
+        memory.check_topic(topic, is_there=found is not None)
+        wanted = await _replicas_wanted(clients, admin)
+        if found is None:
+            await _make(admin, topic, wanted)
+            found = await _find(clients, admin, topic)
+        # One that was made just now may not be known to every broker.
+        lacking = None if found is None else replicas_lacking(topic, found, wanted)
+        if lacking is not None:
+            tell(lacking)
         return cluster
     finally:
         await admin.close()
+
+
+async def _find(clients: KafkaClients, admin: Admin, topic: str) -> Topic | None:
+    found = (await clients.find_topics(admin, [topic], may_create=False))[topic]
+    if isinstance(found, Topic):
+        return found if found.partitions else None
+    if not isinstance(found, MISSING):
+        raise found
+    return None
+
+
+async def _replicas_wanted(clients: KafkaClients, admin: Admin) -> int:
+    """What the operator has chosen for the cluster's own topics is right for ours, too; some do not exist yet."""
+    found = (await clients.find_topics(admin, [_OFFSETS_TOPIC], may_create=False))[_OFFSETS_TOPIC]
+    if isinstance(found, Topic) and found.replicas:
+        return found.replicas
+    return min(_REPLICAS_WANTED, len((await admin.describe_cluster())["brokers"]))
+
+
+async def _make(admin: Admin, topic: str, replicas: int) -> None:
+    """Make the topic; with fewer replicas where there are not so many brokers now."""
+    for count in range(replicas, 0, -1):
+        new = NewTopic(topic, num_partitions=1, replication_factor=count, topic_configs=_SETTINGS)
+        response = await admin.create_topics([new])
+        errors = [for_code(code) for _, code, *_ in response.topic_errors if code]
+        if errors and issubclass(errors[0], InvalidReplicationFactorError) and count > 1:
+            continue
+        for error in errors:
+            if issubclass(error, DENIED):
+                raise error(topic)
+            if not issubclass(error, TopicAlreadyExistsError):
+                raise UnavailableError(
+                    f"the progress topic {topic} cannot be made: {error.__name__}", code="SF3004"
+                )
+        return
+
+
+def replicas_lacking(topic: str, found: Topic, wanted: int) -> str | None:
+    """Return what has to be said of the replicas of a progress topic."""
+    if found.replicas < wanted:
+        return (
+            f"has a progress topic with a replication factor of {found.replicas}, and the cluster's own topics have "
+            f"{wanted}: give {topic} more with kafka-reassign-partitions"
+        )
+    if found.in_sync < found.replicas:
+        return f"has a progress topic of which {found.in_sync} of {found.replicas} replicas are in sync: {topic}"
+    return None
 
 
 async def read_until(

@@ -12,7 +12,7 @@ it takes to write its records; the outcome of a commit is never guessed, but rea
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from aiokafka.errors import IllegalOperation, KafkaError
 
@@ -22,7 +22,7 @@ from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClie
 from statefun_runtime.connectors.kafka.client.inside import leave, why_it_failed
 from statefun_runtime.connectors.kafka.client.protocols import Producer
 from statefun_runtime.connectors.kafka.client.reach import Reach
-from statefun_runtime.connectors.kafka.client.troubles import DENIED, REFUSED, explain
+from statefun_runtime.connectors.kafka.client.troubles import DENIED, explain
 from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
 from statefun_runtime.connectors.kafka.egress.limits import LIMITS, PortionSize, PublisherLimits
 from statefun_runtime.connectors.kafka.egress.memory import Memory
@@ -31,11 +31,16 @@ from statefun_runtime.connectors.kafka.egress.records import (
     FORM,
     RECORD_OVERHEAD_BYTES,
     Record,
-    batches,
     prepare_record,
 )
+from statefun_runtime.connectors.kafka.egress.sending import (
+    HeldUp,
+    RecordRefused,
+    Sending,
+    bytes_of,
+)
 from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
-from statefun_runtime.connectors.kafka.topics import EgressTopics, Places
+from statefun_runtime.connectors.kafka.topics import EgressTopics
 from statefun_runtime.core.checkpoints.commits import (
     Claim,
     Covered,
@@ -57,14 +62,9 @@ log = logging.getLogger("statefun.egress")
 _RETRY_S = 0.5
 _RETRY_MAX_S = 5.0
 _TIMEOUT_SHARE = 0.75
-_LOOK_S = 2.0
 _DENIED_RETRY_S = 2.0
 _TRANSACTION_TIMEOUT_MS_MAX = 60_000
 _RECORDS_MAX = 1_000_000
-
-
-class _Refused(Exception):
-    """The broker will never take one of the records of a transaction."""
 
 
 class KafkaPublisher:
@@ -95,7 +95,6 @@ class KafkaPublisher:
         self._attempts = 0
         self._size = PortionSize(limits.transaction_bytes_max)
         self._setbacks = 0
-        self._held_up_by = ""
         self._progress_topic = f"statefun-progress-{name}"
         self._arguments = producer_arguments(spec) | {
             "transactional_id": f"statefun-{name}",
@@ -104,12 +103,18 @@ class KafkaPublisher:
                 _TRANSACTION_TIMEOUT_MS_MAX,
             ),
         }
-        # The coordinator aborts what takes longer: this has to be found out before.
-        self._limit_s = self._arguments["transaction_timeout_ms"] / 1000 * _TIMEOUT_SHARE
         self._record_bytes_max = self._arguments["max_request_size"] - RECORD_OVERHEAD_BYTES
         self._partitioner = Partitioner()
         self._complaint = Complaint(log, f"egress {spec.id}")
         self._topics = EgressTopics(clients, self._partitioner, self._complaint, self._arguments)
+        self._sending = Sending(
+            self._topics,
+            self._partitioner,
+            self._complaint,
+            self._arguments,
+            self._size,
+            limit_s=self._limit_s,
+        )
         self._has_work = asyncio.Event()
         self.outbox: Outboxes[Record] = Outboxes(
             FORM,
@@ -122,9 +127,7 @@ class KafkaPublisher:
         )
         self._memory = Memory(spec.id, known, may_republish=may_republish)
         self._producer: Producer | None = None
-        self._published = 0
-        self._refused = 0
-        self._recoveries = 0
+        self._published = self._refused = self._recoveries = 0
         self._transaction_ms = Histogram()
 
     def prepare(self, typename: str, value: bytes) -> Record:
@@ -135,6 +138,12 @@ class KafkaPublisher:
             record_bytes_max=self._record_bytes_max,
             partitions=self._partitioner.count,
         )
+
+    @property
+    def _limit_s(self) -> float:
+        """The coordinator aborts what takes longer: this has to be found out before."""
+        timeout_s: float = self._arguments["transaction_timeout_ms"] / 1000
+        return timeout_s * _TIMEOUT_SHARE
 
     def progress(self) -> Progress | None:
         """Return how far this egress is known to have published, and where."""
@@ -160,30 +169,30 @@ class KafkaPublisher:
                         await self._has_work.wait()
                         self._has_work.clear()
                         await self._publish()
-                except _Refused as error:
+                except RecordRefused as error:
                     await self._throw_away()
                     self._narrow_down(error)
                 except (KafkaError, IllegalOperation, UnavailableError, OSError) as error:
-                    error = why_it_failed(self._producer, error)
+                    what, cause = "", error
+                    if isinstance(error, HeldUp):
+                        what, cause = error.what, error.error
+                    cause = why_it_failed(self._producer, cause)
                     await self._throw_away()
-                    await self._setback(error)
+                    await self._setback(cause, what)
         finally:
             await self._throw_away()
 
-    async def _setback(self, error: Exception) -> None:
-        """Wait a little before the next producer."""
+    async def _setback(self, error: Exception, what: str) -> None:
+        """Wait a little before the next producer; `what` is held up by the error, if that is known."""
         self._recoveries += 1
         why = await explain(error, self._clients, self._arguments)
-        place = (
-            f"; the first that does not leave is for {self._held_up_by}" if self._held_up_by else ""
-        )
-        self._complaint.say(f"waits, records are kept: {why}{place}", about=why)
-        self._held_up_by = ""
+        told = f"{what}: {why}" if what else why
+        self._complaint.say(f"waits, records are kept: {told}", about=why)
         pause_s = min(_RETRY_MAX_S, _RETRY_S * 2.0**self._setbacks)
         self._setbacks += 1
         await asyncio.sleep(_DENIED_RETRY_S if isinstance(error, DENIED) else pause_s)
 
-    def _narrow_down(self, error: _Refused) -> None:
+    def _narrow_down(self, error: RecordRefused) -> None:
         """Try smaller transactions until the one record is found that is to be given up."""
         portion = self.outbox.portion(self._size.bytes)
         record = self.outbox.narrow_down(portion) if portion.records else None
@@ -217,7 +226,12 @@ class KafkaPublisher:
     async def _recover(self) -> None:
         """Become the one publisher, and forget what is published already."""
         cluster = await kafka_progress.make_topic(
-            self._clients, self._progress_topic, self._arguments, self._memory, self.outbox
+            self._clients,
+            self._progress_topic,
+            self._arguments,
+            self._memory,
+            self.outbox,
+            lambda lacking: self._complaint.say(lacking, about="replicas"),
         )
         producer = self._producer = self._clients.make_producer(self._arguments)
         await producer.start()
@@ -258,8 +272,9 @@ class KafkaPublisher:
                 return
             # A topic may be waited for, and no transaction may be open that long.
             by_place = await self._topics.places(lambda: self._open_producer, portion.records)
+            opened_s = loop.time()
             await self._open_producer.begin_transaction()
-            await self._send(by_place)
+            await self._sending.send(self._open_producer, by_place)
             marker = Marker(
                 self._started.incarnation,
                 self._started.nonce,
@@ -267,70 +282,20 @@ class KafkaPublisher:
                 portion.epoch,
                 portion.count,
             )
-            await self._note(self._open_producer, marker)
-            await self._commit()
+            try:
+                await self._note(self._open_producer, marker)
+                await self._commit()
+            except (KafkaError, UnavailableError):
+                # A quota lets records in, and has their sender wait with all that comes behind them.
+                if loop.time() - opened_s >= self._limit_s:
+                    self._size.took_too_long(bytes_of(by_place))
+                raise
             self._complaint.over()
             self._setbacks = 0
             self._size.went_well()
             self.outbox.published(marker.epoch, marker.count)
             self._published += len(portion.records)
             self._transaction_ms.add((loop.time() - began_s) * 1000)
-
-    async def _send(self, by_place: Places) -> None:
-        """Write the records of a transaction; all are acknowledged when this returns.
-
-        Raise UnavailableError if that takes so long that the coordinator would abort it: the next one is smaller.
-        """
-        loop, producer = asyncio.get_running_loop(), self._open_producer
-        ends_s = loop.time() + self._limit_s
-        sent: dict[asyncio.Future[object], str] = {}
-        try:
-            async with asyncio.timeout_at(ends_s):
-                for (topic, partition), records in by_place.items():
-                    for batch in batches(producer, records):
-                        future = await producer.send_batch(batch, topic, partition=partition)
-                        sent[future] = f"topic {topic}, partition {partition}"
-        except TimeoutError:
-            raise self._too_long() from None
-        except AssertionError as lost:
-            # How aiokafka says that a topic has less partitions now.
-            self._topics.look_again()
-            raise KafkaError("a topic has less partitions than before") from lost
-        waiting = set(sent)
-        while waiting and loop.time() < ends_s and not _has_failed(sent):
-            _, waiting = await asyncio.wait(
-                waiting,
-                timeout=min(_LOOK_S, max(0.0, ends_s - loop.time())),
-                return_when=asyncio.FIRST_EXCEPTION,
-            )
-            if waiting:
-                await self._topics.refresh(producer)
-                self._check_places(by_place)
-        failed = {one: error for one in sent if one.done() and (error := one.exception())}
-        for error in failed.values():
-            if isinstance(error, REFUSED):
-                raise _Refused(str(error) or type(error).__name__) from error
-        for one, error in failed.items():
-            self._held_up_by = sent[one]
-            raise error
-        if waiting:
-            raise self._too_long()
-
-    def _check_places(self, by_place: Places) -> None:
-        """Raise UnavailableError if records are on their way to what is not there any more."""
-        for topic, partition in by_place:
-            if not self._partitioner.has(topic, partition):
-                raise UnavailableError(
-                    f"topic '{topic}' has no partition {partition} any more: its records are placed anew",
-                    code="SF3025",
-                )
-
-    def _too_long(self) -> UnavailableError:
-        self._size.took_too_long()
-        return UnavailableError(
-            f"a transaction did not end within {self._limit_s:g} s; the next ones have at most {self._size.bytes} bytes",
-            code="SF3023",
-        )
 
     async def _note(self, producer: Producer, one: Claim | Marker) -> None:
         """Write a claim or marker, in the transaction that is open."""
@@ -375,7 +340,3 @@ class KafkaPublisher:
 
     async def close(self) -> None:
         """The producer leaves with `run`."""
-
-
-def _has_failed(sent: Iterable[asyncio.Future[object]]) -> bool:
-    return any(one.done() and one.exception() is not None for one in sent)

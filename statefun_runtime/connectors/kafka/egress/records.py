@@ -77,8 +77,8 @@ def append_with_options(batch: Batch, record: Record, options: RecordOptions) ->
     return added is not None
 
 
-def batches(producer: Producer, records: list[Record]) -> Iterator[Batch]:
-    """Yield records in as few batches of a producer as hold them."""
+def batches(producer: Producer, records: list[Record]) -> Iterator[tuple[Batch, int]]:
+    """Yield records in as few batches of a producer as hold them, with how many are in each."""
     start = 0
     while start < len(records):
         batch, first = producer.create_batch(), start
@@ -94,7 +94,7 @@ def batches(producer: Producer, records: list[Record]) -> Iterator[Batch]:
             start += 1
         assert start > first, "a record that was checked does not fit into a batch"
         batch.close()
-        yield batch
+        yield batch, start - first
 
 
 def read_record(data: bytes) -> Record:

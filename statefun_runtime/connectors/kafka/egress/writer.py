@@ -14,12 +14,12 @@ from aiokafka.errors import KafkaError
 from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.arguments import producer_arguments
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
+from statefun_runtime.connectors.kafka.client.codes import REFUSED
 from statefun_runtime.connectors.kafka.client.inside import leave
 from statefun_runtime.connectors.kafka.client.protocols import Batch, Producer
 from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import (
     DENIED,
-    REFUSED,
     explain,
     words,
 )
@@ -31,6 +31,7 @@ from statefun_runtime.connectors.kafka.egress.records import (
     append_with_options,
     prepare_record,
 )
+from statefun_runtime.connectors.kafka.egress.sending import what_waits, why_not_taken
 from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic, KafkaEgressSpec
 from statefun_runtime.connectors.kafka.topics import EgressTopics
 from statefun_runtime.core.model.metrics import Kind, Metric
@@ -170,7 +171,7 @@ class KafkaEgress:
             batch, count = self._build(queue, records_max)
             try:
                 sent = await self._producer.send_batch(batch, topic, partition=partition)
-                if not await self._is_done(sent, topic, partition):
+                if not await self._is_done(sent, topic, partition, queue.waiting[0]):
                     # What is on its way there never arrives, and a producer does not give it up.
                     self._failures_in_a_row = _FAILURES_FOR_NEW_PRODUCER
                     self.outbox.place_anew(queue)
@@ -189,7 +190,7 @@ class KafkaEgress:
                 if self._spec.delivery is DeliverySemantic.NONE:
                     self.outbox.acknowledged(queue, count)
                     continue
-                await self._setback(topic, partition, error)
+                await self._setback((topic, partition), queue.waiting[0], error)
             else:
                 self.outbox.acknowledged(queue, count)
                 self._published += count
@@ -198,24 +199,33 @@ class KafkaEgress:
                     self._complaint.over()
         self.outbox.emptied(queue)
 
-    async def _is_done(self, sent: asyncio.Future[object], topic: str, partition: int) -> bool:
-        """Return when a batch is taken or refused; False if its topic partition is gone before."""
+    async def _is_done(
+        self, sent: asyncio.Future[object], topic: str, partition: int, first: Record
+    ) -> bool:
+        """Return when a batch is taken or refused; False if its topic partition is gone before.
+
+        The client sends some again and again by itself: what the broker says to that is told.
+        """
+        place, about = (topic, partition), f"{topic} {partition}"
         while not sent.done():
             await asyncio.wait([sent], timeout=_LOOK_S)
             if not sent.done() and not self._partitioner.has(topic, partition):
                 return False
+            why = None if sent.done() else why_not_taken(self._producer, place, self._arguments)
+            if why is not None:
+                self._complaint.say(f"keeps trying {what_waits(place, first)}: {why}", about=about)
+        self._complaint.over(about=about)
         return True
 
-    async def _setback(self, topic: str, partition: int, error: KafkaError) -> None:
+    async def _setback(self, place: tuple[str, int], first: Record, error: KafkaError) -> None:
         """Wait a little before the same batch is sent again; other topic partitions go on."""
         if isinstance(error, DENIED):
             self._complaint.say(f"keeps records: {words(error, self._arguments)}")
             await asyncio.sleep(_DENIED_RETRY_S)
             return
-        self._complaint.say(
-            f"tries topic {topic}, partition {partition} again and again: "
-            f"{words(error, self._arguments)}"
-        )
+        why = words(error, self._arguments)
+        about = f"{place[0]} {place[1]} {why}"
+        self._complaint.say(f"keeps trying {what_waits(place, first)}: {why}", about=about)
         self._failures_in_a_row += 1
         self._is_wanted.set()
         await asyncio.sleep(_RETRY_S)
@@ -238,7 +248,10 @@ class KafkaEgress:
     def _refuse(self, queue: Queue[Place, Record], error: Exception) -> None:
         """The broker will never take the first record: it is given up, the others go on."""
         self._refused += 1
-        record, why = queue.waiting[0], str(error) or type(error).__name__
+        record, (topic, partition) = queue.waiting[0], queue.place
+        assert partition is not None
+        said = why_not_taken(self._producer, (topic, partition), self._arguments)
+        why = said or str(error) or type(error).__name__
         if not self._tell_refused(Refused(*record[:3]), why):
             log.error(
                 "egress %s: a record of %d bytes for topic %s is dropped, the broker refuses it for good: %s",
