@@ -40,8 +40,6 @@ class Worker:
         assert self._process is None or self._process.exit_status is not None, "it runs already"
         command: list[str | Path] = [
             self._python,
-            # The code of that interpreter's checkout, and not what lies in the folder where tests run.
-            "-P",
             "-m",
             "statefun_runtime.cli",
             "--module",
