@@ -88,21 +88,23 @@ def record(key: bytes | None = b"k") -> Record:
 
 class Rig:
     def __init__(self, limit_s: float = 45.0) -> None:
-        partitioner = Partitioner()
-        partitioner.learn("out", 1)
+        self.partitioner = Partitioner()
+        self.partitioner.learn("out", 1)
         self.producer: Any = Producer()
         self.size = PortionSize(8_000_000)
-        topics: Any = SimpleNamespace(refresh=_nothing)
+        topics: Any = SimpleNamespace(refresh=self._refresh)
         complaint = Complaint(logging.getLogger("test"), "egress t/out")
         self._sending = Sending(
-            topics, partitioner, complaint, ARGUMENTS, self.size, limit_s=limit_s
+            topics, self.partitioner, complaint, ARGUMENTS, self.size, limit_s=limit_s
         )
+        self.is_topic_gone = False
+
+    async def _refresh(self, _: object) -> None:
+        if self.is_topic_gone:
+            self.partitioner.forget("out")
 
     async def send(self, *keys: bytes | None) -> None:
         await self._sending.send(self.producer, {("out", 0): [record(key) for key in keys]})
-
-
-async def _nothing(*_: object) -> None: ...
 
 
 def test_what_a_broker_answers_again_and_again_is_told_once_with_topic_record_and_reason(
@@ -151,6 +153,23 @@ def test_a_transaction_that_nobody_gives_a_reason_for_is_made_smaller():
         assert error.message == (
             "a transaction did not end within 45 s; the next ones have at most 16384 bytes"
         )
+
+    run_virtual(main)
+
+
+def test_records_on_their_way_to_a_topic_partition_that_is_gone_are_placed_anew_within_seconds():
+    async def main() -> None:
+        rig = Rig()
+        rig.is_topic_gone = True
+        began_s = asyncio.get_running_loop().time()
+        error = await _raised(rig.send(b"k"))
+        assert isinstance(error, UnavailableError)
+        assert (error.code, error.message) == (
+            "SF3025",
+            "topic 'out' has no partition 0 any more: its records are placed anew",
+        )
+        assert asyncio.get_running_loop().time() - began_s <= 5.0
+        assert rig.size.bytes == 8_000_000
 
     run_virtual(main)
 
