@@ -15,6 +15,7 @@ from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.engine.assembly import OWNER, EgressServices
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_outbox
+from statefun_runtime.engine.settings import beginnings_max
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
 from statefun_runtime.ports.egress import EgressSink
@@ -58,7 +59,7 @@ def make_ingress(
             off_loop=application.off_loop,
             is_ours=start.is_ours,
             earlier=[kept.manifest.positions.get(name, {}) for kept in start.kept[:-1]],
-            checkpoints_kept=application.settings.checkpoints_kept,
+            checkpoints_kept=beginnings_max(application.settings.checkpoints_kept),
             restarts=application.settings.restarts,
         )
     )

@@ -23,6 +23,9 @@ class Pace:
     collect_every: int = 20
 
 
+DEFAULT_PACE = Pace()
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """What does not change while a worker lives."""
@@ -40,4 +43,12 @@ class EngineSettings:
     cache_addresses_max: int = 200_000
     overlay_bytes_max: int = 64 * 1024 * 1024
     spilling: SpillLimits = SPILL_LIMITS
-    pace: Pace = Pace()
+    pace: Pace = DEFAULT_PACE
+
+
+def beginnings_max(checkpoints_kept: int, pace: Pace = DEFAULT_PACE) -> int:
+    """Return how many complete checkpoints may be there to begin at: those kept, and those not collected yet.
+
+    A collection is left out beside a savepoint in the making.
+    """
+    return checkpoints_kept + 2 * pace.collect_every

@@ -25,7 +25,8 @@ class IngressBuildContext:
     """Where an ingress begins, and what it works with.
 
     `restored` are the positions of the checkpoint that the worker begins at, empty at a first start; `earlier` those of
-    the older ones that are kept, oldest first. `is_ours` is False if that checkpoint is of another application.
+    the older ones that are there, oldest first: of the last `checkpoints_kept`, any may be begun at. `is_ours` is False
+    if that checkpoint is of another application.
     `restarts` says by topic where a person wants to go on if such a position is lost: "earliest" or "latest".
     `folder` is the ingress's own, below the state folder, and need not exist; `host` is what the worker's ports listen on,
     each for so many connections.
