@@ -9,7 +9,7 @@ from statefun_runtime.core.model.keys import STATE, group_prefix, type_prefix
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.errors import ConfigError
-from statefun_runtime.ports.module import ModuleSpec, ReadsTopics
+from statefun_runtime.ports.module import HasPort, ModuleSpec, ReadsTopics
 
 log = logging.getLogger("statefun.worker")
 
@@ -32,6 +32,22 @@ def require_topics(settings: Settings, module: ModuleSpec) -> None:
                 code="SF1085",
                 hint=f"the topics are {', '.join(sorted(known)) or 'none'}",
             )
+
+
+def require_ports(settings: Settings, module: ModuleSpec) -> None:
+    """Refuse a --metrics-port that a component of the module has; that two of those differ is the module's affair."""
+    for role, specs in (("ingress", module.ingresses), ("egress", module.egresses)):
+        for spec in specs:
+            if (
+                isinstance(spec, HasPort)
+                and spec.own_port
+                and spec.own_port == settings.metrics_port
+            ):
+                raise ConfigError(
+                    f"--metrics-port {settings.metrics_port} is the port of {role} '{spec.id}', too",
+                    code="SF1086",
+                    hint="give one of them another port; --metrics-port 0 takes any that is free",
+                )
 
 
 def require_state(settings: Settings, start: StartingPoint) -> None:

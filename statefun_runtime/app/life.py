@@ -23,6 +23,7 @@ from statefun_runtime.app.banner import announce
 from statefun_runtime.app.beginning import (
     name_of,
     require_folder,
+    require_ports,
     require_state,
     require_topics,
     tell_left_behind,
@@ -64,6 +65,7 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
     descriptors = raise_limit()
     tell(descriptors, sum(endpoint.transport.pool_size for endpoint in module.endpoints))
     require_topics(settings, module)
+    require_ports(settings, module)
     require_folder(settings)
     folder = StateFolder(settings.state_dir)
     try:
@@ -294,6 +296,7 @@ async def _listen(
     metrics = MetricsPort(
         lambda: chain(engine_metrics(worker.parts), facts.metrics()),
         worker.readiness.reasons,
+        worker.readiness.waits,
         host=settings.host,
         port=settings.metrics_port,
     )

@@ -28,6 +28,8 @@ def main(given: Sequence[str]) -> int:
 def status_lines(answer: dict[str, Any]) -> Iterator[str]:
     """Return a worker's status for people."""
     yield _line("worker", "; ".join(answer["not_ready"]) or "ready")
+    for wait in answer.get("waits", ()):
+        yield _line("waits", wait)
     yield _line("checkpoints", _checkpoints(answer["checkpoints"]))
     if answer["held_back"]:
         yield _line("held back", answer["held_back"])

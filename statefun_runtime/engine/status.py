@@ -42,6 +42,7 @@ class Status:
         last = parts.checkpointer.last_complete
         return {
             "not_ready": self._readiness.reasons(),
+            "waits": self._readiness.waits(),
             "held_back": parts.ingress_context.why_held_back() or "",
             "checkpoints": {
                 "epoch": last.epoch if last is not None else 0,

@@ -1,7 +1,7 @@
 """Where records come in."""
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
@@ -96,4 +96,17 @@ class IngressSource(Protocol):
 
     async def close(self) -> None:
         """Leave."""
+        ...
+
+
+@runtime_checkable
+class Connects(Protocol):
+    """What an ingress has besides whose records are had from servers outside, which may be away."""
+
+    def why_cut_off(self) -> str | None:
+        """Return why nothing can come in, since when; None as long as something can."""
+        ...
+
+    def waits(self) -> Iterable[str]:
+        """Return what waits although records come in."""
         ...

@@ -60,6 +60,21 @@ class ReadsTopics(Protocol):
         ...
 
 
+@runtime_checkable
+class HasPort(Protocol):
+    """What a declared ingress or egress has besides that others come to."""
+
+    @property
+    def id(self) -> TypeName:
+        """What the module calls it."""
+        ...
+
+    @property
+    def own_port(self) -> int:
+        """The port that it listens on; 0 is any free one."""
+        ...
+
+
 class BuildsEgress(Protocol):
     """The least that is to be known of a declared egress: a frozen value, without secrets of the file in wrappers."""
 

@@ -16,12 +16,16 @@ _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class MetricsPort:
-    """Serves what `metrics` returns, and whether the worker is ready: `reasons` returns what stands against it."""
+    """Serves what `metrics` returns, and whether the worker is ready.
+
+    `reasons` returns what stands against that, `waits` what waits all the same.
+    """
 
     def __init__(
         self,
         metrics: Callable[[], Iterable[Metric]],
         reasons: Callable[[], list[str]],
+        waits: Callable[[], list[str]],
         *,
         host: str,
         port: int,
@@ -30,6 +34,7 @@ class MetricsPort:
         self._registry.register(_Metrics(metrics))
         ProcessCollector(registry=self._registry)
         self._reasons = reasons
+        self._waits = waits
         self._server = HttpServer(self._answer, host=host, port=port, body_bytes_max=0)
 
     @property
@@ -53,12 +58,12 @@ class MetricsPort:
                 # A loop that stands still does not get here, and that is the answer.
                 return HttpResponse(200, b"alive\n")
             case "/readyz":
-                return _readiness(self._reasons())
+                return _readiness(self._reasons(), self._waits())
         return HttpResponse(404, b"there are /metrics, /livez and /readyz\n")
 
 
-def _readiness(reasons: list[str]) -> HttpResponse:
-    body = json.dumps({"ready": not reasons, "reasons": reasons}) + "\n"
+def _readiness(reasons: list[str], waits: list[str]) -> HttpResponse:
+    body = json.dumps({"ready": not reasons, "reasons": reasons, "waits": waits}) + "\n"
     return HttpResponse(503 if reasons else 200, body.encode(), "application/json")
 
 

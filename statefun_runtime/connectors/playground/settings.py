@@ -31,6 +31,11 @@ class PlaygroundIngressSpec:
     id: TypeName = PLAYGROUND_INGRESS
 
     @property
+    def own_port(self) -> int:
+        """The port that others come to."""
+        return self.port
+
+    @property
     def dead_letters(self) -> DeadLetterRoute | None:
         """What cannot be routed is refused at once."""
         return None
@@ -77,6 +82,11 @@ class PlaygroundEgressSpec:
     topics: tuple[str, ...]
     cursor_topics: frozenset[str] = frozenset()
     id: TypeName = PLAYGROUND_EGRESS
+
+    @property
+    def own_port(self) -> int:
+        """The port that others come to."""
+        return self.port
 
     @property
     def dead_letters(self) -> DeadLetterRoute | None:

@@ -1,8 +1,11 @@
 """Brokers that die under a running worker, and topics that go away and come back."""
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -11,6 +14,7 @@ from tests.integration.applications import documents, endpoint, kafka_egress, ka
 from tests.support.http.faulty_process import FaultyProcess
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import wait_until
+from tests.support.sockets import http_get
 from tests.support.worker import Worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
@@ -51,6 +55,10 @@ def test_a_broker_that_dies_is_told_by_ingress_and_egress_and_so_is_its_return(
     running.process.wait_for_line(f"egress t/records {silent}0 records wait to leave")
     assert time.monotonic() - since_s < 10
     assert _connected(running) == [0.0, 0.0]
+    status, ready = _readyz(running)
+    assert (status, ready["ready"], ready["waits"]) == (503, False, [])
+    (reason,) = ready["reasons"]
+    assert re.fullmatch(rf"ingress 't/lines' {silent.removesuffix(': ')}", reason)
     # Unknown is not none.
     assert not [name for name in running.metrics() if "ingress_lag" in name]
 
@@ -58,11 +66,18 @@ def test_a_broker_that_dies_is_told_by_ingress_and_egress_and_so_is_its_return(
 
     for who in ("ingress t/lines", "egress t/records"):
         running.process.wait_for_line(rf"{who} reaches its brokers again, after \d+ s")
+    assert _readyz(running) == (200, {"ready": True, "reasons": [], "waits": []})
     ours.produce(topic, [("k", f"{out}|b")])
     assert [r.value for r in ours.consume(out, 2)] == [b"echo a 1", b"echo b 2"]
     running.stop_cleanly()
     for words in ("has had no answer", "reaches its brokers again"):
         assert running.output().count(words) == 2, words
+
+
+def _readyz(running: Worker) -> tuple[int, dict[str, Any]]:
+    answer = http_get(f"http://127.0.0.1:{running.metrics_port}/readyz")
+    assert answer is not None
+    return answer[0], json.loads(answer[1])
 
 
 def _connected(running: Worker) -> list[float]:

@@ -1,5 +1,6 @@
 """Where a Kafka ingress begins, and what happens when that place does not exist."""
 
+import json
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from tests.integration.applications import documents, endpoint, kafka_egress, ka
 from tests.support.http.faulty_process import FaultyProcess
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import wait_until
+from tests.support.sockets import http_get
 from tests.support.worker import Worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
@@ -119,6 +121,11 @@ def test_a_position_that_vanished_waits_alone_until_a_person_says_where_to_go_on
     broker.produce(other, [("o", f"{out}|a")])
     assert broker.consume(out, 11)[-1].value == b"echo a 1"
     assert running.metrics().total("statefun_ingress_lost_splits") == 1
+    answer = http_get(f"http://127.0.0.1:{running.metrics_port}/readyz")
+    assert answer is not None
+    assert json.loads(answer[1])["waits"] == [
+        "ingress 't/lines' has 1 topic partitions whose position is lost [SF3003]"
+    ]
 
     running.stop_cleanly()
     assert "Traceback" not in running.output()
@@ -278,16 +285,9 @@ def test_a_topic_partition_that_is_added_between_two_runs_is_read_from_its_begin
     running = worker(module)
     running.process.wait_for_line("reads 1 topic partitions")
     running.stop_cleanly()
-    _add_partition(broker, topic)
+    broker.client.add_partitions(topic, 2)
     broker.client.produce(topic, [("k", f"{out}|a")], partition=1)
 
     running.start()
 
     assert broker.consume(out, 1)[0].value == b"echo a 1"
-
-
-def _add_partition(broker: KafkaBroker, topic: str) -> None:
-    from confluent_kafka.admin import AdminClient, NewPartitions
-
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    admin.create_partitions([NewPartitions(topic, 2)])[topic].result(10)

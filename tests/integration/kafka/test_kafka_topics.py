@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
 from tests.integration.applications import documents, endpoint, kafka_egress, kafka_ingress
 from tests.support.http.faulty_process import FaultyProcess
@@ -27,11 +26,6 @@ def module(broker: KafkaBroker, served: FaultyProcess, *topics: str) -> str:
 
 def exists(broker: KafkaBroker, topic: str) -> bool:
     return topic in broker.client.admin().list_topics(timeout=5).topics
-
-
-def add_partitions(broker: KafkaBroker, topic: str, count: int) -> None:
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    admin.create_partitions([NewPartitions(topic, count)])[topic].result(10)
 
 
 def test_a_topic_that_comes_later_holds_up_no_other_and_is_read_from_its_beginning(
@@ -77,13 +71,13 @@ def test_topic_partitions_that_are_added_while_it_runs_are_read_and_written(
     running.process.wait_for_line("reads 1 topic partitions")
     broker.produce(topic, [("k", f"{out}|old")])
     broker.consume(out, 1)
-    add_partitions(broker, topic, 3)
+    broker.client.add_partitions(topic, 3)
     broker.client.produce(topic, [("k", f"{out}|new")], partition=2)
 
     assert broker.consume(out, 2)[1].value == b"echo new 2"
     running.process.wait_for_line(rf"reads new topic partitions: {topic}/1, {topic}/2")
 
-    add_partitions(broker, out, 2)
+    broker.client.add_partitions(out, 2)
     keys = [f"key{n}" for n in range(8)]
 
     def spread() -> bool:
@@ -101,7 +95,7 @@ def test_a_position_in_a_new_topic_partition_survives_a_crash(
     arguments = ["--set", "execution.checkpointing.interval=100ms"]
     running = worker(module(broker, kafka_functions, topic), arguments=arguments)
     running.process.wait_for_line("reads 1 topic partitions")
-    add_partitions(broker, topic, 2)
+    broker.client.add_partitions(topic, 2)
     broker.client.produce(topic, [("k", f"{out}|{n}") for n in range(5)], partition=1)
     broker.consume(out, 5)
     running.kill9()

@@ -15,7 +15,7 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
 DEADLINE_S = 30.0
 # librdkafka's "as the key says" and "the beginning".
@@ -60,6 +60,13 @@ class KafkaClient:
         admin.create_topics([topic])[name].result(DEADLINE_S)
         self._wait_for_leaders(name, partitions)
         return name
+
+    def add_partitions(self, name: str, partitions: int) -> None:
+        """Have a topic grow to so many partitions, and wait until they have leaders."""
+        admin = self.admin()
+        grown = NewPartitions(name, partitions)
+        admin.create_partitions([grown])[name].result(DEADLINE_S)
+        self._wait_for_leaders(name, partitions)
 
     def delete_topic(self, name: str) -> None:
         admin = self.admin()

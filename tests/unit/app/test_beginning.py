@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from statefun_runtime.app.beginning import tell_left_behind
+from statefun_runtime.app.beginning import require_ports, require_topics, tell_left_behind
+from statefun_runtime.config.settings import Settings
+from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
+from statefun_runtime.connectors.playground.settings import (
+    PlaygroundEgressSpec,
+    PlaygroundIngressSpec,
+)
 from statefun_runtime.core.checkpoints.manifest import Manifest
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.keys import state_key
+from statefun_runtime.errors import ConfigError
+from statefun_runtime.ports.module import ModuleSpec
 from tests.fakes.state_store import DictStore
 
 
@@ -72,3 +80,42 @@ def test_an_ingress_that_has_another_name_now_is_told_with_the_number_of_its_spl
 def test_with_nothing_before_there_is_nothing_to_tell(caplog: pytest.LogCaptureFixture):
     tell(None, DictStore())
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("role", ["ingress", "egress"])
+def test_a_metrics_port_that_a_component_has_is_refused(role: str):
+    spec = (
+        PlaygroundIngressSpec(8090) if role == "ingress" else PlaygroundEgressSpec(8090, ("out",))
+    )
+    module = ModuleSpec((), (spec,), ()) if role == "ingress" else ModuleSpec((), (), (spec,))  # type: ignore[arg-type]
+
+    with pytest.raises(ConfigError) as refused:
+        require_ports(Settings(metrics_port=8090), module)
+
+    assert str(refused.value) == (
+        f"SF1086: --metrics-port 8090 is the port of {role} 'io.statefun.playground/{role}', too\n"
+        "hint: give one of them another port; --metrics-port 0 takes any that is free"
+    )
+    for port in (8091, 0, None):
+        require_ports(Settings(metrics_port=port), module)
+
+
+def test_any_free_port_is_never_the_same_port():
+    module = ModuleSpec((), (PlaygroundIngressSpec(0),), (PlaygroundEgressSpec(0, ("out",)),))
+
+    require_ports(Settings(metrics_port=0), module)
+
+
+def test_a_topic_to_restart_has_to_be_one_that_is_read():
+    route = TopicRoute("orders", "t/order", (TypeName("t", "f"),))
+    ingress = KafkaIngressSpec(TypeName("t", "in"), "kafka", "group", (route,))
+    module = ModuleSpec((), (ingress, PlaygroundIngressSpec(0)), ())
+
+    require_topics(Settings(restarted_topics=("orders", "orders=latest")), module)
+    with pytest.raises(ConfigError) as refused:
+        require_topics(Settings(restarted_topics=("order=latest",)), module)
+
+    assert str(refused.value) == (
+        "SF1085: --restart-topic names topic 'order', which no Kafka ingress of the module reads\n"
+        "hint: the topics are orders"
+    )

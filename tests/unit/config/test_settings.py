@@ -435,3 +435,17 @@ def test_a_file_that_cannot_be_read_is_told_with_everything_else(tmp_path: Path)
             read_settings(FLAGS, ["x.y=1"], read_config(str(location)))
         assert [error.code for error in refused.value.errors] == ["SF1075", "SF1031"]
         assert refused.value.errors[0].message == f"--config {location} cannot be read: {reason}"
+
+
+@pytest.mark.parametrize("text", ["=latest", "orders=newest", "orders=earliest=latest"])
+def test_a_topic_to_restart_is_named_with_where_it_goes_on(text: str):
+    topic, _, where = text.partition("=")
+    assert refusal({**FLAGS, "restarted_topics": (text,)}) == (
+        f"SF1032: --restart-topic {topic}={where} is not of the form TOPIC or TOPIC=earliest|latest"
+    )
+
+
+def test_a_topic_is_restarted_at_its_beginning_unless_something_else_is_said():
+    flags = {**FLAGS, "restarted_topics": ("orders", "returns=latest")}
+
+    assert read_settings(flags).restarts == {"orders": "earliest", "returns": "latest"}

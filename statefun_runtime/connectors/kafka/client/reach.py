@@ -24,12 +24,18 @@ class Reach:
         self._misses = 0
         self._silent_since_s = 0.0
         self._is_told = False
+        self._trouble = ""
         self._answered_s: float | None = None
 
     @property
     def is_connected(self) -> bool:
         """Whether all brokers that are known have answered lately."""
         return self._answered_s is not None and not self._is_told
+
+    @property
+    def trouble(self) -> str | None:
+        """Who has given no answer, and since when; None while nobody is missed."""
+        return self._trouble if self._is_told else None
 
     def found(self, silent: Sequence[str], now_s: float) -> None:
         """These brokers gave no answer to the last question; none of them means that all did."""
@@ -45,13 +51,8 @@ class Reach:
         if self._misses >= _MISSES_MIN and not self._is_told:
             self._is_told = True
             since = datetime.now(UTC) - timedelta(seconds=now_s - self._silent_since_s)
-            self._log.warning(
-                "%s has had no answer of %s since %s: %s",
-                self._who,
-                ", ".join(silent),
-                since.strftime("%H:%M:%S"),
-                self._waits(),
-            )
+            self._trouble = f"has had no answer of {', '.join(silent)} since {since:%H:%M:%S}"
+            self._log.warning("%s %s: %s", self._who, self._trouble, self._waits())
 
     async def run(
         self, clients: KafkaClients, client: Callable[[], Client | None], servers: str

@@ -33,7 +33,8 @@ from statefun_runtime.connectors.kafka.client.protocols import Consumer, Fetched
 from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import explain, words
 from statefun_runtime.connectors.kafka.ingress.decision import Decision
-from statefun_runtime.connectors.kafka.ingress.position import Found, KafkaPosition, split_name
+from statefun_runtime.connectors.kafka.ingress.group import Group
+from statefun_runtime.connectors.kafka.ingress.position import Found, split_name
 from statefun_runtime.connectors.kafka.ingress.routes import addresses, make_route
 from statefun_runtime.connectors.kafka.ingress.routing import Routing
 from statefun_runtime.connectors.kafka.ingress.splits import Splits
@@ -52,8 +53,6 @@ _POLL_MS = 500
 _RECORDS_PER_POLL = 1000
 _RETRY_S = 1.0
 _DENIED_RETRY_S = 2.0
-_TELL_EVERY_S = 5.0
-_TELL_LIMIT_S = 2.0
 _LOOK_S = 5.0
 _FOLLOW_S = 1.0
 
@@ -93,8 +92,7 @@ class KafkaIngress:
         )
         self._denied_until_s: dict[str, float] = {}
         self._consumer: Consumer | None = None
-        self._has_group = True
-        self._to_tell: Mapping[str, Position] = {}
+        self._group = Group(f"ingress {spec.id}", self._arguments)
         self._received = 0
         self._invalid = InvalidRecordDesk(spec.id, spec.invalid_records, context)
         self._routing = Routing(spec.id, context, self._invalid, self._positions)
@@ -169,7 +167,7 @@ class KafkaIngress:
         """Route records until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             # A coordinator that does not answer must not hold up reading.
-            tasks.create_task(self._tell_regularly())
+            tasks.create_task(self._group.tell_regularly(lambda: self._reading, self._positions))
             tasks.create_task(self._discover_regularly())
             servers = self._spec.bootstrap_servers
             tasks.create_task(self._reach.run(self._clients, lambda: self._consumer, servers))
@@ -289,7 +287,7 @@ class KafkaIngress:
             await leave(consumer)
             await asyncio.sleep(_RETRY_S)
             return
-        self._has_group = False
+        self._group.is_told = False
         old, self._consumer = self._reading, consumer
         self._assign()
         await leave(old)
@@ -334,6 +332,15 @@ class KafkaIngress:
         """Return where each topic partition is read, or was, and marks of topics that did not exist."""
         return self._topics.marks() | self._splits.positions()
 
+    def why_cut_off(self) -> str | None:
+        """Return who gives no answer; of several brokers the others may do."""
+        return self._reach.trouble
+
+    def waits(self) -> list[str]:
+        """Return what waits for a person."""
+        lost = self._splits.lost_count
+        return [f"has {lost} topic partitions whose position is lost [SF3003]"] if lost else []
+
     def metrics(self) -> Iterator[Metric]:
         """Return what was routed and skipped, and per split how many records are known and not routed."""
         yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
@@ -362,35 +369,12 @@ class KafkaIngress:
 
     def completed(self, positions: Mapping[str, Position]) -> None:
         """Remember what may be told to the consumer group."""
-        self._to_tell = positions
-
-    async def _tell_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(_TELL_EVERY_S)
-            if self._to_tell:
-                await self._tell_group()
-
-    async def _tell_group(self) -> None:
-        """Tell the consumer group where reading would go on, for people to see; never needed for recovery."""
-        positions, self._to_tell = self._to_tell, {}
-        offsets = {
-            tp: KafkaPosition.read(positions[name]).offset
-            for tp in self._positions
-            if (name := split_name(tp.topic, tp.partition)) in positions
-        }
-        if not offsets or not self._has_group:
-            return
-        try:
-            async with asyncio.timeout(_TELL_LIMIT_S):
-                await self._reading.commit(offsets)
-        except (KafkaError, ConsumerStoppedError, TimeoutError) as error:
-            why = words(error, self._arguments)
-            log.warning("ingress %s could not tell its consumer group: %s", self._spec.id, why)
+        self._group.completed(positions)
 
     async def close(self) -> None:
         """Tell the consumer group for the last time, and leave."""
-        if self._consumer is not None and self._to_tell:
-            await self._tell_group()
+        if self._consumer is not None:
+            await self._group.tell(self._consumer, self._positions)
         await self._leave()
 
     async def _leave(self) -> None:
