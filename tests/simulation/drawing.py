@@ -30,6 +30,9 @@ from statefun_runtime.ports.module import ModuleSpec
 from tests.simulation.outages import Calls
 from tests.simulation.traffic import INGRESS_PORT, WEB_PORT
 
+# The budget of a call where what fails is given up: faults that are none of a message's must not use it up.
+BURIED_CALL_S = 20.0
+
 _OUTBOX = TypeName("sim", "out")
 
 
@@ -57,7 +60,7 @@ def make_module(*, has_http: bool, is_latest: bool, is_buried: bool, calls: Call
     endpoint = EndpointSpec(
         FunctionPattern("sim", None),
         "http://sim/{function.name}",
-        transport=AsyncTransport(call_s=calls.call_s or (20.0 if is_buried else 2.0)),
+        transport=AsyncTransport(call_s=calls.call_s or (BURIED_CALL_S if is_buried else 2.0)),
         on_failure=on_failure,
         dead_letters=dead if on_failure is OnFailure.DEAD_LETTER else None,
     )

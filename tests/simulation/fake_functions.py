@@ -35,6 +35,8 @@ class Endpoint:
         self.is_patient = False
         self.fates: tuple[str, ...] = FATES
         self.batch_max = 0
+        # How many requests it or a function took for wrong.
+        self.refused = 0
         # How everybody is answered while the endpoint is down for all.
         self.down: Failure | None = None
         self._saw = saw
@@ -54,7 +56,10 @@ class Endpoint:
         """Return why the server, or the function, takes no such request."""
         if self.batch_max and len(parse_request(body).invocations) > self.batch_max:
             return "large"
-        return "refused" if self.program.refuses(body) else None
+        if not self.program.refuses(body):
+            return None
+        self.refused += 1
+        return "refused"
 
     def fate(self) -> str:
         if self.rng.random() >= self.trouble:

@@ -135,8 +135,19 @@ MUTANTS = (
         (
             (
                 "core/checkpoints/commits.py",
-                "        if isinstance(one, Marker) and not is_mine and one.epoch > last_epoch:\n",
-                "        if False:\n",
+                "        if not is_mine and not",
+                "        if False and not",
+            ),
+        ),
+        test="tests/unit/core/checkpoints/test_commits.py",
+    ),
+    Mutant(
+        "take the epochs of a copy for those that its original published",
+        (
+            (
+                "core/checkpoints/commits.py",
+                "            and e.from_epoch < one.epoch\n",
+                "            and False\n",
             ),
         ),
         test="tests/unit/core/checkpoints/test_commits.py",

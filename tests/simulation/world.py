@@ -16,7 +16,7 @@ from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
 from tests.simulation import checker
-from tests.simulation.drawing import draw_settings, make_module
+from tests.simulation.drawing import BURIED_CALL_S, draw_settings, make_module
 from tests.simulation.fake_functions import Endpoint
 from tests.simulation.faults import draw_faults, draw_lineages, inject, may_start_elsewhere
 from tests.simulation.kafka.clients import FakeClients, Network
@@ -206,11 +206,19 @@ class World:
         elif not self.is_buried:
             await asyncio.sleep(_QUIET_S)
         else:
-            # A message that is given up takes its time, and those before it take theirs.
-            for _ in range(60):
-                self.traffic.produce_well()
-                await asyncio.sleep(_QUIET_S)
+            await self._give_up()
             await self._arrive(ends_s)
+
+    async def _give_up(self) -> None:
+        """A message that is given up takes its time, and those before it take theirs."""
+        refused, quiet = self.endpoint.refused, 0
+        for _ in range(60):
+            self.traffic.produce_well()
+            await asyncio.sleep(_QUIET_S)
+            quiet = quiet + 1 if refused == self.endpoint.refused else 0
+            refused = self.endpoint.refused
+            if quiet * _QUIET_S > BURIED_CALL_S:
+                return
 
     async def _arrive(self, ends_s: float) -> bool:
         """Return whether all that must happen does by then."""

@@ -58,6 +58,16 @@ class History:
         """The highest epoch that was ever completed, in any lineage."""
         return max((e.epoch for e in self.entries if isinstance(e, Completed)), default=0)
 
+    def could_complete(self, one: "Marker") -> bool:
+        """Return whether a marker's life can have completed its epoch in this log: later ones begin at the last."""
+        return one.epoch <= self.last_epoch and not any(
+            isinstance(e, Started)
+            and e.incarnation > one.incarnation
+            and e.lineage == one.lineage
+            and e.from_epoch < one.epoch
+            for e in self.entries
+        )
+
     @property
     def origin(self) -> ObjectId | None:
         """The manifest from which the newest lineage began."""
@@ -142,19 +152,21 @@ def decide_published(
     """Decide, from everything read up to one's own claim, what does not have to be published again.
 
     A claim or marker of a life that the log does not know, or of a later one than one's own, means that this worker
-    is a copy or a zombie. So does a marker of an earlier life for an epoch that the log, as it was when this life
-    began, did not know as complete: that life went on elsewhere. Markers of lineages that are not ancestors cover
-    nothing.
+    is a copy or a zombie. So does a marker of an earlier life for an epoch that it cannot have completed by the log, as
+    that was when this life began: that life went on elsewhere, and an epoch of that number here is another one. Markers
+    of lineages that are not ancestors cover nothing.
     """
-    last_of, last_epoch = dict(history.ancestry()), history.last_epoch
+    last_of = dict(history.ancestry())
     covered = Covered(0, 0)
     for one in seen:
         is_mine = (one.incarnation, one.nonce) == (own.incarnation, own.nonce)
         is_known = is_mine or history.knows(one.incarnation, one.nonce)
         if not is_known or one.incarnation > own.incarnation:
             return Superseded(one)
-        if isinstance(one, Marker) and not is_mine and one.epoch > last_epoch:
+        if isinstance(one, Claim):
+            continue
+        if not is_mine and not history.could_complete(one):
             return Superseded(one)
-        if isinstance(one, Marker) and one.epoch <= last_of.get(one.lineage, -1):
+        if one.epoch <= last_of.get(one.lineage, -1):
             covered = max(covered, Covered(one.epoch, one.count), key=lambda c: (c.epoch, c.count))
     return covered

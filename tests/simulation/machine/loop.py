@@ -34,7 +34,7 @@ class Process:
         self.is_dead = False
         self.is_frozen = False
         self.is_zombie = False
-        self.deferred: list[asyncio.Handle] = []
+        self.deferred: list[Handle] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.context = contextvars.copy_context()
         self.context.run(PROCESS.set, self)
@@ -55,6 +55,36 @@ def current_process() -> Process:
     return process
 
 
+class Handle:
+    """A callback that waits for its turn; asyncio's own handles look for a debugger each time."""
+
+    __slots__ = ("_when_s", "args", "callback", "context", "is_cancelled")
+
+    def __init__(
+        self,
+        callback: Any,
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+        when_s: float = 0.0,
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = contextvars.copy_context() if context is None else context
+        self.is_cancelled = False
+        self._when_s = when_s
+
+    def cancel(self) -> None:
+        """Run nothing of it, and hold nothing for it."""
+        self.is_cancelled = True
+        self.callback, self.args = None, ()
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+    def when(self) -> float:
+        return self._when_s
+
+
 # What asyncio's loops promise by their types beyond what is used here is of no use to a simulation.
 _Loop: Any = asyncio.AbstractEventLoop
 
@@ -70,8 +100,8 @@ class SimLoop(_Loop):  # type: ignore[misc]
         self._now_s = 1000.0
         self._turn_s = turn_s
         self._outside = contextvars.copy_context()
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._ready: deque[Handle] = deque()
+        self._timers: list[tuple[float, int, Handle]] = []
         self._numbers = count()
         self._exception_handler: Callable[..., None] | None = None
         self.steps = 0
@@ -84,8 +114,8 @@ class SimLoop(_Loop):  # type: ignore[misc]
 
     def call_soon(
         self, callback: Any, *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+    ) -> Handle:
+        handle = Handle(callback, args, context)
         self._ready.append(handle)
         return handle
 
@@ -93,18 +123,15 @@ class SimLoop(_Loop):  # type: ignore[misc]
 
     def call_later(
         self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Handle:
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+    ) -> Handle:
+        handle = Handle(callback, args, context, when)
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
         return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Cancelled timers are dropped when their time comes."""
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
@@ -156,40 +183,43 @@ class SimLoop(_Loop):  # type: ignore[misc]
             events._set_running_loop(before)
 
     def _step(self) -> None:
-        ready = self._ready
+        """A turn of the loop."""
+        ready, timers = self._ready, self._timers
         if ready:
             self._now_s += self._turn_s
-            self._take_due()
         else:
             self._jump()
+        while timers and timers[0][0] <= self._now_s:
+            ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled:
-                continue
-            context: contextvars.Context = handle._context  # type: ignore[attr-defined]
-            process = context.get(PROCESS)
-            if process is not None and (process.is_dead or process.is_frozen):
-                if process.is_frozen and not process.is_dead:
-                    process.deferred.append(handle)
-                continue
-            self.steps += 1
-            handle._run()
+            self._run(ready.popleft())
         if self.steps > _STEPS_MAX:
             raise Stuck(f"{self.steps} steps, and no end")
 
+    def _run(self, handle: Handle) -> None:
+        if handle.is_cancelled:
+            return
+        process = handle.context.get(PROCESS)
+        if process is not None and (process.is_dead or process.is_frozen):
+            if not process.is_dead:
+                process.deferred.append(handle)
+            return
+        self.steps += 1
+        try:
+            handle.context.run(handle.callback, *handle.args)
+        except Killed:
+            pass
+        except Exception as error:
+            if process is None or not process.is_dead:
+                self.errors.append(error)
+
     def _jump(self) -> None:
         timers = self._timers
-        while timers and timers[0][2]._cancelled:
+        while timers and timers[0][2].is_cancelled:
             heapq.heappop(timers)
         if not timers:
             raise Stuck("everything waits, and no timer is set")
         self._now_s = max(self._now_s, timers[0][0])
-        self._take_due()
-
-    def _take_due(self) -> None:
-        timers = self._timers
-        while timers and timers[0][0] <= self._now_s:
-            self._ready.append(heapq.heappop(timers)[2])
 
     # ── processes ──
 

@@ -22,8 +22,8 @@ def started(
     return Started("app", incarnation, nonce, lineage, from_epoch, manifest, from_lineage, 128)
 
 
-def completed(epoch: int, lineage: str = "old") -> Completed:
-    return Completed(epoch, 1, lineage, ObjectId(f"m{epoch}"))
+def completed(epoch: int, lineage: str = "old", incarnation: int = 1) -> Completed:
+    return Completed(epoch, incarnation, lineage, ObjectId(f"m{epoch}"))
 
 
 def history(*entries: Entry) -> History:
@@ -65,6 +65,21 @@ def test_an_earlier_life_that_published_what_the_log_does_not_know_goes_on_elsew
     seen = [marker(2, 3), marker(3, 1), OWN]
 
     assert decide_published(seen, HISTORY, OWN) == Superseded(marker(3, 1))
+
+
+def test_an_epoch_of_a_later_life_is_not_the_one_that_an_earlier_life_published_elsewhere():
+    """The copy's first life completed epochs 3 and 4 and published nothing; the original its own, and did."""
+    third = Claim(3, "n3", 1)
+    log = history(
+        *HISTORY.entries,
+        completed(3, incarnation=2),
+        completed(4, incarnation=2),
+        started(3, from_epoch=4),
+    )
+    elsewhere = marker(4, 1, incarnation=1)
+
+    assert decide_published([elsewhere, third], log, third) == Superseded(elsewhere)
+    assert decide_published([marker(4, 1, 2), third], log, third) == Covered(4, 1)
 
 
 def test_what_this_life_published_itself_is_beyond_the_log_of_its_start():
