@@ -166,6 +166,13 @@ def decode_kafka_record(value: bytes) -> tuple[str, bytes, bytes, RecordOptions 
     return record.topic, record.key, record.value, options
 
 
+def with_kafka_topic(value: bytes, topic: str) -> bytes:
+    """Return an encoded KafkaProducerRecord for another topic."""
+    record = _KafkaRecord.FromString(value)
+    record.topic = topic
+    return bytes(record.SerializeToString())
+
+
 def _options(options: Message) -> RecordOptions:
     return RecordOptions(
         tuple((each.key, each.value if each.has_value else None) for each in options.headers),
@@ -184,6 +191,13 @@ def decode_kinesis_record(value: bytes) -> tuple[str, str, str, bytes]:
     except DecodeError as error:
         raise ValueError(f"not a KinesisEgressRecord message: {error}") from error
     return record.stream, record.partition_key, record.explicit_hash_key, record.value
+
+
+def with_kinesis_stream(value: bytes, stream: str) -> bytes:
+    """Return an encoded KinesisEgressRecord for another stream."""
+    record = _KinesisRecord.FromString(value)
+    record.stream = stream
+    return bytes(record.SerializeToString())
 
 
 def decode_aggregated(value: bytes) -> Message | None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
 from statefun_runtime.app.factories import Application
+from statefun_runtime.app.shadow import shadow_of
 
 log = logging.getLogger("statefun.worker")
 
@@ -25,6 +26,9 @@ def announce(application: Application, metrics: MetricsPort | None) -> None:
 
 def _lines(application: Application, metrics: MetricsPort | None) -> Iterator[str]:
     settings, module = application.settings, application.module
+    shadow = shadow_of(settings)
+    if shadow is not None:
+        yield f"SHADOW: another worker or Flink does the work; {shadow}; functions are called here, too"
     yield f"statefun-worker runs {', '.join(settings.modules)}"
     for ingress in module.ingresses:
         yield f"  ingress   {ingress.id}  {ingress.describe(settings.host)}"

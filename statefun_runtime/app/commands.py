@@ -15,8 +15,8 @@ from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError
 
 
-def make_commands(worker: Worker, savepoints: Path) -> dict[str, Command]:
-    """Return the commands by name."""
+def make_commands(worker: Worker, savepoints: Path, *, shadow: str = "") -> dict[str, Command]:
+    """Return the commands by name; `shadow` says how the worker is one, if it is."""
     parts = worker.parts
     parked = ParkedAddresses(parts.exchange, parts.checkpointer, parts.clock)
     status = Status(parts, worker.readiness)
@@ -37,7 +37,7 @@ def make_commands(worker: Worker, savepoints: Path) -> dict[str, Command]:
         )
 
     async def show_status(arguments: Arguments) -> dict[str, Any]:
-        return await status.show(limit=int(arguments["limit"]))
+        return {"shadow": shadow, **await status.show(limit=int(arguments["limit"]))}
 
     async def retry(arguments: Arguments) -> dict[str, Any]:
         text = str(arguments["what"])

@@ -32,6 +32,13 @@ from statefun_runtime.app.build import build_worker, engine_settings, machine_po
 from statefun_runtime.app.commands import make_commands
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity, prepare_security
 from statefun_runtime.app.factories import Application
+from statefun_runtime.app.shadow import (
+    apply_shadow,
+    named,
+    require_own_folder,
+    shadow_metrics,
+    shadow_of,
+)
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
@@ -61,6 +68,9 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
             "the worker does not run under python -O: its assertions guard your data", code="SF1044"
         )
     # What cannot be used must be known before anything begins.
+    shadow = shadow_of(settings)
+    if shadow is not None:
+        module = apply_shadow(module, shadow)
     security = prepare_security(module)
     descriptors = raise_limit()
     tell(descriptors, sum(endpoint.transport.pool_size for endpoint in module.endpoints))
@@ -154,8 +164,9 @@ async def _live(
     stop: Stop,
 ) -> None:
     ports = machine_ports(folder)
-    names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()), settings.application)
+    names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()), named(settings))
     history = History(tuple(await ports.commit_log.read()))
+    require_own_folder(settings, history)
     origin = await _origin(settings, history, ports.checkpoints)
     beginning = await begin(ports, history, names, engine_settings(settings), origin=origin)
     require_state(settings, beginning.start)
@@ -220,13 +231,15 @@ def _with_homes(beginning: Beginning, settings: Settings, module: ModuleSpec) ->
     """Return it with those outboxes that may not have left, are not dropped, and have a home."""
     outboxes = beginning.outboxes
     if outboxes and not beginning.start.is_ours:
-        if settings.savepoint_outbox is None:
+        # What the original has yet to send is for its own topics.
+        decided = "drop" if settings.shadow else settings.savepoint_outbox
+        if decided is None:
             raise ConfigError(
                 f"the savepoint holds {len(outboxes)} outboxes which its own application may have published",
                 code="SF1050",
                 hint="say --savepoint-outbox drop, or --savepoint-outbox publish to send them once more",
             )
-        if settings.savepoint_outbox == "drop":
+        if decided == "drop":
             return beginning.without_outboxes()
     known = {str(spec.id) for spec in module.egresses}
     homeless = Counter[str]()
@@ -288,15 +301,17 @@ async def _listen(
             await ingress.listen()
 
     savepoints = settings.savepoints_dir or settings.state_dir / "savepoints"
-    commands = make_commands(worker, savepoints)
+    shadow = shadow_of(settings)
+    commands = make_commands(worker, savepoints, shadow="" if shadow is None else str(shadow))
     admin = AdminSocket(admin_socket(settings.state_dir), commands)
     await admin.start()
     if settings.metrics_port is None:
         return None, admin
     metrics = MetricsPort(
-        lambda: chain(engine_metrics(worker.parts), facts.metrics()),
+        lambda: chain(shadow_metrics(shadow), engine_metrics(worker.parts), facts.metrics()),
         worker.readiness.reasons,
         worker.readiness.waits,
+        is_shadow=settings.shadow,
         host=settings.host,
         port=settings.metrics_port,
     )

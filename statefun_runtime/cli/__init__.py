@@ -18,7 +18,7 @@ from statefun_runtime.cli import (
     show,
     validate,
 )
-from statefun_runtime.cli.moving import state
+from statefun_runtime.cli.moving import compare, state
 from statefun_runtime.cli.status import CLOSED_PIPE, GOOD, INTERRUPTED, status_of
 from statefun_runtime.config.problems import did_you_mean
 from statefun_runtime.errors import ConfigError, StatefunError
@@ -29,6 +29,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "checkpoints": checkpoints.main,
     "savepoint": savepoint.main,
     "state": state.main,
+    "compare": compare.main,
     "status": show.main,
     "retry": retry.main,
     "parked": parked.main,

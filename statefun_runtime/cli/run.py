@@ -29,6 +29,7 @@ log = logging.getLogger("statefun.worker")
 _HELP = """\
 commands:
   statefun-worker --module FILE …                 run an application (all flags above)
+  statefun-worker --shadow --module FILE …        run it beside the one that works, to see whether it says the same
   statefun-worker validate FILE…                  read and check the files of an application only
   statefun-worker module upgrade FILE             write a module of any format in today's
   statefun-worker module check-migration CONF FILE…   see what a move from Flink means
@@ -36,6 +37,7 @@ commands:
   statefun-worker savepoint                       have a running worker write a savepoint
   statefun-worker savepoint import PATH           bring the state of an application on Flink here
   statefun-worker state export|import             all that an application has, as lines of JSON
+  statefun-worker compare TOPIC TOPIC.shadow      see whether a shadow says the same
   statefun-worker status                          see what is stuck in a running worker, and why
   statefun-worker retry ADDRESS|ENDPOINT          have it tried at once
   statefun-worker parked list|release|skip        see, release or skip what a running worker has set aside
@@ -123,6 +125,18 @@ def _add_application(group: argparse._ArgumentGroup) -> None:
         "may be repeated, all files make one application",
     )
     add("--strict", action="store_true", help="treat warnings about the module as errors")
+    add(
+        "--shadow",
+        action="store_true",
+        help="run beside the application that this module is of: with its own consumer groups and state (default: "
+        ".statefun-shadow), and nothing is sent to its topics",
+    )
+    add(
+        "--egress-suffix",
+        metavar="SUFFIX",
+        help="a shadow sends records to topics with this behind their names, such as .shadow (default: they are only "
+        "counted)",
+    )
     add_settings(group)
 
 

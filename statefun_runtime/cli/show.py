@@ -30,6 +30,8 @@ def status_lines(answer: dict[str, Any]) -> Iterator[str]:
     yield _line("worker", "; ".join(answer["not_ready"]) or "ready")
     for wait in answer.get("waits", ()):
         yield _line("waits", wait)
+    if answer.get("shadow"):
+        yield _line("SHADOW", f"of an application that works elsewhere: {answer['shadow']}")
     yield _line("checkpoints", _checkpoints(answer["checkpoints"]))
     if answer["held_back"]:
         yield _line("held back", answer["held_back"])

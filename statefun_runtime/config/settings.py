@@ -17,6 +17,8 @@ from statefun_runtime.config.problems import Code, did_you_mean
 from statefun_runtime.errors import ConfigError
 
 STATE_DIR = Path(".statefun")
+# Where a shadow keeps its state if nobody says where: not where its original may keep its own.
+SHADOW_STATE_DIR = Path(".statefun-shadow")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 RESTARTS = ("earliest", "latest")
@@ -62,6 +64,8 @@ class Settings:
     restarted_topics: tuple[str, ...] = ()
     savepoint_outbox: str | None = None
     application: str = ""
+    shadow: bool = False
+    egress_suffix: str | None = None
     require_state: bool = False
     savepoints_dir: Path | None = None
     async_max_per_task: int | None = options.ASYNC_MAX_PER_TASK.default_value()
@@ -110,6 +114,8 @@ def read_settings(
     for assignment in assignments:
         reading.take_assignment(assignment)
     fields = {**reading.fields, **flags}
+    if fields.get("shadow"):
+        fields.setdefault("state_dir", SHADOW_STATE_DIR)
     settings = Settings(
         **fields,
         ignored=tuple(reading.ignored.values()),
@@ -232,6 +238,8 @@ def _wrong_flags(flags: Settings) -> Iterator[ConfigError]:
             yield _bad(
                 f"--restart-topic {topic}={where} is not of the form TOPIC or TOPIC={'|'.join(RESTARTS)}"
             )
+    if flags.application.endswith("(shadow)"):
+        yield _bad(f"--application {flags.application!r} ends as the names of shadows do")
     if not flags.host:
         yield _bad("--host is empty", "127.0.0.1 is this machine alone, 0.0.0.0 every network")
 

@@ -75,6 +75,29 @@ class HasPort(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsBeside(Protocol):
+    """What a declared ingress has besides that can be read beside its original, which does not notice."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the topics or streams it reads."""
+        ...
+
+    def shadow(self) -> "IngressSpec":
+        """Return it under names of its own."""
+        ...
+
+
+@runtime_checkable
+class WritesBeside(Protocol):
+    """What a declared egress has besides that can write to other topics than those that functions name."""
+
+    def shadow(self, suffix: str) -> "EgressSpec":
+        """Return it with `suffix` behind the name of each topic or stream that belongs to others, too."""
+        ...
+
+
 class BuildsEgress(Protocol):
     """The least that is to be known of a declared egress: a frozen value, without secrets of the file in wrappers."""
 

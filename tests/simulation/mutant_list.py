@@ -723,6 +723,29 @@ MUTANTS = (
         "tests/unit/engine/test_outcomes.py",
     ),
     *(
+        Mutant(name, ((file, before, after),), "tests/unit/app/test_shadow.py")
+        for name, file, before, after in (
+            (
+                "have a shadow write where its original writes",
+                "connectors/kafka/egress/records.py",
+                "        topic += topic_suffix\n",
+                "",
+            ),
+            (
+                "have a checkpoint of a shadow name the original's topic",
+                "connectors/kafka/egress/records.py",
+                "        value = with_kafka_topic(value, topic)\n",
+                "",
+            ),
+            (
+                "let a shadow go on in the place of its original",
+                "app/shadow.py",
+                "not was_shadow and len(lives) > 1",
+                "False",
+            ),
+        )
+    ),
+    *(
         Mutant(name, ((file, before, after),), "tests/unit/connectors/flink/test_importing.py")
         for name, file, before, after in (
             (

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -29,12 +30,14 @@ class MetricsPort:
         *,
         host: str,
         port: int,
+        is_shadow: bool = False,
     ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Metrics(metrics))
         ProcessCollector(registry=self._registry)
         self._reasons = reasons
         self._waits = waits
+        self._is_shadow = is_shadow
         self._server = HttpServer(self._answer, host=host, port=port, body_bytes_max=0)
 
     @property
@@ -58,12 +61,15 @@ class MetricsPort:
                 # A loop that stands still does not get here, and that is the answer.
                 return HttpResponse(200, b"alive\n")
             case "/readyz":
-                return _readiness(self._reasons(), self._waits())
+                return _readiness(self._reasons(), self._waits(), is_shadow=self._is_shadow)
         return HttpResponse(404, b"there are /metrics, /livez and /readyz\n")
 
 
-def _readiness(reasons: list[str], waits: list[str]) -> HttpResponse:
-    body = json.dumps({"ready": not reasons, "reasons": reasons, "waits": waits}) + "\n"
+def _readiness(reasons: list[str], waits: list[str], *, is_shadow: bool) -> HttpResponse:
+    answer: dict[str, Any] = {"ready": not reasons, "reasons": reasons, "waits": waits}
+    if is_shadow:
+        answer["shadow"] = True
+    body = json.dumps(answer) + "\n"
     return HttpResponse(503 if reasons else 200, body.encode(), "application/json")
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from statefun_runtime.adapters.wire import decode_kinesis_record
+from statefun_runtime.adapters.wire import decode_kinesis_record, with_kinesis_stream
 from statefun_runtime.connectors.kinesis.settings.names import why_no_stream
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.dead_letter import KINESIS_RECORD
@@ -50,12 +50,17 @@ class Record:
         return {**entry, "ExplicitHashKey": self.hash_key} if self.hash_key else entry
 
 
-def prepare_record(typename: str, value: bytes) -> Record:
-    """Return a KinesisEgressRecord in parts; raise RecordRefused if Kinesis could not take it."""
+def prepare_record(typename: str, value: bytes, *, stream_suffix: str = "") -> Record:
+    """Return a KinesisEgressRecord in parts; raise RecordRefused if Kinesis could not take it.
+
+    It is for the stream that it names with `stream_suffix` behind it, also when a checkpoint gives it back.
+    """
     if typename != RECORD_TYPENAME:
         raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
     try:
         record = read_record(value)
+        if stream_suffix:
+            record = read_record(with_kinesis_stream(value, record.stream + stream_suffix))
     except ValueError as error:
         raise RecordRefused(str(error)) from error
     defect = why_no_stream(record.stream)

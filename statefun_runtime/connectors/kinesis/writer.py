@@ -84,7 +84,7 @@ class KinesisEgress:
 
     def prepare(self, typename: str, value: bytes) -> Record:
         """Check a KinesisEgressRecord; raise RecordRefused."""
-        return prepare_record(typename, value)
+        return prepare_record(typename, value, stream_suffix=self._spec.stream_suffix)
 
     async def run(self) -> None:
         """Carry the records of complete epochs out until cancelled."""

@@ -36,6 +36,15 @@ class PlaygroundIngressSpec:
         return self.port
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """It reads what others put."""
+        return ()
+
+    def shadow(self) -> "PlaygroundIngressSpec":
+        """Return it as it is: its log is in the state folder, and its port this worker's."""
+        return self
+
+    @property
     def dead_letters(self) -> DeadLetterRoute | None:
         """What cannot be routed is refused at once."""
         return None
@@ -82,6 +91,10 @@ class PlaygroundEgressSpec:
     topics: tuple[str, ...]
     cursor_topics: frozenset[str] = frozenset()
     id: TypeName = PLAYGROUND_EGRESS
+
+    def shadow(self, suffix: str) -> "PlaygroundEgressSpec":
+        """Return it as it is: its topics are in the state folder, and its port is this worker's."""
+        return self
 
     @property
     def own_port(self) -> int:

@@ -137,6 +137,7 @@ class KafkaPublisher:
             value,
             record_bytes_max=self._record_bytes_max,
             partitions=self._partitioner.count,
+            topic_suffix=self._spec.topic_suffix,
         )
 
     @property

@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import NamedTuple
 
-from statefun_runtime.adapters.wire import RecordOptions, decode_kafka_record
+from statefun_runtime.adapters.wire import (
+    RecordOptions,
+    decode_kafka_record,
+    with_kafka_topic,
+)
 from statefun_runtime.connectors.kafka.client.protocols import Batch, Producer
 from statefun_runtime.connectors.kafka.settings.names import why_no_topic
 from statefun_runtime.core.model.dead_letter import KAFKA_RECORD
@@ -33,14 +37,21 @@ def prepare_record(
     *,
     record_bytes_max: int,
     partitions: Callable[[str], int | None],
+    topic_suffix: str = "",
 ) -> Record:
-    """Return a KafkaProducerRecord in parts; raise RecordRefused if the broker could not take it."""
+    """Return a KafkaProducerRecord in parts; raise RecordRefused if the broker could not take it.
+
+    It is for the topic that it names with `topic_suffix` behind it, also when a checkpoint gives it back.
+    """
     if typename != RECORD_TYPENAME:
         raise RecordRefused(f"a record must be of type '{RECORD_TYPENAME}', found '{typename}'")
     try:
         topic, key, content, options = decode_kafka_record(value)
     except ValueError as error:
         raise RecordRefused(str(error)) from error
+    if topic_suffix:
+        topic += topic_suffix
+        value = with_kafka_topic(value, topic)
     defect = why_no_topic(topic)
     if defect is not None:
         raise RecordRefused(defect)

@@ -90,6 +90,7 @@ class KafkaEgress:
             value,
             record_bytes_max=self._record_bytes_max,
             partitions=self._partitioner.count,
+            topic_suffix=self._spec.topic_suffix,
         )
 
     def _place_of(self, record: Record) -> Place:

@@ -1,7 +1,7 @@
 """What a Kafka ingress or egress declares, and what the runtime can have made of it."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
@@ -84,6 +84,15 @@ class KafkaIngressSpec:
         return tuple(route.topic for route in self.routes)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the same: what it reads."""
+        return self.topics
+
+    def shadow(self) -> "KafkaIngressSpec":
+        """Return it with a consumer group of its own, in which nobody's offsets are."""
+        return replace(self, group_id=f"{self.group_id}-shadow")
+
+    @property
     def dead_letters(self) -> DeadLetterRoute | None:
         """Return where records go that cannot be routed."""
         return self.invalid_records.dead_letters
@@ -122,7 +131,8 @@ class DeliverySemantic(Enum):
 class KafkaEgressSpec:
     """A Kafka egress; `transaction_timeout_ms` is there with exactly-once only.
 
-    `dead_letters` is where records go that the broker refuses for good.
+    `dead_letters` is where records go that the broker refuses for good. `topic_suffix` comes behind the name of each
+    topic that a function names.
     """
 
     id: TypeName
@@ -131,10 +141,16 @@ class KafkaEgressSpec:
     transaction_timeout_ms: int | None = None
     properties: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     dead_letters: DeadLetterRoute | None = None
+    topic_suffix: str = ""
 
     def describe(self, host: str) -> str:
         """Return where its records go."""
-        return f"Kafka {self.bootstrap_servers}, {self.delivery.value}"
+        renamed = f", topics *{self.topic_suffix}" if self.topic_suffix else ""
+        return f"Kafka {self.bootstrap_servers}, {self.delivery.value}{renamed}"
+
+    def shadow(self, suffix: str) -> "KafkaEgressSpec":
+        """Return it as it writes to topics of its own."""
+        return replace(self, topic_suffix=suffix)
 
     def checks(self) -> Iterator[tuple[str, Attempt]]:
         """Yield what can be tried of what it needs outside."""

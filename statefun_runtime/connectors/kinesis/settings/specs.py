@@ -1,7 +1,7 @@
 """What a Kinesis ingress or egress declares, and what the runtime can have made of it."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,15 @@ class KinesisIngressSpec:
     invalid_records: InvalidRecords = field(default_factory=InvalidRecords)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the streams that it reads."""
+        return tuple(route.stream for route in self.routes)
+
+    def shadow(self) -> "KinesisIngressSpec":
+        """Return it as it is: nothing in AWS knows who reads a shard, or how far."""
+        return self
+
+    @property
     def dead_letters(self) -> DeadLetterRoute | None:
         """Return where records go that cannot be routed."""
         return self.invalid_records.dead_letters
@@ -99,7 +108,10 @@ class KinesisIngressSpec:
 
 @dataclass(frozen=True, slots=True)
 class KinesisEgressSpec:
-    """A Kinesis egress; at most `outstanding_max` records are on their way at once."""
+    """A Kinesis egress; at most `outstanding_max` records are on their way at once.
+
+    `stream_suffix` comes behind the name of each stream that a function names.
+    """
 
     id: TypeName
     region: AwsRegion = field(default_factory=DefaultRegion)
@@ -107,10 +119,16 @@ class KinesisEgressSpec:
     outstanding_max: int = 1000
     client: AwsClientSettings = field(default_factory=AwsClientSettings)
     dead_letters: DeadLetterRoute | None = None
+    stream_suffix: str = ""
 
     def describe(self, host: str) -> str:
         """Return where its records go."""
-        return f"Kinesis {describe_region(self.region)}, at-least-once"
+        renamed = f", streams *{self.stream_suffix}" if self.stream_suffix else ""
+        return f"Kinesis {describe_region(self.region)}, at-least-once{renamed}"
+
+    def shadow(self, suffix: str) -> "KinesisEgressSpec":
+        """Return it as it writes to streams of its own."""
+        return replace(self, stream_suffix=suffix)
 
     def checks(self) -> Iterator[tuple[str, Attempt]]:
         """Yield what can be tried of what it needs outside."""
