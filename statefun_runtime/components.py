@@ -9,8 +9,8 @@ from statefun_runtime.config.reading.draft import Role
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.messages import IngressEncoder
-from statefun_runtime.core.model.metrics import Kind as MetricKind
 from statefun_runtime.core.model.metrics import Metric
+from statefun_runtime.core.model.metrics import MetricKind as MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox, Queue
 from statefun_runtime.core.outboxes.form import RecordForm

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.line_limit import LineLimit
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.module.specs import InvalidRecords, OnInvalidRecord
 from statefun_runtime.core.printable import printable
 from statefun_runtime.errors import FunctionError
@@ -96,4 +96,4 @@ class InvalidRecordDesk:
         }
         for (what, reason), count in self._counts.items():
             name = f"statefun_ingress_{what}"
-            yield Metric(name, Kind.COUNTER, docs[what], count, {"reason": reason})
+            yield Metric(name, MetricKind.COUNTER, docs[what], count, {"reason": reason})

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
@@ -25,7 +25,7 @@ def engine_metrics(parts: Parts) -> Iterator[Metric]:
     for partition in parts.exchange.partitions:
         yield Metric(
             "statefun_partition_backlog",
-            Kind.GAUGE,
+            MetricKind.GAUGE,
             "messages that wait or are out, by partition",
             partition.waiting,
             {"partition": str(partition.number)},
@@ -41,7 +41,7 @@ def engine_metrics(parts: Parts) -> Iterator[Metric]:
     )
     yield Metric(
         "statefun_ingress_held_back",
-        Kind.COUNTER,
+        MetricKind.COUNTER,
         "how often ingress was held back",
         parts.ingress_context.closed_times,
     )
@@ -53,7 +53,9 @@ def engine_metrics(parts: Parts) -> Iterator[Metric]:
             yield _labelled(metric, egress=egress_id)
     for egress, count in parts.outcomes.letters_sent.items():
         doc = "dead letters of functions and ingresses"
-        yield Metric("statefun_dead_letters", Kind.COUNTER, doc, count, {"egress": str(egress)})
+        yield Metric(
+            "statefun_dead_letters", MetricKind.COUNTER, doc, count, {"egress": str(egress)}
+        )
     yield from _checkpoint_samples(parts.checkpointer, parts.states)
 
 
@@ -62,7 +64,7 @@ def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[
         ("completed", "complete checkpoints", checkpointer.completed_count),
         ("aborted", "checkpoints that failed and were merged", checkpointer.aborted_count),
     ):
-        yield Metric(f"statefun_checkpoints_{name}", Kind.COUNTER, doc, count)
+        yield Metric(f"statefun_checkpoints_{name}", MetricKind.COUNTER, doc, count)
     last = checkpointer.last_complete
     yield _gauge(
         "statefun_checkpoint_epoch",
@@ -81,7 +83,7 @@ def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[
         ("pause_ms", "milliseconds the loop stood still for a cut", checkpointer.pause_ms),
         ("duration_ms", "milliseconds from trigger to complete", checkpointer.duration_ms),
     ):
-        yield Metric(f"statefun_checkpoint_{name}", Kind.HISTOGRAM, doc, histogram)
+        yield Metric(f"statefun_checkpoint_{name}", MetricKind.HISTOGRAM, doc, histogram)
 
 
 def _function_samples(
@@ -93,28 +95,53 @@ def _function_samples(
     blocked = sum(
         1 for backlog in function.backlogs.values() if 0 < threshold <= len(backlog.waiting)
     )
-    numbers: tuple[tuple[str, Kind, str, float], ...] = (
-        ("in", Kind.COUNTER, "messages delivered to the function", function.received),
-        ("outLocal", Kind.COUNTER, "messages sent to functions of this worker", counts.out_local),
-        ("outRemote", Kind.COUNTER, "messages sent to functions of other workers", 0),
-        ("outEgress", Kind.COUNTER, "messages sent to egresses", counts.out_egress),
-        ("numBlockedAddress", Kind.GAUGE, "addresses with maxNumBatchRequests waiting", blocked),
-        ("inflightAsyncOps", Kind.GAUGE, "requests that are out", dispatcher.in_flight),
-        ("numBacklog", Kind.GAUGE, "messages that wait or are out", function.waiting),
-        ("requests", Kind.COUNTER, "requests sent, every attempt counted", counts.requests),
-        ("busyAddresses", Kind.GAUGE, "addresses with work", function.busy),
+    numbers: tuple[tuple[str, MetricKind, str, float], ...] = (
+        ("in", MetricKind.COUNTER, "messages delivered to the function", function.received),
+        (
+            "outLocal",
+            MetricKind.COUNTER,
+            "messages sent to functions of this worker",
+            counts.out_local,
+        ),
+        ("outRemote", MetricKind.COUNTER, "messages sent to functions of other workers", 0),
+        ("outEgress", MetricKind.COUNTER, "messages sent to egresses", counts.out_egress),
+        (
+            "numBlockedAddress",
+            MetricKind.GAUGE,
+            "addresses with maxNumBatchRequests waiting",
+            blocked,
+        ),
+        ("inflightAsyncOps", MetricKind.GAUGE, "requests that are out", dispatcher.in_flight),
+        ("numBacklog", MetricKind.GAUGE, "messages that wait or are out", function.waiting),
+        ("requests", MetricKind.COUNTER, "requests sent, every attempt counted", counts.requests),
+        ("busyAddresses", MetricKind.GAUGE, "addresses with work", function.busy),
         (
             "parkedAddresses",
-            Kind.GAUGE,
+            MetricKind.GAUGE,
             "addresses set aside after failing alone, until they get past it",
             set_aside[function],
         ),
-        ("skippedInvocations", Kind.COUNTER, "invocations given up and dropped", counts.skipped),
-        ("deadLetters", Kind.COUNTER, "invocations given up as dead letters", counts.dead_letters),
-        ("endpointDown", Kind.GAUGE, "1 while the endpoint fails for everyone", function.is_down),
+        (
+            "skippedInvocations",
+            MetricKind.COUNTER,
+            "invocations given up and dropped",
+            counts.skipped,
+        ),
+        (
+            "deadLetters",
+            MetricKind.COUNTER,
+            "invocations given up as dead letters",
+            counts.dead_letters,
+        ),
+        (
+            "endpointDown",
+            MetricKind.GAUGE,
+            "1 while the endpoint fails for everyone",
+            function.is_down,
+        ),
         (
             "circuitOpened",
-            Kind.COUNTER,
+            MetricKind.COUNTER,
             "how often the endpoint began to fail for everyone",
             function.circuit.opened_times,
         ),
@@ -124,14 +151,14 @@ def _function_samples(
     for cause, count in counts.failures.items():
         yield Metric(
             _FUNCTIONS + "remoteInvocationFailures",
-            Kind.COUNTER,
+            MetricKind.COUNTER,
             "failed attempts by cause",
             count,
             {**labels, "cause": cause},
         )
     yield Metric(
         _FUNCTIONS + "remoteInvocationLatency",
-        Kind.HISTOGRAM,
+        MetricKind.HISTOGRAM,
         "milliseconds from request to reply, every attempt counted",
         counts.latency_ms,
         labels,
@@ -139,7 +166,7 @@ def _function_samples(
 
 
 def _gauge(name: str, doc: str, value: float) -> Metric:
-    return Metric(name, Kind.GAUGE, doc, value)
+    return Metric(name, MetricKind.GAUGE, doc, value)
 
 
 def _labelled(metric: Metric, **labels: str) -> Metric:

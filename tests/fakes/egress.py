@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import DeadLetter
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.module.checks import Attempt
 from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox
@@ -55,7 +55,9 @@ class RecordingEgress:
             await asyncio.sleep(0.01)
 
     def metrics(self) -> Iterator[Metric]:
-        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", len(self.left))
+        yield Metric(
+            "statefun_egress_records", MetricKind.COUNTER, "records that left", len(self.left)
+        )
 
     async def close(self) -> None:
         pass

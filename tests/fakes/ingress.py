@@ -7,7 +7,7 @@ from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position, whole_numbers
 from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.core.partition.backlog import Function
@@ -81,8 +81,10 @@ class FakeIngress:
         return dict(self._positions)
 
     def metrics(self) -> Iterator[Metric]:
-        yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._routed)
-        yield Metric("statefun_ingress_skipped", Kind.COUNTER, "records skipped", self._skipped)
+        yield Metric("statefun_ingress_records", MetricKind.COUNTER, "records routed", self._routed)
+        yield Metric(
+            "statefun_ingress_skipped", MetricKind.COUNTER, "records skipped", self._skipped
+        )
 
     def completed(self, positions: Mapping[str, Position]) -> None:
         pass

@@ -11,7 +11,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from statefun_runtime.adapters.http.server import HttpRequest, HttpResponse, HttpServer
-from statefun_runtime.core.model.metrics import Histogram, Kind, Metric, in_prometheus_form
+from statefun_runtime.core.model.metrics import Histogram, Metric, MetricKind, in_prometheus_form
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -97,7 +97,7 @@ class _Metrics(Collector):
 def _family(members: list[Metric]) -> MetricFamily:
     first = members[0]
     labels = tuple(first.labels)
-    if first.kind is Kind.HISTOGRAM:
+    if first.kind is MetricKind.HISTOGRAM:
         histogram = HistogramMetricFamily(first.name, first.doc, labels=labels)
         for member in members:
             assert isinstance(member.value, Histogram)
@@ -107,7 +107,7 @@ def _family(members: list[Metric]) -> MetricFamily:
             ]
             histogram.add_metric(tuple(member.labels.values()), buckets, member.value.total)
         return histogram
-    kind = CounterMetricFamily if first.kind is Kind.COUNTER else GaugeMetricFamily
+    kind = CounterMetricFamily if first.kind is MetricKind.COUNTER else GaugeMetricFamily
     family = kind(first.name, first.doc, labels=labels)
     for member in members:
         assert not isinstance(member.value, Histogram)

@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from statefun_runtime.core.model.metrics import Histogram, Kind, Metric
+from statefun_runtime.core.model.metrics import Histogram, Metric, MetricKind
 
 _STEP_S = 0.05
 
@@ -31,10 +31,10 @@ class ProcessFacts:
     def metrics(self) -> Iterator[Metric]:
         """Yield them, as of now."""
         labels = {"version": self._version, "python": platform.python_version()}
-        yield Metric("statefun_build_info", Kind.GAUGE, "what runs: always 1", 1, labels)
+        yield Metric("statefun_build_info", MetricKind.GAUGE, "what runs: always 1", 1, labels)
         yield Metric(
             "statefun_loop_delay_ms",
-            Kind.HISTOGRAM,
+            MetricKind.HISTOGRAM,
             "milliseconds by which the event loop is late",
             self._delay_ms,
         )

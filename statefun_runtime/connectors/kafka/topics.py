@@ -20,7 +20,7 @@ from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import Record
 from statefun_runtime.connectors.kafka.ingress.position import NO_PARTITION, Found, split_name
 from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.errors import UnavailableError
 
@@ -198,7 +198,7 @@ class EgressTopics:
         """Return how many topics hold records up."""
         yield Metric(
             "statefun_egress_missing_topics",
-            Kind.GAUGE,
+            MetricKind.GAUGE,
             "topics that records wait for: they do not exist, or may not be written",
             len(self._unavailable),
         )

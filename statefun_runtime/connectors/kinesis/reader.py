@@ -42,7 +42,7 @@ from statefun_runtime.connectors.kinesis.start import (
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.model.messages import IngressEncoder
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.ports.ingress import IngressContext
@@ -292,19 +292,21 @@ class KinesisIngress:
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was routed and skipped, and per shard how far reading is behind."""
-        yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
+        yield Metric(
+            "statefun_ingress_records", MetricKind.COUNTER, "records routed", self._received
+        )
         yield from self._invalid.metrics()
         for split, behind_ms in self._behind_ms.items():
             yield Metric(
                 "statefun_ingress_behind_ms",
-                Kind.GAUGE,
+                MetricKind.GAUGE,
                 "milliseconds between the last record read and the end of the shard",
                 behind_ms,
                 {"split": split},
             )
         yield Metric(
             "statefun_ingress_held_splits",
-            Kind.GAUGE,
+            MetricKind.GAUGE,
             "splits held back for an address",
             len(self._held),
         )

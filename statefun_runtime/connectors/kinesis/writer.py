@@ -29,7 +29,7 @@ from statefun_runtime.connectors.kinesis.records import (
     prepare_record,
 )
 from statefun_runtime.connectors.kinesis.settings.specs import KinesisEgressSpec
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox
 from statefun_runtime.ports.contexts import ReadOutbox
 from statefun_runtime.ports.egress import Refused, TellRefused, nobody_is_told
@@ -181,10 +181,17 @@ class KinesisEgress:
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was acknowledged, what Kinesis refused, and what waits."""
-        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
-        yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
         yield Metric(
-            "statefun_egress_waiting", Kind.GAUGE, "records that have not left", self.outbox.count
+            "statefun_egress_records", MetricKind.COUNTER, "records that left", self._published
+        )
+        yield Metric(
+            "statefun_egress_dropped", MetricKind.COUNTER, "records dropped", self._refused
+        )
+        yield Metric(
+            "statefun_egress_waiting",
+            MetricKind.GAUGE,
+            "records that have not left",
+            self.outbox.count,
         )
 
     async def close(self) -> None:

@@ -25,7 +25,7 @@ from statefun_runtime.connectors.playground.settings import PlaygroundIngressSpe
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder, field, join_parts, split_parts
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position, whole_numbers
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.errors import UnavailableError
@@ -182,12 +182,14 @@ class PlaygroundIngress:
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was taken and what was refused."""
-        yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
+        yield Metric(
+            "statefun_ingress_records", MetricKind.COUNTER, "records routed", self._received
+        )
         refused = Counter(self._refused) + Counter(self._server.refused)
         for reason, count in refused.items():
             yield Metric(
                 "statefun_ingress_skipped",
-                Kind.COUNTER,
+                MetricKind.COUNTER,
                 "records refused or skipped",
                 count,
                 {"reason": reason},

@@ -27,7 +27,7 @@ from statefun_runtime.adapters.http.server import (
 from statefun_runtime.connectors.playground.settings import PlaygroundEgressSpec
 from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD
 from statefun_runtime.core.model.keys import egress_prefix
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.outboxes.row_outbox import Place, RowOutbox, Topic, TopicRecord
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.egress import RecordRefused
@@ -120,12 +120,16 @@ class PlaygroundEgress:
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was read, what was dropped, and what waits for readers."""
-        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
         yield Metric(
-            "statefun_egress_dropped", Kind.COUNTER, "records dropped", self.outbox.dropped
+            "statefun_egress_records", MetricKind.COUNTER, "records that left", self._published
+        )
+        yield Metric(
+            "statefun_egress_dropped", MetricKind.COUNTER, "records dropped", self.outbox.dropped
         )
         waiting = self.outbox.count
-        yield Metric("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+        yield Metric(
+            "statefun_egress_waiting", MetricKind.GAUGE, "records that have not left", waiting
+        )
 
     async def close(self) -> None:
         """Stop listening."""

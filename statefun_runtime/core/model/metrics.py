@@ -12,7 +12,7 @@ from enum import Enum
 LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 60000)
 
 
-class Kind(Enum):
+class MetricKind(Enum):
     """How a number behaves: it only grows, or it goes up and down, or it is spread over buckets."""
 
     COUNTER = "counter"
@@ -55,7 +55,7 @@ class Metric:
     """One number with its name, meaning and labels."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     doc: str
     value: float | Histogram
     labels: dict[str, str] = field(default_factory=dict)

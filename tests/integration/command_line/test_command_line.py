@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from statefun_runtime.core.model.metrics import Kind, Metric, in_prometheus_form
+from statefun_runtime.core.model.metrics import Metric, MetricKind, in_prometheus_form
 from tests.integration.applications import HttpApplication, documents, endpoint, playground
 from tests.integration.scripted import COMMAND
 from tests.support.http.faulty_process import FaultyProcess
@@ -447,7 +447,9 @@ def test_every_metric_has_a_name_that_promtool_accepts(application: Applications
     assert all(re.search("[a-z][A-Z]|_ms$", name) for name in named_badly), named_badly
     for name in named_badly:
         kind, doc = found[name]
-        twin = in_prometheus_form(Metric(name.removesuffix("_total"), Kind(kind), doc, 0.0)).name
+        twin = in_prometheus_form(
+            Metric(name.removesuffix("_total"), MetricKind(kind), doc, 0.0)
+        ).name
         assert (f"{twin}_total" if kind == "counter" else twin) in found, name
     assert not any(re.search("[a-z][A-Z]", label) for label in labels(text))
 

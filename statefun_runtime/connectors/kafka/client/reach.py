@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from statefun_runtime.connectors.kafka.client.clients import KafkaClients
 from statefun_runtime.connectors.kafka.client.protocols import Client
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 
 _EVERY_S = 1.5
 # One answer may get lost; so many in a row do not.
@@ -69,7 +69,7 @@ class Reach:
         """Return whether the brokers answer, and how long ago they did."""
         yield Metric(
             f"statefun_{noun}_connected",
-            Kind.GAUGE,
+            MetricKind.GAUGE,
             "1 while all brokers answer",
             float(self.is_connected),
         )
@@ -77,7 +77,7 @@ class Reach:
             age_s = asyncio.get_running_loop().time() - self._answered_s
             yield Metric(
                 f"statefun_{noun}_answer_age_seconds",
-                Kind.GAUGE,
+                MetricKind.GAUGE,
                 "seconds since all brokers answered",
                 age_s,
             )

@@ -51,7 +51,7 @@ from statefun_runtime.core.checkpoints.commits import (
     decide_published,
 )
 from statefun_runtime.core.checkpoints.manifest import Progress
-from statefun_runtime.core.model.metrics import Histogram, Kind, Metric
+from statefun_runtime.core.model.metrics import Histogram, Metric, MetricKind
 from statefun_runtime.core.outboxes.epoch_outbox import Outboxes
 from statefun_runtime.errors import FencedError, UnavailableError
 from statefun_runtime.ports.contexts import ReadOutbox
@@ -322,16 +322,25 @@ class KafkaPublisher:
 
     def metrics(self) -> Iterator[Metric]:
         """Return what is published, what waits, and how transactions went."""
-        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
-        waiting = self.outbox.count
-        yield Metric("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
-        yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
         yield Metric(
-            "statefun_egress_recoveries", Kind.COUNTER, "producers thrown away", self._recoveries
+            "statefun_egress_records", MetricKind.COUNTER, "records that left", self._published
+        )
+        waiting = self.outbox.count
+        yield Metric(
+            "statefun_egress_waiting", MetricKind.GAUGE, "records that have not left", waiting
+        )
+        yield Metric(
+            "statefun_egress_dropped", MetricKind.COUNTER, "records dropped", self._refused
+        )
+        yield Metric(
+            "statefun_egress_recoveries",
+            MetricKind.COUNTER,
+            "producers thrown away",
+            self._recoveries,
         )
         yield Metric(
             "statefun_egress_transaction_ms",
-            Kind.HISTOGRAM,
+            MetricKind.HISTOGRAM,
             "milliseconds per transaction",
             self._transaction_ms,
         )

@@ -34,7 +34,7 @@ from statefun_runtime.connectors.kafka.egress.records import (
 from statefun_runtime.connectors.kafka.egress.sending import what_waits, why_not_taken
 from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic, KafkaEgressSpec
 from statefun_runtime.connectors.kafka.topics import EgressTopics
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox, Queue
 from statefun_runtime.ports.egress import Refused, TellRefused, nobody_is_told
 
@@ -265,10 +265,16 @@ class KafkaEgress:
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was acknowledged, what the broker refused, and what waits."""
-        yield Metric("statefun_egress_records", Kind.COUNTER, "records that left", self._published)
-        yield Metric("statefun_egress_dropped", Kind.COUNTER, "records dropped", self._refused)
+        yield Metric(
+            "statefun_egress_records", MetricKind.COUNTER, "records that left", self._published
+        )
+        yield Metric(
+            "statefun_egress_dropped", MetricKind.COUNTER, "records dropped", self._refused
+        )
         waiting = self.outbox.count
-        yield Metric("statefun_egress_waiting", Kind.GAUGE, "records that have not left", waiting)
+        yield Metric(
+            "statefun_egress_waiting", MetricKind.GAUGE, "records that have not left", waiting
+        )
         yield from self._topics.metrics()
         yield from self._reach.metrics("egress")
 

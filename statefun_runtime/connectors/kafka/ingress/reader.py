@@ -41,7 +41,7 @@ from statefun_runtime.connectors.kafka.ingress.splits import Splits
 from statefun_runtime.connectors.kafka.ingress.start import Restarts, resolve, resolve_start
 from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
 from statefun_runtime.connectors.kafka.topics import IngressTopics
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.errors import UnavailableError
@@ -343,14 +343,16 @@ class KafkaIngress:
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was routed and skipped, and per split how many records are known and not routed."""
-        yield Metric("statefun_ingress_records", Kind.COUNTER, "records routed", self._received)
+        yield Metric(
+            "statefun_ingress_records", MetricKind.COUNTER, "records routed", self._received
+        )
         yield from self._invalid.metrics()
         yield from self._splits.metrics()
         yield from self._lag()
         yield from self._reach.metrics("ingress")
         yield Metric(
             "statefun_ingress_held_splits",
-            Kind.GAUGE,
+            MetricKind.GAUGE,
             "splits held back for an address",
             len(self._held),
         )
@@ -365,7 +367,7 @@ class KafkaIngress:
             if end is not None:
                 doc, split = "records known and not routed yet", split_name(tp.topic, tp.partition)
                 lag = max(0, end - offset)
-                yield Metric("statefun_ingress_lag", Kind.GAUGE, doc, lag, {"split": split})
+                yield Metric("statefun_ingress_lag", MetricKind.GAUGE, doc, lag, {"split": split})
 
     def completed(self, positions: Mapping[str, Position]) -> None:
         """Remember what may be told to the consumer group."""

@@ -26,7 +26,7 @@ from statefun_runtime.connectors.kafka.ingress.position import (
     split_name,
 )
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.errors import UnavailableError
 
@@ -197,25 +197,25 @@ class Splits:
         """Return what waits for a person, and what a person or a new topic has changed."""
         yield Metric(
             "statefun_ingress_lost_splits",
-            Kind.GAUGE,
+            MetricKind.GAUGE,
             "splits that wait because their position does not exist any more",
             len(self._lost),
         )
         yield Metric(
             "statefun_ingress_made_anew",
-            Kind.COUNTER,
+            MetricKind.COUNTER,
             "splits read from their beginning because their topic was made anew",
             self._made_anew,
         )
         yield Metric(
             "statefun_ingress_restarted_splits",
-            Kind.COUNTER,
+            MetricKind.COUNTER,
             "splits whose position was lost, gone on with as --restart-topic says",
             self._restarted,
         )
         yield Metric(
             "statefun_ingress_lost_records",
-            Kind.COUNTER,
+            MetricKind.COUNTER,
             "records skipped as --restart-topic says",
             self._skipped,
         )
