@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.connectors.counting import CountedEgressSpec
 from statefun_runtime.core.checkpoints.commits import History, Started
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.module.specs import EndpointSpec, HeaderSpec
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.module import (
@@ -130,7 +130,7 @@ def require_own_folder(settings: Settings, history: History) -> None:
 def shadow_metrics(shadow: Shadow | None) -> Iterator[Metric]:
     """Return what tells a shadow from its original on the metrics port."""
     doc = "1 if this worker is a shadow, which sends nothing to the topics of its original"
-    yield Metric("statefun_shadow", Kind.GAUGE, doc, float(shadow is not None))
+    yield Metric("statefun_shadow", MetricKind.GAUGE, doc, float(shadow is not None))
 
 
 def _refused(message: str, hint: str) -> ConfigError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import DeadLetter
-from statefun_runtime.core.model.metrics import Kind, Metric
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.module.checks import Attempt
 from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.core.outboxes.counted_outbox import CountedOutbox
@@ -77,7 +77,7 @@ class CountedEgress:
     def metrics(self) -> Iterator[Metric]:
         """Return how many records were not sent."""
         doc = "records that a shadow has counted instead of sending them"
-        yield Metric("statefun_egress_counted", Kind.COUNTER, doc, self.outbox.counted)
+        yield Metric("statefun_egress_counted", MetricKind.COUNTER, doc, self.outbox.counted)
 
     async def close(self) -> None:
         """Nothing was opened."""

@@ -95,59 +95,29 @@ def _function_samples(
     blocked = sum(
         1 for backlog in function.backlogs.values() if 0 < threshold <= len(backlog.waiting)
     )
-    numbers: tuple[tuple[str, MetricKind, str, float], ...] = (
-        ("in", MetricKind.COUNTER, "messages delivered to the function", function.received),
-        (
-            "outLocal",
-            MetricKind.COUNTER,
-            "messages sent to functions of this worker",
-            counts.out_local,
-        ),
-        ("outRemote", MetricKind.COUNTER, "messages sent to functions of other workers", 0),
-        ("outEgress", MetricKind.COUNTER, "messages sent to egresses", counts.out_egress),
-        (
-            "numBlockedAddress",
-            MetricKind.GAUGE,
-            "addresses with maxNumBatchRequests waiting",
-            blocked,
-        ),
-        ("inflightAsyncOps", MetricKind.GAUGE, "requests that are out", dispatcher.in_flight),
-        ("numBacklog", MetricKind.GAUGE, "messages that wait or are out", function.waiting),
-        ("requests", MetricKind.COUNTER, "requests sent, every attempt counted", counts.requests),
-        ("busyAddresses", MetricKind.GAUGE, "addresses with work", function.busy),
-        (
-            "parkedAddresses",
-            MetricKind.GAUGE,
-            "addresses set aside after failing alone, until they get past it",
-            set_aside[function],
-        ),
-        (
-            "skippedInvocations",
-            MetricKind.COUNTER,
-            "invocations given up and dropped",
-            counts.skipped,
-        ),
-        (
-            "deadLetters",
-            MetricKind.COUNTER,
-            "invocations given up as dead letters",
-            counts.dead_letters,
-        ),
-        (
-            "endpointDown",
-            MetricKind.GAUGE,
-            "1 while the endpoint fails for everyone",
-            function.is_down,
-        ),
-        (
-            "circuitOpened",
-            MetricKind.COUNTER,
-            "how often the endpoint began to fail for everyone",
-            function.circuit.opened_times,
-        ),
+    gauges: tuple[tuple[str, str, float], ...] = (
+        ("numBlockedAddress", "addresses with maxNumBatchRequests waiting", blocked),
+        ("inflightAsyncOps", "requests that are out", dispatcher.in_flight),
+        ("numBacklog", "messages that wait or are out", function.waiting),
+        ("busyAddresses", "addresses with work", function.busy),
+        ("parkedAddresses", "addresses set aside after failing alone", set_aside[function]),
+        ("endpointDown", "1 while the endpoint fails for everyone", function.is_down),
     )
-    for name, kind, doc, value in numbers:
-        yield Metric(_FUNCTIONS + name, kind, doc, value, labels)
+    for name, doc, value in gauges:
+        yield Metric(_FUNCTIONS + name, MetricKind.GAUGE, doc, value, labels)
+    opened = function.circuit.opened_times
+    counters = (
+        ("in", "messages delivered to the function", function.received),
+        ("outLocal", "messages sent to functions of this worker", counts.out_local),
+        ("outRemote", "messages sent to functions of other workers", 0),
+        ("outEgress", "messages sent to egresses", counts.out_egress),
+        ("requests", "requests sent, every attempt counted", counts.requests),
+        ("skippedInvocations", "invocations given up and dropped", counts.skipped),
+        ("deadLetters", "invocations given up as dead letters", counts.dead_letters),
+        ("circuitOpened", "how often the endpoint began to fail for everyone", opened),
+    )
+    for name, doc, count in counters:
+        yield Metric(_FUNCTIONS + name, MetricKind.COUNTER, doc, count, labels)
     for cause, count in counts.failures.items():
         yield Metric(
             _FUNCTIONS + "remoteInvocationFailures",

@@ -13,7 +13,8 @@ from statefun._wire import KafkaProducerRecord, KinesisEgressRecord
 
 from statefun_runtime.connectors.kafka.egress.records import RECORD_TYPENAME as KAFKA_RECORD
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
-from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic, KafkaEgressSpec
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec
 from statefun_runtime.connectors.kinesis.clients import AwsClients, KinesisClients
 from statefun_runtime.connectors.kinesis.records import RECORD_TYPENAME as KINESIS_RECORD
 from statefun_runtime.connectors.kinesis.settings.aws import (
@@ -21,9 +22,9 @@ from statefun_runtime.connectors.kinesis.settings.aws import (
     BasicCredentials,
     CustomEndpoint,
 )
-from statefun_runtime.connectors.kinesis.settings.specs import KinesisEgressSpec
+from statefun_runtime.connectors.kinesis.specs import KinesisEgressSpec
 from statefun_runtime.connectors.kinesis.writer import KinesisEgress
-from statefun_runtime.connectors.playground.settings import PlaygroundEgressSpec
+from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec
 from statefun_runtime.connectors.playground.writer import RECORD_TYPENAME as PLAYGROUND_RECORD
 from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject

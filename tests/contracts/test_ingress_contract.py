@@ -10,7 +10,8 @@ from statefun._wire import ToFunction
 
 from statefun_runtime.connectors.kafka.ingress.position import KafkaPosition
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
-from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
+from statefun_runtime.connectors.kafka.settings.values import TopicRoute
+from statefun_runtime.connectors.kafka.specs import KafkaIngressSpec
 from statefun_runtime.connectors.kinesis.clients import AwsClients, KinesisClients
 from statefun_runtime.connectors.kinesis.reader import KinesisIngress
 from statefun_runtime.connectors.kinesis.settings.aws import (
@@ -18,12 +19,9 @@ from statefun_runtime.connectors.kinesis.settings.aws import (
     BasicCredentials,
     CustomEndpoint,
 )
-from statefun_runtime.connectors.kinesis.settings.specs import (
-    KinesisIngressSpec,
-    ShardReading,
-    StreamRoute,
-)
+from statefun_runtime.connectors.kinesis.settings.values import ShardReading, StreamRoute
 from statefun_runtime.connectors.kinesis.shards import as_position, number_of
+from statefun_runtime.connectors.kinesis.specs import KinesisIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.model.position import Position

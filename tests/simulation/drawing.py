@@ -3,16 +3,9 @@
 from random import Random
 from typing import Any
 
-from statefun_runtime.connectors.kafka.settings.specs import (
-    DeliverySemantic,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    TopicRoute,
-)
-from statefun_runtime.connectors.playground.settings import (
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-)
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic, TopicRoute
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
+from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec, PlaygroundIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import (
     AsyncTransport,

@@ -16,17 +16,11 @@ from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
 from statefun_runtime.connectors.kafka.egress.publisher import KafkaPublisher
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
-from statefun_runtime.connectors.kafka.settings.specs import (
-    DeliverySemantic,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-)
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
-from statefun_runtime.connectors.playground.settings import (
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-)
+from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec, PlaygroundIngressSpec
 from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId

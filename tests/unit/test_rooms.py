@@ -10,14 +10,9 @@ FILES_MAX = 15
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Yield what a module imports, also for the types alone.
-
-    What is inside a function is left out: it is imported when that is called, as a spec does that builds its reader.
-    """
+    """Yield what a module imports, also for the types alone, and inside a function."""
     for node in ast.iter_child_nodes(tree):
         match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                continue
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
             case ast.ImportFrom(module=str(module), names=names):

@@ -19,7 +19,7 @@ from typing import Any
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.connectors.kafka.client.protocols import Fetched
 from statefun_runtime.connectors.kafka.reading import Span, TopicReader
-from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec, KafkaIngressSpec
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.core.checkpoints.overlay import Row
 from statefun_runtime.core.moving.agreement import (
     Judgement,

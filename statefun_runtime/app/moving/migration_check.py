@@ -9,8 +9,9 @@ from enum import Enum
 
 from statefun_runtime.config.flink import ConfigEntry, ConfigFile
 from statefun_runtime.config.options import find_option
-from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic, KafkaEgressSpec
-from statefun_runtime.connectors.kinesis.settings.specs import KinesisIngressSpec
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec
+from statefun_runtime.connectors.kinesis.specs import KinesisIngressSpec
 from statefun_runtime.core.module.specs import EndpointSpec
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec

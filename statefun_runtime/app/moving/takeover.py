@@ -7,7 +7,7 @@ from typing import Any
 
 from statefun_runtime.connectors.flink.importing.report import TransactionState
 from statefun_runtime.connectors.kafka.egress.takeover import LOST, Left, Standing, Takeover
-from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.module import ModuleSpec
 

@@ -19,7 +19,7 @@ from statefun_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from statefun_runtime.connectors.kafka.reading import Span, Where
-    from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec, KafkaIngressSpec
+    from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
     from statefun_runtime.ports.module import ModuleSpec
 
 _HELP = """\
@@ -87,7 +87,7 @@ def _tell_nobody(_: int) -> None:
 
 
 def _spec(flags: argparse.Namespace) -> "KafkaEgressSpec":
-    from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
+    from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec
 
     if not flags.kafka:
         raise _bad("no broker is named", "say --kafka HOST:PORT, or --module FILE for its egress")
@@ -98,7 +98,7 @@ def _of_module(
     module: "ModuleSpec", flags: argparse.Namespace
 ) -> "KafkaEgressSpec | KafkaIngressSpec":
     """Return the component with whose address and security settings topics are read."""
-    from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec, KafkaIngressSpec
+    from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 
     found: list[KafkaEgressSpec | KafkaIngressSpec] = [
         spec

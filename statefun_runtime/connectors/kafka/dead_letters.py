@@ -14,7 +14,7 @@ from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClie
 from statefun_runtime.connectors.kafka.client.inside import leave
 from statefun_runtime.connectors.kafka.client.protocols import Consumer, Offsets, Topic
 from statefun_runtime.connectors.kafka.client.troubles import MISSING
-from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
+from statefun_runtime.connectors.kafka.settings.values import KafkaEgressSettings
 from statefun_runtime.errors import UnavailableError
 
 _POLL_MS = 1000
@@ -22,7 +22,7 @@ _CONNECT_LIMIT_S = 15.0
 
 
 async def read_topic(
-    egress: KafkaEgressSpec, topic: str, *, clients: KafkaClients = AIOKAFKA
+    egress: KafkaEgressSettings, topic: str, *, clients: KafkaClients = AIOKAFKA
 ) -> AsyncIterator[bytes]:
     """Yield the committed values of a topic, in order per topic partition.
 

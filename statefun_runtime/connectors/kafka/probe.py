@@ -14,7 +14,10 @@ from statefun_runtime.connectors.kafka.client.arguments import (
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.protocols import Admin, Arguments
 from statefun_runtime.connectors.kafka.client.troubles import is_refusal, words
-from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec, KafkaIngressSpec
+from statefun_runtime.connectors.kafka.settings.values import (
+    KafkaEgressSettings,
+    KafkaIngressSettings,
+)
 from statefun_runtime.core.module.checks import Check, counted
 from statefun_runtime.errors import ConfigError
 
@@ -36,12 +39,12 @@ class Cluster:
 
 
 async def ask_cluster(
-    spec: KafkaIngressSpec | KafkaEgressSpec,
+    spec: KafkaIngressSettings | KafkaEgressSettings,
     topics: tuple[str, ...] = (),
     clients: KafkaClients = AIOKAFKA,
 ) -> Cluster:
     """Return what the cluster of an ingress or egress says; raises ClusterAway, or ConfigError for a property."""
-    if isinstance(spec, KafkaIngressSpec):
+    if isinstance(spec, KafkaIngressSettings):
         arguments = consumer_arguments(spec)
     else:
         arguments = producer_arguments(spec)
@@ -91,7 +94,7 @@ def _destination(server: str) -> Destination:
 
 
 async def check_cluster(
-    subject: str, spec: KafkaIngressSpec | KafkaEgressSpec, topics: tuple[str, ...]
+    subject: str, spec: KafkaIngressSettings | KafkaEgressSettings, topics: tuple[str, ...]
 ) -> Check:
     """Return how asking the cluster of an ingress or egress about some topics went."""
     try:

@@ -22,7 +22,7 @@ from statefun_runtime.connectors.kafka.client.protocols import (
     Topic,
 )
 from statefun_runtime.connectors.kafka.client.troubles import MISSING, explain
-from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec, KafkaIngressSpec
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.errors import ConfigError, UnavailableError
 
 _POLL_MS = 1000

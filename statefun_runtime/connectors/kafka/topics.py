@@ -19,7 +19,7 @@ from statefun_runtime.connectors.kafka.client.troubles import DENIED, MISSING, w
 from statefun_runtime.connectors.kafka.egress.partitioner import Partitioner
 from statefun_runtime.connectors.kafka.egress.records import Record
 from statefun_runtime.connectors.kafka.ingress.position import NO_PARTITION, Found, split_name
-from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
+from statefun_runtime.connectors.kafka.settings.values import KafkaIngressSettings
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.errors import UnavailableError
@@ -35,7 +35,7 @@ _REFRESH_S = 5.0
 class IngressTopics:
     """Knows which topics of an ingress do not exist; says so once of each."""
 
-    def __init__(self, spec: KafkaIngressSpec, clients: KafkaClients) -> None:
+    def __init__(self, spec: KafkaIngressSettings, clients: KafkaClients) -> None:
         self._spec = spec
         self._clients = clients
         self._wanted = [route.topic for route in spec.routes]

@@ -9,9 +9,9 @@ from statefun_runtime.connectors.kinesis.clients import (
     code_of,
     words,
 )
-from statefun_runtime.connectors.kinesis.settings.specs import (
-    KinesisEgressSpec,
-    KinesisIngressSpec,
+from statefun_runtime.connectors.kinesis.settings.values import (
+    KinesisEgressSettings,
+    KinesisIngressSettings,
 )
 from statefun_runtime.core.module.checks import Check, counted
 from statefun_runtime.errors import ConfigError
@@ -51,7 +51,7 @@ async def ask_streams(clients: KinesisClients, streams: tuple[str, ...]) -> Stre
 
 
 async def check_streams(
-    subject: str, spec: KinesisIngressSpec | KinesisEgressSpec, streams: tuple[str, ...]
+    subject: str, spec: KinesisIngressSettings | KinesisEgressSettings, streams: tuple[str, ...]
 ) -> Check:
     """Return how asking AWS about the streams of an ingress or egress went."""
     try:

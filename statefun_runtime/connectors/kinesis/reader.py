@@ -22,7 +22,7 @@ from statefun_runtime.connectors.kinesis.clients import (
     words,
 )
 from statefun_runtime.connectors.kinesis.protocol import Answer, KinesisClient
-from statefun_runtime.connectors.kinesis.settings.specs import KinesisIngressSpec, StreamRoute
+from statefun_runtime.connectors.kinesis.settings.values import KinesisIngressSettings, StreamRoute
 from statefun_runtime.connectors.kinesis.shards import (
     FINISHED,
     Shard,
@@ -71,7 +71,7 @@ class KinesisIngress:
 
     def __init__(
         self,
-        spec: KinesisIngressSpec,
+        spec: KinesisIngressSettings,
         context: IngressContext,
         restored: Mapping[str, Position],
         *,

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 from statefun_runtime.connectors.kinesis.clients import CALL_ERRORS, code_of, words
 from statefun_runtime.connectors.kinesis.protocol import Answer, KinesisClient, Where
-from statefun_runtime.connectors.kinesis.settings.specs import KinesisIngressSpec
+from statefun_runtime.connectors.kinesis.settings.values import KinesisIngressSettings
 from statefun_runtime.connectors.kinesis.shards import (
     BEGINNING,
     Positions,
@@ -29,7 +29,7 @@ class PositionVanished(UnavailableError):
     """A position of a checkpoint does not exist any more; waiting does not help."""
 
 
-def vanished(spec: KinesisIngressSpec, split: str, position: int, why: str) -> PositionVanished:
+def vanished(spec: KinesisIngressSettings, split: str, position: int, why: str) -> PositionVanished:
     """Return the error for a position that cannot be gone on at."""
     return PositionVanished(
         f"ingress '{spec.id}' cannot go on at stream {split.replace('/', ', ')}, "
@@ -67,7 +67,7 @@ def _read_shard(stream: str, shard: Answer) -> Shard:
 
 
 async def resolve_start(
-    client: KinesisClient, spec: KinesisIngressSpec, restored: Positions
+    client: KinesisClient, spec: KinesisIngressSettings, restored: Positions
 ) -> tuple[Positions, list[Shard]]:
     """Return the position and the description of each shard; raise PositionVanished if one cannot be gone on at."""
     positions: Positions = {}
@@ -86,7 +86,7 @@ async def resolve_start(
 
 async def _check_restored(
     client: KinesisClient,
-    spec: KinesisIngressSpec,
+    spec: KinesisIngressSettings,
     stream: str,
     shards: list[Shard],
     restored: Positions,
@@ -106,7 +106,7 @@ async def _check_restored(
 
 
 async def _is_dropped(
-    client: KinesisClient, spec: KinesisIngressSpec, shard: Shard, position: int
+    client: KinesisClient, spec: KinesisIngressSettings, shard: Shard, position: int
 ) -> bool:
     """Return whether the record at a position is gone and there are others behind it: then more may be gone."""
     where: Where = {
@@ -127,7 +127,7 @@ async def _is_dropped(
 
 
 async def _first_start(
-    client: KinesisClient, spec: KinesisIngressSpec, stream: str, shards: list[Shard]
+    client: KinesisClient, spec: KinesisIngressSettings, stream: str, shards: list[Shard]
 ) -> Positions:
     summary = await client.describe_stream_summary(StreamName=stream)
     positions = first_positions(shards, spec.startup, now_ms=service_time_ms(summary))
@@ -144,7 +144,9 @@ def service_time_ms(answer: Answer) -> int:
     return int(date.timestamp() * 1000)
 
 
-async def _end(client: KinesisClient, spec: KinesisIngressSpec, shard: Shard, position: int) -> int:
+async def _end(
+    client: KinesisClient, spec: KinesisIngressSettings, shard: Shard, position: int
+) -> int:
     """Return the position behind what is in a shard already; `position` is about a second before its end."""
     iterator = await open_iterator(client, spec, shard, position)
     for _ in range(_ANSWERS_MAX):
@@ -160,7 +162,7 @@ async def _end(client: KinesisClient, spec: KinesisIngressSpec, shard: Shard, po
 
 
 async def open_iterator(
-    client: KinesisClient, spec: KinesisIngressSpec, shard: Shard, position: int
+    client: KinesisClient, spec: KinesisIngressSettings, shard: Shard, position: int
 ) -> str | None:
     """Return the service's own name for the place behind a position, good for five minutes.
 
@@ -182,7 +184,7 @@ async def open_iterator(
 
 
 async def _get_iterator(
-    client: KinesisClient, spec: KinesisIngressSpec, shard: Shard, position: int, where: Where
+    client: KinesisClient, spec: KinesisIngressSettings, shard: Shard, position: int, where: Where
 ) -> str | None:
     try:
         answer = await client.get_shard_iterator(StreamName=shard.stream, ShardId=shard.id, **where)

@@ -28,7 +28,7 @@ from statefun_runtime.connectors.kinesis.records import (
     nothing_is_stored,
     prepare_record,
 )
-from statefun_runtime.connectors.kinesis.settings.specs import KinesisEgressSpec
+from statefun_runtime.connectors.kinesis.settings.values import KinesisEgressSettings
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox
 from statefun_runtime.ports.contexts import ReadOutbox
@@ -56,7 +56,7 @@ class KinesisEgress:
 
     def __init__(
         self,
-        spec: KinesisEgressSpec,
+        spec: KinesisEgressSettings,
         *,
         clients: KinesisClients,
         past_epoch: int,

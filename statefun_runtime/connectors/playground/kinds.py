@@ -2,7 +2,7 @@
 
 from statefun_runtime.config.module.kinds import ComponentKind, Kind
 from statefun_runtime.config.reading.draft import Role
-from statefun_runtime.connectors.playground.settings import (
+from statefun_runtime.connectors.playground.specs import (
     EGRESS_SHAPE,
     INGRESS_SHAPE,
     read_playground_egress,

@@ -21,7 +21,7 @@ from statefun_runtime.adapters.http.server import (
     ServerFactory,
 )
 from statefun_runtime.connectors.playground.ingress_log import LOG_SPLIT, IngressLog
-from statefun_runtime.connectors.playground.settings import PlaygroundIngressSpec
+from statefun_runtime.connectors.playground.settings import PlaygroundIngressSettings
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder, field, join_parts, split_parts
@@ -47,7 +47,7 @@ class PlaygroundIngress:
 
     def __init__(
         self,
-        spec: PlaygroundIngressSpec,
+        spec: PlaygroundIngressSettings,
         context: IngressContext,
         ingress_log: IngressLog,
         off_loop: OffLoop,

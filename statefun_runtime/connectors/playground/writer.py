@@ -24,7 +24,7 @@ from statefun_runtime.adapters.http.server import (
     HttpServer,
     ServerFactory,
 )
-from statefun_runtime.connectors.playground.settings import PlaygroundEgressSpec
+from statefun_runtime.connectors.playground.settings import PlaygroundEgressSettings
 from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD
 from statefun_runtime.core.model.keys import egress_prefix
 from statefun_runtime.core.model.metrics import Metric, MetricKind
@@ -47,7 +47,7 @@ class PlaygroundEgress:
 
     def __init__(
         self,
-        spec: PlaygroundEgressSpec,
+        spec: PlaygroundEgressSettings,
         rows: Rows,
         *,
         host: str,

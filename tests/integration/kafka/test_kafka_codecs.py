@@ -8,11 +8,8 @@ from statefun._wire import KafkaProducerRecord
 from statefun_runtime.connectors.kafka.egress.records import RECORD_TYPENAME
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
-from statefun_runtime.connectors.kafka.settings.specs import (
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    TopicRoute,
-)
+from statefun_runtime.connectors.kafka.settings.values import TopicRoute
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import Earliest, EndpointSpec, FunctionPattern
 from statefun_runtime.engine.egress import Egress

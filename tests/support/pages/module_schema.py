@@ -26,9 +26,9 @@ from statefun_runtime.config.module.transports import (
 from statefun_runtime.config.reading.fields import Shape
 from statefun_runtime.config.reading.units import _DURATION_UNITS_NS
 from statefun_runtime.connectors.kafka.settings.reading import DELIVERY_SHAPE
-from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic
 from statefun_runtime.connectors.kafka.settings.startup import STARTUP_SHAPE, STARTUP_TYPES
 from statefun_runtime.connectors.kafka.settings.topics import TOPIC_SHAPE
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic
 from statefun_runtime.connectors.kinesis.settings.aws_reading import (
     CREDENTIALS_SHAPE,
     CREDENTIALS_TYPES,

@@ -12,7 +12,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from statefun_runtime.adapters.protobuf_router import NotRoutable, RecordRouter
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
-from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
+from statefun_runtime.connectors.kafka.settings.values import TopicRoute
+from statefun_runtime.connectors.kafka.specs import KafkaIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.module.specs import (

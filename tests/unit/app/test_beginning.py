@@ -9,11 +9,9 @@ import pytest
 
 from statefun_runtime.app.beginning import require_ports, require_topics, tell_left_behind
 from statefun_runtime.config.settings import Settings
-from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
-from statefun_runtime.connectors.playground.settings import (
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-)
+from statefun_runtime.connectors.kafka.settings.values import TopicRoute
+from statefun_runtime.connectors.kafka.specs import KafkaIngressSpec
+from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec, PlaygroundIngressSpec
 from statefun_runtime.core.checkpoints.manifest import Manifest
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.keys import state_key

@@ -12,11 +12,8 @@ from aiokafka.errors import KafkaConnectionError
 
 from statefun_runtime.app.checks import check_connections
 from statefun_runtime.connectors.kafka.probe import Cluster, ClusterAway, ask_cluster
-from statefun_runtime.connectors.kafka.settings.specs import (
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    TopicRoute,
-)
+from statefun_runtime.connectors.kafka.settings.values import TopicRoute
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.checks import Check
 from statefun_runtime.core.module.specs import (

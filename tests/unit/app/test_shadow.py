@@ -17,10 +17,8 @@ from statefun_runtime.app.shadow import (
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.connectors.counting import CountedEgressSpec
 from statefun_runtime.connectors.kafka.egress.records import prepare_record, read_record
-from statefun_runtime.connectors.kafka.settings.specs import (
-    KafkaIngressSpec,
-    TopicRoute,
-)
+from statefun_runtime.connectors.kafka.settings.values import TopicRoute
+from statefun_runtime.connectors.kafka.specs import KafkaIngressSpec
 from statefun_runtime.connectors.kinesis import records as kinesis_records
 from statefun_runtime.connectors.modules import parse_module
 from statefun_runtime.core.checkpoints.commits import History, Started

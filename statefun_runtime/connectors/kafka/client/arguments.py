@@ -12,10 +12,10 @@ from statefun_runtime.connectors.kafka.client.protocols import Arguments
 from statefun_runtime.connectors.kafka.client.security import security_arguments
 from statefun_runtime.connectors.kafka.settings.names import plain_servers
 from statefun_runtime.connectors.kafka.settings.security import read_security
-from statefun_runtime.connectors.kafka.settings.specs import (
+from statefun_runtime.connectors.kafka.settings.values import (
     DeliverySemantic,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
+    KafkaEgressSettings,
+    KafkaIngressSettings,
 )
 from statefun_runtime.errors import ConfigError
 
@@ -66,7 +66,7 @@ BATCH_BYTES = 512 * 1024
 REQUEST_BYTES_MAX = 1024 * 1024
 
 
-def consumer_arguments(spec: KafkaIngressSpec) -> Arguments:
+def consumer_arguments(spec: KafkaIngressSettings) -> Arguments:
     """Return the arguments for the consumer of an ingress; raise ConfigError if a file of theirs is unusable."""
     return {
         "fetch_max_wait_ms": 500,
@@ -84,14 +84,14 @@ def connection_arguments(arguments: Arguments) -> Arguments:
     return {name: value for name, value in arguments.items() if name in _SHARED}
 
 
-def discovery_s(spec: KafkaIngressSpec) -> float:
+def discovery_s(spec: KafkaIngressSettings) -> float:
     """Return how often new topic partitions are looked for."""
     given = dict(spec.properties)
     found = next((given[name] for name in _DISCOVERY if name in given), None)
     return _DISCOVERY_S if found is None else int(found) / 1000
 
 
-def producer_arguments(spec: KafkaEgressSpec) -> Arguments:
+def producer_arguments(spec: KafkaEgressSettings) -> Arguments:
     """Return the arguments for the producer of an egress; raise ConfigError if it cannot run with them."""
     owner = f"egress '{spec.id}'"
     arguments = {
@@ -105,7 +105,7 @@ def producer_arguments(spec: KafkaEgressSpec) -> Arguments:
     return arguments
 
 
-def _promise(spec: KafkaEgressSpec) -> Arguments:
+def _promise(spec: KafkaEgressSettings) -> Arguments:
     if spec.delivery is not DeliverySemantic.NONE:
         return {"enable_idempotence": True, "acks": "all"}
     given = dict(spec.properties)

@@ -39,7 +39,7 @@ from statefun_runtime.connectors.kafka.egress.sending import (
     Sending,
     bytes_of,
 )
-from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
+from statefun_runtime.connectors.kafka.settings.values import KafkaEgressSettings
 from statefun_runtime.connectors.kafka.topics import EgressTopics
 from statefun_runtime.core.checkpoints.commits import (
     Claim,
@@ -72,7 +72,7 @@ class KafkaPublisher:
 
     def __init__(
         self,
-        spec: KafkaEgressSpec,
+        spec: KafkaEgressSettings,
         started: Started,
         history: History,
         *,

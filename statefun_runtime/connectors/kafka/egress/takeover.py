@@ -26,7 +26,7 @@ from statefun_runtime.connectors.kafka.client.arguments import (
 )
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.transactions import Described
-from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
+from statefun_runtime.connectors.kafka.settings.values import KafkaEgressSettings
 from statefun_runtime.errors import UnavailableError
 
 _ANSWER_S = 30.0
@@ -89,7 +89,7 @@ class Takeover:
 
     def __init__(
         self,
-        spec: KafkaEgressSpec,
+        spec: KafkaEgressSettings,
         left: Sequence[Left],
         pool: Iterable[str],
         clients: KafkaClients = AIOKAFKA,

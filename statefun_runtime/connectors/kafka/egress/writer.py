@@ -32,7 +32,7 @@ from statefun_runtime.connectors.kafka.egress.records import (
     prepare_record,
 )
 from statefun_runtime.connectors.kafka.egress.sending import what_waits, why_not_taken
-from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic, KafkaEgressSpec
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic, KafkaEgressSettings
 from statefun_runtime.connectors.kafka.topics import EgressTopics
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox, Queue
@@ -55,7 +55,7 @@ class KafkaEgress:
 
     def __init__(
         self,
-        spec: KafkaEgressSpec,
+        spec: KafkaEgressSettings,
         *,
         tell_refused: TellRefused = nobody_is_told,
         clients: KafkaClients = AIOKAFKA,

@@ -11,7 +11,7 @@ another record.
 from dataclasses import dataclass, replace
 
 from statefun_runtime.connectors.kafka.ingress.position import KafkaPosition
-from statefun_runtime.connectors.kafka.settings.specs import OffsetReset
+from statefun_runtime.connectors.kafka.settings.values import OffsetReset
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from statefun_runtime.connectors.kafka.ingress.routes import addresses, make_rou
 from statefun_runtime.connectors.kafka.ingress.routing import Routing
 from statefun_runtime.connectors.kafka.ingress.splits import Splits
 from statefun_runtime.connectors.kafka.ingress.start import Restarts, resolve, resolve_start
-from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec
+from statefun_runtime.connectors.kafka.settings.values import KafkaIngressSettings
 from statefun_runtime.connectors.kafka.topics import IngressTopics
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
@@ -62,7 +62,7 @@ class KafkaIngress:
 
     def __init__(
         self,
-        spec: KafkaIngressSpec,
+        spec: KafkaIngressSettings,
         context: IngressContext,
         restored: Mapping[str, Position],
         *,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from statefun_runtime.adapters.protobuf_router import RecordRouter
 from statefun_runtime.connectors.kafka.client.protocols import Fetched
-from statefun_runtime.connectors.kafka.settings.specs import TopicRoute
+from statefun_runtime.connectors.kafka.settings.values import TopicRoute
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.model.record_metadata import record_metadata

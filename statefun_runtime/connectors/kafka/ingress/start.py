@@ -9,9 +9,9 @@ from statefun_runtime.connectors.kafka.client.protocols import Consumer, Offsets
 from statefun_runtime.connectors.kafka.ingress.decision import Decision, GoesOn, Log, decide
 from statefun_runtime.connectors.kafka.ingress.position import Found
 from statefun_runtime.connectors.kafka.ingress.splits import Splits
-from statefun_runtime.connectors.kafka.settings.specs import (
+from statefun_runtime.connectors.kafka.settings.values import (
     GroupOffsets,
-    KafkaIngressSpec,
+    KafkaIngressSettings,
     OffsetReset,
     SpecificOffsets,
 )
@@ -26,7 +26,7 @@ Restarts = Mapping[str, OffsetReset]
 
 async def resolve_start(
     consumer: Consumer,
-    spec: KafkaIngressSpec,
+    spec: KafkaIngressSettings,
     found: Found,
     splits: Splits,
     known_topics: Iterable[str],
@@ -84,7 +84,7 @@ async def resolve(
 
 async def _first_start(
     consumer: Consumer,
-    spec: KafkaIngressSpec,
+    spec: KafkaIngressSettings,
     fresh: list[TopicPartition],
     beginnings: Offsets,
     ends: Offsets,

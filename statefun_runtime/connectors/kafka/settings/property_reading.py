@@ -6,7 +6,7 @@ from statefun_runtime.config.problems import Code, Place, did_you_mean
 from statefun_runtime.config.reading.fields import Fields
 from statefun_runtime.connectors.kafka.settings.properties import Outcome, Property, Table
 from statefun_runtime.connectors.kafka.settings.security import read_security
-from statefun_runtime.connectors.kafka.settings.specs import DeliverySemantic
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic
 
 
 class Value(NamedTuple):

@@ -13,14 +13,10 @@ from statefun_runtime.connectors.kafka.settings.property_reading import (
     check_properties,
     read_properties,
 )
-from statefun_runtime.connectors.kafka.settings.specs import (
-    DeliverySemantic,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    OffsetReset,
-)
 from statefun_runtime.connectors.kafka.settings.startup import read_startup_position
 from statefun_runtime.connectors.kafka.settings.topics import read_topics
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic, OffsetReset
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 
 KAFKA_INGRESS = Shape(
     "Kafka ingress",

@@ -5,7 +5,7 @@ from statefun_runtime.config.problems import Code, did_you_mean
 from statefun_runtime.config.reading.fields import Fields, Item, Shape, parse_integer
 from statefun_runtime.config.reading.secrets import Secret
 from statefun_runtime.config.reading.units import LONG_MAX
-from statefun_runtime.connectors.kafka.settings.specs import (
+from statefun_runtime.connectors.kafka.settings.values import (
     GroupOffsets,
     SpecificOffsets,
     StartupPosition,

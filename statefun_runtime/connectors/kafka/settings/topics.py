@@ -12,7 +12,7 @@ from statefun_runtime.config.module.routes import (
 from statefun_runtime.config.problems import Code
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.connectors.kafka.settings.names import TOPIC_FORM, why_no_topic
-from statefun_runtime.connectors.kafka.settings.specs import TopicRoute
+from statefun_runtime.connectors.kafka.settings.values import TopicRoute
 
 TOPIC_SHAPE = Shape(
     "topic",

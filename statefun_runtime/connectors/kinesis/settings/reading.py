@@ -25,12 +25,9 @@ from statefun_runtime.connectors.kinesis.settings.aws_reading import (
     read_properties,
     read_region,
 )
-from statefun_runtime.connectors.kinesis.settings.specs import (
-    KinesisEgressSpec,
-    KinesisIngressSpec,
-    ShardReading,
-)
 from statefun_runtime.connectors.kinesis.settings.streams import read_stream_position, read_streams
+from statefun_runtime.connectors.kinesis.settings.values import ShardReading
+from statefun_runtime.connectors.kinesis.specs import KinesisEgressSpec, KinesisIngressSpec
 
 KINESIS_INGRESS = Shape(
     "Kinesis ingress",

@@ -12,7 +12,7 @@ from statefun_runtime.config.module.startup import read_date
 from statefun_runtime.config.problems import Code
 from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.connectors.kinesis.settings.names import why_no_stream
-from statefun_runtime.connectors.kinesis.settings.specs import StreamRoute
+from statefun_runtime.connectors.kinesis.settings.values import StreamRoute
 from statefun_runtime.core.module.specs import Date, Earliest, Latest
 
 STREAM_STARTUP_TYPES = ("earliest", "latest", "date")

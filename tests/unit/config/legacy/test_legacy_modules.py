@@ -5,12 +5,8 @@ from pathlib import Path
 import pytest
 
 from statefun_runtime.config import LoadedModule, Severity, render
-from statefun_runtime.connectors.kafka.settings.specs import (
-    DeliverySemantic,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    TopicRoute,
-)
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic, TopicRoute
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.connectors.modules import load_module, parse_module
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import (

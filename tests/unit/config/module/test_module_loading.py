@@ -3,15 +3,14 @@ from pathlib import Path
 import pytest
 
 from statefun_runtime.config import ModuleError, Severity, render
-from statefun_runtime.connectors.kafka.settings.specs import (
+from statefun_runtime.connectors.kafka.settings.values import (
     DeliverySemantic,
     GroupOffsets,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
     OffsetReset,
     SpecificOffsets,
     TopicRoute,
 )
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.connectors.kinesis.settings.aws import (
     AwsClientSettings,
     BasicCredentials,
@@ -21,17 +20,10 @@ from statefun_runtime.connectors.kinesis.settings.aws import (
     ProfileCredentials,
     SpecificRegion,
 )
-from statefun_runtime.connectors.kinesis.settings.specs import (
-    KinesisEgressSpec,
-    KinesisIngressSpec,
-    ShardReading,
-    StreamRoute,
-)
+from statefun_runtime.connectors.kinesis.settings.values import ShardReading, StreamRoute
+from statefun_runtime.connectors.kinesis.specs import KinesisEgressSpec, KinesisIngressSpec
 from statefun_runtime.connectors.modules import load_module, parse_module
-from statefun_runtime.connectors.playground.settings import (
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-)
+from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec, PlaygroundIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import (
     AsyncTransport,

@@ -14,12 +14,8 @@ from hypothesis import strategies as st
 from statefun_runtime.config import LoadedModule, render
 from statefun_runtime.config.reading.placeholders import Malformed, Placeholder, pieces
 from statefun_runtime.config.reading.secrets import Mask, MaskedStream, Secret, reveal
-from statefun_runtime.connectors.kafka.settings.specs import (
-    DeliverySemantic,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-    SpecificOffsets,
-)
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic, SpecificOffsets
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.connectors.modules import BUILT_IN as KINDS
 from statefun_runtime.connectors.modules import parse_module
 from statefun_runtime.core.model.address import TypeName

@@ -10,7 +10,7 @@ from statefun._wire import KafkaProducerRecord
 from statefun_runtime.adapters.wire import RecordOptions
 from statefun_runtime.connectors.kafka.egress.records import RECORD_TYPENAME, read_record
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
-from statefun_runtime.connectors.kafka.settings.specs import KafkaEgressSpec
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.engine.egress import Egress

@@ -5,7 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
-from statefun_runtime.connectors.kafka.settings.specs import KafkaIngressSpec, TopicRoute
+from statefun_runtime.connectors.kafka.settings.values import TopicRoute
+from statefun_runtime.connectors.kafka.specs import KafkaIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import Earliest, EndpointSpec, FunctionPattern
 from statefun_runtime.ports.module import ModuleSpec

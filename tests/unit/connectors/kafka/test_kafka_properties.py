@@ -18,11 +18,8 @@ from statefun_runtime.connectors.kafka.settings.properties import (
     Outcome,
     Table,
 )
-from statefun_runtime.connectors.kafka.settings.specs import (
-    DeliverySemantic,
-    KafkaEgressSpec,
-    KafkaIngressSpec,
-)
+from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic
+from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.errors import ConfigError
 from tests.support.pages.kafka_properties_page import PAGE, page

@@ -15,7 +15,7 @@ from statefun_runtime.connectors.kafka.ingress.decision import (
 )
 from statefun_runtime.connectors.kafka.ingress.position import KafkaPosition
 from statefun_runtime.connectors.kafka.ingress.splits import Splits
-from statefun_runtime.connectors.kafka.settings.specs import OffsetReset
+from statefun_runtime.connectors.kafka.settings.values import OffsetReset
 from statefun_runtime.core.model.address import TypeName
 
 INGRESS = TypeName("shop.io", "orders")

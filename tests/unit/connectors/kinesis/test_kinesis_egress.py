@@ -9,7 +9,7 @@ import pytest
 from statefun._wire import KinesisEgressRecord
 
 from statefun_runtime.connectors.kinesis.records import RECORD_TYPENAME, Record, prepare_record
-from statefun_runtime.connectors.kinesis.settings.specs import KinesisEgressSpec
+from statefun_runtime.connectors.kinesis.specs import KinesisEgressSpec
 from statefun_runtime.connectors.kinesis.writer import KinesisEgress
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
 from statefun_runtime.core.model.address import TypeName

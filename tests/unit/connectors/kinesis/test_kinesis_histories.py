@@ -12,11 +12,8 @@ import pytest
 from statefun._wire import ToFunction
 
 from statefun_runtime.connectors.kinesis.reader import KinesisIngress
-from statefun_runtime.connectors.kinesis.settings.specs import (
-    KinesisIngressSpec,
-    ShardReading,
-    StreamRoute,
-)
+from statefun_runtime.connectors.kinesis.settings.values import ShardReading, StreamRoute
+from statefun_runtime.connectors.kinesis.specs import KinesisIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import Earliest, EndpointSpec, FunctionPattern, Latest
 from statefun_runtime.ports.module import ModuleSpec

@@ -9,12 +9,9 @@ import pytest
 from statefun._wire import ToFunction
 
 from statefun_runtime.connectors.kinesis.reader import KinesisIngress
-from statefun_runtime.connectors.kinesis.settings.specs import (
-    KinesisIngressSpec,
-    ShardReading,
-    StreamRoute,
-)
+from statefun_runtime.connectors.kinesis.settings.values import ShardReading, StreamRoute
 from statefun_runtime.connectors.kinesis.shards import number_of
+from statefun_runtime.connectors.kinesis.specs import KinesisIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import Origin
 from statefun_runtime.core.module.specs import (

@@ -12,10 +12,7 @@ from statefun._wire import ToFunction, TypedValue
 
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
-from statefun_runtime.connectors.playground.settings import (
-    PlaygroundEgressSpec,
-    PlaygroundIngressSpec,
-)
+from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec, PlaygroundIngressSpec
 from statefun_runtime.connectors.playground.writer import RECORD_TYPENAME, PlaygroundEgress
 from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern

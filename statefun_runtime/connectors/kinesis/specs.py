@@ -1,29 +1,23 @@
-"""What a Kinesis ingress or egress declares, and what the runtime can have made of it."""
+"""What the runtime can have made of a declared Kinesis ingress or egress.
+
+AWS's client is an extra that many applications do not have installed: it is imported where it is needed.
+"""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from statefun_runtime.connectors.kinesis.settings.aws import (
-    AwsClientSettings,
-    AwsCredentials,
-    AwsRegion,
-    DefaultCredentials,
-    DefaultRegion,
-    describe_region,
-)
+from statefun_runtime.connectors.kinesis.settings.aws import describe_region
 from statefun_runtime.connectors.kinesis.settings.names import why_no_stream
+from statefun_runtime.connectors.kinesis.settings.values import (
+    KinesisEgressSettings,
+    KinesisIngressSettings,
+)
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import KINESIS_RECORD, DeadLetter, keyed_record_for
 from statefun_runtime.core.module.checks import Attempt, Check
-from statefun_runtime.core.module.specs import (
-    Date,
-    DeadLetterRoute,
-    Earliest,
-    InvalidRecords,
-    Latest,
-)
+from statefun_runtime.core.module.specs import DeadLetterRoute
 from statefun_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,39 +26,10 @@ if TYPE_CHECKING:
     from statefun_runtime.ports.egress import EgressSink
     from statefun_runtime.ports.ingress import IngressSource
 
-# AWS's client is an extra that many applications do not have installed: it is imported where it is needed.
-
 
 @dataclass(frozen=True, slots=True)
-class StreamRoute:
-    """Each record of `stream` goes, as a value of type `value_type`, to every target in this order."""
-
-    stream: str
-    value_type: str
-    targets: tuple[TypeName, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ShardReading:
-    """How often a shard is read and how much at once, and how often the shards of a stream are looked up."""
-
-    interval_s: float = 0.2
-    records_max: int = 10_000
-    discovery_s: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class KinesisIngressSpec:
-    """A Kinesis ingress."""
-
-    id: TypeName
-    routes: tuple[StreamRoute, ...]
-    region: AwsRegion = field(default_factory=DefaultRegion)
-    credentials: AwsCredentials = field(default_factory=DefaultCredentials)
-    startup: Earliest | Latest | Date = field(default_factory=Latest)
-    client: AwsClientSettings = field(default_factory=AwsClientSettings)
-    reading: ShardReading = field(default_factory=ShardReading)
-    invalid_records: InvalidRecords = field(default_factory=InvalidRecords)
+class KinesisIngressSpec(KinesisIngressSettings):
+    """A declared Kinesis ingress."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -107,19 +72,8 @@ class KinesisIngressSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class KinesisEgressSpec:
-    """A Kinesis egress; at most `outstanding_max` records are on their way at once.
-
-    `stream_suffix` comes behind the name of each stream that a function names.
-    """
-
-    id: TypeName
-    region: AwsRegion = field(default_factory=DefaultRegion)
-    credentials: AwsCredentials = field(default_factory=DefaultCredentials)
-    outstanding_max: int = 1000
-    client: AwsClientSettings = field(default_factory=AwsClientSettings)
-    dead_letters: DeadLetterRoute | None = None
-    stream_suffix: str = ""
+class KinesisEgressSpec(KinesisEgressSettings):
+    """A declared Kinesis egress."""
 
     def describe(self, host: str) -> str:
         """Return where its records go."""
@@ -163,7 +117,7 @@ class KinesisEgressSpec:
 
 
 async def _check(
-    subject: str, spec: KinesisIngressSpec | KinesisEgressSpec, streams: tuple[str, ...]
+    subject: str, spec: KinesisIngressSettings | KinesisEgressSettings, streams: tuple[str, ...]
 ) -> Check:
     try:
         from statefun_runtime.connectors.kinesis.probe import check_streams
