@@ -1,12 +1,15 @@
 """Everything that an application has comes out as lines, and goes in again: the same lines come out of that."""
 
 import json
+import sys
 import tarfile
 from base64 import b64decode
 from pathlib import Path
 
+import pyarrow
 import pytest
 import statefun as sdk
+from pyarrow import parquet
 
 from statefun_runtime.app.moving.tables import encode_value
 from statefun_runtime.cli import main
@@ -230,3 +233,128 @@ def test_half_a_mapping_is_told(
 ):
     assert main(["state", "import", "c.csv", "--state-dir", str(tmp_path / "state"), *flags]) == 2
     assert capsys.readouterr().err.startswith("SF1133: ")
+
+
+@pytest.mark.parametrize("name", ["A1", "B1", "V31"])
+def test_parquet_carries_all_that_lines_do(name: str, tmp_path: Path):
+    where = [
+        "--module",
+        str(FOLDER / "A-module.yaml"),
+        "--state-dir",
+        str(tmp_path / "one"),
+        "--egress",
+        "leave",
+    ]
+    assert main(["savepoint", "import", str(unpacked(name, tmp_path)), *where]) == 0
+    first = exported(tmp_path / "one")
+    file = tmp_path / "one.parquet"
+    assert (
+        main(["state", "export", "--state-dir", str(tmp_path / "one"), "--output", str(file)]) == 0
+    )
+    assert parquet.read_table(file).num_rows == len(first.splitlines())
+    assert imported(file, tmp_path / "two") == 0
+    assert exported(tmp_path / "two") == first
+
+
+def test_each_kind_of_line_has_a_row_of_parquet_and_comes_back(tmp_path: Path):
+    lines = [
+        HEAD,
+        '{"kind":"function","type":"a/b"}\n',
+        '{"kind":"position","ingress":"a/in","split":"t/0","position":{"offset":5,"id":"x"}}\n',
+        '{"kind":"result","topic":"out","epoch":3,"index":0,"row":"AQI="}\n',
+        '{"kind":"once","type":"a/b","id":"1","key":"k","row":"AQI="}\n',
+        '{"kind":"parked","type":"a/b","id":"1","row":"AQI="}\n',
+        '{"kind":"state","type":"a/b","id":"","name":"n","typename":"t/t","value":"","written_ms":7,"invoked_ms":9}\n',
+    ]
+    (tmp_path / "seed.jsonl").write_text("".join(lines))
+    assert imported(tmp_path / "seed.jsonl", tmp_path / "one") == 0
+    first = exported(tmp_path / "one")
+    assert {json.loads(line)["kind"] for line in first.splitlines()} == {
+        json.loads(line)["kind"] for line in lines
+    }
+    file = tmp_path / "one.parquet"
+    where = ["state", "export", "--state-dir", str(tmp_path / "one")]
+    assert main([*where, "--format", "parquet", "--output", str(file)]) == 0
+    assert imported(file, tmp_path / "two") == 0
+    assert exported(tmp_path / "two") == first
+
+
+def test_a_parquet_table_seeds_an_application_as_a_csv_does(tmp_path: Path):
+    columns = {
+        "number": [4711, 4712],
+        "full_name": ["Ann", None],
+        "orders": pyarrow.array([3.0, None]),
+        "raw": [b"\x00\xff", b"x"],
+        "tags": [["a", "ä"], []],
+        "ignored": [1, 2],
+    }
+    file = tmp_path / "customers.parquet"
+    parquet.write_table(pyarrow.table(columns), file)
+    mapping = ["--function", "shop/customer", "--id", "number"]
+    for value in (
+        "name=full_name:io.statefun.types/string",
+        "orders=orders:io.statefun.types/int",
+        "raw=raw:shop/raw",
+        "tags=tags:shop/tags",
+    ):
+        mapping += ["--value", value]
+    assert main(["state", "import", str(file), "--state-dir", str(tmp_path / "s"), *mapping]) == 0
+    lines = [json.loads(line) for line in exported(tmp_path / "s").splitlines()]
+    found = {
+        (line["id"], line["name"]): b64decode(line["value"])
+        for line in lines
+        if line["kind"] == "state"
+    }
+    assert found == {
+        ("4711", "name"): encode_value("io.statefun.types/string", "Ann"),
+        ("4711", "orders"): encode_value("io.statefun.types/int", "3"),
+        ("4711", "raw"): b"\x00\xff",
+        ("4711", "tags"): '["a", "ä"]'.encode(),
+        ("4712", "raw"): b"x",
+        ("4712", "tags"): b"[]",
+    }
+
+
+def told_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(arguments) == 2
+    return capsys.readouterr().err
+
+
+def test_parquet_that_cannot_be_taken_is_told_and_nothing_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file, state = tmp_path / "x.parquet", tmp_path / "state"
+    command = ["state", "import", str(file), "--state-dir", str(state)]
+    file.write_bytes(b"PAR1 but not much of it")
+    assert told_of(command, capsys).startswith(f"SF1139: {file} cannot be read as Parquet: ")
+    parquet.write_table(
+        pyarrow.table({"kind": ["application", "planet"], "format": [1, None]}), file
+    )
+    assert told_of(command, capsys) == (
+        f"SF1128: line 2 of {file} is not one of an export: there is no kind 'planet' of rows\n"
+        "hint: docs/reference/state-files.md has the lines that there are; nothing was imported\n"
+    )
+    mapping = ["--function", "a/b", "--id", "number", "--value", "s=kind:t/t"]
+    assert told_of([*command, *mapping], capsys).startswith(
+        f"SF1132: row 1 of {file} cannot be taken: there is no column 'number'\n"
+    )
+    assert sorted(path.name for path in state.iterdir()) == ["lock"]
+
+
+def test_parquet_without_its_library_names_the_extra(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "seed.jsonl").write_text(HEAD + STATE)
+    assert imported(tmp_path / "seed.jsonl", tmp_path / "one") == 0
+    capsys.readouterr()
+    # How Python says that a module is not there.
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    where = ["state", "export", "--state-dir", str(tmp_path / "one")]
+    assert told_of([*where, "--output", str(tmp_path / "x.parquet")], capsys) == (
+        "SF1138: Parquet needs a library that is not installed\n"
+        "hint: pip install 'statefun-runtime[parquet]', or use lines of JSON\n"
+    )
+    assert not list(tmp_path.glob("x.parquet*"))
+    assert told_of([*where, "--format", "parquet"], capsys) == (
+        "SF1140: Parquet has to be written to a file\nhint: say --output FILE.parquet\n"
+    )
