@@ -146,7 +146,7 @@ MUTANTS = (
         (
             (
                 "core/checkpoints/commits.py",
-                "            and e.from_epoch < one.epoch\n",
+                "            and start.from_epoch < one.epoch\n",
                 "            and False\n",
             ),
         ),

@@ -326,6 +326,9 @@ class World:
             self.say("the copy was late")
             self.is_given_up = True
             return
+        if isinstance(error, FencedError) and any(not zombie.is_dead for zombie in self._zombies):
+            # Nobody had told a zombie in the log that it is one, and it wrote there first.
+            return
         is_disk_bad = self.disk.is_full or self.disk.sync_fails
         if isinstance(error, UnavailableError | OSError) and is_disk_bad:
             return

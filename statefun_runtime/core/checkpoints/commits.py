@@ -58,14 +58,19 @@ class History:
         """The highest epoch that was ever completed, in any lineage."""
         return max((e.epoch for e in self.entries if isinstance(e, Completed)), default=0)
 
-    def could_complete(self, one: "Marker") -> bool:
-        """Return whether a marker's life can have completed its epoch in this log: later ones begin at the last."""
-        return one.epoch <= self.last_epoch and not any(
-            isinstance(e, Started)
-            and e.incarnation > one.incarnation
-            and e.lineage == one.lineage
-            and e.from_epoch < one.epoch
-            for e in self.entries
+    def could_publish(self, one: "Marker") -> bool:
+        """Return whether a marker's life can have had its epoch, by this log.
+
+        What it had is complete here, or was where a life began, as with a savepoint; and it had nothing beyond the
+        start of a later life of its lineage, since that begins at the last there is.
+        """
+        starts = [e for e in self.entries if isinstance(e, Started)]
+        known = max(self.last_epoch, *(start.from_epoch for start in starts), 0)
+        return one.epoch <= known and not any(
+            start.incarnation > one.incarnation
+            and start.lineage == one.lineage
+            and start.from_epoch < one.epoch
+            for start in starts
         )
 
     @property
@@ -152,8 +157,8 @@ def decide_published(
     """Decide, from everything read up to one's own claim, what does not have to be published again.
 
     A claim or marker of a life that the log does not know, or of a later one than one's own, means that this worker
-    is a copy or a zombie. So does a marker of an earlier life for an epoch that it cannot have completed by the log, as
-    that was when this life began: that life went on elsewhere, and an epoch of that number here is another one. Markers
+    is a copy or a zombie. So does a marker of an earlier life for an epoch that it cannot have had by the log, as that
+    was when this life began: that life went on elsewhere, and an epoch of that number here is another one. Markers
     of lineages that are not ancestors cover nothing.
     """
     last_of = dict(history.ancestry())
@@ -165,7 +170,7 @@ def decide_published(
             return Superseded(one)
         if isinstance(one, Claim):
             continue
-        if not is_mine and not history.could_complete(one):
+        if not is_mine and not history.could_publish(one):
             return Superseded(one)
         if one.epoch <= last_of.get(one.lineage, -1):
             covered = max(covered, Covered(one.epoch, one.count), key=lambda c: (c.epoch, c.count))

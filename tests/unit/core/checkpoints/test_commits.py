@@ -82,6 +82,12 @@ def test_an_epoch_of_a_later_life_is_not_the_one_that_an_earlier_life_published_
     assert decide_published([marker(4, 1, 2), third], log, third) == Covered(4, 1)
 
 
+def test_what_a_savepoint_had_to_publish_is_known_to_a_log_that_began_with_it():
+    log = history(started(1, from_epoch=7), started(2, from_epoch=7))
+
+    assert decide_published([marker(7, 3), OWN], log, OWN) == Covered(7, 3)
+
+
 def test_what_this_life_published_itself_is_beyond_the_log_of_its_start():
     seen = [marker(5, 1, incarnation=2), Claim(2, "n2", 2)]
 
