@@ -1,0 +1,3 @@
+export * from "./lib/index.js";
+import * as sdk from "./lib/index.js";
+export default sdk;
