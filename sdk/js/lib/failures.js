@@ -1,6 +1,7 @@
 "use strict";
 // What a request is answered with when it fails, and what is logged of it.
 
+const { types } = require("node:util");
 const { shown } = require("./address.js");
 
 const MESSAGE_MAX = 1000;
@@ -57,9 +58,18 @@ class Failures {
     }
     this.#said.set(kind, { saidMs: nowMs, leftOut: 0 });
     const more = before?.leftOut ? ` (and ${before.leftOut} times more since it was said last)` : "";
-    // Where a request was refused says nothing to anybody.
-    this.#log(`statefun: a request failed: ${text}${more}`, error instanceof RequestError ? undefined : error);
+    try {
+      // Where in here a request was refused says nothing to anybody.
+      this.#log(`statefun: a request failed: ${text}${more}`, error instanceof RequestError ? undefined : error);
+    } catch {
+      // There is nobody left to tell; the runtime is told all the same.
+    }
   }
+}
+
+/** Whether it is an error, also one of another realm, as test runners and `vm` make them. */
+function isError(thrown) {
+  return thrown instanceof Error || types.isNativeError(thrown);
 }
 
 /** Return the type and message of what was thrown. */
@@ -73,7 +83,7 @@ function describe(error) {
 }
 
 function describeUnguarded(error) {
-  if (!(error instanceof Error)) {
+  if (!isError(error)) {
     return `Error: ${shown(error)} was thrown, which is no Error`;
   }
   const kind = nameOf(error);
@@ -95,16 +105,16 @@ function nameOf(error) {
 function kindOf(error) {
   try {
     const line = /^\s+at .*$/m.exec(String(error?.stack ?? ""))?.[0] ?? "";
-    return error instanceof Error ? `${nameOf(error)} ${line}` : typeof error;
+    return isError(error) ? `${nameOf(error)} ${line}` : typeof error;
   } catch {
     return "";
   }
 }
 
 function stackOf(error, text) {
-  const stack = error instanceof Error ? String(error.stack) : text;
-  const cause = error?.cause instanceof Error ? `\nbecause of ${error.cause.stack}` : "";
+  const stack = isError(error) ? String(error.stack) : text;
+  const cause = isError(error?.cause) ? `\nbecause of ${error.cause.stack}` : "";
   return stack + cause;
 }
 
-module.exports = { Failures, RequestError, describe };
+module.exports = { Failures, RequestError };

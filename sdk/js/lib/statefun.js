@@ -28,6 +28,9 @@ class StateFun {
     if (unknown !== undefined) {
       throw new TypeError(`StateFun has no option ${shown(unknown)}; it has ${Object.keys(DEFAULTS).join(", ")}`);
     }
+    if (options.log !== undefined && typeof options.log !== "function") {
+      throw new TypeError(`the option log must be a function, not ${shown(options.log)}`);
+    }
     for (const name of ["bundleConcurrency", "maxRequestBytes"]) {
       if (options[name] !== undefined && !(Number.isInteger(options[name]) && options[name] > 0)) {
         throw new TypeError(`the option ${name} must be a whole number above 0, not ${shown(options[name])}`);

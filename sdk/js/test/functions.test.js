@@ -400,6 +400,7 @@ test("options are checked", () => {
   assert.throws(() => new StateFun({ showStack: true }), {
     message: "StateFun has no option 'showStack' (string); it has log, showStacks, bundles, bundleConcurrency, maxRequestBytes",
   });
+  assert.throws(() => new StateFun({ log: "file" }), { message: "the option log must be a function, not 'file' (string)" });
   assert.throws(() => new StateFun({ bundleConcurrency: 0 }), { message: "the option bundleConcurrency must be a whole number above 0, not 0 (number)" });
 });
 

@@ -2,11 +2,9 @@
 // The answers that the stock JavaScript SDK gave, byte for byte (tests/conformance/golden/golden_cases.tsv).
 
 const assert = require("node:assert/strict");
-const fs = require("node:fs");
-const path = require("node:path");
 const { before, mock, test } = require("node:test");
+const { readGolden } = require("./support/golden.js");
 
-const GOLDEN = path.join(__dirname, "../../../tests/conformance/golden");
 const APPS = {
   kitchen: require("./apps/kitchen.js").statefun,
   greeter: require("./apps/greeter.js").statefun,
@@ -18,13 +16,7 @@ const OF_THE_SERVER = "get_method";
 /** The stock SDK says 500, whatever happened; ours says whether the runtime, the module or the function must change. */
 const STATUSES = { unknown_function: 404, garbage_body: 400, empty_body: 400 };
 
-function read(file) {
-  const [head, ...rows] = fs.readFileSync(path.join(GOLDEN, file), "utf8").trimEnd().split("\n");
-  const names = head.split("\t");
-  return rows.map((row) => Object.fromEntries(row.split("\t").map((cell, place) => [names[place], cell])));
-}
-
-const cases = read("golden_cases.tsv").filter((row) => row.sdk === "js-3.3.0");
+const cases = readGolden("golden_cases.tsv").filter((row) => row.sdk === "js-3.3.0");
 
 before(() => {
   mock.method(console, "error", () => {});
