@@ -1,8 +1,8 @@
-"""What tests of all kinds share: the broker, the Kinesis server, the stock SDKs, and workers that are ended afterwards.
+"""What tests of all kinds share: the broker, the Kinesis server, Node, the stock SDKs, and workers that are ended afterwards.
 
 Something that is missing skips the tests that need it, with one loud line in the
-summary. STATEFUN_REQUIRE_KAFKA=1 and STATEFUN_REQUIRE_STOCK_SDK=1 turn such a
-skip into a failure.
+summary. STATEFUN_REQUIRE_KAFKA=1, STATEFUN_REQUIRE_STOCK_SDK=1 and STATEFUN_REQUIRE_NODE=1
+turn such a skip into a failure.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.support import stock_sdk
+from tests.support import javascript_sdk, stock_sdk
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kinesis.server import KinesisServer
 from tests.support.provisions import Unavailable
@@ -50,6 +50,12 @@ def stock_python(pytestconfig: pytest.Config) -> Command:
 def stock_js(pytestconfig: pytest.Config) -> Command:
     """Return the function that makes the command of a program on the stock JavaScript SDK."""
     return _command(pytestconfig, "stock_sdk (JavaScript)", stock_sdk.js_command)
+
+
+@pytest.fixture(scope="session")
+def node(pytestconfig: pytest.Config) -> Command:
+    """Return the function that makes the command of a program on our JavaScript SDK."""
+    return _command(pytestconfig, "node (JavaScript SDK)", javascript_sdk.command)
 
 
 @pytest.fixture

@@ -14,16 +14,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import javascript_sdk
 from tests.support.processes import Process, wait_until
 from tests.support.provisions import ROOT
 from tests.support.sockets import free_port
 
 pytestmark = pytest.mark.integration
 
-PAGES = ["README.md", "sdk/python/README.md"]
+PAGES = ["README.md", "sdk/python/README.md", "sdk/js/README.md"]
 PORTS = ("8000", "8090", "8091")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
-FILES = {"python": "functions.py", "yaml": "module.yaml"}
+FILES = {"python": "functions.py", "javascript": "functions.mjs", "yaml": "module.yaml"}
+# Programs of their own begin with their name; sdk/js/test/readme.test.js runs them, and checks the TypeScript.
+OF_ANOTHER_TEST = re.compile(r"// \w+\.mjs\n|import .*\n\ninterface ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Newcomer:
     def does(self, block: Block) -> None:
         """Do what one block says."""
         text = self._on_free_ports(block.text)
+        if OF_ANOTHER_TEST.match(text):
+            return
         if block.language in FILES:
             with (self._folder / FILES[block.language]).open("a") as file:
                 file.write(text)
@@ -77,6 +82,11 @@ class Newcomer:
         match words[0]:
             case "make" | "pip":
                 _is_there(words)
+            case "npm":
+                assert words[1:] == ["install", "statefun-sdk"]
+                javascript_sdk.install_into(self._folder)
+            case "node":
+                self._start(words, "8000")
             case "python":
                 self._start([sys.executable, *words[1:]], "8000")
             case "statefun-worker" if words[1] == "--module":
@@ -128,7 +138,11 @@ def _is_there(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_works_from_its_first_block_to_its_last(page: str, tmp_path: Path) -> None:
+def test_a_page_works_from_its_first_block_to_its_last(
+    page: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if page == "sdk/js/README.md":
+        request.getfixturevalue("node")
     newcomer = Newcomer(tmp_path)
     try:
         for block in blocks((ROOT / page).read_text()):

@@ -46,10 +46,15 @@ class Application {
     return isOffered ? { "Content-Type": OCTETS, [OFFER_SHOWN]: VERSION } : { "Content-Type": OCTETS };
   }
 
-  /** Return the body of the answer to one batch: bytes, or a promise of them. What a function throws is thrown. */
+  /** Return the body of the answer to one batch: bytes, or a promise of them. What it throws is for `failed`. */
   reply(bytes) {
     const batch = new Batch(this.functions, bytes, 0, bytes.length, this.names);
-    const promise = guarded(batch, () => batch.run());
+    let promise;
+    try {
+      promise = batch.run();
+    } catch (error) {
+      throw failureOf(batch, error);
+    }
     return promise === undefined ? this.#write(batch) : this.#writeAfter(batch, promise);
   }
 
@@ -58,9 +63,10 @@ class Application {
     new Bundle(this, bytes, output).start();
   }
 
-  /** Return the status, headers and body that tell of a failure. */
-  failed(error) {
-    const { status, text } = this.failures.tell(error, null);
+  /** Return the status, headers and body that tell of what was thrown in here. */
+  failed(thrown) {
+    const { error, address } = thrown instanceof BatchFailure ? thrown : { error: thrown, address: null };
+    const { status, text } = this.failures.tell(error, address);
     return { status, headers: { "Content-Type": "text/plain; charset=utf-8" }, body: Buffer.from(text) };
   }
 
@@ -100,8 +106,7 @@ class Application {
     try {
       await promise;
     } catch (error) {
-      batch.close();
-      throw error;
+      throw failureOf(batch, error);
     }
     return this.#write(batch);
   }
@@ -112,18 +117,22 @@ class Application {
       return this.writer.take();
     } catch (error) {
       this.writer.backTo(0);
-      throw error;
+      throw failureOf(batch, error);
     }
   }
 }
 
-function guarded(batch, run) {
-  try {
-    return run();
-  } catch (error) {
-    batch.close();
-    throw error;
+/** What a function threw, and the address that it was invoked for. */
+class BatchFailure {
+  constructor(error, address) {
+    this.error = error;
+    this.address = address;
   }
+}
+
+function failureOf(batch, error) {
+  batch.close();
+  return new BatchFailure(error, batch.address);
 }
 
 /** Return a header by its name in lower case, whatever case it came in. */

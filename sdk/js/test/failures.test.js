@@ -50,7 +50,7 @@ test("the stack is logged, and is no part of the reply unless it is asked for", 
   assert.equal((await plain.statefun.respond(request())).body.toString(), "Error: boom");
   assert.match((await shown.statefun.respond(request())).body.toString(), /^Error: boom\n +at thrower[^]*\nbecause of Error: beneath\n +at thrower/);
   assert.equal(plain.logged.length, 1);
-  assert.equal(plain.logged[0][0], "statefun: a request failed: Error: boom");
+  assert.equal(plain.logged[0][0], "statefun: a request failed: example/user/zoe: Error: boom");
   assert.match(plain.logged[0][1].stack, /thrower/);
 });
 
@@ -97,7 +97,7 @@ test("by default failures are logged to the error console", async () => {
     said.mock.restore();
   }
   const [first, second] = said.mock.calls.map((call) => call.arguments);
-  assert.equal(first[0], "statefun: a request failed: Error: boom");
+  assert.equal(first[0], "statefun: a request failed: example/user/zoe: Error: boom");
   assert.ok(first[1] instanceof Error);
   assert.deepEqual(second, ["statefun: a request failed: RequestError: no function is bound for example/nobody/zoe; bound are example/user"]);
 });
