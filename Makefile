@@ -10,7 +10,7 @@ JOBS ?= 2
 TESTERS ?= 3
 COUNT ?= 20000
 
-.PHONY: help setup demo demo-kafka test coverage check format docs bench chaos simulate mutants fuzz clean
+.PHONY: help setup demo demo-kafka test coverage sdk-go check format docs bench chaos simulate mutants fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ coverage: setup ## run the tests of core and engine; say which lines and branche
 	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadfile tests/unit/core tests/unit/engine
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+sdk-go: setup ## vet and test the SDK for Go, with the race detector (needs Go 1.22)
+	@cd sdk/go && go vet ./... && go test -p 1 -race ./...
 
 check: setup ## lint, types, layers
 	@$(BIN)/ruff check .

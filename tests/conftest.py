@@ -1,8 +1,8 @@
 """What tests of all kinds share: the broker, the Kinesis server, Node, the stock SDKs, and workers that are ended afterwards.
 
 Something that is missing skips the tests that need it, with one loud line in the
-summary. STATEFUN_REQUIRE_KAFKA=1, STATEFUN_REQUIRE_STOCK_SDK=1 and STATEFUN_REQUIRE_NODE=1
-turn such a skip into a failure.
+summary. STATEFUN_REQUIRE_KAFKA=1, STATEFUN_REQUIRE_STOCK_SDK=1, STATEFUN_REQUIRE_NODE=1 and
+STATEFUN_REQUIRE_GO=1 turn such a skip into a failure.
 """
 
 import os
@@ -16,6 +16,7 @@ from tests.support import javascript_sdk, stock_sdk
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kinesis.server import KinesisServer
 from tests.support.provisions import Unavailable
+from tests.support.sdks import go_sdk
 from tests.support.worker import Worker
 
 _MISSING = pytest.StashKey[dict[str, str]]()
@@ -56,6 +57,16 @@ def stock_js(pytestconfig: pytest.Config) -> Command:
 def node(pytestconfig: pytest.Config) -> Command:
     """Return the function that makes the command of a program on our JavaScript SDK."""
     return _command(pytestconfig, "node (JavaScript SDK)", javascript_sdk.command)
+
+
+@pytest.fixture(scope="session")
+def go_program(pytestconfig: pytest.Config) -> Callable[[str], Path]:
+    """Return the function that builds a program on our SDK for Go; Go itself, and what it fetches, are there."""
+    try:
+        go_sdk.program("greeter")
+    except Unavailable as error:
+        skip_or_fail(pytestconfig, "Go", error)
+    return go_sdk.program
 
 
 @pytest.fixture

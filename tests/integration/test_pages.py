@@ -17,11 +17,15 @@ import pytest
 from tests.support import javascript_sdk
 from tests.support.processes import Process, wait_until
 from tests.support.provisions import ROOT
+from tests.support.sdks import go_sdk
 from tests.support.sockets import free_port
 
 pytestmark = pytest.mark.integration
 
-PAGES = ["README.md", "sdk/python/README.md", "sdk/js/README.md"]
+PAGES = ["README.md", "sdk/python/README.md", "sdk/js/README.md", "sdk/go/README.md"]
+# The fixtures that are asked for first: they skip a page whose language is not there.
+NEEDS = {"sdk/js/README.md": "node", "sdk/go/README.md": "go_program"}
+CLONE = "/path/to/clone"
 PORTS = ("8000", "8090", "8091")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 FILES = {"python": "functions.py", "javascript": "functions.mjs", "yaml": "module.yaml"}
@@ -62,6 +66,10 @@ class Newcomer:
         if block.language in FILES:
             with (self._folder / FILES[block.language]).open("a") as file:
                 file.write(text)
+        elif block.language == "go":
+            named = re.search(r"`(\w+\.go)`", block.before)
+            assert named, f"nothing names the file of {text!r}"
+            (self._folder / named[1]).write_text(text)
         elif block.language == "text":
             self._expect(text)
         else:
@@ -87,6 +95,10 @@ class Newcomer:
                 javascript_sdk.install_into(self._folder)
             case "node":
                 self._start(words, "8000")
+            case "go":
+                go_sdk.go(*(word.replace(CLONE, str(ROOT)) for word in words[1:]), cwd=self._folder)
+            case "./functions":
+                self._start([str(self._folder / "functions")], "8000")
             case "python":
                 self._start([sys.executable, *words[1:]], "8000")
             case "statefun-worker" if words[1] == "--module":
@@ -141,8 +153,8 @@ def _is_there(words: list[str]) -> None:
 def test_a_page_works_from_its_first_block_to_its_last(
     page: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if page == "sdk/js/README.md":
-        request.getfixturevalue("node")
+    if page in NEEDS:
+        request.getfixturevalue(NEEDS[page])
     newcomer = Newcomer(tmp_path)
     try:
         for block in blocks((ROOT / page).read_text()):
