@@ -1,6 +1,7 @@
 """Parquet files, through pyarrow, which the extra `parquet` brings: rows in, rows out, some thousand at a time."""
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -60,8 +61,12 @@ class ParquetWriter:
             self._flush()
 
     def _flush(self) -> None:
+        rows = self._rows
+        present = dict.fromkeys(chain.from_iterable(rows))
         arrays = [
-            self._arrow.array([row.get(field.name) for row in self._rows], field.type)
+            self._arrow.array([row.get(field.name) for row in rows], field.type)
+            if field.name in present
+            else self._arrow.nulls(len(rows), field.type)
             for field in self._schema
         ]
         self._rows = []

@@ -68,7 +68,7 @@ class Compared:
 async def compare(spec: KafkaEgressSpec | KafkaIngressSpec, comparison: Comparison) -> Compared:
     """Read both topics and compare them; raise ConfigError or UnavailableError if they cannot be read."""
     with TemporaryDirectory(prefix="statefun-compare-") as folder:
-        store = RocksDbStore(Path(folder))
+        store = RocksDbStore(Path(folder), for_sorting=True)
         try:
             sorting = Sorting(store, comparison.ignored)
             spans = (comparison.first, comparison.second)

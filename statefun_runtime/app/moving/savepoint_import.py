@@ -83,12 +83,14 @@ def _try(
 ) -> Report:
     scratch = Path(mkdtemp(prefix="statefun-import-"))
     try:
-        work = Work(request, savepoint, module, settings, RocksDbStore(scratch))
+        work = Work(request, savepoint, module, settings, RocksDbStore(scratch, for_sorting=True))
         with work:
             for _ in work.rows():
                 pass
             if request.egress == "commit":
                 asyncio.run(work.take_over() if request.egress_only else work.ask())
+            if request.egress_only:
+                refuse_lost(work.report.transactions, is_imported=True)
         return work.report
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -103,7 +105,7 @@ def _import(
         folder.begin_import()
         scratch = folder.fresh_live_folder()
         scratch.mkdir(parents=True)
-        work = Work(request, savepoint, module, settings, RocksDbStore(scratch))
+        work = Work(request, savepoint, module, settings, RocksDbStore(scratch, for_sorting=True))
         with work:
             work.refuse_undecided()
             if request.egress == "commit":
@@ -116,6 +118,7 @@ def _import(
         folder.close()
     if request.egress == "commit":
         asyncio.run(work.take_over())
+        refuse_lost(work.report.transactions, is_imported=True)
     return work.report
 
 
@@ -137,7 +140,12 @@ class Work:
             str(savepoint.folder), metadata.checkpoint_id, metadata.version, request.is_dry_run
         )
         self._store = store
-        self._sorting = Sorting(self._store, savepoint.damages, request.told)
+        self._sorting = Sorting(
+            self._store,
+            savepoint.damages,
+            request.told,
+            key_group_count=settings.key_group_count,
+        )
 
     def __enter__(self) -> None:
         try:

@@ -102,17 +102,16 @@ def text_rows(name: str, lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
     return csv.DictReader(lines) if name.endswith(".csv") else _objects(lines)
 
 
-def table_lines(name: str, rows: Iterable[Mapping[str, Any]], mapped: Mapped) -> Iterator[str]:
+def table_lines(name: str, rows: Iterable[Mapping[str, Any]], mapped: Mapped) -> Iterator[Line]:
     """Yield a table's rows as lines of a state file.
 
     A cell that is empty, or not there, is no value. Raise ConfigError for a row that cannot be taken.
     """
-    yield json.dumps(head_line())
+    yield head_line()
     taken = 0
     try:
         for row in rows:
-            for line in _row_lines(row, mapped):
-                yield json.dumps(line, ensure_ascii=False)
+            yield from _row_lines(row, mapped)
             taken += 1
     except (ValueError, KeyError, csv.Error) as error:
         why = f"there is no column {error}" if isinstance(error, KeyError) else str(error)
@@ -123,17 +122,16 @@ def table_lines(name: str, rows: Iterable[Mapping[str, Any]], mapped: Mapped) ->
         ) from error
 
 
-def parquet_lines(name: str, mapped: Mapped | None) -> Iterator[str]:
+def parquet_lines(name: str, mapped: Mapped | None) -> Iterator[Line]:
     """Yield what a Parquet file has as lines of a state file: a table that is mapped, or an export."""
     from statefun_runtime.adapters.parquet import read_parquet
 
     if mapped is not None:
         yield from table_lines(name, read_parquet(Path(name), columns=mapped.names), mapped)
         return
-    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     for number, cells in enumerate(read_parquet(Path(name)), 1):
         try:
-            yield encode(line_of(cells))
+            yield line_of(cells)
         except (ValueError, TypeError) as error:
             raise wrong_line(name, number, error) from error
 

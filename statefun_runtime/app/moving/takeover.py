@@ -60,15 +60,20 @@ class Takeovers:
         return found
 
 
-def refuse_lost(found: Sequence[TransactionState]) -> None:
-    """Raise ConfigError if output of the savepoint is lost, or somebody has gone on after it."""
+def refuse_lost(found: Sequence[TransactionState], *, is_imported: bool = False) -> None:
+    """Raise ConfigError if output of the savepoint is lost, or somebody has gone on after it.
+
+    Brokers before 3.0 tell it only when they are to commit, and then the state `is_imported` already.
+    """
     lost = [one for one in found if one.standing in {each.value for each in LOST}]
     if lost:
         listed = "".join(f"\n  {one.transactional_id}: {one.standing}" for one in lost)
         raise ConfigError(
             f"not all output of the savepoint can be committed:{listed}",
             code="SF1131",
-            hint="where the old job went on, take the savepoint that it was canceled with; to import without those "
+            hint="the state folder is imported, and those records are missing: go on without them, or delete the folder"
+            if is_imported
+            else "where the old job went on, take the savepoint that it was canceled with; to import without those "
             "records, say --egress leave",
         )
 

@@ -117,7 +117,7 @@ def _import(flags: argparse.Namespace) -> int:
     return GOOD
 
 
-def _lines(path: str, texts: Iterable[str], mapped: "Mapped | None") -> Iterable[str]:
+def _lines(path: str, texts: Iterable[str], mapped: "Mapped | None") -> "Iterable[str | Line]":
     """Return the lines of a state file that a file has or is mapped to."""
     from statefun_runtime.app.moving.tables import parquet_lines, table_lines, text_rows
 

@@ -38,6 +38,8 @@ def varint(number: int) -> bytes:
 
 def read_varint(data: bytes, offset: int) -> tuple[int, int]:
     """Return the varint at `offset` and the offset behind it; raise ValueError if the data ends inside it."""
+    if offset < len(data) and (byte := data[offset]) < 0x80:
+        return byte, offset + 1
     number = shift = 0
     while True:
         if offset >= len(data) or shift > 63:

@@ -12,6 +12,7 @@ from confluent_kafka.admin import ResourceType  # type: ignore[attr-defined]
 from tests.conftest import skip_or_fail
 from tests.integration.applications import documents, endpoint, kafka_egress, kafka_ingress
 from tests.support.certificates import Authority
+from tests.support.flink.left_in_kafka import Flink
 from tests.support.http.faulty_process import FaultyProcess
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.secure import (
@@ -423,3 +424,54 @@ def test_an_egress_moves_to_another_cluster_only_when_nothing_is_unconfirmed(
 
     assert secure.plain.consume(out, 1)[0].value == b"echo b 2"
     assert [r.value for r in broker.client.read_all(out)] == [b"echo a 1"]
+
+
+def mutual(secure: SecureBroker) -> Properties:
+    certificate = secure.authority.issue("client").write_pem(secure.folder / "client.pem")
+    return {
+        "security.protocol": "SSL",
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(secure.trusted),
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(certificate),
+    }
+
+
+@pytest.mark.parametrize("way", ["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER", "certificate"])
+def test_what_flink_left_is_taken_over_with_the_security_settings_of_the_egress(
+    secure: SecureBroker, way: str, tmp_path: Path
+) -> None:
+    logins = {"PLAIN": PLAIN_LOGIN, "SCRAM-SHA-512": SCRAM_LOGIN, "OAUTHBEARER": TOKEN_LOGIN}
+    if way == "certificate":
+        address, properties = secure.mutual, mutual(secure)
+    else:
+        address, properties = secure.secure, sasl(secure, way, logins[way])
+    flink = Flink(secure.plain, tmp_path, address=address, properties=properties)
+
+    tried = flink.imported("--dry-run", "--egress", "commit")
+    assert "in Kafka: open, to be committed\n" in tried.stdout, tried.stderr
+    done = flink.imported("--egress", "commit")
+
+    assert done.returncode == 0, done.stderr
+    assert flink.read() == [b"prepared"] * 3
+    ends = [flink.described(each).state for each in (flink.prepared_id, flink.open_id)]
+    assert ends == ["CompleteCommit", "CompleteAbort"]
+
+
+def test_a_right_that_a_takeover_lacks_is_named_and_nothing_imported(
+    secure: SecureBroker, tmp_path: Path
+) -> None:
+    flink = Flink(secure.plain, tmp_path, address=secure.secure, properties=sasl(secure))
+    rule = secure.deny("DESCRIBE", flink.prepared_id, ResourceType.TRANSACTIONAL_ID)
+    try:
+        refused = flink.imported("--egress", "commit")
+    finally:
+        secure.allow(rule)
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"SF3030: egress 'acme.io/acks': the cluster at {secure.secure} cannot be asked for its transactions: "
+        "TransactionalIdAuthorizationFailed: [Error 53] TransactionalIdAuthorizationFailed: the user lacks the right Describe or Write for transactional id "
+        f"'{flink.prepared_id}'\nhint: the same again later may work, as long as transactionTimeout has not passed\n"
+    )
+    assert sorted(path.name for path in flink.state.iterdir()) == ["lock"]
+    assert flink.imported("--egress", "commit").returncode == 0

@@ -1,101 +1,17 @@
 """What an exactly-once egress of Flink left in Kafka is committed and aborted, once and for all."""
 
-import asyncio
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
-from struct import pack
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from confluent_kafka import Producer
 
-from statefun_runtime.connectors.kafka.client.transactions import Described, describe
-from tests.support.flink.savepoints import FOLDER, expected_rows, unpacked
+from tests.conftest import skip_or_fail
+from tests.support.flink.left_in_kafka import Flink
 from tests.support.kafka.broker import KafkaBroker
+from tests.support.kafka.old import OldBroker
+from tests.support.provisions import Unavailable
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
-
-NAME = "Y1"
-
-
-class Flink:
-    """Producers as the job of a savepoint left them, and the savepoint that names them."""
-
-    def __init__(self, broker: KafkaBroker, folder: Path) -> None:
-        self._broker = broker
-        self._folder = folder
-        self.topic = broker.unique_topic("acks")
-        self.savepoint = unpacked(NAME, folder)
-        self.state = folder / "state"
-        module = (FOLDER / "A-module.yaml").read_text()
-        self.module = folder / "module.yaml"
-        self.module.write_text(module.replace("127.0.0.1:23092", broker.bootstrap))
-        rows = {row["state"][:4]: row for row in expected_rows(NAME) if row["kind"] == "kafka_txn"}
-        self.prepared_id = rows["prep"]["transactional_id"]
-        (pool,) = (row for row in expected_rows(NAME) if row["kind"] == "kafka_txn_pool")
-        named = {row["transactional_id"] for row in rows.values()}
-        self.pooled_id = next(each for each in pool["ids"] if each not in named)
-        self.open_id = rows["open"]["transactional_id"]
-        self._producers = [self._send(rows["prep"], "prepared"), self._send(rows["open"], "open")]
-        self._producers.append(self._begin(self.pooled_id, "pooled"))
-
-    def _begin(self, transactional_id: str, value: str) -> Producer:
-        settings = {
-            "bootstrap.servers": self._broker.bootstrap,
-            "transactional.id": transactional_id,
-        }
-        producer = Producer({**settings, "transaction.timeout.ms": 840_000, "log_level": 0})
-        producer.init_transactions(30)
-        producer.begin_transaction()
-        for _ in range(3):
-            producer.produce(self.topic, value)
-        producer.flush(30)
-        return producer
-
-    def _send(self, row: dict[str, object], value: str) -> Producer:
-        """Have the savepoint name the producer that holds this transaction now."""
-        producer = self._begin(str(row["transactional_id"]), value)
-        now = self.described(str(row["transactional_id"]))
-        path = self.savepoint / "_metadata"
-        content = path.read_bytes()
-        old = pack(">qh", row["producer_id"], row["epoch"])
-        name = str(row["transactional_id"]).encode()
-        assert content.count(name + old) == 1
-        path.write_bytes(
-            content.replace(name + old, name + pack(">qh", now.producer_id, now.epoch))
-        )
-        return producer
-
-    def described(self, transactional_id: str) -> Described:
-        async def ask() -> Described:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._broker.bootstrap)
-            await admin.start()
-            found = await describe(admin, transactional_id)
-            await admin.close()
-            assert found is not None
-            return found
-
-        return asyncio.run(ask())
-
-    def imported(self, *more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "statefun_runtime.cli", "savepoint", "import"]
-        where = ["--module", self.module, "--state-dir", self.state]
-        return subprocess.run(
-            [*map(str, (*command, self.savepoint, *where)), *more],
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-
-    def read(self) -> list[bytes | None]:
-        """Return what readers of committed records see; it ends where nothing is undecided any more."""
-        return [record.value for record in self._broker.client.read_all(self.topic)]
-
-    def goes_on(self) -> None:
-        """The old job does not stop: it ends its next transaction."""
-        self._begin(self.prepared_id, "later").commit_transaction(30)
 
 
 @pytest.fixture
@@ -135,3 +51,45 @@ def test_a_savepoint_after_which_the_job_went_on_is_refused(flink: Flink):
     assert "ended by the old job, which has gone on after this savepoint\n" in refused.stderr
     assert sorted(path.name for path in flink.state.iterdir()) == ["lock"]
     assert flink.imported("--egress", "leave").returncode == 0
+
+
+@pytest.fixture(scope="module")
+def old(pytestconfig: pytest.Config) -> Iterator[OldBroker]:
+    broker = None
+    try:
+        broker = OldBroker()
+    except (Unavailable, TimeoutError) as error:
+        skip_or_fail(pytestconfig, "Kafka", error)
+    yield broker
+    broker.close()
+
+
+def test_a_broker_before_3_0_tells_nothing_beforehand_and_ends_all_the_same(
+    old: OldBroker, tmp_path: Path
+):
+    flink = Flink(old, tmp_path)
+    tried = flink.imported("--dry-run", "--egress", "commit")
+    assert tried.returncode == 0, tried.stderr
+    assert tried.stdout.count("in Kafka: not told by this broker\n") == 2
+    done = flink.imported("--egress", "commit")
+    assert done.returncode == 0, done.stderr
+    # Nothing is open any more, under whichever id: a reader gets to the end.
+    assert flink.read() == [b"prepared"] * 3
+    assert flink.imported("--egress-only").returncode == 0
+    assert flink.read() == [b"prepared"] * 3
+
+
+def test_a_broker_before_3_0_tells_what_is_lost_when_it_is_to_commit(
+    old: OldBroker, tmp_path: Path
+):
+    flink = Flink(old, tmp_path)
+    flink.goes_on()
+    told = flink.imported("--egress", "commit")
+    assert told.returncode == 2
+    assert told.stderr == (
+        "SF1131: not all output of the savepoint can be committed:\n"
+        f"  {flink.prepared_id}: cannot be committed any more: its timeout had passed, or the old job has gone on after "
+        "this savepoint\nhint: the state folder is imported, and those records are missing: go on without them, or "
+        "delete the folder\n"
+    )
+    assert flink.read() == [b"later"] * 3

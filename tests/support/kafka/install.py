@@ -2,8 +2,8 @@
 
 import os
 import re
-import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from tests.support.provisions import (
@@ -24,13 +24,18 @@ def is_prepared() -> bool:
     return (CACHE / _NAME / "libs").is_dir()
 
 
-def prepare() -> Path:
+def prepare(version: str = KAFKA_VERSION) -> Path:
     """Return the directory of the jars; the first call needs Maven and a minute at worst."""
     _check_java()
-    return made_once(_NAME, _resolve) / "libs"
+    return made_once(f"kafka-{version}", partial(_resolve, version)) / "libs"
 
 
-def java_command(program: str, *arguments: str | Path, options: tuple[str, ...] = ()) -> list[str]:
+def java_command(
+    program: str,
+    *arguments: str | Path,
+    options: tuple[str, ...] = (),
+    version: str = KAFKA_VERSION,
+) -> list[str]:
     """Return the command that runs a Java program from Kafka's jars."""
     return [
         command_path("java"),
@@ -38,7 +43,7 @@ def java_command(program: str, *arguments: str | Path, options: tuple[str, ...] 
         "-XX:TieredStopAtLevel=1",
         *options,
         "-cp",
-        f"{prepare()}{os.sep}*",
+        f"{prepare(version)}{os.sep}*",
         program,
         *(str(argument) for argument in arguments),
     ]
@@ -55,9 +60,9 @@ def _check_java() -> None:
         )
 
 
-def _resolve(directory: Path) -> None:
+def _resolve(version: str, directory: Path) -> None:
     # Maven writes beside the pom it reads, so it gets a copy.
-    shutil.copy(_POM, directory / "pom.xml")
+    (directory / "pom.xml").write_text(_POM.read_text().replace(KAFKA_VERSION, version))
     goal = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"
     where = [f"-DoutputDirectory={directory / 'libs'}", "-DincludeScope=runtime"]
     maven = command_path("mvn")

@@ -2,11 +2,14 @@
 
 A savepoint has the values of an address in as many places as there are states, and its messages in three others.
 
-    A <length> <ns.name> 00 <id>  v <state>     8 bytes last access, the value as a field of a request
-                                  c <number>    a call in flight        q    the queue
-                                  l <number>    a message in the loop   r    how many are queued
-    D <length> <sender id>        a <due>       an alarm                t <token>    when that is due
-                                  m <due> <position>    a delayed message
+    A <key group> <length> <ns.name> 00 <id>    v <state>     8 bytes last access, the value as a field of a request
+                                                c <number>    a call in flight        q    the queue
+                                                l <number>    a message in the loop   r    how many are queued
+    D <key group> <length> <sender id>          a <due>       an alarm                t <token>    when that is due
+                                                m <due> <position>    a delayed message
+
+The key group is that of the new application: what is made of the rows comes in the order in which it is stored, so
+that its files do not have to be merged.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +32,8 @@ from statefun_runtime.connectors.flink.rows.function_rows import (
     Value,
 )
 from statefun_runtime.core.checkpoints.overlay import Row
-from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.address import TypeName, key_group
+from statefun_runtime.core.model.keys import group_prefix
 from statefun_runtime.core.model.messages import field as message_field
 from statefun_runtime.core.model.messages import join_parts, split_parts, typed_value, varint
 from statefun_runtime.core.model.state import state_field
@@ -80,11 +84,19 @@ class SenderRows:
 class Sorting:
     """Takes rows in any order, and gives them by address and sender; `store` is for nothing else."""
 
-    def __init__(self, store: StateStore, damages: Damages, told: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        damages: Damages,
+        told: Callable[[int], None],
+        *,
+        key_group_count: int,
+    ) -> None:
         self.seen = Seen()
         self._store = store
         self._damages = damages
         self._told = told
+        self._key_group_count = key_group_count
         self._slice: list[Row] = []
         self._files: dict[str, int] = {}
         self._states: dict[tuple[str, str, str], tuple[bytes, bytes, bytes]] = {}
@@ -134,7 +146,8 @@ class Sorting:
 
     def _address(self, type_: str, function_id: str, kind: bytes) -> bytes:
         address = type_.encode() + b"\0" + function_id.encode()
-        return b"".join((_ADDRESS, len(address).to_bytes(4, "big"), address, kind))
+        group = group_prefix(key_group(function_id, self._key_group_count))
+        return b"".join((_ADDRESS, group, len(address).to_bytes(4, "big"), address, kind))
 
     def _value(self, value: Value) -> None:
         known = self._states.get((value.type, value.state, value.typename))
@@ -203,7 +216,8 @@ class Sorting:
 
     def _sender(self, sender_id: str, kind: bytes) -> bytes:
         encoded = sender_id.encode()
-        return b"".join((_SENDER, len(encoded).to_bytes(4, "big"), encoded, kind))
+        group = group_prefix(key_group(sender_id, self._key_group_count))
+        return b"".join((_SENDER, group, len(encoded).to_bytes(4, "big"), encoded, kind))
 
     def _is_readable(self, envelope: Envelope) -> bool:
         for one in (envelope.source, envelope.target):
@@ -229,10 +243,10 @@ class Sorting:
 
     def _groups(self, kind: bytes) -> Iterator[tuple[bytes, Iterator[tuple[bytes, bytes]]]]:
         def split(row: tuple[bytes, bytes]) -> bytes:
-            return row[0][5 : 5 + int.from_bytes(row[0][1:5], "big")]
+            return row[0][7 : 7 + int.from_bytes(row[0][3:7], "big")]
 
         for common, rows in groupby(self._store.scan(kind), split):
-            size = 5 + len(common)
+            size = 7 + len(common)
             yield common, ((key[size:], value) for key, value in rows)
 
     def _address_rows(

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, for_code
+from aiokafka.errors import (
+    IncompatibleBrokerVersion,
+    KafkaError,
+    TransactionalIdAuthorizationFailed,
+    for_code,
+)
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.transaction import EndTxnRequest, InitProducerIdRequest
@@ -103,7 +108,7 @@ async def describe(client: object, transactional_id: str) -> Described | None:
     (found,) = answer.to_object()["states"]
     if found["error_code"] == _NOT_FOUND:
         return Described("")
-    _raise(found["error_code"])
+    _raise(found["error_code"], transactional_id)
     return Described(
         found["state"], found["producer_id"], found["producer_epoch"], found["timeout_ms"]
     )
@@ -115,25 +120,28 @@ async def end(
     """End a transaction; raise KafkaError if it cannot be. To end it in the same way once more is no error."""
     request = EndTxnRequest(transactional_id, producer_id, epoch, commit)
     answer = await _ask(client, transactional_id, request)
-    _raise(answer.error_code)
+    _raise(answer.error_code, transactional_id)
 
 
 async def fence(client: object, transactional_id: str) -> None:
     """Abort whatever is open under a transactional id: its producer can go on no more."""
     request = InitProducerIdRequest(transactional_id, _TIMEOUT_MS)
     answer = await _ask(client, transactional_id, request)
-    _raise(answer.error_code)
+    _raise(answer.error_code, transactional_id)
 
 
 async def _ask(client: object, transactional_id: str, request: Any) -> Any:
     connections = inside.inner(client)
     node = connections.get_random_node()
     found = await connections.send(node, FindCoordinatorRequest(transactional_id, _TRANSACTION))
-    _raise(found.error_code)
+    _raise(found.error_code, transactional_id)
     return await connections.send(found.coordinator_id, request)
 
 
-def _raise(code: int) -> None:
+def _raise(code: int, transactional_id: str) -> None:
     if code:
-        error: KafkaError = for_code(code)()
+        error: type[KafkaError] = for_code(code)
+        if issubclass(error, TransactionalIdAuthorizationFailed):
+            lacking = "the user lacks the right Describe or Write for transactional id"
+            raise error(f"{lacking} '{transactional_id}'")
         raise error

@@ -15,8 +15,12 @@ from aiokafka.errors import (
     ConcurrentTransactions,
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    InvalidTxnState,
     KafkaError,
     NotCoordinatorError,
+    ProducerFenced,
 )
 
 from statefun_runtime.connectors.kafka.client import transactions
@@ -36,6 +40,12 @@ _PUT_OFF = (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     NotCoordinatorError,
+)
+_ENDED_BY_OTHERS = (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    InvalidTxnState,
+    ProducerFenced,
 )
 _OPEN = ("Ongoing",)
 _COMMITTED = ("PrepareCommit", "CompleteCommit")
@@ -63,9 +73,10 @@ class Standing(Enum):
     EXPIRED = "aborted by the broker when its timeout had passed: its records are lost"
     FENCED = "ended by the old job, which has gone on after this savepoint"
     UNKNOWN = "not told by this broker"
+    GONE = "cannot be committed any more: its timeout had passed, or the old job has gone on after this savepoint"
 
 
-LOST = (Standing.EXPIRED, Standing.FENCED)
+LOST = (Standing.EXPIRED, Standing.FENCED, Standing.GONE)
 
 
 def judge(left: Left, described: Described | None, now_ms: int) -> Standing:
@@ -129,34 +140,39 @@ class Takeover:
     async def take_over(self, now_ms: int) -> list[tuple[Left, Standing]]:
         """Commit what is prepared, then abort what is open, also under other ids of the pool; it can be repeated.
 
-        Return what each was before; what is lost is left as it is. Raise UnavailableError if not all could be ended.
+        Return what each was before; what is lost is left as it is, and known only now where the broker does not tell.
+        Raise UnavailableError if not all could be ended.
         """
         standings = await self.standings(now_ms)
+        gone: list[Left] = []
         try:
             for one, standing in sorted(standings, key=lambda each: not each[0].is_prepared):
                 if standing in (Standing.TO_COMMIT, Standing.TO_ABORT, Standing.UNKNOWN):
-                    await self._end(one)
+                    gone += await self._end(one)
             for transactional_id in self._pool:
                 await self._fence(transactional_id)
         except (KafkaError, OSError, TimeoutError) as error:
             raise self._away("made to end all transactions", error) from error
-        return standings
+        return [(one, Standing.GONE if one in gone else standing) for one, standing in standings]
 
-    async def _end(self, one: Left) -> None:
+    async def _end(self, one: Left) -> list[Left]:
+        """End a transaction; return it if its records are lost."""
+
         async def end() -> None:
             who = (one.transactional_id, one.producer_id, one.epoch)
             await transactions.end(self._admin, *who, commit=one.is_prepared)
 
         try:
             await _until_done(end)
-        except KafkaError:
+        except _ENDED_BY_OTHERS:
             # An open one that was empty, or has ended, needs nothing.
-            if one.is_prepared:
-                raise
+            return [one] if one.is_prepared else []
+        return []
 
     async def _fence(self, transactional_id: str) -> None:
         described = await transactions.describe(self._admin, transactional_id)
-        if described is not None and described.state in _OPEN:
+        # Who does not tell may hold one that is open.
+        if described is None or described.state in _OPEN:
             await _until_done(lambda: transactions.fence(self._admin, transactional_id))
 
     async def close(self) -> None:
