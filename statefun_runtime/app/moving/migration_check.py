@@ -13,6 +13,7 @@ from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic
 from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec
 from statefun_runtime.connectors.kinesis.specs import KinesisIngressSpec
 from statefun_runtime.core.module.specs import EndpointSpec
+from statefun_runtime.core.moving.sizing import Load, recommendations
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
 
@@ -24,6 +25,7 @@ class Verdict(Enum):
     DIFFERS = "differs"
     CARRIED = "carried"
     NOTHING = "means nothing here"
+    SIZE = "how large, from the old load"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,12 @@ def check_migration(config: ConfigFile, module: ModuleSpec) -> Iterator[Finding]
         yield _ingress(ingress)
     for egress in module.egresses:
         yield _egress(egress)
+
+
+def size_findings(load: Load) -> Iterator[Finding]:
+    """Yield how large a worker has to be for a load."""
+    for what, recommended in recommendations(load):
+        yield Finding(Verdict.SIZE, what, recommended)
 
 
 def _option(entry: ConfigEntry) -> Finding:
