@@ -10,8 +10,12 @@ import (
 	"statefun.internal/sdk-go/internal/wire"
 )
 
-// gathering is how long an outcome waits for others, once, so that they leave in one write.
-const gathering = 500 * time.Microsecond
+const (
+	// gathering is how long an outcome waits for others, so that they leave in one write,
+	gathering = 500 * time.Microsecond
+	// and how long at most, while there are batches that nobody has begun with.
+	gatheringMax = 5 * time.Millisecond
+)
 
 var errGoexit = errors.New("the function ended its goroutine with runtime.Goexit")
 
@@ -163,13 +167,27 @@ func (b *bundle) gather() bool {
 	}
 	timer := time.NewTimer(gathering)
 	defer timer.Stop()
-	select {
-	case <-b.done:
-		return true
-	case <-b.ctx.Done():
-	case <-timer.C:
+	for waited := gathering; ; waited += gathering {
+		select {
+		case <-b.done:
+			return true
+		case <-b.ctx.Done():
+			return false
+		case <-timer.C:
+		}
+		if waited >= gatheringMax || b.isBegun() {
+			return false
+		}
+		timer.Reset(gathering)
 	}
-	return false
+}
+
+// isBegun says whether somebody has begun with every batch: those that are left then have to wait for
+// something.
+func (b *bundle) isBegun() bool {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.next == len(b.requests)
 }
 
 func (b *bundle) isDone() bool {
