@@ -32,7 +32,11 @@ from statefun_runtime.connectors.flink.importing.deciding import (
 from statefun_runtime.connectors.flink.importing.names import Resolved, resolve_types
 from statefun_runtime.connectors.flink.importing.report import Report
 from statefun_runtime.connectors.flink.importing.sorting import Sorting
-from statefun_runtime.connectors.flink.rows.savepoint import Savepoint, egress_uid, ingress_uid
+from statefun_runtime.connectors.flink.rows.savepoint import (
+    Savepoint,
+    egress_uids,
+    ingress_uids,
+)
 from statefun_runtime.connectors.kafka.ingress.position import split_name
 from statefun_runtime.core.checkpoints.manifest import Positions
 from statefun_runtime.core.checkpoints.overlay import Row
@@ -177,8 +181,12 @@ class Work:
         rows = [
             (one, list(self._savepoint.operator_rows(one))) for one in self._savepoint.operators
         ]
-        ingresses = {ingress_uid(spec.id): str(spec.id) for spec in self._module.ingresses}
-        egresses = {egress_uid(spec.id): str(spec.id) for spec in self._module.egresses}
+        ingresses = {
+            uid: str(spec.id) for spec in self._module.ingresses for uid in ingress_uids(spec.id)
+        }
+        egresses = {
+            uid: str(spec.id) for spec in self._module.egresses for uid in egress_uids(spec.id)
+        }
         return decide_ends(rows, ingresses, egresses, split_name)
 
     def _resolve(self) -> Resolved:

@@ -16,6 +16,10 @@ from statefun_runtime.connectors.flink.files.snappy import unframed
 from statefun_runtime.connectors.flink.files.source import Source
 from statefun_runtime.connectors.flink.files.state_files import StateFile, source_at
 
+_HEAP = (
+    "it is in the form of the heap backend alone, which checkpoints of it have, and its savepoints before Flink 1.13: "
+    "restore the job on Flink 1.13 or newer and take a canonical savepoint"
+)
 _LAST = 0xFFFF
 _MORE = 0x80
 
@@ -41,6 +45,13 @@ def canonical_rows(file: StateFile, state: FullState, damages: Damages) -> Itera
         is_compressed, metas = read_keyed_head(head)
         if ranges and head.left:
             raise ValueError(f"{head.left} bytes lie between the head and the first key group")
+    for index, begin, _ in ranges[:2]:
+        with damages.at(file.name, begin, at_head):
+            group = state.first_group + index
+            # A canonical group begins with a state's number in two bytes, and with the upper half of a length.
+            if group and file.read(begin, 4) == group.to_bytes(4, "big"):
+                metas = []
+                raise ValueError(_HEAP)
     for index, begin, end in ranges if metas else ():
         group = state.first_group + index
         with damages.at(file.name, begin, f"what is not read of key group {group}"):

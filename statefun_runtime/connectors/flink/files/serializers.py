@@ -9,7 +9,7 @@ from statefun_runtime.connectors.flink.files.source import Source
 from statefun_runtime.core.model.messages import read_fields
 
 _KEYED_FORMAT, _OPERATOR_FORMAT = 6, 5
-_COMPOSITE, _NESTED, _KRYO = 911108, 1333245, 0x4F2C69A3D70
+_COMPOSITE, _NESTED, _TABLE = 911108, 1333245, 0x4F2C69A3D70
 _KINDS = ("value", "operator", "broadcast", "queue")
 _DEPTH_MAX = 16
 _COMPOSITES = {
@@ -19,6 +19,7 @@ _COMPOSITES = {
     "TupleSerializerSnapshot": "tuple",
     "TwoPhaseCommitSinkFunction$StateSerializerSnapshot": "transactions",
     "TimerSerializerSnapshot": "timer",
+    "GenericArraySerializerSnapshot": "array",
 }
 
 
@@ -101,8 +102,10 @@ def _serializer(source: Source, depth: int) -> Serializer:
     if short == "ProtobufTypeSerializerSnapshot":
         fields = dict(read_fields(source.blob()))
         return Serializer("protobuf", fields.get(1, b"").decode())
-    if short == "KryoSerializerSnapshot":
-        return _kryo_serializer(source)
+    if short in ("KryoSerializerSnapshot", "PojoSerializerSnapshot") and version == 2:
+        return _class_serializer(source, "kryo" if short.startswith("Kryo") else "pojo")
+    if short == "EnumSerializer$EnumSerializerSnapshot":
+        return _enum_serializer(source)
     if short in _COMPOSITES:
         return _composite(source, short, version, depth)
     return _simple(source, short, class_name, version)
@@ -115,17 +118,28 @@ def _message_serializer(source: Source, version: int) -> Serializer:
     return Serializer("message", kind)
 
 
-def _kryo_serializer(source: Source) -> Serializer:
+def _class_serializer(source: Source, name: str) -> Serializer:
+    """Read the snapshot of Kryo, or of a POJO: a class, and three tables of what there is a length of.
+
+    Of a POJO they are its fields, and its subclasses that are registered, and that are not.
+    """
     class_name = source.utf()
     for _ in range(3):
-        if source.i64() != _KRYO:
-            raise ValueError("a Kryo serializer does not look like one")
+        if source.i64() != _TABLE:
+            raise ValueError(f"a {name} serializer does not look like one")
         for _ in range(source.count(4)):
             source.utf()
             for _ in range(2):
                 if source.truth():
                     source.blob()
-    return Serializer("kryo", class_name)
+    return Serializer(name, class_name)
+
+
+def _enum_serializer(source: Source) -> Serializer:
+    class_name = source.utf()
+    for _ in range(source.count(2)):
+        source.utf()
+    return Serializer("enum", class_name)
 
 
 def _composite(source: Source, short: str, version: int, depth: int) -> Serializer:
@@ -134,7 +148,7 @@ def _composite(source: Source, short: str, version: int, depth: int) -> Serializ
         if source.i32() != _COMPOSITE:
             raise ValueError(f"a {name} serializer does not look like one")
         version = source.i32()
-    if name == "tuple":
+    if name in ("tuple", "array"):
         source.utf()
     if name == "transactions" and (version == 3 or (version > 3 and source.truth())):
         detail = "nullable"

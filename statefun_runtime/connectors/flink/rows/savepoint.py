@@ -34,25 +34,34 @@ from statefun_runtime.core.model.address import TypeName
 
 FUNCTIONS, LOOP = "functions_uid1", "feedback_union_uid1"
 _EMPTY = "feedback_uid1"
-_INGRESS = "statefun.kafka.io-universal-ingress-{0.namespace}-{0.name}-ingress"
-_EGRESS = "statefun.kafka.io-universal-egress-{0.namespace}-{0.name}-egress"
+# The second is that of StateFun 3.0, which took the kind that the module names.
+_INGRESS = (
+    "statefun.kafka.io-universal-ingress-{0.namespace}-{0.name}-ingress",
+    "io.statefun.kafka-ingress-{0.namespace}-{0.name}-ingress",
+)
+_EGRESS = (
+    "statefun.kafka.io-universal-egress-{0.namespace}-{0.name}-egress",
+    "io.statefun.kafka-egress-{0.namespace}-{0.name}-egress",
+)
 _FORMS = (
-    _INGRESS,
-    _EGRESS,
+    *_INGRESS,
+    *_EGRESS,
     "statefun.kinesis.io-universal-ingress-{0.namespace}-{0.name}-ingress",
     "statefun.kinesis.io-universal-egress-{0.namespace}-{0.name}-egress",
+    "io.statefun.kinesis-ingress-{0.namespace}-{0.name}-ingress",
+    "io.statefun.kinesis-egress-{0.namespace}-{0.name}-egress",
     "{0.namespace}-{0.name}-router",
 )
 
 
-def ingress_uid(ingress: TypeName) -> str:
-    """Return the uid of a Kafka ingress."""
-    return _INGRESS.format(ingress)
+def ingress_uids(ingress: TypeName) -> tuple[str, ...]:
+    """Return the uids that a Kafka ingress has, by version."""
+    return tuple(form.format(ingress) for form in _INGRESS)
 
 
-def egress_uid(egress: TypeName) -> str:
-    """Return the uid of a Kafka egress."""
-    return _EGRESS.format(egress)
+def egress_uids(egress: TypeName) -> tuple[str, ...]:
+    """Return the uids that a Kafka egress has, by version."""
+    return tuple(form.format(egress) for form in _EGRESS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import struct
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.cli import main
+from statefun_runtime.connectors.flink.files.hashes import flink_key_group, operator_id
 from statefun_runtime.connectors.flink.rows.function_rows import Value
 from statefun_runtime.connectors.flink.rows.savepoint import Savepoint
 from statefun_runtime.core.checkpoints.commits import Completed
@@ -24,6 +26,7 @@ from statefun_runtime.core.partition.timers import decode_delayed
 from statefun_runtime.engine.checkpoints.recovery import open_live, read_manifest
 from statefun_runtime.errors import ConfigError
 from tests.support.flink.savepoints import ENDS, FOLDER, NAMES, expected_rows, unpacked
+from tests.support.flink.writer import meta, rewrite, utf
 
 MODULE = FOLDER / "A-module.yaml"
 Row = dict[str, Any]
@@ -268,3 +271,120 @@ def test_damage_is_named_refused_and_accepted_only_on_request(
     assert sorted(path.name for path in state.iterdir()) == ["lock"]
     assert imported(folder, state, "--accept-damage") == 0
     assert f"  {file.name}, offset " in capsys.readouterr().out
+
+
+def table(*entries: tuple[str, bytes | None, bytes | None]) -> bytes:
+    """A table as Flink writes one into a snapshot: each key and each value with its length, or absent."""
+    parts = [struct.pack(">qi", 0x4F2C69A3D70, len(entries))]
+    for name, *cells in entries:
+        parts.append(utf(name))
+        for cell in cells:
+            parts.append(b"\0" if cell is None else b"\1" + struct.pack(">i", len(cell)) + cell)
+    return b"".join(parts)
+
+
+RUNTIME = "org.apache.flink.api.java.typeutils.runtime"
+LONGS = (
+    struct.pack(">i", 2)
+    + utf("org.apache.flink.api.common.typeutils.base.LongSerializer$LongSerializerSnapshot")
+    + struct.pack(">i", 3)
+)
+FIELD = utf("com.acme.Cart") + utf("total")
+SNAPSHOTS = {
+    "pojo of com.acme.Cart": utf(f"{RUNTIME}.PojoSerializerSnapshot")
+    + struct.pack(">i", 2)
+    + utf("com.acme.Cart")
+    + table(("total", FIELD, LONGS), ("missing-field-at-1", None, LONGS))
+    + table(("com.acme.BigCart", b"", LONGS))
+    + table(),
+    "enum of com.acme.Color": utf(
+        "org.apache.flink.api.common.typeutils.base.EnumSerializer$EnumSerializerSnapshot"
+    )
+    + struct.pack(">i", 3)
+    + utf("com.acme.Color")
+    + struct.pack(">i", 2)
+    + utf("RED")
+    + utf("GREEN"),
+    "array of com.acme.Cart": b"",
+}
+SNAPSHOTS["array"] = (
+    utf("org.apache.flink.api.common.typeutils.base.GenericArraySerializerSnapshot")
+    + struct.pack(">iii", 3, 911108, 1)
+    + utf("com.acme.Cart")
+    + struct.pack(">iii", 1333245, 1, 1)
+    + SNAPSHOTS["enum of com.acme.Color"]
+)
+del SNAPSHOTS["array of com.acme.Cart"]
+
+
+@pytest.mark.parametrize("serializer", SNAPSHOTS)
+def test_state_of_java_functions_is_counted_and_does_not_stop_the_rest(
+    serializer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = unpacked("Y1", tmp_path)
+    function_id, value = "java", b"what only Java reads"
+    group = flink_key_group(function_id, 128)
+
+    def with_row(metas: list[Any], groups: list[bytes]) -> list[bytes]:
+        head = bytes((group | 0x80, len(function_id) + 1))
+        key = head + function_id.encode() + b"\0"
+        row = struct.pack(">i", len(key)) + key + struct.pack(">i", len(value)) + value
+        before = groups[group].removesuffix(b"\xff\xff")
+        number = struct.pack(">H", len(metas) - 1)
+        return [
+            before + number + row + b"\xff\xff" if at == group else each
+            for at, each in enumerate(groups)
+        ]
+
+    rewrite(folder, with_row, more_metas=(meta("com.acme.java.cart", SNAPSHOTS[serializer]),))
+    assert imported(folder, tmp_path / "state") == 2
+    told = capsys.readouterr().err
+    assert told.startswith("SF1121: "), told
+    assert "state:com.acme.java.cart" in told
+    assert serializer in told
+    assert imported(folder, tmp_path / "state", "--without", "state:com.acme.java.cart") == 0
+    values = [row for row in expected_rows("Y1") if row["kind"] == "state"]
+    _, rows = checkpoint(tmp_path / "state", tmp_path)
+    assert len(values_of(rows)) == len(values)
+
+
+def test_operators_of_statefun_3_0_are_known_by_the_names_that_they_had_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """No savepoint of 3.0 is at hand: this is one of 3.1 with the names that its source makes."""
+    folder = unpacked("V31", tmp_path)
+    path = folder / "_metadata"
+    content = path.read_bytes()
+    for now, then in (
+        ("statefun.kafka.io-universal-ingress", "io.statefun.kafka-ingress"),
+        ("statefun.kafka.io-universal-egress", "io.statefun.kafka-egress"),
+    ):
+        name = "acme.io-cmds-ingress" if "ingress" in now else "acme.io-acks-egress"
+        old, new = (bytes.fromhex(operator_id(f"{each}-{name}")) for each in (now, then))
+        assert content.count(old) == 1
+        content = content.replace(old, new)
+    path.write_bytes(content)
+    reports = []
+    for one in (folder, unpacked("V31", tmp_path / "other")):
+        assert imported(one, tmp_path / "state", "--dry-run", "--format", "json") == 0
+        report = json.loads(capsys.readouterr().out)
+        reports.append({**report, "savepoint": "", "seconds": 0})
+    assert reports[0] == reports[1]
+    assert reports[0]["positions"]
+    assert reports[0]["transactions"]
+
+
+def test_the_form_that_only_the_heap_backend_has_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = unpacked("Y1", tmp_path)
+    rewrite(
+        folder,
+        lambda _, groups: [
+            each and at.to_bytes(4, "big") + b"\0\0" + bytes(20) for at, each in enumerate(groups)
+        ],
+    )
+    assert imported(folder, tmp_path / "state") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("SF5021: ")
+    assert "it is in the form of the heap backend alone, which checkpoints of it have" in told
