@@ -10,7 +10,7 @@ JOBS ?= 2
 TESTERS ?= 3
 COUNT ?= 20000
 
-.PHONY: help setup demo demo-kafka test coverage sdk-go check format docs bench chaos simulate mutants fuzz clean
+.PHONY: help setup demo demo-kafka test coverage sdk-go check format docs sdks bench chaos simulate mutants fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ docs: setup ## write what comes from the code in docs/reference: settings.md, mo
 	@$(BIN)/python -m tests.support.pages.module_schema
 	@$(BIN)/python -m tests.support.pages.kafka_properties_page
 	@$(BIN)/python -m tests.support.pages.errors_page
+
+sdks: setup ## write docs/reference/sdks.md, what each SDK does with the same requests (needs Node, Go and the stock SDKs)
+	@$(BIN)/python -m tests.conformance.sdks.matrix
 
 bench: setup ## measure CPU per message, Kafka to Kafka (needs Java and Maven, and a C compiler)
 	@$(BIN)/python -m tests.bench.bench

@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.support import javascript_sdk, stock_sdk
+from tests.support import stock_sdk
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kinesis.server import KinesisServer
 from tests.support.provisions import Unavailable
-from tests.support.sdks import go_sdk
+from tests.support.sdks import go_sdk, javascript_sdk
 from tests.support.worker import Worker
 
 _MISSING = pytest.StashKey[dict[str, str]]()

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import javascript_sdk
 from tests.support.processes import Process, wait_until
 from tests.support.provisions import ROOT
-from tests.support.sdks import go_sdk
+from tests.support.sdks import go_sdk, javascript_sdk
 from tests.support.sockets import free_port
 
 pytestmark = pytest.mark.integration

@@ -1,7 +1,7 @@
 "use strict";
 // What a function acts through, and the reply that its acts grow into.
 
-const { checkText, shown, splitTypename } = require("./address.js");
+const { Address, checkText, shown, splitTypename } = require("./address.js");
 const { EgressMessage, Message } = require("./message.js");
 const { readMetadata } = require("./record.js");
 const { storageOf } = require("./storage.js");
@@ -60,9 +60,10 @@ class Context {
   send(message) {
     this.#checkOpen();
     if (message instanceof Message) {
-      this.#sent.push(message);
+      this.#sent.push(checkMessage(message));
     } else if (message instanceof EgressMessage) {
-      this.#egress.push(message);
+      splitTypename(message.typename, "an egress message");
+      this.#egress.push(checkValue(message));
     } else {
       throw new TypeError(`send takes what messageBuilder or one of the egress builders made, not ${shown(message)}`);
     }
@@ -76,6 +77,7 @@ class Context {
     if (!Number.isSafeInteger(delay) || delay < 0) {
       throw new TypeError(`the delay of sendAfter must be a whole number of milliseconds, not ${shown(delay)}`);
     }
+    checkMessage(message);
     const token = cancellationToken ?? "";
     this.#delayed.push({ delay, message, token: checkText(token, "the cancellation token", "sendAfter") });
   }
@@ -113,6 +115,25 @@ class Context {
     }
     this.#states.writeMutations(writer);
   }
+}
+
+/** Return a message that can be written: it may have been made without the builders. */
+function checkMessage(message) {
+  const { targetAddress } = message;
+  if (!(targetAddress instanceof Address)) {
+    throw new TypeError(`the target of a message must be an Address, not ${shown(targetAddress)}`);
+  }
+  for (const part of ["namespace", "name", "id"]) {
+    checkText(targetAddress[part], `the ${part}`, "the target of a message");
+  }
+  return checkValue(message);
+}
+
+function checkValue(message) {
+  if (typeof message.typedValue?.write !== "function") {
+    throw new TypeError(`the typed value of a message must be one of another message, not ${shown(message.typedValue)}`);
+  }
+  return message;
 }
 
 function writeEgress(writer, message) {

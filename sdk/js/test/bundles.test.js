@@ -4,7 +4,7 @@
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const vm = require("node:vm");
-const { StateFun } = require("statefun-sdk");
+const { StateFun, egressMessageBuilder } = require("statefun-sdk");
 const { readGolden } = require("./support/golden.js");
 const { BUNDLE, bundle, decode, int, outcomes, request, result, serving, text } = require("./support/requests.js");
 
@@ -71,7 +71,7 @@ test("a runtime that offers bundles is asked for them, by every answer 200", asy
   const asked = async (headers, messages) => (await statefun.respond(request({ messages }), headers)).headers["StateFun-Bundle"];
 
   assert.equal(await asked({ "statefun-bundle": "1" }), "1");
-  assert.equal(await asked({ "StateFun-Bundle": "1, 2" }), "1");
+  assert.equal(await asked({ "StateFun-Bundle": "2, 1" }), "1");
   assert.equal(await asked({ "StateFun-Bundle": "2" }), undefined);
   assert.equal(await asked({}), undefined);
   assert.equal(await asked({ "statefun-bundle": "1" }, [text("boom")]), undefined);
@@ -106,6 +106,25 @@ test("a failure of one address is nobody else's, and its state is as it was", as
   assert.deepEqual(result(one.reply).state_mutations[0].state_value, int(2));
   assert.deepEqual(result(two.reply).state_mutations[0].state_value, int(2));
   assert.match(logged[0][0], /^statefun: a request failed: example\/user\/bad: Error: no ééé/);
+});
+
+test("a reply that cannot be written is a failure of its address, and nothing of it is in other replies", async () => {
+  const { statefun } = serving((context) => {
+    const record = egressMessageBuilder({ typename: "a/b", value: "x".repeat(context.self.id.length), valueType: StateFun.stringType() });
+    context.send(record);
+    context.send(egressMessageBuilder({ typename: "a/b", value: "written first, and taken back", valueType: StateFun.stringType() }));
+    record.typename = context.self.id === "bad" ? "nothing" : "a/b";
+  });
+  const good = (await statefun.respond(request())).body;
+
+  const found = outcomes((await statefun.respond(bundle(request(), request({ id: "bad" }), request()), OF_BUNDLES)).body);
+  const bad = await statefun.respond(request({ id: "bad" }));
+  const after = await statefun.respond(request());
+
+  assert.deepEqual(found.filter((one) => one.reply).map((one) => one.reply), [good, good]);
+  assert.match(found.find((one) => one.failure).failure.text, /^TypeError: the typename of an egress message must be/);
+  assert.equal(bad.status, 500);
+  assert.deepEqual(after.body, good);
 });
 
 test("a text of a failure is cut at 4,096 bytes, not within a character", async () => {
@@ -189,6 +208,27 @@ test("a bundle of busy functions lets others have the event loop, and sends what
   assert.ok(turns >= 2, `${turns} turns`);
   assert.ok(heard.chunks.length >= 3);
   assert.equal(heard.indexes.flat().length, 64);
+});
+
+test("an answer ends once, also when a function that waited is done while busy ones are left", async () => {
+  const heard = listen();
+  let ends = 0;
+  const end = heard.end;
+  heard.end = (chunk) => { ends += 1; end(chunk); };
+  application(({ self }) => {
+    if (self.id === "0") {
+      return Promise.resolve();
+    }
+    const until = performance.now() + 1;
+    while (performance.now() < until);
+    return undefined;
+  }).startBundle(ids(20), heard);
+
+  await heard.done;
+  await new Promise((resolve) => { setTimeout(resolve, 10); });
+
+  assert.equal(ends, 1);
+  assert.equal(heard.indexes.flat().length, 20);
 });
 
 test("nothing more is begun while the other side does not read", async () => {

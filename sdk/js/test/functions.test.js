@@ -166,14 +166,15 @@ test("a message that came can be sent on", async () => {
 
 test("a function knows itself and its caller, and its messages one after another", async () => {
   const seen = [];
-  const content = { caller: { namespace: "a", type: "b", id: "c" }, messages: [text("1"), text("2")] };
+  const caller = [{ namespace: "a", type: "b", id: "c" }, { namespace: "a", type: "b", id: "d" }];
+  const content = { caller, messages: [text("1"), text("2")] };
   await resultOf((context, message) => {
     seen.push([String(context.self), String(context.caller), message.asString(), message.targetAddress === context.self]);
   }, content);
   await resultOf((context) => { seen.push(context.caller); });
   await resultOf((context) => { seen.push(context.caller); }, { caller: {} });
 
-  assert.deepEqual(seen, [["example/user/zoe", "a/b/c", "1", true], ["example/user/zoe", "a/b/c", "2", true], null, null]);
+  assert.deepEqual(seen, [["example/user/zoe", "a/b/c", "1", true], ["example/user/zoe", "a/b/d", "2", true], null, null]);
 });
 
 test("a message has no value, or one of a type", async () => {
@@ -238,6 +239,11 @@ test("what cannot be sent is refused at once", async () => {
       [() => context.sendAfter(-1, to("x")), "the delay of sendAfter must be a whole number of milliseconds, not -1 (number)"],
       [() => context.sendAfter("1", to("x")), "the delay of sendAfter must be a whole number of milliseconds, not '1' (string)"],
       [() => context.sendAfter(1, to("x"), 7), "the cancellation token of sendAfter must be a string, not 7 (number)"],
+      [() => context.send(new Message("a/b/c", to("x").typedValue)), "the target of a message must be an Address, not 'a/b/c' (string)"],
+      [() => context.send(new Message(new Address("a", "b", 7, "a/b"), to("x").typedValue)), "the id of the target of a message must be a string, not 7 (number)"],
+      [() => context.sendAfter(1, new Message(Address.fromParts("a", "b", "c"), "x")), "the typed value of a message must be one of another message, not 'x' (string)"],
+      [() => context.send(new EgressMessage("a/b", "x")), "the typed value of a message must be one of another message, not 'x' (string)"],
+      [() => context.send(new EgressMessage("b", to("x").typedValue)), "the typename of an egress message must be of the form <namespace>/<name>, not 'b' (string)"],
       [() => context.cancelDelayedMessage(""), "the cancellation token is empty; give the one that the message was sent with"],
       [() => context.cancelDelayedMessage(), "the cancellation token of cancelDelayedMessage must be a string, not undefined"],
       [() => egressMessageBuilder({ typename: "a/b", value: "x" }), "a message to the egress a/b needs a valueType: none can be told from 'x' (string)"],

@@ -93,6 +93,27 @@ for (const [name, start] of [
   });
 }
 
+test("Fastify: parsers of the server around do not read requests to functions", async () => {
+  const server = fastify();
+  server.addContentTypeParser(OCTETS, { parseAs: "buffer" }, (_request, _body, done) => done(null, "parsed"));
+  server.register(statefun.fastify(), { path: "/functions" });
+  const url = await server.listen({ port: 0, host: "127.0.0.1" });
+  closing.push(() => server.close());
+  assert.equal((await post(`${url}/functions`, request({ state: STATE }))).status, 200);
+});
+
+test("http: somebody else may have answered before a function did", async () => {
+  for (const [body, type] of [[request({ state: STATE, messages: [text("slow")] }), OCTETS], [bundle(request({ state: STATE, messages: [text("slow")] })), BUNDLE]]) {
+    const url = await serve((incoming, response) => {
+      setTimeout(() => response.writeHead(503).end("too slow"), 5);
+      void statefun.handle(incoming, response);
+    });
+    const answer = await post(url, body, { "content-type": type });
+    assert.deepEqual([answer.status, answer.body.toString()], [503, "too slow"]);
+    await new Promise((resolve) => { setTimeout(resolve, 40); });
+  }
+});
+
 test("Fastify: other routes keep their parsers", async () => {
   const url = (await onFastify()).replace("/statefun", "/other");
   const answer = await post(url, '{"a":1}', { "content-type": "application/json" });

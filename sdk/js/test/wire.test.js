@@ -174,6 +174,9 @@ test("varints are those of protobuf up to 2^53", () => {
     assert.equal(new Reader(bytes, 0, bytes.length).varint(), number);
     assert.equal(new Reader(bytes, 0, bytes.length).bigVarint(), BigInt(number));
   }
+  const long = Buffer.from("ffffffffffffffffffff01", "hex");
+  assert.throws(() => new Reader(long, 0, long.length).varint(), { message: "a number is longer than ten bytes" });
+  assert.throws(() => new Reader(long, 0, long.length).bigVarint(), { message: "a number is longer than ten bytes" });
   const negative = Buffer.from("ffffffffffffffffff01", "hex");
   assert.equal(new Reader(negative, 0, negative.length).bigVarint(), -1n);
 });

@@ -8,9 +8,9 @@ import pytest
 
 from tests.conftest import Command, skip_or_fail
 from tests.integration.applications import HttpApplication, endpoint
-from tests.support.javascript_sdk import SDK, with_what_its_tests_need
 from tests.support.processes import Process, wait_until
 from tests.support.provisions import ROOT, Unavailable
+from tests.support.sdks.javascript_sdk import SDK, with_what_its_tests_need
 from tests.support.sockets import free_port
 from tests.support.stock_sdk import FUNCTIONS
 

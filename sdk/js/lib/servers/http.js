@@ -40,7 +40,8 @@ function fail(app, response, error) {
 }
 
 function send(response, status, headers, body) {
-  if (response.headersSent || response.destroyed) {
+  if (response.headersSent) {
+    // Somebody else has answered: a middleware that waits only so long.
     return;
   }
   headers["Content-Length"] = body.length;
@@ -52,6 +53,9 @@ function send(response, status, headers, body) {
 function bodyOf(request, bytesMax) {
   if (Buffer.isBuffer(request.body)) {
     return request.body;
+  }
+  if (request.destroyed && !request.readableEnded) {
+    return null;
   }
   if (request.readableEnded) {
     throw new RequestError(
@@ -91,7 +95,7 @@ class BundleOutput {
   }
 
   get isGone() {
-    return this.#response.destroyed;
+    return this.#response.destroyed || this.#response.writableEnded;
   }
 
   drained() {
@@ -101,13 +105,17 @@ class BundleOutput {
   }
 
   write(chunk) {
-    this.#begin({});
-    this.#response.write(chunk);
+    if (!this.isGone) {
+      this.#begin({});
+      this.#response.write(chunk);
+    }
   }
 
   end(chunk) {
-    this.#begin({ "Content-Length": chunk.length });
-    this.#response.end(chunk);
+    if (!this.isGone) {
+      this.#begin({ "Content-Length": chunk.length });
+      this.#response.end(chunk);
+    }
   }
 
   #begin(headers) {

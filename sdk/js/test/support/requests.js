@@ -47,10 +47,10 @@ function int(content) {
   return value(INT, encode("types.IntWrapper", { value: content }));
 }
 
-/** Return the bytes of a ToFunction for `example/user` of the id `zoe`, or what is given instead. */
+/** Return the bytes of a ToFunction for `example/user` of the id `zoe`, or what is given instead; `caller` may be one for each message. */
 function request({ namespace = "example", type = "user", id = "zoe", state = {}, messages = [text("hello")], caller } = {}) {
   const states = Object.entries(state).map(([name, typed]) => ({ state_name: name, ...(typed && { state_value: typed }) }));
-  const invocations = messages.map((argument) => ({ argument, ...(caller && { caller }) }));
+  const invocations = messages.map((argument, place) => ({ argument, ...(caller && { caller: caller[place] ?? caller }) }));
   const invocation = { target: { namespace, type, id }, state: states, invocations };
   return Buffer.from(ToFunction.encode(ToFunction.fromObject({ invocation })).finish());
 }
