@@ -28,9 +28,9 @@ def require_topics(settings: Settings, module: ModuleSpec) -> None:
     for topic in settings.restarts:
         if topic not in known:
             raise ConfigError(
-                f"--restart-topic names topic '{topic}', which no Kafka ingress of the module reads",
+                f"--restart-topic names topic '{topic}', which no ingress of the module reads",
                 code="SF1085",
-                hint=f"the topics are {', '.join(sorted(known)) or 'none'}",
+                hint=f"it reads {', '.join(sorted(known)) or 'none'}",
             )
 
 

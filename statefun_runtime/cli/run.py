@@ -208,8 +208,8 @@ def _add_beginning(group: argparse._ArgumentGroup) -> None:
         dest="restarted_topics",
         action="append",
         metavar="TOPIC",
-        help="where a position that the checkpoint has of this Kafka topic is lost, go on at the first record, or with "
-        "TOPIC=latest behind the last; positions that are not lost stay; may be repeated",
+        help="where a position that the checkpoint has of this Kafka topic or Kinesis stream is lost, go on at the first "
+        "record, or with TOPIC=latest behind the last; positions that are not lost stay; may be repeated",
     )
     add(
         "--savepoint-outbox",

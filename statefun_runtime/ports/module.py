@@ -52,11 +52,11 @@ class IngressSpec(BuildsIngress, Protocol):
 
 @runtime_checkable
 class ReadsTopics(Protocol):
-    """What a declared ingress has besides whose positions a person can give up by the name of a topic."""
+    """What a declared ingress has besides whose positions a person can give up by the name of a topic or stream."""
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics that it reads."""
+        """The topics or streams that it reads."""
         ...
 
 

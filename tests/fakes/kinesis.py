@@ -13,13 +13,14 @@ from email.utils import format_datetime
 from hashlib import md5
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 START_S = 1_700_000_000
 HASHES = 2**128
 _FIRST_SEQUENCE = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898
 _ITERATOR_S = 300.0
 _PAGE = 2
+_TIMEOUT_S = 50.0
 
 
 @dataclass
@@ -55,9 +56,11 @@ class FakeKinesis:
         # Says for a record of a PutRecords call whether it is taken, or the error code of its refusal.
         self.judge: Callable[[str, str, bytes], str] = lambda stream, key, data: ""
         self.calls: list[str] = []
+        # Calls get no answer: each ends as one whose connection times out.
+        self.is_silent = False
         self.open_clients = 0
         self._sequence = _FIRST_SEQUENCE
-        self._iterators: dict[str, tuple[str, str, Callable[[FakeRecord], bool], float]] = {}
+        self._iterators: dict[str, tuple[str, FakeShard, Callable[[FakeRecord], bool], float]] = {}
 
     def now_s(self) -> float:
         return START_S + asyncio.get_running_loop().time()
@@ -144,6 +147,9 @@ class FakeKinesis:
         assert self.open_clients, f"{method} after the client was closed"
         self.calls.append(method)
         await asyncio.sleep(0.005)
+        if self.is_silent:
+            await asyncio.sleep(_TIMEOUT_S)
+            raise ReadTimeoutError(endpoint_url="https://kinesis")
         if self.faults.get(method):
             raise self.faults[method].popleft()
         if stream is not None and stream not in self.streams:
@@ -200,7 +206,7 @@ class FakeKinesis:
             "AT_SEQUENCE_NUMBER": lambda record: record.sequence >= sequence,
             "AFTER_SEQUENCE_NUMBER": lambda record: record.sequence > sequence,
         }
-        iterator = self._iterator(StreamName, ShardId, wanted[ShardIteratorType])
+        iterator = self._iterator(StreamName, shard, wanted[ShardIteratorType])
         return {"ShardIterator": iterator}
 
     def _shard(self, stream: str, shard_id: str) -> FakeShard:
@@ -209,17 +215,19 @@ class FakeKinesis:
                 return shard
         raise error("ResourceNotFoundException")
 
-    def _iterator(self, stream: str, shard: str, wanted: Callable[[FakeRecord], bool]) -> str:
+    def _iterator(self, stream: str, shard: FakeShard, wanted: Callable[[FakeRecord], bool]) -> str:
         name = f"iterator-{len(self._iterators)}"
         self._iterators[name] = (stream, shard, wanted, self.now_s() + _ITERATOR_S)
         return name
 
     async def get_records(self, *, ShardIterator: str, Limit: int = 10_000) -> dict[str, Any]:
         await self._called("get_records")
-        stream, shard_id, wanted, expires_s = self._iterators[ShardIterator]
+        stream, shard, wanted, expires_s = self._iterators[ShardIterator]
         if self.now_s() > expires_s:
             raise error("ExpiredIteratorException", "get_records")
-        shard = self._shard(stream, shard_id)
+        if all(one is not shard for one in self.streams.get(stream, ())):
+            # Another shard of this name is none of its business.
+            raise error("ResourceNotFoundException", "get_records")
         found = [record for record in shard.records if wanted(record)]
         records, rest = found[:Limit], found[Limit:]
         behind_s = rest[-1].arrived_s - records[-1].arrived_s + 0.001 if rest else 0.0
@@ -238,7 +246,7 @@ class FakeKinesis:
             if records:
                 reached = records[-1].sequence
                 wanted = lambda record: record.sequence > reached  # noqa: E731
-            answer["NextShardIterator"] = self._iterator(stream, shard_id, wanted)
+            answer["NextShardIterator"] = self._iterator(stream, shard, wanted)
         return answer
 
     async def put_records(

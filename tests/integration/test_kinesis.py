@@ -14,6 +14,7 @@ from tests.support.kinesis.records import packed
 from tests.support.kinesis.server import KinesisServer, StreamRecord
 from tests.support.processes import wait_until
 from tests.support.provisions import ROOT
+from tests.support.sockets import http_get
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.integration
@@ -174,14 +175,21 @@ def test_a_server_that_does_not_answer_for_a_while_costs_nothing(
     kinesis.consume(out, 3 * len(KEYS))
     kinesis.pause()
     try:
-        running.process.wait_for_line(
-            f"ingress t/lines: stream {stream}, shardId-000000000000: Read"
-        )
+        for waits in (
+            "ingress t/lines has had no answer of Kinesis .* nothing is read",
+            "egress t/records has had no answer of Kinesis .*: 0 records wait to leave",
+        ):
+            running.process.wait_for_line(waits, timeout_s=10)
+        assert running.metrics().total("statefun_ingress_connected") == 0
+        assert not running.is_ready()
     finally:
         kinesis.resume()
     kinesis.put(stream, _lines(out, range(3, 6)))
 
     records = kinesis.consume(out, 6 * len(KEYS))
+    for role in ("ingress t/lines", "egress t/records"):
+        running.process.wait_for_line(f"{role} reaches Kinesis again, after ")
+    assert running.metrics().total("statefun_ingress_connected") == 1
     running.stop_cleanly()
 
     for key in KEYS:
@@ -189,35 +197,47 @@ def test_a_server_that_does_not_answer_for_a_while_costs_nothing(
     assert "Unclosed" not in running.output()
 
 
-def test_a_position_that_vanished_is_an_error_that_says_what_to_do(
+def test_a_shard_that_vanished_waits_alone_until_a_person_says_where_to_go_on(
     kinesis: KinesisServer, worker: Workers, kinesis_functions: FaultyProcess
 ) -> None:
     stream, out = kinesis.unique_stream("in", 2), kinesis.unique_stream("out")
     running = worker(_module(kinesis, kinesis_functions, stream))
-    kinesis.put(stream, _lines(out, range(2)))
-    kinesis.consume(out, 2 * len(KEYS))
+    kinesis.put(stream, [("k", f"{out}|0".encode())], shard=0)
+    kinesis.put(stream, [("other", f"{out}|0".encode())], shard=1)
+    kinesis.consume(out, 2)
     running.stop_cleanly()
     kinesis.client.delete_stream(StreamName=stream)
     kinesis.create_stream(stream)
 
-    running.start(is_ready_awaited=False)
-
-    status = wait_until(lambda: running.process.exit_status, "the end of the worker")
-    assert status == 1
-    text = running.output()
-    assert (
-        f"SF3090: ingress 't/lines' cannot go on at stream {stream}, shardId-000000000001, "
-        "sequence number " in text
-    )
-    assert "the stream does not have this shard any more\nhint: records are lost, or the" in text
-    assert "Traceback" not in text
-    assert "Unclosed" not in text
-
-    # A new state folder is the way to go on that the hint names.
-    running.state_dir = running.directory / "other-state"
-    kinesis.put(stream, _lines(out, ["new"]))
     running.start()
-    assert "echo new 1" in _of_key(kinesis.consume(out, 3 * len(KEYS)), KEYS[0])
+
+    running.process.wait_for_line(
+        f"SF3090: ingress 't/lines' cannot go on at stream {stream}, shardId-000000000001, sequence number .*: "
+        "the stream does not have this shard any more; it waits there, and the others go on; hint: to go on without "
+        f"what is lost, start with --restart-topic {stream}, or with {stream}=latest to skip"
+    )
+    # The other shard is read: the server's numbers go on from where they were.
+    kinesis.put(stream, [("k", f"{out}|{n}".encode()) for n in range(3)])
+    assert _of_key(kinesis.consume(out, 3), "k")[1].endswith(" 2")
+    assert running.metrics().total("statefun_ingress_lost_splits") == 1
+    status = [sys.executable, "-m", "statefun_runtime.cli", "status", "--state-dir"]
+    assert b"lost splits 1" in subprocess.check_output([*status, running.state_dir], cwd=ROOT)
+    waits = "ingress 't/lines' has 1 shards whose position is lost [SF3090]"
+    answer = http_get(f"http://127.0.0.1:{running.metrics_port}/readyz")
+    assert answer is not None
+    assert json.loads(answer[1]) == {"ready": True, "reasons": [], "waits": [waits]}
+    running.restart()
+    assert "Traceback" not in running.output()
+
+    running.stop_cleanly()
+    running.arguments = ["--restart-topic", stream]
+    running.start()
+    running.process.wait_for_line(
+        f"goes on at stream {stream}, shardId-000000000001, which has nothing more, as --restart-topic says"
+    )
+    assert running.metrics().total("statefun_ingress_lost_splits") == 0
+    running.stop_cleanly()
+    assert "Unclosed" not in running.output()
 
 
 def test_a_region_that_is_nowhere_ends_the_worker_before_it_begins(

@@ -12,7 +12,8 @@ A position is worked with as one number: sequence numbers are larger than 0, so 
 checkpoints it says in words what it is. A finished shard keeps its position: without one it would look like a new shard.
 
 A stream also has a position that belongs to no shard: until when, by the hour, all its shards are known to be read.
-Kinesis does not say that records were dropped because they were too old; it can be told from this.
+Kinesis does not say that records were dropped because they were too old; it can be told from this. Of a stream that did
+not exist it is all there is: 0, so that whatever the stream holds later is read from its beginning.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ from statefun_runtime.core.module.specs import Date, Earliest, Latest
 
 BEGINNING = 0
 FINISHED = -1
+NO_SHARD = "the stream does not have this shard any more"
 _TIME_MS_MIN = 2
 _HOUR_MS = 3_600_000
 
@@ -79,7 +81,7 @@ def number_of(position: Position) -> int:
             return position
         case "finished":
             return FINISHED
-        case "beginning":
+        case "beginning" | {"at": "beginning"}:
             return BEGINNING
         case {"time_ms": int(time_ms)}:
             return at_time(time_ms)
@@ -89,9 +91,34 @@ def number_of(position: Position) -> int:
             raise ValueError(f"position {position!r} is none of a Kinesis stream")
 
 
+def lost_of(position: Position) -> str:
+    """Return what was found where a position of a checkpoint should have been; empty if it was not lost."""
+    return str(position.get("lost", "")) if isinstance(position, Mapping) else ""
+
+
+def as_lost(number: int, found: str) -> Position:
+    """Return a position that is lost in the form in which checkpoints keep it: only a person can end that."""
+    position = as_position(number)
+    kept = position if isinstance(position, Mapping) else {"at": position}
+    return {**kept, "lost": found}
+
+
+def place(number: int) -> str:
+    """Return a position in words."""
+    time_ms = time_ms_of(number)
+    if time_ms is not None:
+        return f"time {time_ms}"
+    return "its beginning" if number == BEGINNING else f"sequence number {number}"
+
+
 def is_known(stream: str, positions: Mapping[str, int]) -> bool:
     """Return whether a checkpoint holds positions of this stream."""
-    return any(split.startswith(f"{stream}/") for split in positions)
+    return any(is_of(split, stream) for split in positions)
+
+
+def is_of(split: str, stream: str) -> bool:
+    """Return whether a split is one of a stream."""
+    return split.startswith(f"{stream}/")
 
 
 def read_until(stream: str) -> str:
@@ -102,14 +129,6 @@ def read_until(stream: str) -> str:
 def by_the_hour(time_ms: int) -> int:
     """Return the hour of a time: a position that changed at every poll would ask for a checkpoint each time."""
     return time_ms - time_ms % _HOUR_MS
-
-
-def may_lack_records(
-    stream: str, positions: Mapping[str, int], *, now_ms: int, kept_ms: int
-) -> bool:
-    """Return whether records that were never read may be too old by now for the stream to have them."""
-    read_until_ms = positions.get(read_until(stream))
-    return read_until_ms is not None and now_ms - read_until_ms > kept_ms
 
 
 def first_positions(
@@ -143,20 +162,40 @@ def readable(shards: Iterable[Shard], positions: Mapping[str, int]) -> Iterator[
             yield shard
 
 
+def was_made_anew(shards: Iterable[Shard], positions: Mapping[str, int]) -> bool:
+    """Return whether a stream is another one than the one that was read: what it has contradicts what was read.
+
+    A shard never begins later than it did, and one that is closed never opens again.
+    """
+    for shard in shards:
+        position = positions.get(shard.split, BEGINNING)
+        if BEGINNING < position < shard.first_sequence or (position == FINISHED and shard.is_open):
+            return True
+    return False
+
+
 def find_vanished(
     stream: str, shards: Iterable[Shard], positions: Mapping[str, int]
-) -> tuple[str, str] | None:
-    """Return the first split that cannot be gone on with, and why not; None if there is none."""
-    listed = {shard.split: shard for shard in shards}
-    for split, position in positions.items():
-        if not split.startswith(f"{stream}/") or split == read_until(stream):
-            continue
-        shard = listed.get(split)
-        if shard is None:
-            if position != FINISHED:
-                return split, "the stream does not have this shard any more"
-        elif position == FINISHED and shard.is_open:
-            return split, "it was read to its end, and is open: the stream was made anew"
-        elif BEGINNING < position < shard.first_sequence:
-            return split, f"the shard begins later, at {shard.first_sequence}"
-    return None
+) -> dict[str, str]:
+    """Return the splits that were not read to their end and are there no more, and what was found instead."""
+    listed = {shard.split for shard in shards}
+    return {
+        split: NO_SHARD
+        for split, position in positions.items()
+        if is_of(split, stream)
+        and split != read_until(stream)
+        and split not in listed
+        and position != FINISHED
+    }
+
+
+def with_descendants(splits: Iterable[str], shards: Iterable[Shard]) -> dict[str, Shard]:
+    """Return those of `shards` that are among `splits`, or go on where one of those ends; parents come first."""
+    found: dict[str, Shard] = {}
+    wanted = dict.fromkeys(splits)
+    for shard in shards:
+        parents = [f"{shard.stream}/{parent}" for parent in shard.parents]
+        if shard.split in wanted or any(parent in wanted for parent in parents):
+            wanted[shard.split] = None
+            found[shard.split] = shard
+    return found

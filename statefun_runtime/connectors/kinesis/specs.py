@@ -17,7 +17,7 @@ from statefun_runtime.connectors.kinesis.settings.values import (
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import KINESIS_RECORD, DeadLetter, keyed_record_for
 from statefun_runtime.core.module.checks import Attempt, Check
-from statefun_runtime.core.module.specs import DeadLetterRoute
+from statefun_runtime.core.module.specs import DeadLetterRoute, Earliest, Latest
 from statefun_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
     from statefun_runtime.ports.egress import EgressSink
     from statefun_runtime.ports.ingress import IngressSource
+
+_RESTARTS: dict[str, Earliest | Latest] = {"earliest": Earliest(), "latest": Latest()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class KinesisIngressSpec(KinesisIngressSettings):
     @property
     def sources(self) -> tuple[str, ...]:
         """Return the streams that it reads."""
+        return self.topics
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Return the streams that it reads, which a person can name where Kafka's ingress has topics."""
         return tuple(route.stream for route in self.routes)
 
     def shadow(self) -> "KinesisIngressSpec":
@@ -52,14 +59,12 @@ class KinesisIngressSpec(KinesisIngressSettings):
 
     def describe(self, host: str) -> str:
         """Return where its records come from."""
-        streams = ", ".join(route.stream for route in self.routes)
-        return f"Kinesis {describe_region(self.region)}, streams {streams}"
+        return f"Kinesis {describe_region(self.region)}, streams {', '.join(self.topics)}"
 
     def checks(self) -> Iterator[tuple[str, Attempt]]:
         """Yield what can be tried of what it needs outside."""
         subject = f"ingress {self.id} at Kinesis"
-        streams = tuple(route.stream for route in self.routes)
-        yield subject, partial(_check, subject, self, streams)
+        yield subject, partial(_check, subject, self, self.topics)
 
     def build(self, context: "IngressBuildContext") -> "IngressSource":
         """Return the ingress."""
@@ -68,7 +73,10 @@ class KinesisIngressSpec(KinesisIngressSettings):
 
         owner = f"ingress '{self.id}'"
         clients = AwsClients(self.region, self.credentials, self.client, owner=owner)
-        return KinesisIngress(self, context.ingress, context.restored, clients=clients)
+        restarts = {stream: _RESTARTS[where] for stream, where in context.restarts.items()}
+        return KinesisIngress(
+            self, context.ingress, context.restored, clients=clients, restarts=restarts
+        )
 
 
 @dataclass(frozen=True, slots=True)

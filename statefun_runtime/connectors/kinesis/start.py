@@ -1,43 +1,49 @@
-"""Where a Kinesis ingress begins to read: checkpoint first, then `startupPosition`."""
+"""How a Kinesis ingress begins with its streams, or goes on with them: checkpoint first, then `startupPosition`.
 
+    what the stream has fits what was read ─▶ goes on
+    it contradicts it ─▶ the stream was made anew: all that it holds came later, so it is read from its beginning
+    a place is not there ─▶ lost: that shard waits for a person, and all others go on ── --restart-topic ─▶ read again
+
+Nothing is skipped that nobody was told of. What a shard of before ended in is read when it is.
+"""
+
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from statefun_runtime.connectors.kinesis.clients import CALL_ERRORS, code_of, words
 from statefun_runtime.connectors.kinesis.protocol import Answer, KinesisClient, Where
-from statefun_runtime.connectors.kinesis.settings.values import KinesisIngressSettings
 from statefun_runtime.connectors.kinesis.shards import (
     BEGINNING,
+    FINISHED,
     Positions,
     Shard,
     find_vanished,
     first_positions,
     is_known,
-    may_lack_records,
-    new_positions,
+    read_until,
     time_ms_of,
+    with_descendants,
 )
-from statefun_runtime.core.module.specs import Latest
-from statefun_runtime.errors import UnavailableError
+from statefun_runtime.connectors.kinesis.splits import Resolved, Splits
+from statefun_runtime.core.module.specs import Date, Earliest, Latest
 
-_GONE = ("ResourceNotFoundException", "InvalidArgumentException")
+NOT_FOUND = "ResourceNotFoundException"
+_NO_SUCH_PLACE = "InvalidArgumentException"
 _HOUR_MS = 3_600_000
 _ANSWERS_MAX = 10
 
+Restart = Earliest | Latest
+"""Where a person says that a stream is gone on with if a position is lost."""
 
-class PositionVanished(UnavailableError):
-    """A position of a checkpoint does not exist any more; waiting does not help."""
+
+class PlaceGone(Exception):
+    """The place that a position stands for is not there; the text says what was found."""
 
 
-def vanished(spec: KinesisIngressSettings, split: str, position: int, why: str) -> PositionVanished:
-    """Return the error for a position that cannot be gone on at."""
-    return PositionVanished(
-        f"ingress '{spec.id}' cannot go on at stream {split.replace('/', ', ')}, "
-        f"sequence number {position}: {why}",
-        code="SF3090",
-        hint="records are lost, or the stream was made anew; to go on without them, start with a new state "
-        "folder (--state-dir) and a startupPosition of your choice",
-    )
+def never_there(stream: str) -> Resolved:
+    """Return how a stream is begun with that does not exist: all that it ever holds comes later."""
+    return Resolved(stream, [], {read_until(stream): BEGINNING})
 
 
 async def list_shards(client: KinesisClient, stream: str) -> list[Shard]:
@@ -66,54 +72,92 @@ def _read_shard(stream: str, shard: Answer) -> Shard:
     )
 
 
-async def resolve_start(
-    client: KinesisClient, spec: KinesisIngressSettings, restored: Positions
-) -> tuple[Positions, list[Shard]]:
-    """Return the position and the description of each shard; raise PositionVanished if one cannot be gone on at."""
-    positions: Positions = {}
-    all_shards: list[Shard] = []
-    for route in spec.routes:
-        shards = await list_shards(client, route.stream)
-        all_shards += shards
-        if is_known(route.stream, restored):
-            mine = {s: p for s, p in restored.items() if s.startswith(f"{route.stream}/")}
-            await _check_restored(client, spec, route.stream, shards, mine)
-            positions.update({**mine, **new_positions(shards, mine)})
-        else:
-            positions.update(await _first_start(client, spec, route.stream, shards))
-    return positions, all_shards
-
-
-async def _check_restored(
+async def resolve(
     client: KinesisClient,
-    spec: KinesisIngressSettings,
+    stream: str,
+    splits: Splits,
+    startup: Earliest | Latest | Date,
+    restart: Restart | None,
+) -> Resolved:
+    """Return how each shard of a stream is begun with, or gone on with."""
+    shards = await list_shards(client, stream)
+    before = splits.of(stream)
+    if not is_known(stream, before):
+        return Resolved(stream, shards, await _from_startup(client, stream, shards, startup))
+    if splits.is_other(stream, shards):
+        begun = await _from_startup(client, stream, shards, restart or Earliest())
+        return Resolved(stream, shards, begun, was_made_anew=True)
+    lost = {
+        **find_vanished(stream, shards, before),
+        **await _find_dropped(client, stream, shards, before),
+        **splits.lost_of(stream),
+    }
+    if not lost or restart is None:
+        return Resolved(stream, shards, {}, lost)
+    changed = await _restarted(client, stream, shards, before, list(lost), restart)
+    return Resolved(stream, shards, changed, restarted=tuple(lost))
+
+
+async def _restarted(
+    client: KinesisClient,
     stream: str,
     shards: list[Shard],
-    restored: Positions,
+    before: Positions,
+    lost: list[str],
+    restart: Restart,
+) -> Positions:
+    """Go on without what is lost; a shard that is not there any more has nothing else, and its children begin."""
+    listed = {shard.split: shard for shard in shards}
+    touched = [listed[split] for split in lost if split in listed]
+    if isinstance(restart, Latest):
+        # What goes on where a lost one ended is as old, unless some of it was read.
+        touched = [
+            shard
+            for split, shard in with_descendants(lost, shards).items()
+            if split in lost or before.get(split, BEGINNING) == BEGINNING
+        ]
+    gone = {split: FINISHED for split in lost if split not in listed}
+    return {**gone, **await _from_startup(client, stream, touched, restart)}
+
+
+async def _find_dropped(
+    client: KinesisClient, stream: str, shards: Iterable[Shard], before: Positions
+) -> dict[str, str]:
+    """Return the splits whose next records were dropped unread, and what was found instead."""
+    read_ms = before.get(read_until(stream))
+    found: dict[str, str] = {}
+    for shard in shards:
+        position = before.get(shard.split, BEGINNING)
+        if read_ms is not None and position > BEGINNING:
+            try:
+                await require_kept(client, shard, position, read_until_ms=read_ms)
+            except PlaceGone as gone:
+                found[shard.split] = str(gone)
+    return found
+
+
+async def require_kept(
+    client: KinesisClient, shard: Shard, position: int, *, read_until_ms: int
 ) -> None:
-    found = find_vanished(stream, shards, restored)
-    if found is not None:
-        raise vanished(spec, found[0], restored[found[0]], found[1])
-    summary = await client.describe_stream_summary(StreamName=stream)
+    """Raise PlaceGone if records behind a position were dropped; all that came before that time is read."""
+    summary = await client.describe_stream_summary(StreamName=shard.stream)
     kept_hours = summary["StreamDescriptionSummary"]["RetentionPeriodHours"]
-    kept_ms, now_ms = kept_hours * _HOUR_MS, service_time_ms(summary)
-    if may_lack_records(stream, restored, now_ms=now_ms, kept_ms=kept_ms):
-        for shard in shards:
-            position = restored.get(shard.split, BEGINNING)
-            if position > BEGINNING and await _is_dropped(client, spec, shard, position):
-                why = f"it is not there any more, and nothing was read for longer than the {kept_hours} hours that the stream keeps records"
-                raise vanished(spec, shard.split, position, why)
+    if service_time_ms(summary) - read_until_ms <= kept_hours * _HOUR_MS:
+        return
+    if await _is_dropped(client, shard, position):
+        raise PlaceGone(
+            f"it is not there any more, and nothing was read for longer than the {kept_hours} hours "
+            "that the stream keeps records"
+        )
 
 
-async def _is_dropped(
-    client: KinesisClient, spec: KinesisIngressSettings, shard: Shard, position: int
-) -> bool:
+async def _is_dropped(client: KinesisClient, shard: Shard, position: int) -> bool:
     """Return whether the record at a position is gone and there are others behind it: then more may be gone."""
     where: Where = {
         "ShardIteratorType": "AT_SEQUENCE_NUMBER",
         "StartingSequenceNumber": str(position),
     }
-    iterator = await _get_iterator(client, spec, shard, position, where)
+    iterator = await _get_iterator(client, shard, position, where)
     for _ in range(_ANSWERS_MAX):
         if iterator is None:
             break
@@ -126,15 +170,15 @@ async def _is_dropped(
     return False
 
 
-async def _first_start(
-    client: KinesisClient, spec: KinesisIngressSettings, stream: str, shards: list[Shard]
+async def _from_startup(
+    client: KinesisClient, stream: str, shards: list[Shard], startup: Earliest | Latest | Date
 ) -> Positions:
     summary = await client.describe_stream_summary(StreamName=stream)
-    positions = first_positions(shards, spec.startup, now_ms=service_time_ms(summary))
-    if isinstance(spec.startup, Latest):
+    positions = first_positions(shards, startup, now_ms=service_time_ms(summary))
+    if isinstance(startup, Latest):
         for shard in shards:
             if shard.is_open:
-                positions[shard.split] = await _end(client, spec, shard, positions[shard.split])
+                positions[shard.split] = await _end(client, shard, positions[shard.split])
     return positions
 
 
@@ -144,11 +188,9 @@ def service_time_ms(answer: Answer) -> int:
     return int(date.timestamp() * 1000)
 
 
-async def _end(
-    client: KinesisClient, spec: KinesisIngressSettings, shard: Shard, position: int
-) -> int:
+async def _end(client: KinesisClient, shard: Shard, position: int) -> int:
     """Return the position behind what is in a shard already; `position` is about a second before its end."""
-    iterator = await open_iterator(client, spec, shard, position)
+    iterator = await open_iterator(client, shard, position)
     for _ in range(_ANSWERS_MAX):
         if iterator is None:
             break
@@ -161,12 +203,10 @@ async def _end(
     return position
 
 
-async def open_iterator(
-    client: KinesisClient, spec: KinesisIngressSettings, shard: Shard, position: int
-) -> str | None:
+async def open_iterator(client: KinesisClient, shard: Shard, position: int) -> str | None:
     """Return the service's own name for the place behind a position, good for five minutes.
 
-    Raise PositionVanished if there is no such place.
+    Raise PlaceGone if there is no such place.
     """
     where: Where
     timestamp_ms = time_ms_of(position)
@@ -180,17 +220,17 @@ async def open_iterator(
             "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
             "StartingSequenceNumber": str(position),
         }
-    return await _get_iterator(client, spec, shard, position, where)
+    return await _get_iterator(client, shard, position, where)
 
 
 async def _get_iterator(
-    client: KinesisClient, spec: KinesisIngressSettings, shard: Shard, position: int, where: Where
+    client: KinesisClient, shard: Shard, position: int, where: Where
 ) -> str | None:
     try:
         answer = await client.get_shard_iterator(StreamName=shard.stream, ShardId=shard.id, **where)
     except CALL_ERRORS as error:
-        if position > BEGINNING and code_of(error) in _GONE:
-            raise vanished(spec, shard.split, position, words(error)) from error
+        if position > BEGINNING and code_of(error) == _NO_SUCH_PLACE:
+            raise PlaceGone(words(error)) from error
         raise
     iterator: str | None = answer.get("ShardIterator")
     return iterator

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 from statefun_runtime.connectors.complaint import Complaint
+from statefun_runtime.connectors.kinesis.answers import Answers
 from statefun_runtime.connectors.kinesis.clients import (
     CALL_ERRORS,
     KinesisClients,
@@ -29,6 +30,7 @@ from statefun_runtime.connectors.kinesis.records import (
     prepare_record,
 )
 from statefun_runtime.connectors.kinesis.settings.values import KinesisEgressSettings
+from statefun_runtime.connectors.reach import Reach
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox
 from statefun_runtime.ports.contexts import ReadOutbox
@@ -41,6 +43,8 @@ _REQUEST_BYTES_MAX = 4 * 1024 * 1024
 _MEMORY_MAX_BYTES = 32 * 1024 * 1024
 _RETRY_S = 1.0
 _BACKOFF_FIRST_S = 0.1
+# So many calls in a row without an answer, though others get one, are told: that is some 20 s.
+_FAILURES_ALONE = 9
 _BACKOFF_MAX_S = 5.0
 # What no second try will change.
 _REFUSED = ("InvalidArgumentException", "ValidationException", "SerializationException")
@@ -67,7 +71,7 @@ class KinesisEgress:
         self._clients = clients
         self._read = read
         self._tell_refused = tell_refused
-        self._client: KinesisClient
+        self._answers = Answers(spec.region)
         self._is_wanted = asyncio.Event()
         self.outbox: KeyedOutbox[Record] = KeyedOutbox(
             FORM,
@@ -75,6 +79,12 @@ class KinesisEgress:
             confirmed_epoch=past_epoch,
             memory_max_bytes=_MEMORY_MAX_BYTES,
             on_ready=self._is_wanted.set,
+        )
+        self._reach = Reach(
+            log,
+            f"egress {spec.id}",
+            lambda: f"{self.outbox.count} records wait to leave",
+            whom="Kinesis",
         )
         self._outstanding = 0
         self._failures: dict[str, int] = {}
@@ -89,7 +99,8 @@ class KinesisEgress:
     async def run(self) -> None:
         """Carry the records of complete epochs out until cancelled."""
         async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
-            self._client = await self._connect(opened)
+            client = await self._connect(opened)
+            tasks.create_task(self._reach.run(lambda: self._answers.silent(client)))
             while True:
                 await self._load()
                 while self.outbox.has_ready and self._outstanding < self._spec.outstanding_max:
@@ -97,7 +108,7 @@ class KinesisEgress:
                     items = self.outbox.take(min(room, _REQUEST_RECORDS_MAX), _REQUEST_BYTES_MAX)
                     self._outstanding += len(items)
                     for stream, some in _by_stream(items).items():
-                        tasks.create_task(self._send(stream, some))
+                        tasks.create_task(self._send(client, stream, some))
                 self._is_wanted.clear()
                 await self._is_wanted.wait()
 
@@ -115,9 +126,9 @@ class KinesisEgress:
             records = await self._read(unloaded.object)
             self.outbox.loaded(unloaded, list(map(FORM.decode, records)))
 
-    async def _send(self, stream: str, items: _Items) -> None:
+    async def _send(self, client: KinesisClient, stream: str, items: _Items) -> None:
         """Have each record taken or given up, or make it ready to be sent again after a while."""
-        left = await self._put(stream, items)
+        left = await self._put(client, stream, items)
         self._settled(len(items) - len(left))
         if not left:
             self._failures.pop(stream, None)
@@ -134,16 +145,17 @@ class KinesisEgress:
         self._outstanding -= count
         self._is_wanted.set()
 
-    async def _put(self, stream: str, items: _Items) -> _Items:
+    async def _put(self, client: KinesisClient, stream: str, items: _Items) -> _Items:
         """Send records once; return those that were not taken and may be, another time."""
         entries = [item.record.entry() for item in items]
         try:
-            answer = await self._client.put_records(StreamName=stream, Records=entries)
+            answer = await client.put_records(StreamName=stream, Records=entries)
         except CALL_ERRORS as error:
             if code_of(error) in _REFUSED:
-                return await self._put_singly(stream, items, error)
+                return await self._put_singly(client, stream, items, error)
             self._warn(stream, code_of(error), words(error))
             return items
+        self._answers.heard()
         left: _Items = []
         for item, result in zip(items, answer["Records"], strict=True):
             code = result.get("ErrorCode")
@@ -155,10 +167,12 @@ class KinesisEgress:
             self._warn(stream, code, f"{code}: {result.get('ErrorMessage', '')}")
         return left
 
-    async def _put_singly(self, stream: str, items: _Items, error: Exception) -> _Items:
+    async def _put_singly(
+        self, client: KinesisClient, stream: str, items: _Items, error: Exception
+    ) -> _Items:
         """Kinesis refuses a request for good: find the records that it refuses, and give them up."""
         if len(items) > 1:
-            return [one for item in items for one in await self._put(stream, [item])]
+            return [one for item in items for one in await self._put(client, stream, [item])]
         (item,) = items
         self._refused += 1
         record = item.record
@@ -175,8 +189,12 @@ class KinesisEgress:
 
     def _warn(self, stream: str, code: str, text: str) -> None:
         """Say that a stream does not take records, the first time; too many at once is an everyday thing."""
-        if stream not in self._failures and not is_throttled(code):
-            self._failures[stream] = 0
+        if code:
+            self._answers.heard()
+        failures = self._failures.get(stream, 0)
+        # Whether Kinesis answers at all is looked at, and told, apart from this.
+        is_alone = failures >= _FAILURES_ALONE and self._reach.is_connected
+        if (is_alone or (code and not failures)) and not is_throttled(code):
             self._complaint.say(f"tries stream {stream} again and again: {text}", about=stream)
 
     def metrics(self) -> Iterator[Metric]:
@@ -193,6 +211,7 @@ class KinesisEgress:
             "records that have not left",
             self.outbox.count,
         )
+        yield from self._reach.metrics("egress")
 
     async def close(self) -> None:
         """The client leaves with `run`."""

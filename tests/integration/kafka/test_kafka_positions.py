@@ -156,8 +156,8 @@ def test_a_topic_to_restart_that_nobody_reads_is_refused_before_anything_starts(
 
     assert running.process.wait() == 2
     assert (
-        "SF1085: --restart-topic names topic 'order', which no Kafka ingress of the module reads\n"
-        f"hint: the topics are {topic}\n"
+        "SF1085: --restart-topic names topic 'order', which no ingress of the module reads\n"
+        f"hint: it reads {topic}\n"
     ) in running.output()
     assert not running.state_dir.exists()
 

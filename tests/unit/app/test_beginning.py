@@ -114,6 +114,6 @@ def test_a_topic_to_restart_has_to_be_one_that_is_read():
         require_topics(Settings(restarted_topics=("order=latest",)), module)
 
     assert str(refused.value) == (
-        "SF1085: --restart-topic names topic 'order', which no Kafka ingress of the module reads\n"
-        "hint: the topics are orders"
+        "SF1085: --restart-topic names topic 'order', which no ingress of the module reads\n"
+        "hint: it reads orders"
     )

@@ -21,7 +21,6 @@ from statefun_runtime.connectors.kafka.client.arguments import producer_argument
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.inside import leave, why_it_failed
 from statefun_runtime.connectors.kafka.client.protocols import Producer
-from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import DENIED, explain
 from statefun_runtime.connectors.kafka.egress import progress as kafka_progress
 from statefun_runtime.connectors.kafka.egress.limits import LIMITS, PortionSize, PublisherLimits
@@ -41,6 +40,7 @@ from statefun_runtime.connectors.kafka.egress.sending import (
 )
 from statefun_runtime.connectors.kafka.settings.values import KafkaEgressSettings
 from statefun_runtime.connectors.kafka.topics import EgressTopics
+from statefun_runtime.connectors.reach import Reach
 from statefun_runtime.core.checkpoints.commits import (
     Claim,
     Covered,
@@ -150,12 +150,15 @@ class KafkaPublisher:
         """Return how far this egress is known to have published, and where."""
         return self._memory.progress(self.outbox.confirmed_epoch)
 
+    async def _silent_brokers(self) -> list[str]:
+        if self._producer is None:
+            return [self._spec.bootstrap_servers]
+        return await self._clients.silent_brokers(self._producer)
+
     async def run(self) -> None:
         """Publish complete outboxes until cancelled; raise FencedError if somebody newer does."""
         async with asyncio.TaskGroup() as tasks:
-            looking = tasks.create_task(
-                self._reach.run(self._clients, lambda: self._producer, self._spec.bootstrap_servers)
-            )
+            looking = tasks.create_task(self._reach.run(self._silent_brokers))
             try:
                 await self._publish_always()
             finally:

@@ -17,7 +17,6 @@ from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClie
 from statefun_runtime.connectors.kafka.client.codes import REFUSED
 from statefun_runtime.connectors.kafka.client.inside import leave
 from statefun_runtime.connectors.kafka.client.protocols import Batch, Producer
-from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import (
     DENIED,
     explain,
@@ -34,6 +33,7 @@ from statefun_runtime.connectors.kafka.egress.records import (
 from statefun_runtime.connectors.kafka.egress.sending import what_waits, why_not_taken
 from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic, KafkaEgressSettings
 from statefun_runtime.connectors.kafka.topics import EgressTopics
+from statefun_runtime.connectors.reach import Reach
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.outboxes.direct_outbox import DirectOutbox, Queue
 from statefun_runtime.ports.egress import Refused, TellRefused, nobody_is_told
@@ -106,9 +106,7 @@ class KafkaEgress:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._look_at_topics())
                 tasks.create_task(
-                    self._reach.run(
-                        self._clients, lambda: self._producer, self._spec.bootstrap_servers
-                    )
+                    self._reach.run(lambda: self._clients.silent_brokers(self._producer))
                 )
                 while True:
                     await self._is_wanted.wait()

@@ -30,7 +30,6 @@ from statefun_runtime.connectors.kafka.client.arguments import consumer_argument
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.inside import leave
 from statefun_runtime.connectors.kafka.client.protocols import Consumer, Fetched, Offsets
-from statefun_runtime.connectors.kafka.client.reach import Reach
 from statefun_runtime.connectors.kafka.client.troubles import explain, words
 from statefun_runtime.connectors.kafka.ingress.decision import Decision
 from statefun_runtime.connectors.kafka.ingress.group import Group
@@ -41,6 +40,7 @@ from statefun_runtime.connectors.kafka.ingress.splits import Splits
 from statefun_runtime.connectors.kafka.ingress.start import Restarts, resolve, resolve_start
 from statefun_runtime.connectors.kafka.settings.values import KafkaIngressSettings
 from statefun_runtime.connectors.kafka.topics import IngressTopics
+from statefun_runtime.connectors.reach import Reach
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.partition.backlog import Function
@@ -169,8 +169,7 @@ class KafkaIngress:
             # A coordinator that does not answer must not hold up reading.
             tasks.create_task(self._group.tell_regularly(lambda: self._reading, self._positions))
             tasks.create_task(self._discover_regularly())
-            servers = self._spec.bootstrap_servers
-            tasks.create_task(self._reach.run(self._clients, lambda: self._consumer, servers))
+            tasks.create_task(self._reach.run(lambda: self._clients.silent_brokers(self._reading)))
             await self._read()
 
     async def _discover_regularly(self) -> None:

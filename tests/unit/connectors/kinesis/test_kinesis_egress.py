@@ -421,3 +421,37 @@ def test_a_flush_that_takes_too_long_says_what_is_kept(caplog: pytest.LogCapture
     assert caplog.records[-1].getMessage() == (
         "egress t/out: 202 bytes have not left; they are kept for the next start"
     )
+
+
+def test_a_kinesis_that_gives_no_answer_is_told_with_what_waits_and_when_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level("INFO")
+
+    async def body(world: World) -> None:
+        def connected() -> float:
+            (found,) = (m.value for m in world.sink.metrics() if m.name.endswith("connected"))
+            assert isinstance(found, float)
+            return found
+
+        async with world.running():
+            await asyncio.sleep(30)
+            assert connected() == 1
+            world.kinesis.is_silent = True
+            world.complete(record())
+            await asyncio.sleep(10)
+            assert connected() == 0
+            await asyncio.sleep(100)
+            world.kinesis.is_silent = False
+            await world.sink.flush(60)
+            await asyncio.sleep(10)
+            assert connected() == 1
+            assert world.kinesis.values("s", "k") == [b"v"]
+
+    play(body)
+    silence, end = (entry.getMessage() for entry in caplog.records)
+    assert silence.startswith(
+        "egress t/out has had no answer of Kinesis in the default region since "
+    )
+    assert silence.endswith(": 1 records wait to leave")
+    assert end.startswith("egress t/out reaches Kinesis again, after 11")

@@ -6,16 +6,19 @@ from statefun_runtime.connectors.kinesis.shards import (
     BEGINNING,
     FINISHED,
     Shard,
+    as_lost,
     as_position,
     at_time,
     find_vanished,
     first_positions,
-    may_lack_records,
+    lost_of,
     new_positions,
     number_of,
     read_until,
     readable,
     time_ms_of,
+    was_made_anew,
+    with_descendants,
 )
 from statefun_runtime.core.module.specs import Date, Earliest, Latest
 
@@ -59,27 +62,42 @@ def test_a_time_is_a_position_and_nothing_else_is_a_time():
     assert at_time(1) == at_time(0) == at_time(-5) == BEGINNING
 
 
-def test_what_cannot_be_gone_on_with_is_found():
-    def found(*shards: Shard, **positions: int) -> str | None:
-        vanished = find_vanished("s", shards, {f"s/{n}": at for n, at in positions.items()})
-        return vanished and f"{vanished[0]}: {vanished[1]}"
+def test_shards_that_are_there_no_more_and_were_not_read_to_their_end_are_found():
+    def found(*shards: Shard, **positions: int) -> dict[str, str]:
+        return find_vanished("s", shards, {f"s/{n}": at for n, at in positions.items()})
 
-    assert found(OLD, LEFT, old=FINISHED, left=100) is None
-    assert found(LEFT, old=FINISHED) is None
-    assert found(LEFT, old=BEGINNING) == "s/old: the stream does not have this shard any more"
-    assert found(LEFT, left=99) == "s/left: the shard begins later, at 100"
-    assert found(LEFT, left=at_time(5000)) is None
-    assert found(LEFT, left=FINISHED) == (
-        "s/left: it was read to its end, and is open: the stream was made anew"
-    )
-    assert find_vanished("s", [], {"other/left": 5, read_until("s"): 5}) is None
+    gone = {"s/old": "the stream does not have this shard any more"}
+    assert found(OLD, LEFT, old=FINISHED, left=100) == {}
+    assert found(LEFT, old=FINISHED) == {}
+    assert found(LEFT, old=BEGINNING) == gone
+    assert found(LEFT, old=5, left=100) == gone
+    assert find_vanished("s", [], {"other/left": 5, read_until("s"): 5}) == {}
 
 
-def test_records_may_be_lacking_after_a_time_that_is_longer_than_they_are_kept():
-    positions = {read_until("s"): 1000}
-    assert not may_lack_records("s", positions, now_ms=1500, kept_ms=500)
-    assert may_lack_records("s", positions, now_ms=1501, kept_ms=500)
-    assert not may_lack_records("other", positions, now_ms=9999, kept_ms=500)
+def test_a_stream_that_contradicts_what_was_read_of_it_was_made_anew():
+    def is_anew(*shards: Shard, **positions: int) -> bool:
+        return was_made_anew(shards, {f"s/{n}": at for n, at in positions.items()})
+
+    assert not is_anew(OLD, LEFT, old=FINISHED, left=100)
+    assert not is_anew(OLD, LEFT, old=BEGINNING, left=at_time(5000))
+    assert is_anew(LEFT, left=99)
+    assert is_anew(LEFT, left=FINISHED)
+    assert not is_anew(LEFT)
+
+
+def test_what_goes_on_where_a_shard_ends_is_found_over_generations():
+    shards = [OLD, LEFT, RIGHT, MERGED, shard("apart")]
+    assert [one.id for one in with_descendants(["s/left"], shards).values()] == ["left", "merged"]
+    # It may be gone itself.
+    found = with_descendants(["s/old"], [LEFT, RIGHT, MERGED])
+    assert list(found) == ["s/left", "s/right", "s/merged"]
+
+
+@pytest.mark.parametrize("number", [BEGINNING, 5, 1 << 180, at_time(1_700_000_000_000)])
+def test_a_position_that_is_lost_stays_what_it_was_and_says_why(number: int):
+    position = as_lost(number, "it is gone")
+    assert (number_of(position), lost_of(position)) == (number, "it is gone")
+    assert lost_of(as_position(number)) == ""
 
 
 @pytest.mark.parametrize("number", [BEGINNING, FINISHED, 5, 1 << 180, at_time(1_700_000_000_000)])

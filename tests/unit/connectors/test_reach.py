@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from statefun_runtime.connectors.kafka.client.reach import Reach
+from statefun_runtime.connectors.reach import Reach
 from tests.fakes.virtual_time import run_virtual
 
 log = logging.getLogger("statefun.test")
