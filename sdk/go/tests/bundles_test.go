@@ -258,21 +258,31 @@ func TestAsManyRunAtOnceAsTheLimitSaysAndNoMore(t *testing.T) {
 }
 
 func TestWhatOneFunctionDoesToItselfIsToldAndTouchesNoOther(t *testing.T) {
-	handler := build(spec("test/rude", func(ctx statefun.Context, message statefun.Message) error {
-		switch message.AsString() {
-		case "panic":
-			panic("a text")
-		case "index":
-			return fmt.Errorf("%d", []int{}[len(message.AsString())])
-		case "exit":
-			runtime.Goexit()
-		case "send":
-			ctx.Send(statefun.MessageBuilder{})
-		case "long":
-			return errors.New(strings.Repeat("é", 5000))
-		}
-		return nil
-	}))
+	builder := statefun.StatefulFunctionsBuilder()
+	_ = builder.WithSpec(spec("test/rude", rude))
+	for _, limit := range []int{0, 1} {
+		checkRude(t, statefun.HandlerWith(builder, statefun.Options{ConcurrencyMax: limit}))
+	}
+}
+
+func rude(ctx statefun.Context, message statefun.Message) error {
+	switch message.AsString() {
+	case "panic":
+		panic("a text")
+	case "index":
+		return fmt.Errorf("%d", []int{}[len(message.AsString())])
+	case "exit":
+		runtime.Goexit()
+	case "send":
+		ctx.Send(statefun.MessageBuilder{})
+	case "long":
+		return errors.New(strings.Repeat("é", 5000))
+	}
+	return nil
+}
+
+func checkRude(t *testing.T, handler http.Handler) {
+	t.Helper()
 	texts := []string{"", "panic", "index", "exit", "send", "long", "", "exit", ""}
 	var requests [][]byte
 	for i, text := range texts {
@@ -291,5 +301,25 @@ func TestWhatOneFunctionDoesToItselfIsToldAndTouchesNoOther(t *testing.T) {
 		if found[i].text != wanted[text] || (found[i].status == 500) != (text != "") {
 			t.Errorf("%s: %d %q", text, found[i].status, found[i].text)
 		}
+	}
+}
+
+func TestAStackInABundleIsNotLongerThanAFailureMayBe(t *testing.T) {
+	var deep func(int)
+	deep = func(left int) {
+		if left == 0 {
+			panic("é")
+		}
+		deep(left - 1)
+	}
+	builder := statefun.StatefulFunctionsBuilder()
+	_ = builder.WithSpec(spec("test/deep", func(statefun.Context, statefun.Message) error {
+		deep(100)
+		return nil
+	}))
+	handler := statefun.HandlerWith(builder, statefun.Options{ShowStacks: true})
+	one := readOutcomes(t, post(handler, bundle, bundleOf(requestTo("deep", "a", ""))).Body.Bytes())[0]
+	if len(one.text) > 4096 || len(one.text) < 4000 || !strings.HasPrefix(one.text, "panic: é\n\npanic(") {
+		t.Errorf("%d bytes: %s", len(one.text), one.text)
 	}
 }

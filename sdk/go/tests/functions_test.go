@@ -155,8 +155,48 @@ func TestTheContextEndsWithItsInvocation(t *testing.T) {
 	if !strings.Contains(answer.Body.String(), "sent") {
 		t.Errorf("%x", answer.Body)
 	}
-	// What comes too late is dropped, and does not race with what was answered.
-	kept.Send(statefun.MessageBuilder{Target: kept.Self(), Value: "late"})
+}
+
+func TestWhatComesAfterInvokeIsDroppedAndTold(t *testing.T) {
+	state := statefun.ValueSpec{Name: "s", ValueType: statefun.Int32Type}
+	for wanted, late := range map[string]func(statefun.Context){
+		"a message": func(ctx statefun.Context) { ctx.Send(statefun.MessageBuilder{Target: ctx.Self(), Value: "late"}) },
+		"a cancellation": func(ctx statefun.Context) {
+			token, _ := statefun.NewCancellationToken("t")
+			ctx.CancelDelayedMessage(token)
+		},
+		"a record":            func(ctx statefun.Context) { ctx.SendEgress(kafka) },
+		"a change of state s": func(ctx statefun.Context) { ctx.Storage().Set(state, int32(1)) },
+	} {
+		var kept statefun.Context
+		handler := build(spec("test/one", func(ctx statefun.Context, _ statefun.Message) error {
+			kept = ctx
+			return nil
+		}, state))
+		post(handler, "", withState("s", "io.statefun.types/int", []byte{}))
+		told := logged(func() {
+			late(kept)
+			late(kept)
+		})
+		wanted = "test/one: " + wanted + " was dropped, because Invoke had returned; a goroutine that has effects must end before Invoke does\n"
+		if told != wanted {
+			t.Errorf("told %q, not %q", told, wanted)
+		}
+	}
+}
+
+func TestWhatAFunctionAppendsToItsMessageDoesNotReachTheNext(t *testing.T) {
+	var texts []string
+	handler := build(spec("test/one", func(_ statefun.Context, message statefun.Message) error {
+		texts = append(texts, message.AsString())
+		_ = append(message.RawValue(), make([]byte, 100)...)
+		return nil
+	}))
+	request := requestTo("one", "id-1", "text")
+	answer := post(handler, "", append(append([]byte{}, request...), request...))
+	if answer.Code != http.StatusOK || strings.Join(texts, " ") != "text text" {
+		t.Error(answer.Body, texts)
+	}
 }
 
 func TestAContextThatWasNotAskedBeforeItsEndHasEnded(t *testing.T) {

@@ -1,12 +1,27 @@
 package tests
 
 import (
+	"bytes"
 	"flag"
 	"io"
 	"log"
 	"os"
 	"testing"
 )
+
+// logged returns what is logged meanwhile.
+func logged(do func()) string {
+	var into bytes.Buffer
+	before, flags := log.Writer(), log.Flags()
+	log.SetOutput(&into)
+	log.SetFlags(0)
+	defer func() {
+		log.SetOutput(before)
+		log.SetFlags(flags)
+	}()
+	do()
+	return into.String()
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -291,6 +291,38 @@ func TestWhatARegistrySendsIsChecked(t *testing.T) {
 	}
 }
 
+func TestAnInvocationOfARegistryEndsItsContextAndItsOutput(t *testing.T) {
+	var kept context.Context
+	var sending statefun.Output
+	registry := registryOf(t, func(_ *Counter, ctx context.Context, output statefun.Output, _ *anypb.Any) error {
+		kept, sending = ctx, output
+		return ctx.Err()
+	})
+	if _, err := registry.Invoke(context.Background(), requestFor("id", nil, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if kept.Err() != context.Canceled {
+		t.Error(kept.Err())
+	}
+	err := sending.Send(*statefun.Self(kept), wrapperspb.String("late"))
+	if err == nil || err.Error() != "the batch is over; a goroutine that sends must end before Invoke does" {
+		t.Error(err)
+	}
+}
+
+func TestAStateOfAnotherTypeIsNotRead(t *testing.T) {
+	registry := registryOf(t, func(c *Counter, _ context.Context, _ statefun.Output, _ *anypb.Any) error {
+		_, err := c.Typed.Get(&wrapperspb.Int64Value{})
+		return err
+	})
+	request := requestFor("id", nil, []byte{0x08, 7})
+	request = []byte(strings.Replace(string(request), "google.protobuf.Int64Value", "google.protobuf.Int32Value", 1))
+	_, err := registry.Invoke(context.Background(), request)
+	if err == nil || err.Error() != "state typed holds a value of type.googleapis.com/google.protobuf.Int32Value, and is registered with type.googleapis.com/google.protobuf.Int64Value" {
+		t.Error(err)
+	}
+}
+
 func TestRecordsOfARegistryAreThoseThatEgressesTake(t *testing.T) {
 	kafka := io.KafkaRecord{Topic: "t", Key: "k", Value: wrapperspb.String("v")}
 	kinesis := io.KinesisRecord{Stream: "s", PartitionKey: "p", ExplicitHashKey: "h", Bytes: []byte("v")}

@@ -120,6 +120,18 @@ func TestUnknownFieldsOfAPrimitiveArePassedOver(t *testing.T) {
 	}
 }
 
+func TestAStateThatIsThereTwiceDoesNotHideThatAnotherIsMissing(t *testing.T) {
+	first := statefun.ValueSpec{Name: "s", ValueType: statefun.Int32Type}
+	second := statefun.ValueSpec{Name: "t", ValueType: statefun.Int32Type}
+	handler := build(spec("test/one", count, first, second))
+	request := withState("s", "io.statefun.types/int", []byte{})
+	reply := post(handler, "", append(append([]byte{}, request...), request...)).Body.Bytes()
+	missing := message(message(message(nil, 1, []byte("t")), 2, nil), 3, []byte("io.statefun.types/int"))
+	if wanted := message(nil, 101, message(nil, 1, missing)); string(reply) != string(wanted) {
+		t.Errorf("%x, not %x", reply, wanted)
+	}
+}
+
 func TestWhatARecordHasBesidesKeyAndValue(t *testing.T) {
 	header := message(message(nil, 1, []byte("k")), 3, []byte("v"))
 	metadata := message(nil, 1, []byte("topic"))

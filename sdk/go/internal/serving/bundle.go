@@ -57,7 +57,6 @@ func (h *Handler) serveBundle(writer http.ResponseWriter, request *http.Request,
 		wake:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
-	writer.Header().Set(bundleOffer, version)
 	if b.left == 0 {
 		writeWhole(writer, bundles, nil)
 		return
