@@ -4,7 +4,10 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.support.provisions import ROOT, command_path, run_or_unavailable
+import pytest
+
+from tests.conftest import skip_or_fail
+from tests.support.provisions import ROOT, Unavailable, command_path, run_or_unavailable
 from tests.support.sdks import go_sdk
 
 TEST_S = 600
@@ -62,3 +65,37 @@ def test_every_go_file_is_as_short_as_the_house_wants() -> None:
     for path in sources:
         rooms[path.parent] = rooms.get(path.parent, 0) + 1
     assert max(rooms.values()) <= 15
+
+
+# Both are in one program: what registers the names of the protocol twice ends before its main.
+BOTH = """\
+package main
+
+import (
+	"fmt"
+
+	stock "github.com/apache/flink-statefun/statefun-sdk-go/v3/pkg/statefun"
+	first "statefun.internal/sdk-go/pkg/flink/statefun"
+	ours "statefun.internal/sdk-go/pkg/statefun"
+)
+
+func main() {
+	fmt.Println(stock.TypeNameFrom("a/b") != nil, ours.TypeNameFrom("a/b") != nil, first.NewFunctionRegistry() != nil)
+}
+"""
+
+
+def test_it_can_be_linked_beside_the_stock_sdk(
+    go_program: object, pytestconfig: pytest.Config, tmp_path: Path
+) -> None:
+    (tmp_path / "main.go").write_text(BOTH)
+    go_sdk.go("mod", "init", "both", cwd=tmp_path)
+    ours = ["-require", f"{go_sdk.MODULE}@v0.0.0", "-replace", f"{go_sdk.MODULE}={go_sdk.SDK}"]
+    stock = ["-require", "github.com/apache/flink-statefun/statefun-sdk-go/v3@v3.3.0"]
+    go_sdk.go("mod", "edit", *ours, *stock, cwd=tmp_path)
+    try:
+        go_sdk.go("mod", "download", cwd=tmp_path)
+    except Unavailable as error:
+        skip_or_fail(pytestconfig, "stock_sdk (Go)", error)
+
+    assert go_sdk.go("run", ".", cwd=tmp_path) == "true true true\n"

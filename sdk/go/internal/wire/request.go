@@ -112,6 +112,12 @@ func (b *Batch) parse(content []byte, names Names) error {
 	return fields.err
 }
 
+// CallerIfAny returns the address that sent the message, false if it came from an ingress: to some runtimes an
+// address without content is none.
+func (i *Invocation) CallerIfAny() (Address, bool) {
+	return i.Caller, i.HasCaller && i.Caller != (Address{})
+}
+
 func (a *Address) parse(content []byte, names Names) error {
 	fields := cursor{rest: content}
 	for fields.next() {

@@ -79,10 +79,8 @@ func (b *batch) invoke(
 	running.invocation = invocation{batch: b, record: message.Record}
 	running.invocation.life.inner = ctx
 	running.statefunContext = statefunContext{&running.invocation.life, &running.invocation}
-	if message.HasCaller {
-		running.invocation.caller = &Address{
-			FunctionType: bound.typename(message.Caller), Id: message.Caller.Id,
-		}
+	if caller, ok := message.CallerIfAny(); ok {
+		running.invocation.caller = &Address{FunctionType: bound.typename(caller), Id: caller.Id}
 	}
 	// Also when the function panics: what it started must not have effects any more.
 	defer running.invocation.end()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"math"
 	"net/http"
 	"os"
@@ -154,7 +155,14 @@ func sendLate(ctx statefun.Context) {
 		}
 	}()
 	time.Sleep(50 * time.Millisecond)
+	var told strings.Builder
+	log.SetOutput(&told)
+	defer log.SetOutput(os.Stderr)
 	ctx.Send(statefun.MessageBuilder{Target: to, Value: "late"})
+	if strings.Contains(told.String(), "dropped") {
+		lateness <- "lost, and logged"
+		return
+	}
 	lateness <- "lost without a word"
 }
 

@@ -136,8 +136,8 @@ func invoke(
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
 	known := &invocationContext{Context: within, self: self}
-	if message.HasCaller {
-		known.caller = addressOf(message.Caller)
+	if caller, ok := message.CallerIfAny(); ok {
+		known.caller = addressOf(caller)
 	}
 	argument := &anypb.Any{TypeUrl: message.Argument.Typename, Value: message.Argument.Bytes}
 	return invoked.Invoke(known, sent, argument)
