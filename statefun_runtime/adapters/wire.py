@@ -4,6 +4,7 @@ The field numbers are those of the contract (protos/); what is only passed on is
 neither parsed nor changed. The classes live in a pool of their own: the default pool belongs to the application.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,17 @@ _SCHEMA: dict[str, dict[str, tuple[int, str]]] = {
     "Spec": {"name": (1, "string"), "expiration": (2, "Expiration"), "typename": (3, "string")},
     "Missing": {"specs": (1, "*Spec")},
     "FromFunction": {"result": (100, "Result"), "incomplete": (101, "Missing")},
+    # Not of the contract: protos/extensions/bundle.proto.
+    "BundleOutcome": {
+        "index": (1, "uint32"),
+        "reply": (2, "bytes"),
+        "failure": (3, "BundleFailure"),
+    },
+    "BundleFailure": {
+        "status": (1, "uint32"),
+        "text": (2, "string"),
+        "retry_after_s": (3, "uint32"),
+    },
     # The key is text in the contract; SDKs put any bytes there.
     "KafkaRecord": {
         "key": (1, "bytes"),
@@ -113,6 +125,8 @@ def _build_classes() -> dict[str, Message]:
 _CLASSES = _build_classes()
 _FromFunction = _CLASSES["FromFunction"]
 _KafkaRecord = _CLASSES["KafkaRecord"]
+# Raises DecodeError for what is none.
+decode_outcome: Callable[[bytes], Message] = _CLASSES["BundleOutcome"].FromString
 _KinesisRecord = _CLASSES["KinesisRecord"]
 _Aggregated = _CLASSES["Aggregated"]
 _DELETE, _MODIFY = 0, 1

@@ -56,6 +56,7 @@ class Clients:
             function.url,
             pool,
             payload_bytes_max=transport.payload_max_bytes,
+            bundle_bytes_max=self._application.settings.batch_max_bytes,
             headers=security.headers,
             signer=security.signer,
         )

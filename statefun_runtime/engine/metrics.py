@@ -112,6 +112,8 @@ def _function_samples(
         ("outRemote", "messages sent to functions of other workers", 0),
         ("outEgress", "messages sent to egresses", counts.out_egress),
         ("requests", "requests sent, every attempt counted", counts.requests),
+        ("bundles", "requests that carried several addresses", counts.bundles),
+        ("bundledAddresses", "addresses that they carried", counts.bundled),
         ("skippedInvocations", "invocations given up and dropped", counts.skipped),
         ("deadLetters", "invocations given up as dead letters", counts.dead_letters),
         ("circuitOpened", "how often the endpoint began to fail for everyone", opened),

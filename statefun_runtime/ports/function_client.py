@@ -17,6 +17,10 @@ class ReplyListener(Protocol):
         """There is no reply, and there will be none."""
         ...
 
+    def came_back(self, backlog: Backlog, *, goes_alone: bool) -> None:
+        """There is no reply, which was not the address's fault: it is to be sent again; alone if it was near the fault."""
+        ...
+
     def unreachable(self, failure: Failure) -> None:
         """No connection could be opened, and there is none; no request was sent."""
         ...
@@ -29,22 +33,27 @@ class ReplyListener(Protocol):
 class FunctionClient(Protocol):
     """Sends requests of one function type to its endpoint.
 
-    Guarantees: for each request that was sent, and not cancelled, exactly one of `replied`, `failed` is called, once, and before the limit
-    given has passed by much; between requests there is no order. After `close` nothing is called. A request that went
-    out on a connection which turned out to be closed before any byte of a reply came is sent again, once, on a new
-    one, and nobody is told. No connection stays open for long on which nothing was asked.
+    Guarantees: for each request that was sent, and not cancelled, exactly one of `replied`, `failed`, `came_back` is called,
+    once, and before the limit given has passed by much; between requests there is no order. After `close` nothing is
+    called. A request that went out on a connection which turned out to be closed before any byte of a reply came is
+    sent again, once, on a new one, and nobody is told. No connection stays open for long on which nothing was asked.
+
+    Requests may leave together with others, and share the fate of a connection; one that is sent alone never does, and
+    never comes back.
     """
 
     def attach(self, listener: ReplyListener) -> None:
         """Tell who listens; once, before the first request."""
         ...
 
-    def can_send(self, wanted: int) -> bool:
+    def can_send(self, wanted: int, *, is_alone: bool = False) -> bool:
         """Return whether a request can be sent now; `wanted` requests wait, connections are opened for them."""
         ...
 
-    def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
-        """Send one request for an address; only after `can_send` returned True."""
+    def send(
+        self, backlog: Backlog, body: bytes, *, limit_s: float, is_alone: bool = False
+    ) -> None:
+        """Send one request for an address; only after `can_send` returned True to the same question."""
         ...
 
     def cancel(self, backlog: Backlog) -> bool:

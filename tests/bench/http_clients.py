@@ -148,6 +148,9 @@ class Busy:
     def failed(self, backlog: object, failure: object) -> None:
         raise AssertionError(f"a request failed: {failure}")
 
+    def came_back(self, backlog: object, *, goes_alone: bool) -> None:
+        raise AssertionError
+
     def unreachable(self, failure: object) -> None:
         raise AssertionError(f"the function server is not there: {failure}")
 

@@ -14,6 +14,7 @@ class Fate(Enum):
     LOST = "no reply, and the connection stays"
     CUT = "the connection is cut in the middle of the reply"
     STALE = "the connection is closed without a byte"
+    BESIDE = "it stood behind another that hung, and comes back; the fake alone knows it"
 
 
 @dataclass(frozen=True)

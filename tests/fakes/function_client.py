@@ -29,12 +29,13 @@ class FakeFunctionClient:
         self._connecting = 0
         self._is_closed = False
         self.in_flight_max = 0
+        self.went_alone: list[bool] = []
         self._listener: ReplyListener
 
     def attach(self, listener: ReplyListener) -> None:
         self._listener = listener
 
-    def can_send(self, wanted: int) -> bool:
+    def can_send(self, wanted: int, *, is_alone: bool = False) -> bool:
         if self._idle:
             return True
         room = self._pool_size - len(self._out) - self._connecting
@@ -43,8 +44,11 @@ class FakeFunctionClient:
             self._loop.call_later(self._connect_s, self._connected)
         return False
 
-    def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
+    def send(
+        self, backlog: Backlog, body: bytes, *, limit_s: float, is_alone: bool = False
+    ) -> None:
         assert backlog not in self._out, f"{backlog.address} is in flight twice"
+        self.went_alone.append(is_alone)
         connection = self._idle.pop()
         self._out[backlog] = connection
         self.in_flight_max = max(self.in_flight_max, len(self._out))
@@ -92,6 +96,8 @@ class FakeFunctionClient:
         if answer.fate is Fate.ANSWERED:
             self._idle.append(connection)
             self._answered(backlog, answer)
+        elif answer.fate is Fate.BESIDE:
+            self._listener.came_back(backlog, goes_alone=True)
         elif answer.fate is Fate.LOST:
             failure = Failure(Cause.TIMEOUT, "no reply within the time limit")
             self._listener.failed(backlog, failure)

@@ -88,7 +88,7 @@ class FakeFunctionClient:
     def attach(self, listener: ReplyListener) -> None:
         self._listener = listener
 
-    def can_send(self, wanted: int) -> bool:
+    def can_send(self, wanted: int, *, is_alone: bool = False) -> bool:
         self._process.check()
         if self._idle:
             return True
@@ -115,7 +115,9 @@ class FakeFunctionClient:
         if self._idle and self._sent == sent:
             self._idle -= 1
 
-    def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
+    def send(
+        self, backlog: Backlog, body: bytes, *, limit_s: float, is_alone: bool = False
+    ) -> None:
         self._process.check()
         assert backlog not in self._out, f"{backlog.address} is in flight twice"
         assert self._idle
@@ -138,7 +140,18 @@ class FakeFunctionClient:
             failure, after_s = _FAILURES["lost"], limit_s
         elif fate == "garbage":
             reply = b"\xff\xff nonsense"
+        if fate == "cut" and not is_alone and len(body) % 2:
+            # It went with others, and the cut was none of its fault.
+            self._loop.call_later(after_s, self._came_back, backlog, sent, bool(len(body) & 2))
+            return
         self._loop.call_later(after_s, self._ended, backlog, sent, failure, reply)
+
+    def _came_back(self, backlog: Backlog, sent: object, goes_alone: bool) -> None:
+        if self._is_closed or self._out.get(backlog) is not sent:
+            return
+        del self._out[backlog]
+        self._listener.came_back(backlog, goes_alone=goes_alone)
+        self._loop.call_soon(self._tell)
 
     def _failure(self, fate: str) -> Failure | None:
         down = self._endpoint.down

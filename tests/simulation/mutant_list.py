@@ -13,6 +13,8 @@ _PARTICIPANT = "engine/checkpoints/participant.py"
 _HTTP_IN = "connectors/playground/reader.py"
 _OUTBOX = "core/outboxes/epoch_outbox.py"
 _FAILING, _POLICY = "core/partition/failure_state.py", "engine/dispatch/failure_policy.py"
+_BUNDLE = "adapters/http/bundles/exchange.py"
+_BUNDLE_TEST = "tests/unit/adapters/http/bundles/test_bundles.py"
 _LAW_TEST = "tests/unit/engine/test_failure_law.py"
 
 
@@ -374,11 +376,42 @@ MUTANTS = (
         (
             (
                 "engine/dispatch/dispatcher.py",
-                "            self._send(probe, is_probe=True)\n",
-                "            self._send(probe)\n",
+                "            self._send(probe, is_alone=True, is_probe=True)\n",
+                "            self._send(probe, is_alone=True)\n",
             ),
         ),
         _LAW_TEST,
+    ),
+    _one(
+        "take what came back for answered",
+        "engine/dispatch/dispatcher.py",
+        "        backlog.is_slow = backlog.is_slow or goes_alone\n"
+        "        self._owned[backlog.owner].again(backlog)\n",
+        "        backlog.is_slow = backlog.is_slow or goes_alone\n"
+        "        self._owned[backlog.owner].settle(backlog)\n",
+    ),
+    Mutant(
+        "believe what stands behind a second outcome of one address",
+        (
+            (
+                _BUNDLE,
+                '                    raise BrokenBundleError(f"an outcome of index {index}, which is not wanted")\n',
+                "                    continue\n",
+            ),
+        ),
+        _BUNDLE_TEST,
+    ),
+    Mutant(
+        "blame all who stood behind one that hangs",
+        (
+            (
+                _BUNDLE,
+                "            self._return_left(goes_alone=True)\n        self._close()\n",
+                '            self._break("no reply within the time limit")\n            return\n'
+                "        self._close()\n",
+            ),
+        ),
+        _BUNDLE_TEST,
     ),
     Mutant(
         "make an attempt that has no time",

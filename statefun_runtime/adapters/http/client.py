@@ -2,6 +2,9 @@
 
 import asyncio
 
+from statefun_runtime.adapters.http.bundles.agreement import VERSION, Agreement
+from statefun_runtime.adapters.http.bundles.bundler import Bundler
+from statefun_runtime.adapters.http.bundles.wire import CONTENT_TYPE
 from statefun_runtime.adapters.http.connection import Connection
 from statefun_runtime.adapters.http.encodings import ACCEPTED
 from statefun_runtime.adapters.http.header_lines import Headers
@@ -22,28 +25,34 @@ class HttpClient:
         pool: HttpPool,
         *,
         payload_bytes_max: int,
+        bundle_bytes_max: int = 1024 * 1024,
         headers: Headers | None = None,
         signer: Signer | None = None,
     ) -> None:
         self._url = EndpointUrl.parse(url)
         self._headers = headers or Headers()
         self._signer = signer
-        self._head = self._make_head()
+        self._head, self._bundle_head = self._make_heads()
         self._pool = pool
         self._idle = pool.idle
         self.payload_bytes_max = payload_bytes_max
         self._loop = asyncio.get_running_loop()
         self.out = 0
         self._is_closed = False
-        self._listener: ReplyListener
+        self.listener: ReplyListener
+        agreement = pool.agreements.setdefault(self._url.target, Agreement(bundle_bytes_max))
+        self._agreement = agreement
+        self._bundler = Bundler(self, pool, agreement)
         pool.join(self)
 
     def attach(self, listener: ReplyListener) -> None:
         """Tell who listens."""
-        self._listener = listener
+        self.listener = listener
 
-    def can_send(self, wanted: int) -> bool:
-        """Return whether an idle connection is there for it; else see to it that one will be."""
+    def can_send(self, wanted: int, *, is_alone: bool = False) -> bool:
+        """Return whether an idle connection is there for it, or room in a bundle; else see to it that there will be."""
+        if self._agreement.is_on and not is_alone:
+            return self._bundler.can_gather(wanted)
         pool = self._pool
         if pool.is_shared and self.out >= pool.cap:
             return False
@@ -54,10 +63,19 @@ class HttpClient:
 
     def capacity(self) -> int:
         """Return how many requests may be out, as far as is known by now."""
-        return min(self._pool.allowance.limit, self._pool.cap)
+        pool = self._pool
+        if self._agreement.is_on:
+            # Those that go alone have the connections of the allowance to themselves, and may use half of this.
+            return min(2 * pool.allowance.limit, pool.cap)
+        return min(pool.allowance.limit, pool.cap)
 
-    def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
-        """Send one request on an idle connection."""
+    def send(
+        self, backlog: Backlog, body: bytes, *, limit_s: float, is_alone: bool = False
+    ) -> None:
+        """Send one request on an idle connection, or with others at the end of this turn."""
+        if self._agreement.is_on and not is_alone:
+            self._bundler.gather(backlog, body, self._loop.time() + limit_s)
+            return
         pool = self._pool
         connection = self._idle.pop()
         pool.busy[connection] = None
@@ -80,6 +98,9 @@ class HttpClient:
         if connection is not None:
             connection.close()
             pool.lost(connection)
+        elif self._bundler.cancel(backlog):
+            pool.tell()
+            return True
         elif not pool.forget(backlog):
             return False
         self.out -= 1
@@ -88,7 +109,8 @@ class HttpClient:
 
     def in_flight(self) -> int:
         """Return how many requests are out."""
-        return self.out
+        bundler = self._bundler
+        return self.out - bundler.connections + bundler.addresses
 
     @property
     def connection_count(self) -> int:
@@ -100,18 +122,26 @@ class HttpClient:
         if self._is_closed:
             return
         self._is_closed = True
+        self._bundler.close()
         self.out = 0
         self._pool.leave(self)
 
-    def _sign(self, body: bytes) -> bytes:
+    def _sign(self, body: bytes, *, is_bundle: bool = False) -> bytes:
         """Return the head for this body alone; a signature says what was sent, and when."""
         assert self._signer is not None
         signature = self._signer.sign("POST", str(self._url), body)
-        return _request_head(self._url, self._headers.lines + signature)
+        make = _bundle_head if is_bundle else _request_head
+        return make(self._url, self._headers.lines + signature)
 
-    def _make_head(self) -> bytes:
+    def head_for(self, body: bytes, *, is_bundle: bool) -> bytes:
+        """Return all that stands in front of a body's length."""
+        if self._signer is not None:
+            return self._sign(body, is_bundle=is_bundle)
+        return self._bundle_head if is_bundle else self._head
+
+    def _make_heads(self) -> tuple[bytes, bytes]:
         self._lines = self._headers.lines
-        return _request_head(self._url, self._lines)
+        return _request_head(self._url, self._lines), _bundle_head(self._url, self._lines)
 
     def freshen(self) -> None:
         """Take up headers that have changed."""
@@ -120,16 +150,25 @@ class HttpClient:
         # They are shared by all types of the endpoint: another may have heard of the change.
         self._headers.have_changed()
         if self._headers.lines != self._lines:
-            self._head = self._make_head()
+            self._head, self._bundle_head = self._make_heads()
+
+    def swept(self, now_s: float) -> None:
+        """A moment has passed."""
+        if self._bundler.is_busy:
+            self._bundler.sweep(now_s)
 
     # ── what connections tell ──
+
+    def asked_for_bundles(self) -> None:
+        """The server takes many addresses in one request."""
+        self._agreement.asked(self._loop.time())
 
     def responded(self, connection: Connection, backlog: Backlog, body: bytes) -> None:
         """A success came in."""
         pool = self._pool
         self.out -= 1
         pool.put_back(connection)
-        self._listener.replied(backlog, body)
+        self.listener.replied(backlog, body)
         if not pool.is_telling:
             pool.tell()
 
@@ -153,7 +192,7 @@ class HttpClient:
 
     def _fail(self, backlog: Backlog, failure: Failure) -> None:
         self.out -= 1
-        self._listener.failed(backlog, failure)
+        self.listener.failed(backlog, failure)
         self._pool.tell()
 
     # ── what the pool tells ──
@@ -161,7 +200,7 @@ class HttpClient:
     def told(self) -> None:
         """There may be room."""
         if not self._is_closed:
-            self._listener.has_room()
+            self.listener.has_room()
 
     def resend(self, connection: Connection, backlog: Backlog, body: bytes, ends_s: float) -> None:
         """Send a request again that was not read, on a connection that is new."""
@@ -179,7 +218,7 @@ class HttpClient:
         if backlog is not None:
             self._fail(backlog, failure)
         elif not self._is_closed:
-            self._listener.unreachable(failure)
+            self.listener.unreachable(failure)
 
 
 def _request_head(url: EndpointUrl, more: bytes) -> bytes:
@@ -192,5 +231,20 @@ def _request_head(url: EndpointUrl, more: bytes) -> bytes:
         f"accept-encoding: {ACCEPTED}\r\n"
         "connection: keep-alive\r\n"
         "user-agent: statefun\r\n"
+        f"statefun-bundle: {VERSION}\r\n"
+    )
+    return b"%b%bcontent-length: " % (start.encode(), more)
+
+
+def _bundle_head(url: EndpointUrl, more: bytes) -> bytes:
+    """Return all that stands in front of a bundle's length."""
+    start = (
+        f"POST {url.target} HTTP/1.1\r\n"
+        f"host: {url.host_header}\r\n"
+        f"content-type: {CONTENT_TYPE}\r\n"
+        f"accept: {CONTENT_TYPE}\r\n"
+        "connection: keep-alive\r\n"
+        "user-agent: statefun\r\n"
+        f"statefun-bundle: {VERSION}\r\n"
     )
     return b"%b%bcontent-length: " % (start.encode(), more)

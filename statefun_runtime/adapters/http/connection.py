@@ -30,6 +30,10 @@ class RequestOwner(Protocol):
 
     payload_bytes_max: int
 
+    def asked_for_bundles(self) -> None:
+        """A success came in, and the server takes many addresses in one request."""
+        ...
+
     def responded(self, connection: "Connection", backlog: Backlog, body: bytes) -> None:
         """A success came in; the connection is idle again, or closed."""
         ...
@@ -45,6 +49,46 @@ class RequestOwner(Protocol):
     def went_stale(self, connection: "Connection", backlog: Backlog, body: bytes) -> None:
         """The connection turned out to be closed before the request was read; `body` is the request's."""
         ...
+
+
+class PoolUser(RequestOwner, Protocol):
+    """A client of the pool: the requests of one function type."""
+
+    out: int
+    payload_bytes_max: int
+
+    def told(self) -> None:
+        """There may be room."""
+        ...
+
+    def expired(self, backlog: Backlog) -> None:
+        """A request that was to go again has no time left."""
+        ...
+
+    def unopened(self, detail: str, backlog: Backlog | None) -> None:
+        """No connection could be opened: for this request, or, with None open, for any."""
+        ...
+
+    def freshen(self) -> None:
+        """Look whether what a request carries has changed."""
+        ...
+
+    def swept(self, now_s: float) -> None:
+        """A moment has passed."""
+        ...
+
+    def resend(
+        self, connection: "Connection", backlog: Backlog, body: bytes, ends_s: float
+    ) -> None:
+        """Send a request again, on a connection that nobody used."""
+        ...
+
+
+class Guest(asyncio.Protocol):
+    """Who has a connection for an exchange that is none of one request and one reply."""
+
+    def expire(self) -> None:
+        """The limit has passed."""
 
 
 class ConnectionHome(Protocol):
@@ -72,6 +116,7 @@ class Connection(asyncio.Protocol):
         self._received: bytes | bytearray = b""
         self._wanted_bytes = 0
         self._parsing: Parsing | None = None
+        self._guest: Guest | None = None
         self.is_used = False
         self.has_waited = False
         self.idle_since_s = 0.0
@@ -89,12 +134,12 @@ class Connection(asyncio.Protocol):
         self, owner: RequestOwner, head: bytes, backlog: Backlog, body: bytes, ends_s: float
     ) -> None:
         """Send one request; `head` lacks only the length."""
-        assert self.backlog is None
+        assert self.is_free
         assert self._transport is not None
         self.owner = owner
         self.backlog = backlog
         self.ends_s = ends_s
-        if self.is_used or self.has_waited:
+        if self.may_be_stale:
             self._body = body
         self._transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
 
@@ -110,8 +155,38 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def lend(self, guest: Guest, ends_s: float) -> asyncio.Transport:
+        """Have somebody else be told of everything, until the connection is taken back or closed."""
+        assert self.is_free
+        assert self._transport is not None
+        self._guest = guest
+        self.ends_s = ends_s
+        self._transport.set_protocol(guest)
+        return self._transport
+
+    def take_back(self, idle_s: float | None) -> None:
+        """The exchange is done, and the connection is good; the server keeps it for so long, if it said so."""
+        assert self._transport is not None
+        self._guest = None
+        self.is_used = True
+        self._idle_s = self._idle_s if idle_s is None else idle_s
+        self._transport.set_protocol(self)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is out on it."""
+        return self.backlog is None and self._guest is None
+
+    @property
+    def may_be_stale(self) -> bool:
+        """Whether it has been idle, so that the server may have closed it before a request came."""
+        return self.is_used or self.has_waited
+
     def expire(self) -> None:
         """The limit has passed: give the request up, and the connection with it."""
+        if self._guest is not None:
+            self._guest.expire()
+            return
         self._give_up(Failure(Cause.TIMEOUT, "no reply within the time limit"))
 
     def data_received(self, data: bytes) -> None:
@@ -200,7 +275,7 @@ class Connection(asyncio.Protocol):
         assert backlog is not None
         assert owner is not None
         if has_surplus or not head.keeps_alive:
-            if head.status == _REQUEST_TIMEOUT and (self.is_used or self.has_waited):
+            if head.status == _REQUEST_TIMEOUT and self.may_be_stale:
                 # Said to a connection on which nothing was asked for long; the request crossed it.
                 self._end_stale(backlog)
                 return
@@ -211,6 +286,8 @@ class Connection(asyncio.Protocol):
         self.is_used = True
         self._body = b""
         if 200 <= head.status < 300 and head.is_octets:
+            if head.asks_for_bundles:
+                owner.asked_for_bundles()
             owner.responded(self, backlog, body)
         else:
             why = refusal(head.status, head.content_type, body, head.retry_after)
@@ -238,7 +315,7 @@ class Connection(asyncio.Protocol):
         backlog = self.backlog
         if backlog is None:
             self._home.lost(self)
-        elif (self.is_used or self.has_waited) and not self._received and self._parsing is None:
+        elif self.may_be_stale and not self._received and self._parsing is None:
             self._end_stale(backlog)
         else:
             assert self.owner is not None

@@ -98,7 +98,7 @@ class HttpxClient:
         """Tell who listens."""
         self._listener = listener
 
-    def can_send(self, wanted: int) -> bool:
+    def can_send(self, wanted: int, *, is_alone: bool = False) -> bool:
         """Return whether a request may go out; else find out whether the endpoint is there."""
         if self._is_reachable:
             return self._slots.has_room(self)
@@ -107,7 +107,9 @@ class HttpxClient:
             self._start(self._probe())
         return False
 
-    def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
+    def send(
+        self, backlog: Backlog, body: bytes, *, limit_s: float, is_alone: bool = False
+    ) -> None:
         """Send one request, on the connection that was used last if it is still young."""
         self.out += 1
         slot = self._slots.take() or self._make_slot()

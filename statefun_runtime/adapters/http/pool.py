@@ -16,11 +16,12 @@ import random
 import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from statefun_runtime.adapters.descriptors import Descriptors
 from statefun_runtime.adapters.dialling import Dialler
-from statefun_runtime.adapters.http.connection import Connection, RequestOwner
+from statefun_runtime.adapters.http.bundles.agreement import Agreement
+from statefun_runtime.adapters.http.connection import Connection, PoolUser
 from statefun_runtime.adapters.http.tls import ClientTls
 from statefun_runtime.core.module.endpoint_url import EndpointUrl
 from statefun_runtime.core.partition.allowance import Allowance, shares
@@ -33,33 +34,6 @@ _OVERTAKEN_S = 1.0
 _IN_THE_WAY_S = 0.1
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
-
-
-class PoolUser(RequestOwner, Protocol):
-    """A client of the pool: the requests of one function type."""
-
-    out: int
-    payload_bytes_max: int
-
-    def told(self) -> None:
-        """There may be room."""
-        ...
-
-    def expired(self, backlog: Backlog) -> None:
-        """A request that was to go again has no time left."""
-        ...
-
-    def unopened(self, detail: str, backlog: Backlog | None) -> None:
-        """No connection could be opened: for this request, or, with None open, for any."""
-        ...
-
-    def freshen(self) -> None:
-        """Look whether what a request carries has changed."""
-        ...
-
-    def resend(self, connection: Connection, backlog: Backlog, body: bytes, ends_s: float) -> None:
-        """Send a request again, on a connection that nobody used."""
-        ...
 
 
 class HttpPool:
@@ -99,6 +73,9 @@ class HttpPool:
         self.hungry: PoolUser | None = None
         self.idle: list[Connection] = []
         self.busy: dict[Connection, None] = {}
+        # How many of them carry bundles, and by URL whether it takes those.
+        self.lent = 0
+        self.agreements: dict[str, Agreement] = {}
         self.replies = 0
         # First requests that are not answered yet: when each was sent, and how many replies there had been.
         self._first: dict[Connection, tuple[float, int]] = {}
@@ -164,10 +141,38 @@ class HttpPool:
         for _ in range(count):
             self._open(user)
 
+    def want_lent(self, user: PoolUser, wanted: int) -> None:
+        """So many bundles of a user wait for a connection; how many may be out is the user's own account."""
+        self._wanted = max(self._wanted, wanted)
+        if not self.is_watching:
+            self.watch()
+        opened = self.connection_count + self._connecting
+        free = min(self.size - opened, max(self._descriptors.free(), 1 - opened))
+        for _ in range(min(wanted - self._connecting, free, _CONNECTING_MAX - self._connecting)):
+            self._open(user)
+
+    def take(self, user: PoolUser) -> Connection:
+        """Let a user have an idle connection, and count it as busy."""
+        connection = self.idle.pop()
+        self.busy[connection] = None
+        user.out += 1
+        if not connection.is_used:
+            self.first(connection, self._loop.time())
+        if self.hungry is user:
+            self.hungry = None
+            self.tell()
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """A connection was taken, and not used."""
+        self._answered(connection)
+        if self.busy.pop(connection, self) is None and connection.is_open:
+            self.idle.append(connection)
+
     @property
     def _counted(self) -> int:
         """How many connections the allowance is about."""
-        return self.connection_count - len(self._stuck)
+        return self.connection_count - len(self._stuck) - self.lent
 
     def first(self, connection: Connection, now_s: float) -> None:
         """A connection carries its first request."""
@@ -205,11 +210,15 @@ class HttpPool:
 
         What has been idle for as long is no better.
         """
+        self.distrust(connection)
+        self._again.append((user, backlog, body, connection.ends_s))
+        self._open(user)
+
+    def distrust(self, connection: Connection) -> None:
+        """Close what has been idle for as long as one that turned out to be closed."""
         for other in [c for c in self.idle if c.idle_since_s <= connection.idle_since_s]:
             self.idle.remove(other)
             other.close()
-        self._again.append((user, backlog, body, connection.ends_s))
-        self._open(user)
 
     def forget(self, backlog: Backlog) -> bool:
         """Send a request not again that waits for it; return whether one did."""
@@ -233,7 +242,7 @@ class HttpPool:
             self._new = []
         self._tell_users()
         for connection in new:
-            connection.has_waited = connection.backlog is None
+            connection.has_waited = connection.is_free
 
     def _tell_users(self) -> None:
         users = self._users
@@ -330,6 +339,7 @@ class HttpPool:
             self.tell()
         for user in self._users:
             user.freshen()
+            user.swept(now_s)
         self.is_watching = has_fresh or bool(self.busy or self._connecting or self._again)
         if self.is_watching or self.idle:
             # With nothing out, come back only to close what got old.

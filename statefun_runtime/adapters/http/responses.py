@@ -18,13 +18,15 @@ IDLE_S = 4.0
 _DETAIL_BYTES = 800
 _SIZE_DIGITS_MAX = 18
 _OCTETS = "application/octet-stream"
+_BUNDLE_VERSION = "1"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """What matters of a response's head; `size` is None if the body has to be found by a parser.
 
-    `idle_s` is how long the server keeps the connection, if it said so; `retry_after` when to ask again, in its words.
+    `idle_s` is how long the server keeps the connection, if it said so; `retry_after` when to ask again, in its words;
+    `asks_for_bundles` that it takes many addresses in one request (docs/reference/protocol.md).
     """
 
     status: int
@@ -34,6 +36,7 @@ class Head:
     keeps_alive: bool
     idle_s: float | None = None
     retry_after: str = ""
+    asks_for_bundles: bool = False
 
 
 def parse_head(text: bytes) -> Head | None:
@@ -70,6 +73,7 @@ def parse_head(text: bytes) -> Head | None:
         "close" not in fields.get("connection", "").lower() and idle_s != 0,
         idle_s,
         fields.get("retry-after", ""),
+        fields.get("statefun-bundle") == _BUNDLE_VERSION,
     )
 
 
@@ -199,6 +203,7 @@ class Parsing:
             self._keeps_alive and idle_s != 0,
             idle_s,
             self._fields.get("retry-after", ""),
+            self._fields.get("statefun-bundle") == _BUNDLE_VERSION,
         )
 
     def body(self) -> bytes | Failure:

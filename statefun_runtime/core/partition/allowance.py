@@ -30,12 +30,17 @@ def shares(size: int, users: int) -> tuple[int, int]:
 
 
 class Allowance:
-    """The limit of one endpoint; it is told what came of each short while in which more was wanted than was allowed."""
+    """The limit of one endpoint; it is told what came of each short while in which more was wanted than was allowed.
 
-    def __init__(self, maximum: int) -> None:
+    It begins with `start`, and judges after `sample` replies for each that may be out.
+    """
+
+    def __init__(self, maximum: int, *, start: int = START, sample: int = 2) -> None:
         assert maximum > 0
         self._maximum = maximum
-        self.limit = min(START, maximum)
+        self._start = start
+        self._sample = sample
+        self.limit = min(start, maximum)
         self._tried_from = 0
         self._rate = 0.0
         self._held_until_s = 0.0
@@ -44,7 +49,7 @@ class Allowance:
 
     def reset(self) -> None:
         """Nothing is known of the endpoint any more."""
-        self.limit = min(START, self._maximum)
+        self.limit = min(self._start, self._maximum)
         self._tried_from = 0
         self._rate = self._held_until_s = 0.0
         self._since_s = None
@@ -62,7 +67,7 @@ class Allowance:
         if not self._replies:
             if elapsed_s >= _SILENT_S:
                 self._grow(now_s, rate=0.0)
-        elif self._replies >= 2 * self.limit or elapsed_s >= _WINDOW_MAX_S:
+        elif self._replies >= self._sample * self.limit or elapsed_s >= _WINDOW_MAX_S:
             self._judge(now_s, self._replies / max(elapsed_s, 0.001))
 
     def taken(self, now_s: float, count: int) -> None:

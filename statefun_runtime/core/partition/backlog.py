@@ -135,6 +135,11 @@ class Backlog:
         self.failing: FailureState | None = None
 
     @property
+    def goes_alone(self) -> bool:
+        """Whether it failed or ran long, so that others are not to wait for it."""
+        return self.is_slow or self.failing is not None
+
+    @property
     def address(self) -> Address:
         """The address as a value, for logs and errors."""
         return Address(self.function.type, self.id)
@@ -159,6 +164,8 @@ class Counts:
     out_local: int = 0
     out_egress: int = 0
     requests: int = 0
+    bundles: int = 0
+    bundled: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     skipped: int = 0
     dead_letters: int = 0

@@ -5,7 +5,7 @@
                          └─ applied whole: settle · refused or failed: failure policy
 
 Addresses that failed or ran long are *suspects*: they may hold at most half of the pool, so that many of them cannot
-stop the others. Until the first reply of a new type only a few requests go out, since each would be answered with
+stop the others; they go alone, as probes do, where others go together. Until the first reply of a new type only a few requests go out, since each would be answered with
 the same request for state.
 """
 
@@ -129,22 +129,28 @@ class Dispatcher:
         self._probes_max = 1
         client = self._client
         while suspects and self._may_send_suspect():
-            if not client.can_send(len(suspects)):
-                return
-            self._send(suspects.popleft())
+            is_alone = suspects[0].goes_alone
+            if not client.can_send(len(suspects), is_alone=is_alone):
+                break
+            self._send(suspects.popleft(), is_alone=is_alone)
         while ready:
             wanted = len(ready)
             if not self._is_introduced:
                 wanted = min(wanted, _INTRODUCTIONS_MAX - client.in_flight())
                 if wanted <= 0:
                     return
-            if not client.can_send(wanted):
-                return
+            is_alone = ready[0].goes_alone
+            if not client.can_send(wanted, is_alone=is_alone):
+                if not is_alone or not client.can_send(wanted):
+                    return
+                # It waits for a connection of its own, and those behind it do not.
+                suspects.append(ready.popleft())
+                continue
             backlog = ready.popleft()
             if backlog.is_slow and not self._may_send_suspect():
                 suspects.append(backlog)
                 continue
-            self._send(backlog)
+            self._send(backlog, is_alone=is_alone)
 
     def _may_send_suspect(self) -> bool:
         """Half of what the endpoint takes is for the others."""
@@ -161,10 +167,10 @@ class Dispatcher:
         while len(self._probes) < self._probes_max:
             # Addresses that never failed first: if the endpoint is well, they show it.
             queue = self.function.ready or self.function.suspects
-            if not queue or not self._client.can_send(1):
+            if not queue or not self._client.can_send(1, is_alone=True):
                 break
             probe = queue.popleft()
-            self._send(probe, is_probe=True)
+            self._send(probe, is_alone=True, is_probe=True)
             if probe.phase == IN_FLIGHT:
                 self._probes.append(probe)
         if self._probes and self._patience is None:
@@ -176,7 +182,7 @@ class Dispatcher:
             self._probes_max = min(2 * self._probes_max, self._suspects_max)
         self.pump()
 
-    def _send(self, backlog: Backlog, *, is_probe: bool = False) -> None:
+    def _send(self, backlog: Backlog, *, is_alone: bool, is_probe: bool = False) -> None:
         function, now_s = self.function, self._loop.time()
         schema = function.schema
         refusal = None
@@ -197,7 +203,7 @@ class Dispatcher:
             room = self._size.limit_bytes - len(target) - len(states)
             invocations = partition.begin(backlog, now_s, room)
         function.counts.requests += 1
-        if backlog.is_slow or backlog.failing is not None:
+        if backlog.goes_alone:
             backlog.is_suspect = True
             self._suspects_out += 1
         if refusal is not None:
@@ -205,7 +211,8 @@ class Dispatcher:
             return
         backlog.sent_states = len(schema)
         limit_s = partition.failures.limit_s(backlog)
-        self._client.send(backlog, request(target, states, invocations), limit_s=limit_s)
+        body = request(target, states, invocations)
+        self._client.send(backlog, body, limit_s=limit_s, is_alone=is_alone)
 
     def _bring(self, backlog: Backlog) -> Failure | None:
         """Have in memory what a request needs; return why it cannot be made, or None."""
@@ -317,6 +324,12 @@ class Dispatcher:
             self._size.refused(self._size_of(backlog), self._loop.time())
         if self.policy.failed(backlog, failure):
             self._states.touch(backlog)
+
+    def came_back(self, backlog: Backlog, *, goes_alone: bool) -> None:
+        """It was asked together with others, and there is no answer for it: it is asked again, and nothing has failed."""
+        self._release(backlog)
+        backlog.is_slow = backlog.is_slow or goes_alone
+        self._owned[backlog.owner].again(backlog)
 
     def _size_of(self, backlog: Backlog) -> int:
         """Return how large the request in flight is."""

@@ -72,10 +72,12 @@ class Client:
     def attach(self, listener: ReplyListener) -> None:
         self._listener = listener
 
-    def can_send(self, wanted: int) -> bool:
+    def can_send(self, wanted: int, *, is_alone: bool = False) -> bool:
         return len(self._out) < _OUT_MAX
 
-    def send(self, backlog: Backlog, body: bytes, *, limit_s: float) -> None:
+    def send(
+        self, backlog: Backlog, body: bytes, *, limit_s: float, is_alone: bool = False
+    ) -> None:
         self._out[backlog] = self._answer(body)
         if not self.hold_s:
             self._loop.call_soon(self._ended, backlog)

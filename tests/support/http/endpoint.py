@@ -6,7 +6,8 @@ import time
 from email.utils import formatdate
 from pathlib import Path
 
-from tests.fakes.endpoint import Answer, Endpoint, Fate
+from tests.fakes.endpoint import OCTETS, Answer, Endpoint, Fate
+from tests.support.http.bundles import CONTENT_TYPE, framed, outcome, split
 
 
 class HttpEndpoint:
@@ -18,8 +19,10 @@ class HttpEndpoint:
         *,
         tls: ssl.SSLContext | None = None,
         folder: Path | None = None,
+        takes_bundles: bool = False,
     ) -> None:
         self._endpoint = endpoint
+        self._takes_bundles = takes_bundles
         self._tls = tls
         self._socket = None if folder is None else folder / "fns.sock"
         self._connections: set[_Connection] = set()
@@ -62,7 +65,8 @@ class HttpEndpoint:
 
     def _accept(self) -> "_Connection":
         self.opened += 1
-        return _Connection(self._endpoint, self._connections, self.heads)
+        make = _BundleConnection if self._takes_bundles else _Connection
+        return make(self._endpoint, self._connections, self.heads)
 
 
 def _retry_after(answer: Answer) -> str:
@@ -76,6 +80,7 @@ def _retry_after(answer: Answer) -> str:
 
 class _Connection(asyncio.Protocol):
     transport: asyncio.Transport
+    offer = ""
 
     def __init__(
         self, endpoint: Endpoint, siblings: "set[_Connection]", heads: list[bytes]
@@ -104,9 +109,11 @@ class _Connection(asyncio.Protocol):
         assert len(body) == size, "a connection carries one request at a time"
         self._received = b""
         self._heads.append(head)
+        self._take(head, body)
+
+    def _take(self, head: bytes, body: bytes) -> None:
         answer = self._endpoint.take(body)
-        loop = asyncio.get_running_loop()
-        loop.call_later(answer.after_s, self._answer, answer)
+        asyncio.get_running_loop().call_later(answer.after_s, self._answer, answer)
 
     def _answer(self, answer: Answer) -> None:
         if answer.fate is Fate.LOST or self.transport.is_closing():
@@ -116,7 +123,7 @@ class _Connection(asyncio.Protocol):
             return
         head = (
             f"HTTP/1.1 {answer.status} Whatever\r\ncontent-type: {answer.content_type}\r\n"
-            f"content-length: {len(answer.body)}\r\n{_retry_after(answer)}\r\n"
+            f"content-length: {len(answer.body)}\r\n{_retry_after(answer)}{self.offer}\r\n"
         )
         whole = head.encode() + answer.body
         if answer.fate is Fate.CUT:
@@ -124,3 +131,43 @@ class _Connection(asyncio.Protocol):
             self.transport.close()
         else:
             self.transport.write(whole)
+
+
+class _BundleConnection(_Connection):
+    """Takes bundles, too, and answers them in parts, each batch as the endpoint says."""
+
+    offer = "statefun-bundle: 1\r\n"
+
+    def _take(self, head: bytes, body: bytes) -> None:
+        if CONTENT_TYPE.encode() not in head:
+            super()._take(head, body)
+            return
+        answers = [self._endpoint.take(request) for request in split(body)]
+        if any(answer.fate is Fate.STALE for answer in answers):
+            self.transport.close()
+            return
+        foreign = next((each for each in answers if each.content_type != OCTETS), None)
+        if foreign is not None:
+            self._answer(foreign)
+            return
+        self._left = len(answers)
+        self.transport.write(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n"
+            b"content-type: %b\r\n\r\n" % CONTENT_TYPE.encode()
+        )
+        for index, answer in enumerate(answers):
+            asyncio.get_running_loop().call_later(answer.after_s, self._write, index, answer)
+
+    def _write(self, index: int, answer: Answer) -> None:
+        if answer.fate is Fate.LOST or self.transport.is_closing():
+            return
+        if answer.fate is Fate.CUT:
+            self.transport.close()
+            return
+        if 200 <= answer.status < 300:
+            data = framed(outcome(index, reply=answer.body))
+        else:
+            data = framed(outcome(index, status=answer.status, later_s=answer.retry_after_s))
+        self._left -= 1
+        end = b"" if self._left else b"0\r\n\r\n"
+        self.transport.write(b"%x\r\n%b\r\n%b" % (len(data), data, end))

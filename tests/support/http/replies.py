@@ -53,6 +53,9 @@ class Caller:
     def failed(self, backlog: Backlog, failure: Failure) -> None:
         self._add(failure)
 
+    def came_back(self, backlog: Backlog, *, goes_alone: bool) -> None:
+        raise AssertionError
+
     def unreachable(self, failure: Failure) -> None:
         self._add(failure)
 

@@ -10,7 +10,7 @@ from statefun_runtime.core.model.keys import parse_address_key
 from statefun_runtime.core.model.reply import Result
 from statefun_runtime.core.module.specs import AsyncTransport
 from statefun_runtime.core.partition.backlog import Backlog
-from tests.fakes.endpoint import Answer
+from tests.fakes.endpoint import Answer, Fate
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
 from tests.unit.engine.engine_world import World
@@ -672,5 +672,36 @@ def test_a_server_that_takes_less_is_asked_for_less_and_refuses_hardly_ever():
         assert len(refused) < 8
         largest = max(r.size_bytes for r in world.requests("f")[-200:])
         assert 85_000 < largest <= 100_000
+
+    run_virtual(main)
+
+
+def test_what_comes_back_goes_again_at_once_and_alone_and_has_not_failed():
+    async def main():
+        world = World()
+        answers = [Answer(fate=Fate.BESIDE)]
+        world.serve("f", lambda _: answers.pop() if answers else Answer(result()))
+        world.send("f", "alice", b"1")
+        await world.settled()
+        world.send("f", "alice", b"2")
+        await world.settled()
+
+        assert [request.values for request in world.requests("f")] == [[b"1"], [b"1"], [b"2"]]
+        assert world.clients["f"].went_alone == [False, True, False]
+        assert not world.function("f").counts.failures
+
+    run_virtual(main)
+
+
+def test_who_ran_long_or_failed_goes_alone_until_it_is_well():
+    async def main():
+        world = World()
+        answers = [Answer(status=500), Answer(result(), after_s=2.0)]
+        world.serve("f", lambda _: answers.pop() if answers else Answer(result()))
+        for value in (b"1", b"2", b"3", b"4"):
+            world.send("f", "alice", value)
+            await world.settled(5.0)
+
+        assert world.clients["f"].went_alone == [False, True, True, False, False]
 
     run_virtual(main)

@@ -29,6 +29,9 @@ class Listener:
     def failed(self, backlog: Backlog, failure: Failure) -> None:
         raise AssertionError
 
+    def came_back(self, backlog: Backlog, *, goes_alone: bool) -> None:
+        raise AssertionError
+
     def unreachable(self, failure: Failure) -> None:
         self.failures.append(failure)
         self.told.set()
@@ -64,6 +67,7 @@ def test_a_request_has_the_head_of_the_contract(url: str, target: str, host: str
             "accept-encoding: gzip,deflate\r\n"
             "connection: keep-alive\r\n"
             "user-agent: statefun\r\n"
+            "statefun-bundle: 1\r\n"
             "content-length: "
         )
 

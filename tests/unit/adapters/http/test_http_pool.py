@@ -73,6 +73,9 @@ class Burst:
         self.failures.append(failure)
         self._told.set()
 
+    def came_back(self, backlog: Backlog, *, goes_alone: bool) -> None:
+        raise AssertionError
+
     def unreachable(self, failure: Failure) -> None:
         self.failed(Partition(0, range(1)).admit(FUNCTION, "", b""), failure)
 
