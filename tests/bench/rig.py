@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from tests.support.kafka.install import KAFKA_VERSION
 from tests.support.meter import process_tree
 from tests.support.processes import Process
-from tests.support.provisions import command_path, made_once, run_or_unavailable
+from tests.support.provisions import ROOT, command_path, made_once, run_or_unavailable
 from tests.support.sockets import free_port
 
 FNSERVER = Path(__file__).parent / "fnserver.c"
@@ -62,6 +63,27 @@ def function_server(source: Path, topic: str, folder: Path) -> Iterator[tuple[Pr
     """Run the C function server on a free port; it sends its results to the topic."""
     port = free_port()
     process = Process([built(source), str(port), topic], log=folder / "fnserver.log")
+    try:
+        process.wait_for_port(port)
+        yield process, port
+    finally:
+        process.stop()
+
+
+@contextmanager
+def python_functions(kind: str, topic: str, folder: Path) -> Iterator[tuple[Process, int]]:
+    """Run greeter.py on a free port: with `statefun serve`, or with aiohttp."""
+    port = free_port()
+    command = {
+        "serve": ["-m", "statefun", "serve", "tests.bench.greeter", "--port", str(port), "--quiet"],
+        "aiohttp": ["-m", "tests.bench.greeter", str(port)],
+    }[kind]
+    process = Process(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={"BENCH_TOPIC": topic},
+        log=folder / "functions.log",
+    )
     try:
         process.wait_for_port(port)
         yield process, port

@@ -30,6 +30,15 @@ def _aiohttp(port: int, reply: bytes) -> Command:
     return Command([sys.executable, str(SOURCES / "serve_aiohttp.py"), str(port), reply.hex()])
 
 
+def _statefun(*options: str) -> Make:
+    def make(port: int, reply: bytes) -> Command:
+        words = [sys.executable, "-m", "statefun", "serve", "serve_statefun", "--path", "/"]
+        env = {"PYTHONPATH": str(SOURCES), "REPLY": reply.hex()}
+        return Command([*words, "--port", str(port), *options], env)
+
+    return make
+
+
 def _uvicorn(port: int, reply: bytes) -> Command:
     return _python("uvicorn", "serve_asgi:app", "--port", port, "--timeout-keep-alive", 1)(reply)
 
@@ -104,6 +113,8 @@ def _home(language: str, source: str) -> str:
 
 SERVERS: dict[str, Make] = {
     "aiohttp": _aiohttp,
+    "statefun-serve": _statefun(),
+    "statefun-serve-2": _statefun("--processes", "2"),
     "uvicorn": _uvicorn,
     "gunicorn-gthread": _gthread,
     "gunicorn-sync": _sync,

@@ -3,7 +3,10 @@
 import logging
 import time
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from statefun.functions import UnknownFunctionError
 
 OCTETS = "application/octet-stream"
 _log = logging.getLogger("statefun")
@@ -21,6 +24,7 @@ class Response:
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Failures:
@@ -34,14 +38,18 @@ class Failures:
         self._said: dict[tuple[str, str, int], tuple[float, int]] = {}
 
     def respond(self, error: Exception) -> Response:
-        """Log an exception, and return the response with the status 500 that tells of it."""
+        """Log an exception, and return the response that tells of it."""
+        return Response(status_of(error), "text/plain", self.tell(error).encode(errors="replace"))
+
+    def tell(self, error: BaseException) -> str:
+        """Log an exception, and return what the runtime's operator is to read of it."""
         text = describe(error)
         self._log(error, text)
         if self._show_tracebacks:
             text = "".join(traceback.format_exception(error))[-_TRACEBACK_MAX:]
-        return Response(500, "text/plain", text.encode(errors="replace"))
+        return text
 
-    def _log(self, error: Exception, text: str) -> None:
+    def _log(self, error: BaseException, text: str) -> None:
         kind, now_s = _kind(error), time.monotonic()
         said_s, left_out = self._said.pop(kind, (-_QUIET_S, 0))
         if now_s - said_s < _QUIET_S:
@@ -55,6 +63,11 @@ class Failures:
             f" (and {left_out} times more in the minute after it was said last)" if left_out else ""
         )
         _log.error("a function failed: %s%s", text, more, exc_info=error)
+
+
+def status_of(error: BaseException) -> int:
+    """Return the status of a request that ends like this: 404 for a type that nobody serves here, or 500."""
+    return 404 if isinstance(error, UnknownFunctionError) else 500
 
 
 def describe(error: BaseException) -> str:

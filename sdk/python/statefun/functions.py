@@ -71,6 +71,11 @@ class StatefulFunctions:
 
         return decorate
 
+    @property
+    def typenames(self) -> list[str]:
+        """The function types, in the order in which they were registered."""
+        return list(self._functions)
+
     def for_typename(self, typename: str) -> RegisteredFunction:
         try:
             return self._functions[typename]

@@ -1,17 +1,28 @@
 """The request/reply handler: a ToFunction comes in, a FromFunction goes out."""
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
 
 from statefun._wire import FromFunction, ToFunction
 from statefun.address import SdkAddress
-from statefun.arguments import refuse
+from statefun.arguments import integer, refuse
 from statefun.batch import BatchContext
+from statefun.bundle_run import BundleRun
+from statefun.bundles import BUNDLE, OFFER, is_bundle
 from statefun.failures import OCTETS, Failures, Response
 from statefun.functions import RegisteredFunction, StatefulFunctions
 from statefun.message import Message
 from statefun.value_spec import ValueSpec
+
+# For so long plain functions of a bundle run before the loop has its turn.
+TURN_S = 0.005
+
+Body = bytes | bytearray | memoryview
+T = TypeVar("T")
 
 
 class RequestReplyHandler:
@@ -22,51 +33,135 @@ class RequestReplyHandler:
     exception's type and message, which the runtime shows its operator, and with
     `show_tracebacks=True` the whole traceback; it is logged here.
 
+    With the request's content type they also take bundles, the batches of many addresses in one
+    request, if the response's headers are sent as well: they offer that.
+
     `handle_async` and `handle_sync` give the body alone, and let the exception out.
+
+    Plain functions run where they are called, or with `sync_threads` in so many threads beside each
+    other, so that one which blocks does not stop the others.
     """
 
-    def __init__(self, functions: StatefulFunctions, *, show_tracebacks: bool = False) -> None:
+    def __init__(
+        self,
+        functions: StatefulFunctions,
+        *,
+        show_tracebacks: bool = False,
+        sync_threads: int = 0,
+    ) -> None:
         if functions is None:
             raise ValueError("a handler needs the StatefulFunctions that it serves")
         if not hasattr(functions, "for_typename"):
             refuse(functions, "functions", "a handler", "StatefulFunctions")
         self.functions = functions
-        self._failures = Failures(show_tracebacks=show_tracebacks)
+        self.failures = Failures(show_tracebacks=show_tracebacks)
+        self._threads = (
+            ThreadPoolExecutor(integer(sync_threads, "sync_threads", "a handler", low=1, bits=32))
+            if sync_threads
+            else None
+        )
 
-    def respond_sync(self, request_bytes: bytes | bytearray | memoryview) -> Response:
+    def respond_sync(self, request_bytes: Body, content_type: str | None = None) -> Response:
         """Respond to a request where no event loop runs, whatever becomes of it."""
-        try:
-            return Response(200, OCTETS, self.handle_sync(request_bytes))
-        except Exception as error:  # noqa: BLE001 — whatever a function raises
-            return self._failures.respond(error)
+        return _run(self.respond_async(request_bytes, content_type), "respond_async")
 
-    async def respond_async(self, request_bytes: bytes | bytearray | memoryview) -> Response:
+    async def respond_async(self, request_bytes: Body, content_type: str | None = None) -> Response:
         """Respond to a request, whatever becomes of it."""
+        if is_bundle(content_type):
+            return await self._respond_to_bundle(request_bytes)
         try:
-            return Response(200, OCTETS, await self.handle_async(request_bytes))
+            body = await self.handle_async(request_bytes)
         except Exception as error:  # noqa: BLE001 — whatever a function raises
-            return self._failures.respond(error)
+            return self.failures.respond(error)
+        return Response(200, OCTETS, body, {} if content_type is None else OFFER)
 
-    def handle_sync(self, request_bytes: bytes | bytearray | memoryview) -> bytes:
+    async def _respond_to_bundle(self, request_bytes: Body) -> Response:
+        parts: list[bytes] = []
+        try:
+            run = BundleRun(self, bytes(request_bytes), parts.append)
+        except ValueError as error:
+            return Response(400, "text/plain", str(error).encode())
+        async with asyncio.TaskGroup() as tasks:
+            while not run.begin(tasks.create_task, turn_s=TURN_S):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        run.flush()
+        return Response(200, BUNDLE, b"".join(parts))
+
+    def handle_sync(self, request_bytes: Body) -> bytes:
         """Answer a request where no event loop runs; every call runs one of its own."""
-        if _is_loop_running():
-            raise RuntimeError("an event loop runs in this thread: await handle_async instead")
-        return asyncio.run(self.handle_async(request_bytes))
+        return _run(self.handle_async(request_bytes), "handle_async")
 
-    async def handle_async(self, request_bytes: bytes | bytearray | memoryview) -> bytes:
+    async def handle_async(self, request_bytes: Body) -> bytes:
         """Answer a request; the invocations of its batch run one after another."""
+        call = self.call_for(request_bytes)
+        if isinstance(call, bytes):
+            return call
+        if call.may_wait:
+            await call.run_waiting()
+        else:
+            call.run()
+        return call.context.response()
+
+    def call_for(self, request_bytes: Body) -> "Call | bytes":
+        """Return what a request asks to be called, or the answer to it if nothing can be called yet."""
         batch = _parse(request_bytes)
         target = batch.target
         typename = f"{target.namespace}/{target.type}"
         function = self.functions.for_typename(typename)
         received = {value.state_name: value.state_value for value in batch.state}
-        missing = [spec for name, spec in function.specs.items() if name not in received]
-        if missing:
-            return _incomplete(missing)
+        for name in function.specs:
+            if name not in received:
+                return _incomplete([s for s in function.specs.values() if s.name not in received])
         address = SdkAddress(target.namespace, target.type, target.id, typename)
         context = BatchContext(address, function.specs, received)
-        await _invoke(function, context, batch)
-        return context.response()
+        return Call(function, context, batch, self._threads)
+
+
+class Call:
+    """The invocations of one batch, about to run one after another; `may_wait` says how."""
+
+    __slots__ = ("_batch", "_function", "_threads", "context", "may_wait")
+
+    def __init__(
+        self,
+        function: RegisteredFunction,
+        context: BatchContext,
+        batch: ToFunction.InvocationBatchRequest,
+        threads: ThreadPoolExecutor | None,
+    ) -> None:
+        self._function = function
+        self.context = context
+        self._batch = batch
+        self._threads = threads
+        self.may_wait = function.is_async or threads is not None
+
+    def run(self) -> None:
+        """Run them now."""
+        context, fun = self.context, self._function.fun
+        typename, id_ = context.address.typename, context.address.id
+        for invocation in self._batch.invocations:
+            message = Message(typename, id_, invocation.argument)
+            context.begin(invocation)
+            fun(context, message)
+
+    async def run_waiting(self) -> None:
+        """Run them, and let others run meanwhile."""
+        if not self._function.is_async:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self.run)
+            return
+        context, fun = self.context, self._function.fun
+        typename, id_ = context.address.typename, context.address.id
+        for invocation in self._batch.invocations:
+            message = Message(typename, id_, invocation.argument)
+            context.begin(invocation)
+            await fun(context, message)
+
+
+def _run(work: Coroutine[Any, Any, T], instead: str) -> T:
+    if _is_loop_running():
+        work.close()
+        raise RuntimeError(f"an event loop runs in this thread: await {instead} instead")
+    return asyncio.run(work)
 
 
 def _is_loop_running() -> bool:
@@ -77,7 +172,7 @@ def _is_loop_running() -> bool:
     return True
 
 
-def _parse(request_bytes: bytes | bytearray | memoryview) -> ToFunction.InvocationBatchRequest:
+def _parse(request_bytes: Body) -> ToFunction.InvocationBatchRequest:
     if not isinstance(request_bytes, (bytes, bytearray, memoryview)):
         raise TypeError(f"the request body must be bytes, not {type(request_bytes).__name__}")
     try:
@@ -88,21 +183,6 @@ def _parse(request_bytes: bytes | bytearray | memoryview) -> ToFunction.Invocati
     if not request.HasField("invocation"):
         raise ValueError("the request holds no invocation batch; was its body lost on the way?")
     return request.invocation
-
-
-async def _invoke(
-    function: RegisteredFunction,
-    context: BatchContext,
-    batch: ToFunction.InvocationBatchRequest,
-) -> None:
-    typename, id_, fun = context.address.typename, context.address.id, function.fun
-    for invocation in batch.invocations:
-        message = Message(typename, id_, invocation.argument)
-        context.begin(invocation)
-        if function.is_async:
-            await fun(context, message)
-        else:
-            fun(context, message)
 
 
 def _incomplete(missing: list[ValueSpec]) -> bytes:

@@ -12,6 +12,7 @@ while others were answered again and again tells that the server has no place fo
 """
 
 import asyncio
+import math
 import random
 import ssl
 from collections import deque
@@ -155,6 +156,8 @@ class HttpPool:
         """Let a user have an idle connection, and count it as busy."""
         connection = self.idle.pop()
         self.busy[connection] = None
+        # Nothing is out yet that could end.
+        connection.ends_s = math.inf
         user.out += 1
         if not connection.is_used:
             self.first(connection, self._loop.time())

@@ -412,6 +412,19 @@ def test_function_types_of_one_url_share_what_is_known_of_it():
     asyncio.run(main())
 
 
+def test_a_sweep_between_gathering_and_leaving_does_no_harm():
+    async def body(crowd: Crowd, server: RawServer) -> None:
+        for connection in crowd.client._pool.idle:
+            connection.ends_s = 0.0
+        crowd.begin(*ids(5))
+        assert crowd.client.in_flight() == 5
+        crowd.client._pool._sweep()
+        await crowd.until(lambda: len(crowd.ends) == 5)
+        assert crowd.ends == well(*ids(5))
+
+    play(echo, body)
+
+
 def test_who_goes_alone_goes_alone():
     async def body(crowd: Crowd, server: RawServer) -> None:
         backlog = Partition(0, range(1)).admit(FUNCTION, "slow", b"")

@@ -1,0 +1,99 @@
+"""`statefun`: what a function author calls."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+_EXAMPLES = """\
+examples:
+  statefun serve shop.functions:functions
+  statefun serve shop.functions --port 9000 --processes 4
+  statefun serve shop.functions --threads 16        plain functions that block do not stop each other
+  statefun serve shop.functions --unix /run/shop.sock
+
+Functions are the StatefulFunctions in a module, `functions` if no other name is given. A worker finds them with
+
+  kind: io.statefun.endpoints.v2/http
+  spec:
+    functions: shop/*
+    urlPathTemplate: http://127.0.0.1:8000/statefun
+
+SIGTERM or Ctrl-C: no more connections, what was asked is answered, and the server ends; a second one ends it at once.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="statefun", description="Write and serve stateful functions."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    serve = commands.add_parser(
+        "serve",
+        help="serve functions over HTTP",
+        description="Serve functions over HTTP, with many addresses in one request where the runtime can.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_flags(serve)
+    return _serve(parser.parse_args(arguments))
+
+
+def _add_flags(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("functions", metavar="MODULE[:NAME]", help="where the StatefulFunctions are")
+    serve.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for all (default %(default)s)")
+    serve.add_argument("--port", type=int, default=8000, help="0 for any (default %(default)s)")
+    serve.add_argument("--unix", metavar="FILE", help="listen at a unix domain socket instead")
+    serve.add_argument("--path", default="/statefun", help="and below it (default %(default)s)")
+    serve.add_argument(
+        "--health-path",
+        default="/health",
+        help="answers 200 while all is well (default %(default)s)",
+    )
+    serve.add_argument(
+        "--processes", type=_count, default=1, metavar="N", help="that share the port (default 1)"
+    )
+    serve.add_argument(
+        "--threads",
+        type=int,
+        default=0,
+        metavar="N",
+        help="for plain functions, of each process; without, they run one at a time",
+    )
+    serve.add_argument(
+        "--grace",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="for what is asked when the server is to end (default 30)",
+    )
+    serve.add_argument(
+        "--show-tracebacks", action="store_true", help="to the runtime's operator, too"
+    )
+    serve.add_argument("--quiet", action="store_true", help="say nothing but warnings and errors")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _serve(options: argparse.Namespace) -> int:
+    logging.basicConfig(
+        level=logging.WARNING if options.quiet else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    try:
+        from statefun.serving.command import serve
+    except ModuleNotFoundError as error:
+        if error.name != "httptools":
+            raise
+        print(
+            "statefun: serve needs httptools; install it with: pip install 'statefun-sdk[serve]'",
+            file=sys.stderr,
+        )
+        return 2
+    return serve(options)

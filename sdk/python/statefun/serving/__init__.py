@@ -1,0 +1,1 @@
+"""`statefun serve`: an HTTP server for functions, and nothing else."""
