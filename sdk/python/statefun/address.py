@@ -14,6 +14,13 @@ class SdkAddress:
     typename: str
 
 
+def received(namespace: str, name: str, id: str, typename: str) -> SdkAddress:
+    """Make the address of a request; a frozen class takes three times as long to do it."""
+    address = object.__new__(SdkAddress)
+    vars(address).update(namespace=namespace, name=name, id=id, typename=typename)
+    return address
+
+
 @lru_cache(maxsize=1024)
 def split_typename(typename: str) -> tuple[str, str]:
     """Return namespace and name: what stands before and after the last slash."""

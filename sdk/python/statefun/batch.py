@@ -9,6 +9,7 @@ from statefun.address import SdkAddress, split_typename
 from statefun.arguments import milliseconds, text
 from statefun.context import Context
 from statefun.egress import EgressMessage
+from statefun.encoding import deletion, delimited, modification, typename_fields
 from statefun.message import Message
 from statefun.record import RecordMetadata, read_metadata
 from statefun.storage import Storage
@@ -112,36 +113,36 @@ class BatchContext(Context):
 
     def response(self) -> bytes:
         """Return the serialized FromFunction: no bytes at all if nothing was asked for."""
-        response = FromFunction()
-        # It is set in the response by what is added to it, not by being looked up.
-        result = response.invocation_result
-        self._add_mutations(result)
-        self._add_messages(result)
-        self._add_delayed(result)
-        self._add_egress_messages(result)
-        return response.SerializeToString()
-
-    def _add_mutations(self, result: FromFunction.InvocationResponse) -> None:
-        kinds = FromFunction.PersistedValueMutation
-        for name, spec in self._specs.items():
-            if name not in self._written:
-                continue
-            mutation = result.state_mutations.add(state_name=name)
-            data = self._written[name]
-            if data is None:
-                mutation.mutation_type = kinds.DELETE
-                continue
-            mutation.mutation_type = kinds.MODIFY
-            value = mutation.state_value
-            value.typename, value.has_value, value.value = spec.type.typename, True, data
-
-    def _add_messages(self, result: FromFunction.InvocationResponse) -> None:
-        add = result.outgoing_messages.add
+        parts: list[bytes] = []
+        if self._written:
+            self._add_mutations(parts)
         for message in self._messages:
-            invocation = add(argument=message.typed_value)
-            _set_target(invocation.target, message)
+            target = typename_fields(message.target_typename)
+            if message.target_id:
+                target += delimited(b"\x1a", message.target_id.encode())
+            argument = message.typed_value.SerializeToString()
+            call = delimited(b"\x0a", target) + delimited(b"\x12", argument)
+            parts.append(delimited(b"\x12", call))
+        if self._delayed:
+            parts.append(self._delayed_part())
+        for record in self._egress_messages:
+            argument = delimited(b"\x1a", record.typed_value.SerializeToString())
+            parts.append(delimited(b"\x22", typename_fields(record.typename) + argument))
+        return delimited(b"\xa2\x06", b"".join(parts)) if parts else b""
 
-    def _add_delayed(self, result: FromFunction.InvocationResponse) -> None:
+    def _add_mutations(self, parts: list[bytes]) -> None:
+        written = self._written
+        for name, spec in self._specs.items():
+            if name not in written:
+                continue
+            data = written[name]
+            if data is None:
+                parts.append(delimited(b"\x0a", deletion(name)))
+            else:
+                parts.append(delimited(b"\x0a", modification(name, spec.type.typename, data)))
+
+    def _delayed_part(self) -> bytes:
+        result = FromFunction.InvocationResponse()
         add = result.delayed_invocations.add
         for delayed in self._delayed:
             if delayed.message is None:
@@ -153,12 +154,7 @@ class BatchContext(Context):
                 cancellation_token=delayed.token,
             )
             _set_target(invocation.target, delayed.message)
-
-    def _add_egress_messages(self, result: FromFunction.InvocationResponse) -> None:
-        add = result.outgoing_egresses.add
-        for message in self._egress_messages:
-            namespace, name = split_typename(message.typename)
-            add(egress_namespace=namespace, egress_type=name, argument=message.typed_value)
+        return result.SerializeToString()
 
 
 def _caller(caller: Address) -> SdkAddress | None:

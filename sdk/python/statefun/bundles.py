@@ -6,13 +6,14 @@ A bundle is a sequence of ToFunction, each behind its length; its answer is one 
 
 from collections.abc import Iterator
 
+from statefun.encoding import varint
+
 BUNDLE = "application/vnd.statefun.bundle"
 # What a response says so that the runtime sends bundles from then on.
 OFFER = {"StateFun-Bundle": "1"}
 
 _LENGTH_BYTES_MAX = 10
 _TEXT_BYTES_MAX = 4096
-_ONE_BYTE = tuple(bytes([number]) for number in range(128))
 
 
 def is_bundle(content_type: str | None) -> bool:
@@ -53,7 +54,7 @@ def _length(body: bytes, at: int) -> tuple[int, int]:
 def reply_outcome(index: int, reply: bytes) -> bytes:
     """Return the outcome of a batch that was answered, behind its length."""
     head = _index(index) + b"\x12" + varint(len(reply))
-    return b"%b%b%b" % (varint(len(head) + len(reply)), head, reply)
+    return varint(len(head) + len(reply)) + head + reply
 
 
 def failure_outcome(index: int, status: int, text: str) -> bytes:
@@ -74,15 +75,3 @@ def _cut(text: str) -> bytes:
 
 def _index(index: int) -> bytes:
     return b"\x08" + varint(index) if index else b""
-
-
-def varint(number: int) -> bytes:
-    """Return a number as protobuf writes it."""
-    if number < 128:
-        return _ONE_BYTE[number]
-    encoded = bytearray()
-    while number > 127:
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)

@@ -6,10 +6,12 @@ from typing import Any
 from statefun._wire import KafkaProducerRecord, KinesisEgressRecord, TypedValue
 from statefun.address import split_typename
 from statefun.arguments import refuse, text
+from statefun.encoding import delimited
 from statefun.record import Headers, encode_options
 from statefun.types import T, Type, make_protobuf_type, to_bytes, to_typed_value
 
-_KAFKA_RECORD = make_protobuf_type(KafkaProducerRecord)
+_KAFKA_RECORD = make_protobuf_type(KafkaProducerRecord).typename
+_new = object.__new__
 _KINESIS_RECORD = make_protobuf_type(KinesisEgressRecord)
 
 
@@ -67,15 +69,16 @@ def kafka_egress_message(
         raise ValueError(f"{to} needs a topic")
     _check_value(value, to)
     data = to_bytes(value, value_type) if value_type is not None else _kafka_bytes(value)
-    record = KafkaProducerRecord(topic=text(topic, "topic", to), value_bytes=data)
-    if key is not None:
-        record.key = text(key, "key", to)
-    message = egress_message_builder(typename, record, _KAFKA_RECORD)
-    options = encode_options(headers, timestamp_ms, partition, to)
-    if options:
-        # One encoded message behind another is both of them in one.
-        message.typed_value.value += options
-    return message
+    record = delimited(b"\x1a", text(topic, "topic", to).encode())
+    if data:
+        record = delimited(b"\x12", data) + record
+    if key:
+        record = delimited(b"\x0a", text(key, "key", to).encode()) + record
+    elif key is not None:
+        text(key, "key", to)
+    # One encoded message behind another is both of them in one.
+    record += encode_options(headers, timestamp_ms, partition, to)
+    return _record_message(typename, _KAFKA_RECORD, record)
 
 
 def kinesis_egress_message(
@@ -102,6 +105,15 @@ def kinesis_egress_message(
     if explicit_hash_key is not None:
         record.explicit_hash_key = text(explicit_hash_key, "explicit_hash_key", to)
     return egress_message_builder(typename, record, _KINESIS_RECORD)
+
+
+def _record_message(typename: str, value_typename: str, record: bytes) -> EgressMessage:
+    typename = _egress_typename(typename)
+    split_typename(typename)
+    message = _new(EgressMessage)
+    message.typename = typename
+    message.typed_value = TypedValue(typename=value_typename, has_value=True, value=record)
+    return message
 
 
 def _kafka_bytes(value: Any) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import DecodeError
 
 from statefun._wire import FromFunction, ToFunction
-from statefun.address import SdkAddress
+from statefun.address import received
 from statefun.arguments import integer, refuse
 from statefun.batch import BatchContext
 from statefun.bundle_run import BundleRun
@@ -106,14 +106,15 @@ class RequestReplyHandler:
         """Return what a request asks to be called, or the answer to it if nothing can be called yet."""
         batch = _parse(request_bytes)
         target = batch.target
-        typename = f"{target.namespace}/{target.type}"
+        namespace, name = target.namespace, target.type
+        typename = f"{namespace}/{name}"
         function = self.functions.for_typename(typename)
-        received = {value.state_name: value.state_value for value in batch.state}
-        for name in function.specs:
-            if name not in received:
-                return _incomplete([s for s in function.specs.values() if s.name not in received])
-        address = SdkAddress(target.namespace, target.type, target.id, typename)
-        context = BatchContext(address, function.specs, received)
+        states = {value.state_name: value.state_value for value in batch.state}
+        for state in function.specs:
+            if state not in states:
+                return _incomplete([s for s in function.specs.values() if s.name not in states])
+        address = received(namespace, name, target.id, typename)
+        context = BatchContext(address, function.specs, states)
         return Call(function, context, batch, self._threads)
 
 
@@ -140,7 +141,7 @@ class Call:
         context, fun = self.context, self._function.fun
         typename, id_ = context.address.typename, context.address.id
         for invocation in self._batch.invocations:
-            message = Message(typename, id_, invocation.argument)
+            message = Message.received(typename, id_, invocation.argument)
             context.begin(invocation)
             fun(context, message)
 
@@ -152,7 +153,7 @@ class Call:
         context, fun = self.context, self._function.fun
         typename, id_ = context.address.typename, context.address.id
         for invocation in self._batch.invocations:
-            message = Message(typename, id_, invocation.argument)
+            message = Message.received(typename, id_, invocation.argument)
             context.begin(invocation)
             await fun(context, message)
 

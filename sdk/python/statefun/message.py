@@ -26,6 +26,7 @@ _PRIMITIVES: dict[str, Type[Any]] = {
     "bool_value": BoolType,
 }
 _TYPED = {"value", "value_type"}
+_new = object.__new__
 _HOW = f"give one of {', '.join(f'{name}=' for name in _PRIMITIVES)} or both value= and value_type="
 
 
@@ -53,6 +54,17 @@ class Message:
         if type(typed_value) is not TypedValue and not hasattr(typed_value, "has_value"):
             refuse(typed_value, "typed_value", f"{to}/{self.target_id}", "a TypedValue")
         self.typed_value = typed_value
+
+    @staticmethod
+    def received(target_typename: str, target_id: str, typed_value: TypedValue) -> "Message":
+        """Make a message of what a request brought, where only the id may be missing."""
+        if not target_id:
+            return Message(target_typename, target_id, typed_value)
+        message = _new(Message)
+        message.target_typename = target_typename
+        message.target_id = target_id
+        message.typed_value = typed_value
+        return message
 
     def is_int(self) -> bool:
         return self.is_type(IntType)

@@ -1,6 +1,6 @@
 """The state of one function instance, as its function sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Never
 
 from statefun._wire import TypedValue
@@ -34,11 +34,10 @@ class Storage:
 
         `received` holds every name in `specs`.
         """
-        put = super().__setattr__
-        put("_Storage__typename", typename)
-        put("_Storage__specs", specs)
-        put("_Storage__received", received)
-        put("_Storage__written", written)
+        _put_typename(self, typename)
+        _put_specs(self, specs)
+        _put_received(self, received)
+        _put_written(self, written)
 
     def __getattr__(self, name: str) -> Any:
         spec = self.__specs.get(name)
@@ -95,3 +94,13 @@ class Storage:
         raise AttributeError(
             f"{name!r} is not a registered ValueSpec for the function {self.__typename!r}"
         )
+
+
+def _setter(slot: str) -> Callable[[Storage, object], None]:
+    """Return what sets a slot, past __setattr__, which is for states."""
+    setter: Callable[[Storage, object], None] = vars(Storage)[f"_Storage__{slot}"].__set__
+    return setter
+
+
+_put_typename, _put_specs = _setter("typename"), _setter("specs")
+_put_received, _put_written = _setter("received"), _setter("written")
