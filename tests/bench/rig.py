@@ -72,11 +72,19 @@ def function_server(source: Path, topic: str, folder: Path) -> Iterator[tuple[Pr
 
 @contextmanager
 def python_functions(kind: str, topic: str, folder: Path) -> Iterator[tuple[Process, int]]:
-    """Run greeter.py on a free port: with `statefun serve`, or with aiohttp."""
+    """Run functions/greeter.py on a free port: with `statefun serve`, or with aiohttp."""
     port = free_port()
     command = {
-        "serve": ["-m", "statefun", "serve", "tests.bench.greeter", "--port", str(port), "--quiet"],
-        "aiohttp": ["-m", "tests.bench.greeter", str(port)],
+        "serve": [
+            "-m",
+            "statefun",
+            "serve",
+            "tests.bench.functions.greeter",
+            "--port",
+            str(port),
+            "--quiet",
+        ],
+        "aiohttp": ["-m", "tests.bench.functions.greeter", str(port)],
     }[kind]
     process = Process(
         [sys.executable, *command],

@@ -64,7 +64,14 @@ class OutcomeReader:
             length = piece[at]
             begin = at + 1
             if length > 127:
-                length, begin = self._length(piece, at)
+                # Two bytes are the usual length of a length.
+                if begin < size and piece[begin] < 128:
+                    length = length & 127 | piece[begin] << 7
+                    begin += 1
+                else:
+                    length, begin = self._length(piece, at)
+            if length > self._bytes_max:
+                raise BrokenBundleError(f"an outcome of {length} bytes")
             end = begin + length
             if not begin or end > size:
                 self._wanted = end - at if begin else 0
@@ -73,14 +80,13 @@ class OutcomeReader:
             at = end
         self._rest = bytearray(piece[at:])
 
-    def _length(self, piece: bytes, at: int) -> tuple[int, int]:
+    @staticmethod
+    def _length(piece: bytes, at: int) -> tuple[int, int]:
         """Return the length that begins there, and where it ends: 0 if not all of it is there."""
         length = 0
         for count, byte in enumerate(piece[at : at + _LENGTH_BYTES_MAX]):
             length |= (byte & 127) << (7 * count)
             if byte < 128:
-                if length > self._bytes_max:
-                    raise BrokenBundleError(f"an outcome of {length} bytes")
                 return length, at + count + 1
         if len(piece) - at >= _LENGTH_BYTES_MAX:
             raise BrokenBundleError("a length that does not end")
