@@ -1,9 +1,10 @@
 """The request/reply handler: a ToFunction comes in, a FromFunction goes out."""
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
@@ -22,7 +23,6 @@ from statefun.value_spec import ValueSpec
 TURN_S = 0.005
 
 Body = bytes | bytearray | memoryview
-T = TypeVar("T")
 
 
 class RequestReplyHandler:
@@ -63,7 +63,27 @@ class RequestReplyHandler:
 
     def respond_sync(self, request_bytes: Body, content_type: str | None = None) -> Response:
         """Respond to a request where no event loop runs, whatever becomes of it."""
-        return _run(self.respond_async(request_bytes, content_type), "respond_async")
+        _refuse_in_a_loop("respond_async")
+        if is_bundle(content_type):
+            return self._respond_to_bundle_sync(request_bytes)
+        try:
+            body = self.handle_sync(request_bytes)
+        except Exception as error:  # noqa: BLE001 — whatever a function raises
+            return self.failures.respond(error)
+        return Response(200, OCTETS, body, {} if content_type is None else OFFER)
+
+    def _respond_to_bundle_sync(self, request_bytes: Body) -> Response:
+        parts: list[bytes] = []
+        waiting: list[Coroutine[Any, Any, None]] = []
+        try:
+            run = BundleRun(self, bytes(request_bytes), parts.append)
+        except ValueError as error:
+            return Response(400, "text/plain", str(error).encode())
+        run.begin(waiting.append, turn_s=math.inf)
+        if waiting:
+            asyncio.run(_run_all(waiting))
+            run.flush()
+        return Response(200, BUNDLE, b"".join(parts))
 
     async def respond_async(self, request_bytes: Body, content_type: str | None = None) -> Response:
         """Respond to a request, whatever becomes of it."""
@@ -88,8 +108,16 @@ class RequestReplyHandler:
         return Response(200, BUNDLE, b"".join(parts))
 
     def handle_sync(self, request_bytes: Body) -> bytes:
-        """Answer a request where no event loop runs; every call runs one of its own."""
-        return _run(self.handle_async(request_bytes), "handle_async")
+        """Answer a request where no event loop runs; an async function has one of its own for each call."""
+        _refuse_in_a_loop("handle_async")
+        call = self.call_for(request_bytes)
+        if isinstance(call, bytes):
+            return call
+        if call.may_wait:
+            asyncio.run(call.run_waiting())
+        else:
+            call.run()
+        return call.context.response()
 
     async def handle_async(self, request_bytes: Body) -> bytes:
         """Answer a request; the invocations of its batch run one after another."""
@@ -158,11 +186,15 @@ class Call:
             await fun(context, message)
 
 
-def _run(work: Coroutine[Any, Any, T], instead: str) -> T:
+def _refuse_in_a_loop(instead: str) -> None:
     if _is_loop_running():
-        work.close()
         raise RuntimeError(f"an event loop runs in this thread: await {instead} instead")
-    return asyncio.run(work)
+
+
+async def _run_all(work: list[Coroutine[Any, Any, None]]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for each in work:
+            tasks.create_task(each)
 
 
 def _is_loop_running() -> bool:
