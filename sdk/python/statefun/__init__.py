@@ -11,6 +11,7 @@ from statefun.egress import (
 from statefun.functions import StatefulFunctions
 from statefun.handler import RequestReplyHandler
 from statefun.message import Message, message_builder
+from statefun.typed_storage import TypedContext
 from statefun.types import (
     BoolType,
     DoubleType,
@@ -41,6 +42,7 @@ __all__ = [
     "StringType",
     "Type",
     "TypeSerializer",
+    "TypedContext",
     "ValueSpec",
     "egress_message_builder",
     "kafka_egress_message",

@@ -3,15 +3,19 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from statefun.arguments import text
 from statefun.context import Context
 from statefun.message import Message
+from statefun.typed_storage import TypedContext, check_storage
 from statefun.value_spec import ValueSpec
 
 Function = Callable[[Context, Message], object]
 F = TypeVar("F", bound=Function)
+S = TypeVar("S")
+R = TypeVar("R")
+TypedFunction = Callable[[TypedContext[S], Message], R]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,27 @@ class StatefulFunctions:
             specs=_by_name(typename, specs or ()),
         )
 
-    def bind(self, typename: str, specs: Iterable[ValueSpec] | None = None) -> Callable[[F], F]:
-        """Register the decorated function, and leave it as it is."""
+    @overload
+    def bind(self, typename: str, specs: Iterable[ValueSpec] | None = None) -> Callable[[F], F]: ...
+    @overload
+    def bind(
+        self, typename: str, specs: Iterable[ValueSpec], *, storage: type[S]
+    ) -> Callable[[TypedFunction[S, R]], TypedFunction[S, R]]: ...
+    def bind(
+        self,
+        typename: str,
+        specs: Iterable[ValueSpec] | None = None,
+        *,
+        storage: type[Any] | None = None,
+    ) -> Callable[[Any], Any]:
+        """Register the decorated function, and leave it as it is; `storage` is held against the specs."""
         if callable(typename):
             raise TypeError("bind needs a typename: write @functions.bind('com.example/user')")
 
         def decorate(fun: F) -> F:
             self.register(typename, fun, specs)
+            if storage is not None:
+                check_storage(typename, storage, self._functions[typename].specs)
             return fun
 
         return decorate

@@ -3,12 +3,13 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from google.protobuf.message import Message as ProtobufMessage
 
 from statefun import _wire
 from statefun.arguments import refuse, text
+from statefun.json_types import json_codec
 
 if TYPE_CHECKING:
     # The default lets users write plain `Type`; type checkers bring typing_extensions along.
@@ -71,9 +72,19 @@ def simple_type(
     return _SimpleType(typename, _FunctionSerializer(serialize_fn, deserialize_fn))
 
 
-def make_json_type(typename: str) -> Type[Any]:
-    """Make a type whose values are written as JSON text in UTF-8."""
-    return simple_type(typename, _serialize_json, json.loads)
+@overload
+def make_json_type(typename: str) -> Type[Any]: ...
+@overload
+def make_json_type(typename: str, cls: type[T]) -> Type[T]: ...
+def make_json_type(typename: str, cls: type[T] | None = None) -> Type[Any]:
+    """Make a type whose values are written as JSON text in UTF-8.
+
+    With a class, a dataclass, a pydantic model or a msgspec struct, values are its objects; without
+    one they are what JSON has.
+    """
+    if cls is None:
+        return simple_type(typename, _serialize_json, json.loads)
+    return simple_type(typename, *json_codec(cls))
 
 
 def make_protobuf_type(cls: type[M], namespace: str | None = None) -> Type[M]:

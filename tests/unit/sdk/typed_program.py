@@ -4,6 +4,7 @@ Each `type: ignore` marks a mistake that mypy must find: an unneeded one is an e
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_type
 
@@ -19,6 +20,7 @@ from statefun import (
     StatefulFunctions,
     StringType,
     Type,
+    TypedContext,
     TypeSerializer,
     ValueSpec,
     egress_message_builder,
@@ -55,6 +57,30 @@ class UpperType(Type[str]):
 
     def serializer(self) -> TypeSerializer[str]:
         return UpperSerializer()
+
+
+@dataclass
+class Item:
+    name: str
+
+
+ITEM = make_json_type("com.example/item", Item)
+
+
+class CartState:
+    seen: int | None
+    item: Item | None
+
+
+@functions.bind(
+    "com.example/cart", [ValueSpec("seen", IntType), ValueSpec("item", ITEM)], storage=CartState
+)
+async def cart(context: TypedContext[CartState], message: Message) -> None:
+    assert_type(context.storage.seen, int | None)
+    assert_type(context.storage.item, Item | None)
+    assert_type(message.as_type(ITEM), Item | None)
+    context.storage.item = Item("pear")
+    del context.storage.seen
 
 
 @functions.bind("com.example/user", specs=[SEEN, NAME, FLAG])
