@@ -175,6 +175,8 @@ def _sorting_options() -> Options:
     options.set_max_write_buffer_number(2)
     options.set_max_background_jobs(2)
     options.set_keep_log_file_num(2)
+    # Of each file, and all of them are merged at once.
+    options.set_compaction_readahead_size(_SORTING_BLOCK_BYTES)
     options.set_level_zero_file_num_compaction_trigger(_SORTING_FILES_MAX)
     options.set_level_zero_slowdown_writes_trigger(2 * _SORTING_FILES_MAX)
     options.set_level_zero_stop_writes_trigger(3 * _SORTING_FILES_MAX)

@@ -76,40 +76,44 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--compressed", action="store_true")
+    parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
     flags = parser.parse_args()
+    if flags.make is not None:
+        print(make_savepoint(flags.make, flags.rows, is_compressed=flags.compressed))
+        return 0
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        savepoint = make_savepoint(folder, flags.rows, is_compressed=flags.compressed)
-        size = sum(path.stat().st_size for path in savepoint.iterdir())
-        command = [
-            sys.executable,
-            "-m",
-            "statefun_runtime.cli",
-            "savepoint",
-            "import",
-            str(savepoint),
-        ]
-        where = ["--module", str(FOLDER / "A-module.yaml"), "--state-dir", str(folder / "state")]
-        began_s = time.monotonic()
-        child = subprocess.Popen(
-            [*command, *where, "--format", "json", "--egress", "leave"], stdout=subprocess.PIPE
-        )
-        output = child.communicate()[0]
-        seconds = time.monotonic() - began_s
-        _, usage = 0, os.times()
-    import resource
+        return _measure(Path(name), flags.rows, sys.argv[1:])
 
-    memory_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    report = json.loads(output)
+
+def _measure(folder: Path, rows: int, given: list[str]) -> int:
+    # Of a process that is started, the peak counts from before it is another program: whoever starts it has to be small.
+    maker = [sys.executable, "-m", "tests.bench.moving.importing", "--make", str(folder), *given]
+    savepoint = Path(
+        subprocess.run(maker, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+    )
+    size = sum(path.stat().st_size for path in savepoint.iterdir())
+    command = ["-m", "statefun_runtime.cli", "savepoint", "import", str(savepoint)]
+    command += ["--module", str(FOLDER / "A-module.yaml"), "--state-dir", str(folder / "state")]
+    report = folder / "report.json"
+    began_s = time.monotonic()
+    pid = os.posix_spawn(
+        sys.executable,
+        [sys.executable, *command, "--format", "json", "--egress", "leave"],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, str(report), os.O_WRONLY | os.O_CREAT, 0o600)],
+    )
+    _, _, usage = os.wait4(pid, 0)
+    seconds = time.monotonic() - began_s
+    memory_mb = usage.ru_maxrss / 1024
     figures = {
-        "rows": report["rows_read"],
+        "rows": json.loads(report.read_text())["rows_read"],
         "savepoint_mb": round(size / 1e6, 1),
         "seconds": round(seconds, 1),
-        "cpu_seconds": round(usage.children_user + usage.children_system, 1),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
         "peak_memory_mb": round(memory_mb, 1),
     }
     print(json.dumps(figures))
-    allowed = SECONDS_PER_MILLION * max(1.0, flags.rows / 1e6)
+    allowed = SECONDS_PER_MILLION * max(1.0, rows / 1e6)
     return int(seconds > allowed or memory_mb > MEMORY_MB_MAX)
 
 
