@@ -15,7 +15,6 @@ from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.engine.assembly import OWNER, EgressServices
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_outbox
-from statefun_runtime.engine.settings import beginnings_max
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
 from statefun_runtime.ports.egress import EgressSink
@@ -58,8 +57,6 @@ def make_ingress(
             connections_max=application.descriptors.incoming_max,
             off_loop=application.off_loop,
             is_ours=start.is_ours,
-            earlier=[kept.manifest.positions.get(name, {}) for kept in start.kept[:-1]],
-            checkpoints_kept=beginnings_max(application.settings.checkpoints_kept),
             restarts=application.settings.restarts,
         )
     )

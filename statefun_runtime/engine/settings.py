@@ -44,11 +44,3 @@ class EngineSettings:
     overlay_bytes_max: int = 64 * 1024 * 1024
     spilling: SpillLimits = SPILL_LIMITS
     pace: Pace = DEFAULT_PACE
-
-
-def beginnings_max(checkpoints_kept: int, pace: Pace = DEFAULT_PACE) -> int:
-    """Return how many complete checkpoints may be there to begin at: those kept, and those not collected yet.
-
-    A collection is left out beside a savepoint in the making.
-    """
-    return checkpoints_kept + 2 * pace.collect_every

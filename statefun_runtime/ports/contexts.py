@@ -4,7 +4,7 @@ A package of one's own can rely on what is documented in docs/contributing/compo
 come with the worker.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,7 @@ ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
 class IngressBuildContext:
     """Where an ingress begins, and what it works with.
 
-    `restored` are the positions of the checkpoint that the worker begins at, empty at a first start; `earlier` those of
-    the older ones that are there, oldest first: of the last `checkpoints_kept`, any may be begun at. `is_ours` is False
+    `restored` are the positions of the checkpoint that the worker begins at, empty at a first start. `is_ours` is False
     if that checkpoint is of another application.
     `restarts` says by topic where a person wants to go on if such a position is lost: "earliest" or "latest".
     `folder` is the ingress's own, below the state folder, and need not exist; `host` is what the worker's ports listen on,
@@ -39,8 +38,6 @@ class IngressBuildContext:
     connections_max: int
     off_loop: OffLoop
     is_ours: bool
-    earlier: Sequence[Mapping[str, Position]]
-    checkpoints_kept: int
     restarts: Mapping[str, str]
 
 

@@ -1,6 +1,6 @@
 """Where records come in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from statefun_runtime.core.model.address import Address, TypeName
@@ -96,6 +96,18 @@ class IngressSource(Protocol):
 
     async def close(self) -> None:
         """Leave."""
+        ...
+
+
+@runtime_checkable
+class KeepsRecords(Protocol):
+    """What an ingress has besides that keeps the records itself that it hands in, for who goes back to a checkpoint."""
+
+    def needed(self, positions: Sequence[Mapping[str, Position]]) -> None:
+        """These are its positions in all checkpoints that can be begun at; what is before all of them may go.
+
+        It has none in a checkpoint from before it was declared, and then all that it ever took came later.
+        """
         ...
 
 

@@ -23,8 +23,6 @@ def ingress_context(
         connections_max=100,
         off_loop=AT_ONCE,
         is_ours=True,
-        earlier=(),
-        checkpoints_kept=1,
         restarts={},
     )
 

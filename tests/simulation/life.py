@@ -28,7 +28,7 @@ from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.engine.assembly import OWNER, EgressServices, assemble
 from statefun_runtime.engine.beginning import Beginning, Ports, begin
 from statefun_runtime.engine.checkpoints.recovery import Names, read_outbox
-from statefun_runtime.engine.settings import EngineSettings, beginnings_max
+from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
@@ -154,10 +154,6 @@ class SimulatedConnectors:
             restored if start.is_ours else {},
             host="sim",
             body_bytes_max=1 << 20,
-            checkpoints_kept=beginnings_max(
-                outside.settings.checkpoints_kept, outside.settings.pace
-            ),
-            earlier=[kept.manifest.positions.get(name, {}) for kept in start.kept[:-1]],
             make_server=outside.make_server,
         )
 

@@ -581,6 +581,17 @@ MUTANTS = (
         "tests/unit/engine/checkpoints/test_recovery.py",
     ),
     Mutant(
+        "keep the HTTP log for the newest checkpoint alone",
+        (
+            (
+                _HTTP_IN,
+                "        self._needed_from = min(",
+                "        self._needed_from = max(",
+            ),
+        ),
+        "tests/unit/connectors/playground/test_playground.py",
+    ),
+    Mutant(
         "look back to what was half collected",
         (("engine/checkpoints/recovery.py", "if _is_whole(kept, found, there)", ""),),
         "tests/unit/engine/checkpoints/test_recovery.py",
@@ -654,7 +665,7 @@ MUTANTS = (
     _one(
         "drop the HTTP log up to where it is read",
         _HTTP_IN,
-        "self._log.drop_before(self._safe_positions[0])",
+        "self._log.drop_before(self._needed_from)",
         "self._log.drop_before(self._position)",
     ),
     Mutant(

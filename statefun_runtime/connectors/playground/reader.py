@@ -10,7 +10,7 @@ the status code, as StateFun's playground says it there only.
 import asyncio
 import hashlib
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from statefun_runtime.adapters.http.server import (
@@ -55,22 +55,14 @@ class PlaygroundIngress:
         *,
         host: str,
         body_bytes_max: int,
-        checkpoints_kept: int,
-        earlier: Sequence[Mapping[str, Position]] = (),
         make_server: ServerFactory = HttpServer,
     ) -> None:
         self._context = context
         self._log = ingress_log
         self._off_loop = off_loop
         self._position = whole_numbers(restored).get(LOG_SPLIT, ingress_log.begin)
-        # Of the checkpoints that are kept, oldest first; the log is kept from the oldest on.
-        self._safe_positions: deque[int] = deque(
-            [
-                *(whole_numbers(one).get(LOG_SPLIT, ingress_log.begin) for one in earlier),
-                self._position,
-            ],
-            maxlen=checkpoints_kept,
-        )
+        # All is kept until it is known which checkpoints can be begun at.
+        self._needed_from = 0
         self._encoders: dict[str, IngressEncoder] = {}
         self._server = make_server(
             self._take, host=host, port=spec.port, body_bytes_max=body_bytes_max
@@ -109,7 +101,7 @@ class PlaygroundIngress:
                 self._has_waiting.clear()
                 waiting, self._waiting = self._waiting, []
                 await self._append(waiting)
-                self._log.drop_before(self._safe_positions[0])
+                self._log.drop_before(self._needed_from)
         finally:
             self._is_taking = False
             for _, answer in self._waiting:
@@ -177,8 +169,11 @@ class PlaygroundIngress:
         return {LOG_SPLIT: self._position}
 
     def completed(self, positions: Mapping[str, Position]) -> None:
-        """Records before the oldest kept checkpoint's position are not needed any more."""
-        self._safe_positions.append(whole_numbers(positions).get(LOG_SPLIT, self._position))
+        """Nobody outside is told."""
+
+    def needed(self, positions: Sequence[Mapping[str, Position]]) -> None:
+        """Records before all these positions are not needed any more."""
+        self._needed_from = min(whole_numbers(one).get(LOG_SPLIT, 0) for one in positions)
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was taken and what was refused."""

@@ -77,8 +77,6 @@ class PlaygroundIngressSpec(PlaygroundIngressSettings):
             context.restored if context.is_ours else {},
             host=context.host,
             body_bytes_max=_INGRESS_BODY_BYTES_MAX,
-            checkpoints_kept=context.checkpoints_kept,
-            earlier=context.earlier,
             make_server=partial(HttpServer, connections_max=context.connections_max),
         )
 

@@ -101,15 +101,19 @@ class Retention:
     @property
     def oldest_epoch(self) -> int:
         """The oldest epoch whose checkpoint is kept whole."""
-        whole = self._kept[-self._kept_max :]
+        whole = self.whole()
         return whole[0].manifest.epoch if whole else 0
+
+    def whole(self) -> list[Kept]:
+        """Return those that are kept whole: after a collection no other checkpoint can be begun at."""
+        return self._kept[-self._kept_max :]
 
     def collect(self, confirmed: dict[str, int], bases: Iterable[Base]) -> set[ObjectId]:
         """Forget what is not needed any more; return the objects that are to be deleted.
 
         `bases` are those that may be in no manifest yet.
         """
-        whole = self._kept[-self._kept_max :]
+        whole = self.whole()
         chained = self._chained(whole)
         is_whole = {kept.id for kept in whole}
         # Of one that is only looked back to nothing but the outboxes is needed, and there may be very many.

@@ -133,7 +133,10 @@ class Checkpointer:
                 return False
             self._completed(taken)
             self._all_saved_s = started_s
-            await self._ledger.collect(self._confirmed(), self._bases.named)
+            left = await self._ledger.collect(self._confirmed(), self._bases.named)
+            if left is not None:
+                for participant in self._participants:
+                    participant.collected(left)
             self.duration_ms.add((self._loop.time() - started_s) * 1000)
             return True
         finally:

@@ -110,18 +110,22 @@ class Ledger:
                 return
             raise unclear
 
-    async def collect(self, confirmed: dict[str, int], bases: Sequence[Base]) -> None:
+    async def collect(
+        self, confirmed: dict[str, int], bases: Sequence[Base]
+    ) -> list[Positions] | None:
         """Now and then delete what no kept checkpoint needs; never beside those who need what none names.
 
+        If that was done, return the positions of all checkpoints that are left to begin at.
         A base in the making may hold an object of the same content as one that is unneeded, and then has it no more.
         """
         if self._commits % self._collect_every or self._in_use.locked():
-            return
+            return None
         async with self._in_use:
             unneeded = self._retention.collect(confirmed, bases)
             oldest = self._retention.oldest_epoch
             await self._store.delete(unneeded)
             await self._commit_log.prune(oldest)
+            return [kept.manifest.positions for kept in self._retention.whole()]
 
     async def savepoint(self, place: str) -> Savepoint:
         """Make the last complete checkpoint a savepoint at a place of the store; nothing is collected meanwhile.

@@ -13,7 +13,7 @@ from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.spills import Spills
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.ports.clock import Clock
-from statefun_runtime.ports.ingress import IngressSource
+from statefun_runtime.ports.ingress import IngressSource, KeepsRecords
 
 
 class Participant(Protocol):
@@ -52,6 +52,10 @@ class Participant(Protocol):
 
     def aborted(self, epoch: int) -> None:
         """There is no checkpoint of the epoch that was cut."""
+        ...
+
+    def collected(self, left: Sequence[Positions]) -> None:
+        """No checkpoint can be begun at any more but those with these positions."""
         ...
 
     def confirmed(self) -> dict[str, int]:
@@ -193,6 +197,12 @@ class LocalParticipant:
         self._written = self._cut = None
         for egress in self._egresses.values():
             egress.failed(epoch)
+
+    def collected(self, left: Sequence[Positions]) -> None:
+        """Ingresses that keep their own records may forget those that nobody goes back to."""
+        for ingress_id, ingress in self._ingresses.items():
+            if isinstance(ingress, KeepsRecords):
+                ingress.needed([positions.get(ingress_id, {}) for positions in left])
 
     def confirmed(self) -> dict[str, int]:
         """Return what is known to have left, per egress that waits for its epoch."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from statefun._wire import ToFunction, TypedValue
 
-from statefun_runtime.connectors.playground.ingress_log import IngressLog
+from statefun_runtime.connectors.playground.ingress_log import IngressLog, first_kept
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
 from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec, PlaygroundIngressSpec
 from statefun_runtime.connectors.playground.writer import RECORD_TYPENAME, PlaygroundEgress
@@ -63,11 +63,12 @@ def with_ingress(
     body: Callable[[Client, RecordingIngressContext, PlaygroundIngress], Awaitable[None]],
     *,
     is_running: bool = True,
+    folder: Path | None = None,
 ) -> None:
     async def main() -> None:
         router = RecordingIngressContext(MODULE)
-        with tempfile.TemporaryDirectory() as folder:
-            await serve(router, new_ingress(router, Path(folder)))
+        with tempfile.TemporaryDirectory() as own:
+            await serve(router, new_ingress(router, folder or Path(own)))
 
     async def serve(router: RecordingIngressContext, ingress: PlaygroundIngress) -> None:
         await ingress.start()
@@ -88,12 +89,12 @@ def new_ingress(
     return PlaygroundIngress(
         PlaygroundIngressSpec(),
         router,
-        IngressLog(folder),
+        # Every batch of records has a file of its own.
+        IngressLog(folder, segment_bytes=1),
         asyncio.to_thread,
         {"log": position},
         host="127.0.0.1",
         body_bytes_max=1000,
-        checkpoints_kept=3,
     )
 
 
@@ -158,6 +159,22 @@ def test_an_id_may_hold_anything_that_is_encoded():
         assert [found for _, found, _ in router.delivered] == ["a/b", "é ", "\ufffd", "a"]
 
     with_ingress(body)
+
+
+def test_the_log_is_kept_from_the_first_position_that_anybody_may_go_back_to(tmp_path: Path):
+    async def body(client: Client, _: RecordingIngressContext, ingress: PlaygroundIngress) -> None:
+        for _ in range(5):
+            await client.ask("PUT", "/t/f/a", b"x")
+        assert first_kept(tmp_path) == 0
+        # The lineage was left and gone on with at an older checkpoint: the last one is not the farthest.
+        ingress.needed([{"log": 4}, {"log": 5}, {"log": 2}])
+        await client.ask("PUT", "/t/f/a", b"x")
+        assert first_kept(tmp_path) == 2
+        ingress.needed([{}, {"log": 5}])
+        await client.ask("PUT", "/t/f/a", b"x")
+        assert first_kept(tmp_path) == 2
+
+    with_ingress(body, folder=tmp_path)
 
 
 REFUSALS = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from statefun_runtime.core.checkpoints.manifest import KeyGroups, Part, Snapshot
+from statefun_runtime.core.checkpoints.manifest import KeyGroups, Part, Positions, Snapshot
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.errors import UnavailableError
@@ -41,6 +41,9 @@ class Other:
     def aborted(self, epoch: int) -> None:
         self.told.append(f"{self.owner} hears that {epoch} is aborted")
 
+    def collected(self, left: Sequence[Positions]) -> None:
+        self.told.append(f"{self.owner} hears that {left} are left")
+
     def confirmed(self) -> dict[str, int]:
         return self.left
 
@@ -53,6 +56,7 @@ class Book:
     def __init__(self, told: list[str]) -> None:
         self.told = told
         self.is_away = False
+        self.left: list[Positions] | None = None
 
     async def commit(
         self, epoch: int, parts: Sequence[Snapshot], confirmed: dict[str, int]
@@ -61,8 +65,10 @@ class Book:
             raise UnavailableError("the log cannot be written", code="SF3011")
         self.told.append(f"{epoch} of {[part.owner for part in parts]} {confirmed}")
 
-    async def collect(self, confirmed: dict[str, int], bases: Sequence[object]) -> None:
-        pass
+    async def collect(
+        self, confirmed: dict[str, int], bases: Sequence[object]
+    ) -> list[Positions] | None:
+        return self.left
 
 
 def checkpointer(book: Book, *others: Other) -> Checkpointer:
@@ -138,5 +144,22 @@ def test_one_that_has_changed_is_enough():
         other.is_changed = other.has_published = True
         assert taking.is_changed()
         assert taking.has_published()
+
+    run_virtual(main)
+
+
+def test_all_hear_which_checkpoints_are_left_when_the_others_were_collected():
+    async def main() -> None:
+        told: list[str] = []
+        book = Book(told)
+        taking = checkpointer(book, Other("one", told), Other("other", told))
+        assert await taking.take()
+        assert "left" not in told[-1]
+        book.left = [{"t/in": {"log": 7}}]
+        assert await taking.take()
+        assert told[-2:] == [
+            "one hears that [{'t/in': {'log': 7}}] are left",
+            "other hears that [{'t/in': {'log': 7}}] are left",
+        ]
 
     run_virtual(main)
