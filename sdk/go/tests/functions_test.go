@@ -73,7 +73,7 @@ func TestRecordsThatCannotBeSentAreRefused(t *testing.T) {
 		"the Kafka record to a/b: the value is nil":                                        statefun.KafkaEgressBuilder{Target: to, Topic: "t"},
 		"the Kafka record to a/b: an int may be an int32 or an int64; make it one of them": statefun.KafkaEgressBuilder{Target: to, Topic: "t", Value: 1},
 		"the Kafka record to a/b: a value of type bool needs a ValueType":                  statefun.KafkaEgressBuilder{Target: to, Topic: "t", Value: true},
-		"topic or key of the Kafka record to a/b is not valid UTF-8: \"\\xff\"":            statefun.KafkaEgressBuilder{Target: to, Topic: "t", Key: "\xff", Value: "v"},
+		"the topic or key of a Kafka record is not valid UTF-8: \"\\xff\"":                 statefun.KafkaEgressBuilder{Target: to, Topic: "t", Key: "\xff", Value: "v"},
 		"the Kafka record to a/b: its Partition is negative: -1":                           statefun.KafkaEgressBuilder{Target: to, Topic: "t", Value: "v", Options: &statefun.RecordOptions{Partition: &minus}},
 		"a Kinesis record needs a Target, the typename of its egress":                      statefun.KinesisEgressBuilder{},
 		"the Kinesis record to a/b needs a Stream":                                         statefun.KinesisEgressBuilder{Target: to},

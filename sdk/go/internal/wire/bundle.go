@@ -17,7 +17,7 @@ const FailureTextMax = 4096
 
 // Split returns the requests of a bundle, undecoded, in their order.
 func Split(bundle []byte) ([][]byte, error) {
-	var requests [][]byte
+	requests := make([][]byte, 0, frames(bundle))
 	for at := 0; at < len(bundle); {
 		request, n := protowire.ConsumeBytes(bundle[at:])
 		if n < 0 {
@@ -30,6 +30,18 @@ func Split(bundle []byte) ([][]byte, error) {
 		at += n
 	}
 	return requests, nil
+}
+
+// frames counts the requests of a bundle, up to where it breaks off.
+func frames(bundle []byte) (count int) {
+	for {
+		_, n := protowire.ConsumeBytes(bundle)
+		if n < 0 {
+			return count
+		}
+		bundle = bundle[n:]
+		count++
+	}
 }
 
 // AppendReply adds an outcome: the FromFunction of the request at that place.

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -10,6 +12,9 @@ const (
 	ExpireAfterWrite  = 1
 	ExpireAfterInvoke = 2
 )
+
+// headMax is how many bytes stand before a field of bytes: its number, below 16, and its length.
+const headMax = 1 + 10
 
 // A Spec says which state a function wants to have.
 type Spec struct {
@@ -34,7 +39,7 @@ type Effects struct {
 
 // Send adds a message.
 func (e *Effects) Send(target Address, value Value) {
-	e.messages = appendHead(e.messages, 2, target.messageSize(1)+value.messageSize(2))
+	e.messages = appendItem(e.messages, 2, target.messageSize(1)+value.messageSize(2))
 	e.messages = target.append(e.messages, 1)
 	e.messages = value.append(e.messages, 2)
 }
@@ -42,7 +47,7 @@ func (e *Effects) Send(target Address, value Value) {
 // SendAfter adds a message for later; the token is empty if nobody will cancel it.
 func (e *Effects) SendAfter(delayMs int64, target Address, value Value, token string) {
 	size := varintSize(uint64(delayMs)) + target.messageSize(2) + value.messageSize(3) + textSize(token)
-	e.delayed = appendHead(e.delayed, 3, size)
+	e.delayed = appendItem(e.delayed, 3, size)
 	e.delayed = appendVarint(e.delayed, 1, uint64(delayMs))
 	e.delayed = target.append(e.delayed, 2)
 	e.delayed = value.append(e.delayed, 3)
@@ -58,7 +63,7 @@ func (e *Effects) Cancel(token string) {
 
 // SendEgress adds a record.
 func (e *Effects) SendEgress(namespace, name string, value Value) {
-	e.egresses = appendHead(e.egresses, 4, textSize(namespace)+textSize(name)+value.messageSize(3))
+	e.egresses = appendItem(e.egresses, 4, textSize(namespace)+textSize(name)+value.messageSize(3))
 	e.egresses = appendText(e.egresses, 1, namespace)
 	e.egresses = appendText(e.egresses, 2, name)
 	e.egresses = value.append(e.egresses, 3)
@@ -154,6 +159,11 @@ func (v Value) append(to []byte, number protowire.Number) []byte {
 		to = appendVarint(to, 2, 1)
 	}
 	return AppendBytes(to, 3, v.Bytes)
+}
+
+// appendItem is appendHead for what is a message's, with room for all of it.
+func appendItem(to []byte, number protowire.Number, size int) []byte {
+	return appendHead(slices.Grow(to, size+headMax), number, size)
 }
 
 func appendHead(to []byte, number protowire.Number, size int) []byte {

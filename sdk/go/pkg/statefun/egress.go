@@ -13,6 +13,9 @@ import (
 const (
 	kafkaTypename   = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord"
 	kinesisTypename = "type.googleapis.com/io.statefun.sdk.egress.KinesisEgressRecord"
+
+	// Numbers and lengths of four fields, of values of any size that there is.
+	roomForHeads = 24
 )
 
 // EgressBuilder is a record to be sent: a KafkaEgressBuilder, KinesisEgressBuilder or
@@ -47,24 +50,23 @@ func (k KafkaEgressBuilder) toEgressRecord() (record egressRecord, err error) {
 	if k.Target == nil {
 		return record, errors.New("a Kafka record needs a Target, the typename of its egress")
 	}
-	of := "the Kafka record to " + k.Target.String()
 	if k.Topic == "" {
-		return record, fmt.Errorf("%s needs a Topic", of)
+		return record, fmt.Errorf("the Kafka record to %v needs a Topic", k.Target)
 	}
-	if err := checkText("topic or key of "+of, k.Topic, k.Key); err != nil {
+	if err := checkText("the topic or key of a Kafka record", k.Topic, k.Key); err != nil {
 		return record, err
 	}
 	value, err := rawBytes(k.Value, k.ValueType, true)
 	if err != nil {
-		return record, fmt.Errorf("%s: %w", of, err)
+		return record, fmt.Errorf("the Kafka record to %v: %w", k.Target, err)
 	}
-	var content []byte
+	content := make([]byte, 0, len(k.Key)+len(value)+len(k.Topic)+roomForHeads)
 	content = wire.AppendText(content, 1, k.Key)
 	content = wire.AppendBytes(content, 2, value)
 	content = wire.AppendText(content, 3, k.Topic)
 	if k.Options != nil {
 		if content, err = k.Options.append(content); err != nil {
-			return record, fmt.Errorf("%s: %w", of, err)
+			return record, fmt.Errorf("the Kafka record to %v: %w", k.Target, err)
 		}
 	}
 	return recordTo(k.Target, kafkaTypename, content)
@@ -87,21 +89,20 @@ func (k KinesisEgressBuilder) toEgressRecord() (record egressRecord, err error) 
 	if k.Target == nil {
 		return record, errors.New("a Kinesis record needs a Target, the typename of its egress")
 	}
-	of := "the Kinesis record to " + k.Target.String()
 	if k.Stream == "" {
-		return record, fmt.Errorf("%s needs a Stream", of)
+		return record, fmt.Errorf("the Kinesis record to %v needs a Stream", k.Target)
 	}
 	if k.PartitionKey == "" {
-		return record, fmt.Errorf("%s needs a PartitionKey", of)
+		return record, fmt.Errorf("the Kinesis record to %v needs a PartitionKey", k.Target)
 	}
-	if err := checkText("stream or keys of "+of, k.Stream, k.PartitionKey, k.ExplicitHashKey); err != nil {
+	if err := checkText("the stream or a key of a Kinesis record", k.Stream, k.PartitionKey, k.ExplicitHashKey); err != nil {
 		return record, err
 	}
 	value, err := rawBytes(k.Value, k.ValueType, false)
 	if err != nil {
-		return record, fmt.Errorf("%s: %w", of, err)
+		return record, fmt.Errorf("the Kinesis record to %v: %w", k.Target, err)
 	}
-	var content []byte
+	content := make([]byte, 0, len(k.PartitionKey)+len(value)+len(k.Stream)+len(k.ExplicitHashKey)+roomForHeads)
 	content = wire.AppendText(content, 1, k.PartitionKey)
 	content = wire.AppendBytes(content, 2, value)
 	content = wire.AppendText(content, 3, k.Stream)
@@ -121,13 +122,12 @@ func (g GenericEgressBuilder) toEgressRecord() (record egressRecord, err error) 
 	if g.Target == nil {
 		return record, errors.New("a record needs a Target, the typename of its egress")
 	}
-	of := "the record to " + g.Target.String()
 	if g.ValueType == nil {
-		return record, fmt.Errorf("%s needs a ValueType", of)
+		return record, fmt.Errorf("the record to %v needs a ValueType", g.Target)
 	}
 	value, err := serialize(g.ValueType, g.Value)
 	if err != nil {
-		return record, fmt.Errorf("%s: %w", of, err)
+		return record, fmt.Errorf("the record to %v: %w", g.Target, err)
 	}
 	return recordTo(g.Target, g.ValueType.GetTypeName().String(), value)
 }

@@ -120,12 +120,15 @@ func (s *storage) place(spec ValueSpec, done string) int {
 	return place
 }
 
-// close ends the storage, and returns what was changed.
+// close ends the storage, and returns what was changed; nothing if it had ended already.
 func (s *storage) close() []wire.Mutation {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	if s.isOver {
+		return nil
+	}
 	s.isOver = true
-	var mutations []wire.Mutation
+	mutations := make([]wire.Mutation, 0, len(s.cells))
 	for place := range s.cells {
 		if s.cells[place].isTouched {
 			name := s.function.specs[place].Name
