@@ -71,23 +71,17 @@ def function_server(source: Path, topic: str, folder: Path) -> Iterator[tuple[Pr
 
 
 @contextmanager
-def python_functions(kind: str, topic: str, folder: Path) -> Iterator[tuple[Process, int]]:
-    """Run functions/greeter.py on a free port: with `statefun serve`, or with aiohttp."""
+def sdk_functions(kind: str, topic: str, folder: Path) -> Iterator[tuple[Process, int]]:
+    """Run the greeter of functions/ on a free port: with `statefun serve`, with aiohttp, or in JavaScript."""
     port = free_port()
+    greeter = "tests.bench.functions.greeter"
     command = {
-        "serve": [
-            "-m",
-            "statefun",
-            "serve",
-            "tests.bench.functions.greeter",
-            "--port",
-            str(port),
-            "--quiet",
-        ],
-        "aiohttp": ["-m", "tests.bench.functions.greeter", str(port)],
+        "serve": f"{sys.executable} -m statefun serve {greeter} --port {port} --quiet",
+        "aiohttp": f"{sys.executable} -m {greeter} {port}",
+        "javascript": f"node {greeter.replace('.', '/')}.js {port}",
     }[kind]
     process = Process(
-        [sys.executable, *command],
+        command.split(),
         cwd=ROOT,
         env={"BENCH_TOPIC": topic},
         log=folder / "functions.log",

@@ -26,7 +26,7 @@ _MODES = {0: "", 1: " (after write)", 2: " (after call)"}
 _SAYS_NOTHING = (b"Server got itself in trouble",)
 
 
-def shown(status: int, headers: dict[str, str], body: bytes) -> str:
+def shown(status: int, body: bytes) -> str:
     """Return what an answer means to a runtime."""
     if status != 200:
         is_told = body.strip() and not any(text in body for text in _SAYS_NOTHING)
@@ -35,8 +35,7 @@ def shown(status: int, headers: dict[str, str], body: bytes) -> str:
         reply = FromFunction.FromString(body)
     except DecodeError:
         return "200 with what is no reply"
-    effects = "; ".join(_effects(reply)) or "nothing"
-    return f"{effects}; asks for bundles" if "statefun-bundle" in headers else effects
+    return "; ".join(_effects(reply)) or "nothing"
 
 
 def _effects(reply: FromFunction) -> Iterator[str]:

@@ -56,4 +56,32 @@ statefun.bind({
   },
 });
 
+/** Sends to as many addresses at once as it is told to. */
+statefun.bind({
+  typename: "js/fan",
+  fn(context, message) {
+    for (let id = 0; id < message.as(COMMAND).count; id++) {
+      context.send(messageBuilder({ typename: "js/one", id: String(id), value: id }));
+    }
+  },
+});
+
+const failed = new Set();
+
+/** Counts; each tenth waits, each eleventh fails the first time. */
+statefun.bind({
+  typename: "js/one",
+  specs: [{ name: "seen", type: StateFun.intType() }],
+  fn(context, message) {
+    const number = message.asInt();
+    context.storage.seen = (context.storage.seen ?? 0) + 1;
+    tell(context, `${number} ${context.storage.seen}`);
+    if (number % 11 === 0 && !failed.has(number)) {
+      failed.add(number);
+      throw new Error(`${number} fails once`);
+    }
+    return number % 10 === 0 ? new Promise((resolve) => { setTimeout(resolve, 50); }) : undefined;
+  },
+});
+
 http.createServer(statefun.handler()).listen(Number(process.argv[2]), "127.0.0.1");

@@ -98,6 +98,18 @@ def test_timers_and_cancellation(functions: HttpApplication) -> None:
     assert functions.take() is None
 
 
+def test_many_addresses_go_in_one_request(functions: HttpApplication) -> None:
+    functions.send("js/fan/zoe", {"count": 1}, COMMAND)
+    assert functions.receive(1) == ["0 1"]
+
+    functions.send("js/fan/zoe", {"count": 400}, COMMAND)
+
+    expected = sorted(f"{number} {2 if number == 0 else 1}" for number in range(400))
+    assert sorted(functions.receive(400, timeout_s=60.0)) == expected
+    assert functions.worker.metrics().total("statefun_functions_bundles_total") > 0
+    assert functions.take() is None
+
+
 def test_what_a_function_throws_is_shown_to_the_operator(functions: HttpApplication) -> None:
     functions.send("js/types/bad", {"do": "NaN"}, COMMAND)
     wait_until(

@@ -161,10 +161,9 @@ handler = RequestReplyHandler(functions)
 async def serve(request):
     body = await request.read()
     if hasattr(handler, "respond_async"):
-        answer = await handler.respond_async(body)
-        return web.Response(
-            status=answer.status, content_type=answer.content_type, body=answer.body
-        )
+        answer = await handler.respond_async(body, request.content_type)
+        headers = {"Content-Type": answer.content_type, **answer.headers}
+        return web.Response(status=answer.status, headers=headers, body=answer.body)
     reply = await handler.handle_async(body)
     return web.Response(body=reply, content_type="application/octet-stream")
 
