@@ -115,7 +115,7 @@ def _make_folder(folder: Path, in_base: int, in_deltas: int) -> None:
     last = 1 + len(deltas)
     part = Part("standalone", _ALL, (base,), tuple(deltas))
     manifest = Manifest("bench", last, 1, "line", 0, _KEY_GROUPS, 8, {}, (part,), outboxes=())
-    stored = result_of(objects.put([json.dumps(manifest.to_json()).encode()]))
+    stored = result_of(objects.put([manifest.encode()]))
     result_of(objects.sync())
     log = CommitLogFolder(folder / "log", AT_ONCE)
     result_of(log.append(Started("bench", 1, "nonce", "line", 0, None, None, _KEY_GROUPS)))

@@ -63,7 +63,9 @@ class Newcomer:
         if OF_ANOTHER_TEST.match(text):
             return
         if block.language in FILES:
-            with (self._folder / FILES[block.language]).open("a") as file:
+            named = re.search(r"`(test_\w+\.py)`", block.before)
+            name = named[1] if named else FILES[block.language]
+            with (self._folder / name).open("a") as file:
                 file.write(text)
         elif block.language == "go":
             named = re.search(r"`(\w+\.go)`", block.before)
@@ -98,6 +100,8 @@ class Newcomer:
                 go_sdk.go(*(word.replace(CLONE, str(ROOT)) for word in words[1:]), cwd=self._folder)
             case "./functions":
                 self._start([str(self._folder / "functions")], "8000")
+            case "pytest":
+                self._output([sys.executable, "-m", "pytest", *words[1:]])
             case "python":
                 self._start([sys.executable, *words[1:]], "8000")
             case "statefun-worker" if words[1] == "--module":

@@ -7,6 +7,7 @@ A snapshot is a base (the store's files) plus deltas after it; an epoch's egress
 is immutable, named by its content's hash, written once and named by any number of manifests.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NewType
@@ -59,10 +60,18 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The rows that changed up to an epoch, after the delta or bases before it."""
+    """The rows that changed up to an epoch, after the delta or bases before it.
+
+    `encoded` is how it stands in manifests: hundreds of them name it.
+    """
 
     epoch: int
     object: StoredObject
+    encoded: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        encoded = _json({"epoch": self.epoch, "object": _form(self.object)})
+        object.__setattr__(self, "encoded", encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,12 @@ class Part:
                 yield file.object
         for delta in self.deltas:
             yield delta.object
+
+    def encode(self) -> str:
+        """Return how it stands in a manifest."""
+        rest = {name: _form(getattr(self, name)) for name in ("owner", "key_groups", "bases")}
+        deltas = ",".join([delta.encoded for delta in self.deltas])
+        return f'{_json(rest)[:-1]},"deltas":[{deltas}]}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +189,19 @@ class Manifest:
         for outbox in self.outboxes:
             yield outbox.object
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the manifest in the form in which it is stored."""
-        content = _form(self)
-        content.pop("version")
-        return {"format": FORMAT, **content}
+    def encode(self) -> bytes:
+        """Return the manifest in the form in which it is stored, JSON."""
+        rest = {
+            name: _form(getattr(self, name))
+            for name in self.__slots__
+            if name not in ("parts", "version")
+        }
+        parts = ",".join([part.encode() for part in self.parts])
+        return f'{_json({"format": FORMAT, **rest})[:-1]},"parts":[{parts}]}}'.encode()
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Manifest":
-        """Read what `to_json` made, of this version or the one before.
+        """Read what `encode` made, of this version or the one before.
 
         Raise ValueError, KeyError or TypeError if it is something else.
         """
@@ -213,6 +232,10 @@ class Manifest:
             version=version,
             **content,
         )
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"))
 
 
 def _form(value: Any) -> Any:

@@ -5,7 +5,6 @@
 The entry that makes it complete is the last thing written: before it there is no checkpoint.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -72,7 +71,7 @@ async def found(
         outboxes=(),
         functions=past.functions,
     )
-    content = json.dumps(manifest.to_json(), separators=(",", ":")).encode()
+    content = manifest.encode()
     stored = await ports.checkpoints.put([content])
     await ports.checkpoints.sync()
     await ports.commit_log.append(started)

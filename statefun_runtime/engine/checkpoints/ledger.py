@@ -1,7 +1,6 @@
 """The checkpoints of an application that are complete: written, committed, kept, and collected."""
 
 import asyncio
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -63,7 +62,7 @@ class Ledger:
         Raise UnavailableError when it is certain that it is not, and never will be.
         """
         manifest = self._manifest(epoch, snapshots, confirmed)
-        content = json.dumps(manifest.to_json(), separators=(",", ":")).encode()
+        content = manifest.encode()
 
         stored = await self._store.put([content])
         await self._store.sync()

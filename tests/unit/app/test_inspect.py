@@ -1,7 +1,6 @@
 """Which checkpoints of a folder are offered."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ class Folder:
             (Outbox("e", epoch, 1, records, is_transactional=True),),
             parent,
         )
-        self.last = result_of(self.objects.put([json.dumps(manifest.to_json()).encode()])).id
+        self.last = result_of(self.objects.put([manifest.encode()])).id
         result_of(self._log.append(Completed(epoch, 1, "line", self.last)))
         return manifest
 

@@ -98,6 +98,6 @@ def test_a_topic_that_was_there_is_missed():
 def test_a_manifest_keeps_it():
     known = {"shop.io/receipts": Progress(7, "A"), "shop.io/other": Progress(0, None)}
     manifest = Manifest("app", 8, 1, "l", 0, 128, 8, {}, (), (), progress={"standalone": known})
-    content = json.loads(json.dumps(manifest.to_json()))
+    content = json.loads(manifest.encode())
 
     assert Manifest.from_json(content) == manifest

@@ -51,7 +51,7 @@ def object_(name: str) -> StoredObject:
 
 
 def stored(manifest: Manifest) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(json.dumps(manifest.to_json()))
+    content: dict[str, Any] = json.loads(manifest.encode())
     return content
 
 
