@@ -475,3 +475,26 @@ def test_a_right_that_a_takeover_lacks_is_named_and_nothing_imported(
     )
     assert sorted(path.name for path in flink.state.iterdir()) == ["lock"]
     assert flink.imported("--egress", "commit").returncode == 0
+
+
+def test_topics_are_compared_with_the_security_settings_of_the_module(
+    secure: SecureBroker, kafka_functions: FaultyProcess, tmp_path: Path
+) -> None:
+    first, second = secure.plain.unique_topic("first"), secure.plain.unique_topic("second")
+    for topic in (first, second):
+        secure.plain.produce(topic, [("a", "1"), ("b", "2")])
+    path = tmp_path / "module.yaml"
+    path.write_text(module(kafka_functions, first, secure.secure, sasl(secure)))
+    command = [sys.executable, "-m", "statefun_runtime.cli", "compare", first, second]
+
+    def compare(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *more], capture_output=True, text=True, timeout=60, check=False
+        )
+
+    told = compare("--module", str(path))
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "they say the same"), told.stderr
+    ingress = compare("--module", str(path), "--component", "t/lines")
+    assert ingress.returncode == 0, ingress.stderr
+    # Nobody is let in without them.
+    assert compare("--kafka", secure.secure).stderr.startswith(f"SF3031: topics at {secure.secure}")
