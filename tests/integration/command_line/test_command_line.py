@@ -83,7 +83,7 @@ def test_the_metrics_port_serves_health_readiness_and_metrics(application: Appli
     url = f"http://127.0.0.1:{app.worker.metrics_port}"
 
     assert http_get(f"{url}/livez") == http_get(f"{url}/healthz") == (200, b"alive\n")
-    assert http_get(f"{url}/readyz") == (200, b'{"ready": true, "reasons": []}\n')
+    assert http_get(f"{url}/readyz") == (200, b'{"ready": true, "reasons": [], "waits": []}\n')
     assert http_get(f"{url}/") == (404, b"there are /metrics, /livez and /readyz\n")
     metrics = app.worker.metrics()
     names = ["in_total", "outLocal_total", "outRemote_total", "outEgress_total", "numBacklog"]
@@ -476,7 +476,7 @@ def test_a_second_signal_stops_at_once(
     wait_until(lambda: served.request_count() == 1, "the request that hangs")
     os.kill(app.worker.pid, number)
     app.worker.process.wait_for_line("stopping; once more to stop at once")
-    said = b'{"ready": false, "reasons": ["the worker is stopping"]}\n'
+    said = b'{"ready": false, "reasons": ["the worker is stopping"], "waits": []}\n'
     assert http_get(f"http://127.0.0.1:{app.worker.metrics_port}/readyz") == (503, said)
 
     os.kill(app.worker.pid, number)
