@@ -218,10 +218,12 @@ test("http: a bundle whose reader has gone is left", async () => {
   });
   await answer.body.getReader().read();
   aborted.abort();
-  await new Promise((resolve) => { setTimeout(resolve, 100); });
-  const after = count;
-  await new Promise((resolve) => { setTimeout(resolve, 50); });
-  assert.ok(after < 200 && count === after, `${count} of 200 were begun`);
+  let before;
+  do {
+    before = count;
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+  } while (count > before);
+  assert.ok(count < 200, `${count} of 200 were begun`);
   assert.deepEqual(logged, []);
 });
 
