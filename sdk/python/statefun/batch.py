@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, Never
 
 from statefun._wire import Address, FromFunction, ToFunction, TypedValue
 from statefun.address import SdkAddress, split_typename
@@ -12,7 +13,7 @@ from statefun.egress import EgressMessage
 from statefun.encoding import deletion, delimited, modification, typename_fields
 from statefun.message import Message
 from statefun.record import RecordMetadata, read_metadata
-from statefun.storage import Storage
+from statefun.storage import TOO_LATE, Storage, close
 from statefun.value_spec import ValueSpec
 
 
@@ -23,6 +24,16 @@ class _Delayed:
     delay_ms: int
     message: Message | None
     token: str
+
+
+class _Over(list[Any]):
+    """Stands where what a batch asks for is collected, when its response is made: it would be lost."""
+
+    def append(self, asked: object) -> Never:
+        raise RuntimeError(TOO_LATE)
+
+
+_OVER = _Over()
 
 
 class BatchContext(Context):
@@ -128,7 +139,14 @@ class BatchContext(Context):
         for record in self._egress_messages:
             argument = delimited(b"\x1a", record.typed_value.SerializeToString())
             parts.append(delimited(b"\x22", typename_fields(record.typename) + argument))
+        self._close()
         return delimited(b"\xa2\x06", b"".join(parts)) if parts else b""
+
+    def _close(self) -> None:
+        """Refuse what is asked for from now on, by a task that nobody waited for."""
+        self._messages = self._delayed = self._egress_messages = _OVER
+        if self._specs:
+            close(self._storage, self._written)
 
     def _add_mutations(self, parts: list[bytes]) -> None:
         written = self._written

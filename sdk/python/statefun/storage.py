@@ -7,6 +7,8 @@ from statefun._wire import TypedValue
 from statefun.types import to_bytes
 from statefun.value_spec import ValueSpec
 
+TOO_LATE = "the batch is over, and what is asked for now would be lost; await what goes on"
+
 
 class Storage:
     """One attribute for each ValueSpec: get it, set it, `del` it.
@@ -94,6 +96,18 @@ class Storage:
         raise AttributeError(
             f"{name!r} is not a registered ValueSpec for the function {self.__typename!r}"
         )
+
+
+class _Closed(dict[str, bytes | None]):
+    """What was written, when the response of its batch is made: it can be read."""
+
+    def __setitem__(self, name: str, data: object) -> Never:
+        raise RuntimeError(TOO_LATE)
+
+
+def close(storage: Storage, written: dict[str, bytes | None]) -> None:
+    """Let nothing be set any more: the response is made."""
+    _put_written(storage, _Closed(written))
 
 
 def _setter(slot: str) -> Callable[[Storage, object], None]:

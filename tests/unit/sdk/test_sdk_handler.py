@@ -413,3 +413,38 @@ def test_a_refused_handle_sync_leaves_no_coroutine_behind(recwarn):
     with pytest.raises(RuntimeError):
         asyncio.run(sync_inside_a_loop())
     assert [str(warning.message) for warning in recwarn] == []
+
+
+# --- when a batch is over
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda context: context.send(to("late")),
+        lambda context: context.send_after(timedelta(seconds=1), to("late")),
+        lambda context: context.cancel_delayed_message("token"),
+        lambda context: context.send_egress(
+            egress_message_builder("com.example/out", "late", StringType)
+        ),
+        lambda context: setattr(context.storage, "seen", 7),
+        lambda context: delattr(context.storage, "seen"),
+    ],
+    ids=["send", "send_after", "cancel", "send_egress", "set", "del"],
+)
+def test_what_is_asked_for_when_the_batch_is_over_is_refused_not_lost(ask):
+    contexts = []
+
+    def keep(context, message):
+        context.storage.seen = 5
+        contexts.append(context)
+
+    served = serving(keep, [ValueSpec("seen", IntType)])
+    served.handle_sync(request(state={"seen": value("io.statefun.types/int", has_value=False)}))
+
+    with pytest.raises(RuntimeError) as refused:
+        ask(contexts[0])
+    assert str(refused.value) == (
+        "the batch is over, and what is asked for now would be lost; await what goes on"
+    )
+    assert contexts[0].storage.seen == 5
