@@ -33,20 +33,24 @@ _REFRESH_S = 5.0
 
 
 class IngressTopics:
-    """Knows which topics of an ingress do not exist; says so once of each."""
+    """Knows which topics of an ingress do not exist, or cannot be looked at; says so once of each."""
 
-    def __init__(self, spec: KafkaIngressSettings, clients: KafkaClients) -> None:
+    def __init__(
+        self, spec: KafkaIngressSettings, clients: KafkaClients, arguments: Arguments
+    ) -> None:
         self._spec = spec
         self._clients = clients
+        self._arguments = arguments
         self._wanted = [route.topic for route in spec.routes]
-        self._seen: set[str] = set()
+        self._last: Found = {}
         self._missing: dict[str, None] = {}
         self._were_missing: dict[str, None] = {}
+        self._left_alone: dict[str, str] = {}
 
     @property
-    def are_missing(self) -> bool:
-        """Whether any topic does not exist."""
-        return bool(self._missing)
+    def are_wanted(self) -> bool:
+        """Whether any topic does not exist, or cannot be looked at."""
+        return bool(self._missing or self._left_alone)
 
     def missed(self) -> list[str]:
         """Return the topics that did not exist when they were looked for first."""
@@ -56,29 +60,50 @@ class IngressTopics:
         """Return what says in a checkpoint that a topic did not exist when it was looked for."""
         return {split_name(topic, NO_PARTITION): 0 for topic in self._were_missing}
 
+    def waits(self) -> list[str]:
+        """Return which topics cannot be looked at, and why."""
+        return [f"leaves topic '{name}' alone: {why}" for name, why in self._left_alone.items()]
+
     async def look(self, consumer: Consumer) -> Found:
-        """Return what there is; raise KafkaError if that cannot be known of one of the topics."""
+        """Return what there is; of topics that cannot be looked at what there was. Raise KafkaError if that is so of all."""
         topics = await self._clients.find_topics(consumer, self._wanted, may_create=False)
         found: Found = {}
+        errors: dict[str, KafkaError] = {}
         for name, topic in topics.items():
             if isinstance(topic, Topic) and topic.partitions:
                 self._missing.pop(name, None)
-                self._seen.add(name)
                 for number in range(topic.partitions):
                     found[TopicPartition(name, number)] = topic.id
             elif isinstance(topic, Topic | UnknownTopicOrPartitionError):
                 self._miss(name)
             else:
-                raise topic
+                errors[name] = topic
+        if len(errors) == len(topics):
+            raise next(iter(errors.values()))
+        self._leave_alone(errors)
+        found |= {split: topic for split, topic in self._last.items() if split.topic in errors}
+        self._last = found
         if found:
             await self._clients.watch(consumer, list(dict.fromkeys(tp.topic for tp in found)))
         return found
+
+    def _leave_alone(self, errors: dict[str, KafkaError]) -> None:
+        before, self._left_alone = self._left_alone, {}
+        for name, error in errors.items():
+            why = self._left_alone[name] = words(error, self._arguments)
+            if name not in before:
+                log.warning(
+                    "ingress %s leaves topic '%s' alone, and reads the others: %s",
+                    self._spec.id,
+                    name,
+                    why,
+                )
 
     def _miss(self, topic: str) -> None:
         if topic in self._missing:
             return
         self._missing[topic] = None
-        if topic in self._seen:
+        if any(split.topic == topic for split in self._last):
             log.warning(
                 "ingress %s: topic '%s' is gone; it is read on when it is there again, the others meanwhile",
                 self._spec.id,

@@ -1,5 +1,6 @@
 """Passwords, certificates and rights on a real broker: a worker end to end, and each refusal in words."""
 
+import json
 import re
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tests.support.kafka.secure import (
 )
 from tests.support.processes import wait_until
 from tests.support.provisions import Unavailable
+from tests.support.sockets import http_get
 from tests.support.worker import Worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
@@ -336,6 +338,40 @@ def test_an_ingress_whose_topic_it_may_not_see_waits_and_says_so(
     secure.plain.produce(topic, [("k", f"{out}|a")])
 
     assert secure.plain.consume(out, 1)[0].value == b"echo a 1"
+
+
+def test_a_topic_that_may_not_be_seen_at_the_start_waits_alone_and_then_begins_as_declared(
+    secure: SecureBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    plain = secure.plain
+    closed, topic, out = (plain.unique_topic(stem) for stem in ("closed", "in", "out"))
+    rule = secure.deny("DESCRIBE", closed)
+    module = both_topics(secure, kafka_functions, [closed, topic], EXACTLY_ONCE)
+    running = worker(module.replace("{type: earliest}", "{type: latest}"))
+    why = (
+        f"leaves topic '{closed}' alone, and reads the others: broker {secure.secure}: not "
+        f"authorised for topic {closed} (SF3019)"
+    )
+    running.process.wait_for_line(re.escape(f"ingress t/lines {why}"))
+    plain.produce(topic, [("k", f"{out}|a")])
+    assert plain.consume(out, 1)[0].value == b"echo a 1"
+    answer = http_get(f"http://127.0.0.1:{running.metrics_port}/readyz")
+    assert answer is not None
+    (waits,) = json.loads(answer[1])["waits"]
+    assert waits.startswith(f"ingress 't/lines' leaves topic '{closed}' alone: broker ")
+    # It was there before the start, and `latest` leaves that out, also after a restart.
+    plain.produce(closed, [("k", f"{out}|old")])
+    running.kill9()
+    running.start()
+    running.process.wait_for_line(re.escape(f"ingress t/lines {why}"))
+
+    secure.allow(rule)
+    running.process.wait_for_line(f"ingress t/lines reads new topic partitions: {closed}/0")
+    plain.produce(closed, [("k", f"{out}|new")])
+
+    assert plain.consume(out, 2)[1].value == b"echo new 2"
+    assert running.output().count("not authorised") == 2
+    running.stop_cleanly()
 
 
 def test_a_consumer_group_that_may_not_be_used_keeps_nobody_from_reading(

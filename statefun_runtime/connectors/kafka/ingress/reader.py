@@ -37,7 +37,7 @@ from statefun_runtime.connectors.kafka.ingress.position import Found, split_name
 from statefun_runtime.connectors.kafka.ingress.routes import addresses, make_route
 from statefun_runtime.connectors.kafka.ingress.routing import Routing
 from statefun_runtime.connectors.kafka.ingress.splits import Splits
-from statefun_runtime.connectors.kafka.ingress.start import Restarts, resolve, resolve_start
+from statefun_runtime.connectors.kafka.ingress.start import Restarts, resolve
 from statefun_runtime.connectors.kafka.settings.values import KafkaIngressSettings
 from statefun_runtime.connectors.kafka.topics import IngressTopics
 from statefun_runtime.connectors.reach import Reach
@@ -82,10 +82,11 @@ class KafkaIngress:
         self._discovery_s = discovery_s(spec)
         self._records_per_poll = self._arguments.get("max_poll_records", _RECORDS_PER_POLL)
         self._complaint = Complaint(log, f"ingress {spec.id}")
-        self._topics = IngressTopics(spec, clients)
+        self._topics = IngressTopics(spec, clients, self._arguments)
         self._fresh: dict[TopicPartition, Decision] = {}
         self._has_fresh = asyncio.Event()
         self._gone: set[TopicPartition] = set()
+        self._unsaved: set[TopicPartition] = set()
         self._next_look_s = 0.0
         self._reach = Reach(
             log, f"ingress {spec.id}", lambda: "nothing is read, nobody knows how much waits"
@@ -117,12 +118,7 @@ class KafkaIngress:
         consumer = self._consumer = self._clients.make_consumer(self._arguments)
         await consumer.start()
         found = await self._topics.look(consumer)
-        known = [*self._splits.known_topics, *self._topics.missed()]
-        self._splits.take(
-            await resolve_start(
-                consumer, self._spec, found, self._splits, known, self._log_ends, self._restarts
-            )
-        )
+        self._splits.take(await self._resolve(list(found), found))
         if self._positions:
             self._assign()
         log.info(
@@ -151,12 +147,12 @@ class KafkaIngress:
         consumer.assign(list(self._positions))
         for topic_partition, offset in self._positions.items():
             consumer.seek(topic_partition, offset)
-        paused = [tp for tp in self._positions if tp in self._held or self._is_denied(tp)]
+        paused = [tp for tp in self._positions if tp in self._held or self._may_not_be_read(tp)]
         if paused:
             consumer.pause(*paused)
 
-    def _is_denied(self, topic_partition: TopicPartition) -> bool:
-        return topic_partition.topic in self._denied_until_s
+    def _may_not_be_read(self, topic_partition: TopicPartition) -> bool:
+        return topic_partition.topic in self._denied_until_s or topic_partition in self._unsaved
 
     @property
     def _reading(self) -> Consumer:
@@ -174,7 +170,7 @@ class KafkaIngress:
 
     async def _discover_regularly(self) -> None:
         while True:
-            look_s = _RETRY_S if self._topics.are_missing else min(self._discovery_s, _LOOK_S)
+            look_s = _RETRY_S if self._topics.are_wanted else min(self._discovery_s, _LOOK_S)
             await asyncio.sleep(look_s)
             try:
                 await self._discover()
@@ -186,8 +182,7 @@ class KafkaIngress:
         """Look what has gone, what is new, and what was made anew."""
         found = await self._topics.look(self._reading)
         self._gone = self._splits.gone(found)
-        fresh = self._splits.fresh(found)
-        if fresh:
+        if fresh := self._splits.fresh(found):
             self._fresh = await self._resolve(fresh, found)
             self._has_fresh.set()
 
@@ -195,8 +190,19 @@ class KafkaIngress:
         self, splits: list[TopicPartition], found: Found
     ) -> dict[TopicPartition, Decision]:
         return await resolve(
-            self._reading, splits, found, self._splits, self._log_ends, self._restarts
+            self._reading,
+            self._spec,
+            splits,
+            found,
+            self._splits,
+            self._known_topics,
+            self._log_ends,
+            self._restarts,
         )
+
+    @property
+    def _known_topics(self) -> list[str]:
+        return [*self._splits.known_topics, *self._topics.missed()]
 
     def _let_go(self) -> None:
         """Read no more what is gone; where it was left is kept, and the others go on."""
@@ -208,13 +214,14 @@ class KafkaIngress:
     def _adopt_fresh(self) -> None:
         fresh, self._fresh = self._splits.still_fresh(self._fresh), {}
         self._has_fresh.clear()
+        known = self._known_topics
+        # The first position that a topic ever has is in a checkpoint before anything is read from there.
+        self._unsaved |= {tp for tp in fresh if tp.topic not in known}
         self._splits.take(fresh)
         self._held -= fresh.keys()
         self._assign()
-        new = [tp for tp in sorted(fresh) if tp in self._positions]
-        places = ", ".join(split_name(tp.topic, tp.partition) for tp in new)
-        if new:
-            log.info("ingress %s reads new topic partitions: %s", self._spec.id, places)
+        if new := [split_name(*tp) for tp in sorted(fresh) if tp in self._positions]:
+            log.info("ingress %s reads new topic partitions: %s", self._spec.id, ", ".join(new))
 
     async def _look_into(self, offsets: Offsets) -> None:
         """The broker does not have these offsets: they are lost, or it does after all."""
@@ -303,8 +310,12 @@ class KafkaIngress:
         now_s = asyncio.get_running_loop().time()
         for topic in [t for t, until_s in self._denied_until_s.items() if now_s >= until_s]:
             del self._denied_until_s[topic]
-            places = [tp for tp in self._positions if tp.topic == topic and tp not in self._held]
-            self._reading.resume(*places)
+            self._resume([tp for tp in self._positions if tp.topic == topic])
+
+    def _resume(self, some: Iterable[TopicPartition]) -> None:
+        """Read splits on that nothing else stands against."""
+        kept = self._held
+        self._reading.resume(*(s for s in some if s not in kept and not self._may_not_be_read(s)))
 
     def _take(self, topic_partition: TopicPartition, records: Sequence[Fetched]) -> None:
         """Route the records of one topic partition, in order."""
@@ -338,7 +349,8 @@ class KafkaIngress:
     def waits(self) -> list[str]:
         """Return what waits for a person."""
         lost = self._splits.lost_count
-        return [f"has {lost} topic partitions whose position is lost [SF3003]"] if lost else []
+        told = [f"has {lost} topic partitions whose position is lost [SF3003]"] if lost else []
+        return [*told, *self._topics.waits()]
 
     def metrics(self) -> Iterator[Metric]:
         """Return what was routed and skipped, and per split how many records are known and not routed."""
@@ -364,13 +376,17 @@ class KafkaIngress:
         for tp, offset in self._positions.items():
             end = consumer.highwater(tp)
             if end is not None:
-                doc, split = "records known and not routed yet", split_name(tp.topic, tp.partition)
+                doc, split = "records known and not routed yet", split_name(*tp)
                 lag = max(0, end - offset)
                 yield Metric("statefun_ingress_lag", MetricKind.GAUGE, doc, lag, {"split": split})
 
     def completed(self, positions: Mapping[str, Position]) -> None:
         """Remember what may be told to the consumer group."""
         self._group.completed(positions)
+        saved = {tp for tp in self._unsaved if split_name(*tp) in positions}
+        if saved:
+            self._unsaved -= saved
+            self._resume(tp for tp in self._positions if tp in saved)
 
     async def close(self) -> None:
         """Tell the consumer group for the last time, and leave."""

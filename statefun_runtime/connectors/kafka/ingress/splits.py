@@ -113,6 +113,7 @@ class Splits:
         """Go on as was decided, and tell what has to be told; for the first time when the start is resolved."""
         self._has_begun = True
         for split, decision in decisions.items():
+            self.known_topics[split.topic] = None
             self._left.pop(split, None)
             self._lost.pop(split, None)
             self.at.pop(split, None)

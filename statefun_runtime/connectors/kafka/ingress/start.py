@@ -24,23 +24,24 @@ Restarts = Mapping[str, OffsetReset]
 """By topic, where a person says that it is gone on with if its position is lost."""
 
 
-async def resolve_start(
+async def resolve(
     consumer: Consumer,
     spec: KafkaIngressSettings,
+    wanted: Iterable[TopicPartition],
     found: Found,
     splits: Splits,
     known_topics: Iterable[str],
     log_ends: LogEnds,
     restarts: Restarts,
 ) -> dict[TopicPartition, Decision]:
-    """Return how each topic partition is begun with, or gone on with.
+    """Return how some topic partitions are begun with, or gone on with.
 
     One that was added to a known topic after the last cut begins at its beginning: nothing of it was read.
     """
     known = dict.fromkeys(known_topics)
-    first_ever = [tp for tp in found if splits.of(tp) is None and tp.topic not in known]
-    others = [tp for tp in found if tp not in dict.fromkeys(first_ever)]
-    decisions = await resolve(consumer, others, found, splits, log_ends, restarts)
+    first_ever = [tp for tp in wanted if splits.of(tp) is None and tp.topic not in known]
+    others = [tp for tp in wanted if tp not in dict.fromkeys(first_ever)]
+    decisions = await _resolve_known(consumer, others, found, splits, log_ends, restarts)
     if first_ever:
         beginnings = await consumer.beginning_offsets(first_ever)
         ends = await consumer.end_offsets(first_ever)
@@ -50,7 +51,7 @@ async def resolve_start(
     return decisions
 
 
-async def resolve(
+async def _resolve_known(
     consumer: Consumer,
     wanted: list[TopicPartition],
     found: Found,
