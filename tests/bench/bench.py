@@ -5,10 +5,10 @@ worker at full speed: CPU per message of every process group, throughput, memory
 which core had nothing left, and whether every key was counted right.
 
     python -m tests.bench.bench [--messages N] [--rounds N] [--addresses N …]
-        [--delivery none|at-least-once|exactly-once] [--worker-args "…"] [--function c|serve|aiohttp|javascript]
+        [--delivery none|at-least-once|exactly-once] [--worker-args "…"] [--function c|serve|aiohttp|javascript|go]
 
-The functions are a program in C, or with one of our SDKs: Python under `statefun serve` and JavaScript take many addresses in one
-request, Python under aiohttp is asked for each.
+The functions are a program in C, or with one of our SDKs: Python under `statefun serve`, JavaScript and Go take many addresses
+in one request, Python under aiohttp is asked for each.
 
 Prints one JSON line per round, the table comes last.
 """
@@ -292,7 +292,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--delivery", choices=["none", "at-least-once", "exactly-once"], default="at-least-once"
     )
     parser.add_argument("--worker-args", default="", help='as in --worker-args="--partitions 2"')
-    parser.add_argument("--function", choices=["c", "serve", "aiohttp", "javascript"], default="c")
+    parser.add_argument(
+        "--function", choices=["c", "serve", "aiohttp", "javascript", "go"], default="c"
+    )
     parser.add_argument("--python", type=Path, help="of another checkout, to measure its worker")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for a round")
     return parser.parse_args(arguments)

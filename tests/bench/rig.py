@@ -15,6 +15,7 @@ from tests.support.kafka.install import KAFKA_VERSION
 from tests.support.meter import process_tree
 from tests.support.processes import Process
 from tests.support.provisions import ROOT, command_path, made_once, run_or_unavailable
+from tests.support.sdks import go_sdk
 from tests.support.sockets import free_port
 
 FNSERVER = Path(__file__).parent / "fnserver.c"
@@ -72,13 +73,14 @@ def function_server(source: Path, topic: str, folder: Path) -> Iterator[tuple[Pr
 
 @contextmanager
 def sdk_functions(kind: str, topic: str, folder: Path) -> Iterator[tuple[Process, int]]:
-    """Run the greeter of functions/ on a free port: with `statefun serve`, with aiohttp, or in JavaScript."""
+    """Run the greeter of functions/ on a free port: with `statefun serve`, with aiohttp, in JavaScript or Go."""
     port = free_port()
     greeter = "tests.bench.functions.greeter"
     command = {
         "serve": f"{sys.executable} -m statefun serve {greeter} --port {port} --quiet",
         "aiohttp": f"{sys.executable} -m {greeter} {port}",
         "javascript": f"node {greeter.replace('.', '/')}.js {port}",
+        "go": f"{go_sdk.program('bench') if kind == 'go' else ''} {port}",
     }[kind]
     process = Process(
         command.split(),

@@ -44,6 +44,14 @@ def test_its_own_tests_pass(go_program: object) -> None:
     assert passed == TESTED, output
 
 
+def test_nothing_of_it_races(go_program: object, pytestconfig: pytest.Config) -> None:
+    try:
+        command_path("cc")
+    except Unavailable as error:
+        skip_or_fail(pytestconfig, "Go (race detector)", error)
+    _run("test", "-race", "-count=1", f"-timeout={TEST_S}s", "./...")
+
+
 def test_protobuf_is_its_only_dependency(go_program: object) -> None:
     modules = _run("list", "-m", "-f", "{{if not .Indirect}}{{.Path}}{{end}}", "all").split()
 

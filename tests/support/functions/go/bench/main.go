@@ -1,4 +1,4 @@
-// What tests/bench/fnserver.c does, on the SDK for Go: the arguments are the port and the topic.
+// What tests/bench/fnserver.c does, on the SDK for Go: the argument is the port, the topic comes from the environment.
 package main
 
 import (
@@ -10,8 +10,9 @@ import (
 )
 
 var (
-	out  = statefun.TypeNameFrom("demo.io/out")
-	seen = statefun.ValueSpec{Name: "seen", ValueType: statefun.Int32Type}
+	topic = os.Getenv("BENCH_TOPIC")
+	out   = statefun.TypeNameFrom("demo.io/out")
+	seen  = statefun.ValueSpec{Name: "seen", ValueType: statefun.Int32Type}
 )
 
 func greet(ctx statefun.Context, message statefun.Message) error {
@@ -21,7 +22,7 @@ func greet(ctx statefun.Context, message statefun.Message) error {
 	ctx.Storage().Set(seen, count)
 	value := append(strconv.AppendInt(nil, int64(count), 10), ';')
 	ctx.SendEgress(statefun.KafkaEgressBuilder{
-		Target: out, Topic: os.Args[2], Key: ctx.Self().Id, Value: append(value, message.RawValue()...),
+		Target: out, Topic: topic, Key: ctx.Self().Id, Value: append(value, message.RawValue()...),
 	})
 	return nil
 }

@@ -82,6 +82,26 @@ def test_a_restart_under_load_cuts_no_request(
     assert app.failures("disconnect") == 0
 
 
+def test_many_addresses_share_a_request_and_each_has_its_own_failure(
+    app: HttpApplication, functions: tuple[Process, int]
+) -> None:
+    app.greet("Bob")
+    assert app.receive(1) == ["Welcome Bob"]
+    _send_at_once(app, "slow", 400)
+    app.wait_until_idle()
+    told = app.worker.metrics()
+    assert told.total("statefun_functions_bundledAddresses_total") > 100
+    assert app.of_function("in_total", "slow") == 400
+
+    # Among many that are well.
+    _send_at_once(app, "raising", 400)
+    app.put("t/raising/panic", b"x", "text/plain")
+    _send_at_once(app, "raising", 400)
+    functions[0].wait_for_line('t/raising, id "panic", failed: panic: out of cheese')
+    wait_until(lambda: app.of_function("in_total", "raising") >= 801, "all to be tried")
+    assert app.failures("disconnect") == app.failures("bad-reply") == 0
+
+
 def _send_at_once(app: HttpApplication, name: str, count: int) -> None:
     """Send a message to each of so many addresses, without waiting between them."""
     requests = b"".join(
