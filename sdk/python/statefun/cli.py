@@ -23,6 +23,16 @@ SIGTERM or Ctrl-C: no more connections, what was asked is answered, and the serv
 """
 
 
+_DEV_EXAMPLES = """\
+examples:
+  statefun dev shop.functions --topic receipts
+  statefun dev shop.functions:functions --module module.yaml
+  statefun dev --module module.yaml -- node functions.mjs
+
+Functions have the terminal, so breakpoint() works. Ctrl-C ends everything, and state stays in --state-dir.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status."""
     parser = argparse.ArgumentParser(
@@ -37,7 +47,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_flags(serve)
-    return _serve(parser.parse_args(arguments))
+    dev = commands.add_parser(
+        "dev",
+        help="run a worker and functions in one terminal",
+        description="Run a worker and functions in one terminal; functions start anew when a file changes, state stays.",
+        epilog=_DEV_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_dev_flags(dev)
+    options = parser.parse_args(arguments)
+    return _dev(options) if options.command == "dev" else _serve(options)
+
+
+def _add_dev_flags(dev: argparse.ArgumentParser) -> None:
+    dev.add_argument(
+        "functions", nargs="?", metavar="MODULE[:NAME]", help="where the StatefulFunctions are"
+    )
+    dev.add_argument(
+        "serving", nargs="*", metavar="COMMAND", help="what serves functions of another language"
+    )
+    dev.add_argument(
+        "--module", metavar="FILE", help="module.yaml; without, one is made: HTTP in and out"
+    )
+    dev.add_argument(
+        "--topic", action="append", metavar="NAME", help="of the HTTP egress (default results)"
+    )
+    dev.add_argument(
+        "--port", type=int, default=8000, help="of the functions (default %(default)s)"
+    )
+    dev.add_argument("--ingress-port", type=int, default=8090, help="(default %(default)s)")
+    dev.add_argument("--egress-port", type=int, default=8091, help="(default %(default)s)")
+    dev.add_argument(
+        "--metrics-port", type=int, default=9090, help="of the worker (default %(default)s)"
+    )
+    dev.add_argument(
+        "--state-dir", default=".statefun", help="where state stays (default %(default)s)"
+    )
+
+
+def _dev(options: argparse.Namespace) -> int:
+    from statefun.dev.command import dev
+
+    options.topic = options.topic or ["results"]
+    if options.module is not None and options.serving:
+        # What is behind -- is a command; without functions of Python, its first word stands in their place.
+        options.serving = [options.functions, *options.serving]
+        options.functions = None
+    return dev(options)
 
 
 def _add_flags(serve: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""`statefun dev`: worker and functions in one terminal."""
