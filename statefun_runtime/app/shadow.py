@@ -14,6 +14,7 @@ from statefun_runtime.connectors.counting import CountedEgressSpec
 from statefun_runtime.core.checkpoints.commits import History, Started
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.module.specs import EndpointSpec, HeaderSpec
+from statefun_runtime.engine.checkpoints.founding import FOUNDING
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.module import (
     EgressSpec,
@@ -111,8 +112,9 @@ def require_own_folder(settings: Settings, history: History) -> None:
     if not lives:
         return
     was_shadow = lives[-1].name.endswith(_MARK)
-    # What was imported has not run yet: it may become either.
-    if settings.shadow and not was_shadow and len(lives) > 1:
+    # What was imported, and has not run yet, may become either.
+    has_run = lives[-1].incarnation > FOUNDING
+    if settings.shadow and not was_shadow and has_run:
         raise ConfigError(
             f"the state in {settings.state_dir} is of an application that is no shadow: "
             "one would go on in its place, and read past what it has yet to do",

@@ -784,7 +784,7 @@ MUTANTS = (
             (
                 "let a shadow go on in the place of its original",
                 "app/shadow.py",
-                "not was_shadow and len(lives) > 1",
+                "not was_shadow and has_run",
                 "False",
             ),
         )

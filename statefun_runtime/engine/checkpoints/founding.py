@@ -25,6 +25,8 @@ from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.checkpoints.recovery import Names
 from statefun_runtime.ports.state_store import StateStore
 
+# The incarnation of what no worker has run yet; that of the first one is 1.
+FOUNDING = 0
 _EPOCH = 1
 _SLICE_ROWS = 2000
 _FLUSH_BYTES = 12 * 1024 * 1024
@@ -56,7 +58,15 @@ async def found(
     groups = KeyGroups(0, key_group_count)
     base = Base(_EPOCH, groups, await _write_base(ports, past.rows))
     started = Started(
-        names.application, 1, names.nonce, names.lineage, 0, None, None, key_group_count, names.name
+        names.application,
+        FOUNDING,
+        names.nonce,
+        names.lineage,
+        0,
+        None,
+        None,
+        key_group_count,
+        names.name,
     )
     manifest = Manifest(
         application=started.application,

@@ -223,3 +223,45 @@ def test_what_is_not_there_is_named(broker: KafkaBroker) -> None:
     told = run("compare", first, first, "--kafka", "127.0.0.1:9")
     assert told.returncode == 1
     assert told.stderr.startswith("SF3031: topics at 127.0.0.1:9 cannot be read: ")
+
+
+def test_a_shadow_is_refused_where_its_original_has_run_once(
+    broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
+    original = worker(module(broker, kafka_functions.url, topic, out, EXACTLY_ONCE))
+    original.stop_cleanly()
+    refused = run("--shadow", "--module", original.module_file, "--state-dir", original.state_dir)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(
+        f"SF1135: the state in {original.state_dir} is of an application that is no shadow"
+    )
+    original.start()
+    original.stop_cleanly()
+
+
+def test_a_shadow_begins_with_what_was_imported_and_nobody_else_goes_on_there(
+    broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess, tmp_path: Path
+) -> None:
+    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
+    broker.produce(topic, [("k", f"{out}|{n}") for n in range(5)])
+    seed = tmp_path / "seed.jsonl"
+    seed.write_text(
+        '{"kind":"application","format":1}\n'
+        f'{{"kind":"position","ingress":"t/lines","split":"{topic}/0","position":3}}\n'
+        '{"kind":"state","type":"t/echo","id":"k","name":"seen","typename":"t/value","value":"Nw=="}\n'
+    )
+    text = module(broker, kafka_functions.url, topic, out, EXACTLY_ONCE)
+    shadow = Worker(text, tmp_path / "shadow", arguments=["--shadow", "--egress-suffix", ".s"])
+    broker.create_topic(f"{out}.s")
+    assert run("state", "import", seed, "--state-dir", shadow.state_dir).returncode == 0
+    try:
+        shadow.start()
+        values = [record.value for record in broker.consume(f"{out}.s", 2)]
+        assert values == [b"echo 3 8", b"echo 4 9"]
+        shadow.stop_cleanly()
+    finally:
+        shadow.close()
+    assert broker.client.end_offsets(out) == {0: 0}
+    refused = run("--module", shadow.module_file, "--state-dir", shadow.state_dir)
+    assert refused.stderr.startswith(f"SF1135: the state in {shadow.state_dir} is a shadow's")

@@ -176,8 +176,9 @@ def life(number: int, name: str) -> Started:
     return Started("a", number, "n", "l", 0, None, None, 128, name)
 
 
-def test_a_shadow_does_not_go_on_where_its_original_has_run():
-    lived = History((life(1, ""), life(2, "")))
+@pytest.mark.parametrize("lives", [(1,), (1, 2), (0, 1)])
+def test_a_shadow_does_not_go_on_where_its_original_has_run(lives: tuple[int, ...]):
+    lived = History(tuple(life(number, "") for number in lives))
     shadow = Settings(shadow=True, state_dir=Path("shop"))
     assert refusal(lambda: require_own_folder(shadow, lived)) == (
         "SF1135: the state in shop is of an application that is no shadow: one would go on in its place, and read past "
@@ -197,7 +198,7 @@ def test_nobody_goes_on_where_a_shadow_has_run():
 
 
 def test_what_was_imported_may_become_either():
-    founded = History((life(1, ""),))
+    founded = History((life(0, ""),))
     require_own_folder(Settings(shadow=True), founded)
     require_own_folder(Settings(), founded)
     require_own_folder(Settings(shadow=True), History(()))
