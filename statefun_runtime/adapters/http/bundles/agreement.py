@@ -13,6 +13,8 @@ from statefun_runtime.core.partition.request_size import RequestSize
 
 VERSION = "1"
 ADDRESSES_MAX = 256
+# Until it is known how long the server takes for each.
+_ADDRESSES_FIRST = 32
 _ADDRESSES_MIN = 8
 _LONG_S = 0.1
 _PAUSE_FIRST_S = 0.1
@@ -26,7 +28,7 @@ class Agreement:
 
     def __init__(self, bundle_bytes_max: int) -> None:
         self.is_on = False
-        self.addresses_max = ADDRESSES_MAX
+        self.addresses_max = _ADDRESSES_FIRST
         self._size = RequestSize(bundle_bytes_max)
         self._pause_s = 0.0
         self._refused_s = 0.0

@@ -171,6 +171,9 @@ class Bundler:
     def _end_of_bundle(self, begin: int, addresses: int) -> int:
         """Return where the bundle ends that begins there; it holds one request, or what has room."""
         gathered, room = self._gathered, self.agreement.bytes_max
+        if not begin and self._gathered_bytes <= room and addresses >= len(gathered):
+            self._gathered_bytes = 0
+            return len(gathered)
         end = begin
         for _, body, _ in gathered[begin : begin + addresses]:
             room -= len(body) + LENGTH_BYTES

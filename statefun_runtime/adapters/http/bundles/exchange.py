@@ -191,13 +191,14 @@ class BundleExchange(Guest):
         piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.last_s = self._clock()
         self.first_s = self.first_s or self.last_s
-        left, tell = self.left, self._tell
+        left, settled = self.left, self._owner.settled
         try:
             for index, outcome in self._reader.feed(piece):
                 entry = left.pop(index, None)
                 if entry is None:
                     raise BrokenBundleError(f"an outcome of index {index}, which is not wanted")
-                tell(entry[0], outcome)
+                if entry[0] is not _FORGOTTEN:
+                    settled(entry[0], outcome)
         except BrokenBundleError as error:
             self._break(f"the answer to a bundle holds {error}")
 
