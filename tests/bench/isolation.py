@@ -3,7 +3,10 @@
 The slow function takes 2 s a call, and 200 of its addresses are busy all the time. The fast one gets messages
 at a steady rate, from topic to topic. Each pair measures it alone and then beside the slow one, in the same worker.
 
-    python -m tests.bench.isolation [--pairs N] [--seconds S] [--rate N] [--addresses N] [--call S]
+    python -m tests.bench.isolation [--pairs N] [--seconds S] [--rate N] [--addresses N] [--call S] [--bundles]
+
+With --bundles there is one function, under `statefun serve`, and the slow ones are addresses of it: fast and slow go in
+the same requests.
 
 Prints one JSON line per pair and one with the medians; the exit status is 1 if the target is missed.
 """
@@ -23,7 +26,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tests.bench.rig import FNSERVER, function_server, machine
+from tests.bench.rig import FNSERVER, function_server, machine, sdk_functions
 from tests.support.http.faulty_process import FaultyProcess
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import wait_until
@@ -42,6 +45,8 @@ kind: io.statefun.endpoints.v2/http
 spec:
   functions: demo/slow
   urlPathTemplate: {slow_url}
+"""
+INGRESS = """\
 ---
 kind: io.statefun.kafka.v1/ingress
 spec:
@@ -58,7 +63,7 @@ spec:
     - topic: {slow}
       valueType: demo.types/Name
       targets:
-        - demo/slow
+        - demo/{slow_name}
 ---
 kind: io.statefun.kafka.v1/egress
 spec:
@@ -99,7 +104,7 @@ class Pace:
         """Give every slow address a new message before its call is over."""
         while not stop.is_set():
             for number in range(addresses):
-                self._producer.produce(topic, f"sleep={call_s};", f"{number:08d}")
+                self._producer.produce(topic, f"sleep={call_s};", f"slow-{number}")
             self._producer.flush(30)
             stop.wait(call_s / 2)
 
@@ -149,16 +154,24 @@ class Bench:
 
     @contextmanager
     def running(self) -> Iterator[Worker]:
-        with function_server(FNSERVER, self._out, self._folder) as (_, fast_port):
+        in_bundles = self._options.bundles
+        functions = (
+            sdk_functions("serve", self._out, self._folder, "either")
+            if in_bundles
+            else function_server(FNSERVER, self._out, self._folder)
+        )
+        with functions as (_, fast_port):
             served = FaultyProcess("tests.bench.isolation:slow", self._folder)
-            module = MODULE.format(
+            module = (MODULE.partition("---\n")[0] if in_bundles else MODULE) + INGRESS
+            written = module.format(
                 fast_port=fast_port,
                 slow_url=served.url,
                 bootstrap=self._broker.bootstrap,
                 fast=self._fast,
                 slow=self._slow,
+                slow_name="greeter" if in_bundles else "slow",
             )
-            worker = Worker(module, self._folder)
+            worker = Worker(written, self._folder)
             self._ends = Ends(self._broker.bootstrap, self._out)
             try:
                 yield worker.start()
@@ -192,17 +205,18 @@ class Bench:
         )
         thread.start()
         try:
-            wait_until(lambda: busy(worker) >= addresses, f"{addresses} slow addresses busy")
+            name = "greeter" if self._options.bundles else "slow"
+            wait_until(lambda: busy(worker, name) >= addresses, f"{addresses} slow addresses busy")
             yield
-            assert busy(worker) >= addresses * 0.9, "the slow addresses did not stay busy"
+            assert busy(worker, name) >= addresses * 0.9, "the slow addresses did not stay busy"
         finally:
             stop.set()
             thread.join()
-        wait_until(lambda: busy(worker) == 0, "the slow function at rest")
+        wait_until(lambda: busy(worker, name) == 0, "the slow function at rest")
 
 
-def busy(worker: Worker) -> float:
-    sample = 'statefun_functions_busyAddresses{name="slow",namespace="demo"}'
+def busy(worker: Worker, name: str) -> float:
+    sample = f'statefun_functions_busyAddresses{{name="{name}",namespace="demo"}}'
     return worker.metrics().get(sample, 0.0)
 
 
@@ -244,6 +258,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--warmup", type=float, default=3.0, help="seconds before the first pair")
     parser.add_argument("--rate", type=float, default=500.0, help="messages/s to the fast function")
     parser.add_argument("--addresses", type=int, default=200, help="of the slow function")
+    parser.add_argument("--bundles", action="store_true", help="one function, in bundles")
     parser.add_argument("--call", type=float, default=2.0, help="seconds of a slow call")
     return parser.parse_args(arguments)
 

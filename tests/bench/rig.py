@@ -72,14 +72,16 @@ def function_server(source: Path, topic: str, folder: Path) -> Iterator[tuple[Pr
 
 
 @contextmanager
-def sdk_functions(kind: str, topic: str, folder: Path) -> Iterator[tuple[Process, int]]:
-    """Run the greeter of functions/ on a free port: with `statefun serve`, with aiohttp, in JavaScript or Go."""
+def sdk_functions(
+    kind: str, topic: str, folder: Path, name: str = "greeter"
+) -> Iterator[tuple[Process, int]]:
+    """Run a program of functions/ on a free port: with `statefun serve`, with aiohttp, in JavaScript or Go."""
     port = free_port()
-    greeter = "tests.bench.functions.greeter"
+    module = f"tests.bench.functions.{name}"
     command = {
-        "serve": f"{sys.executable} -m statefun serve {greeter} --port {port} --quiet",
-        "aiohttp": f"{sys.executable} -m {greeter} {port}",
-        "javascript": f"node {greeter.replace('.', '/')}.js {port}",
+        "serve": f"{sys.executable} -m statefun serve {module} --port {port} --quiet",
+        "aiohttp": f"{sys.executable} -m {module} {port}",
+        "javascript": f"node {module.replace('.', '/')}.js {port}",
         "go": f"{go_sdk.program('bench') if kind == 'go' else ''} {port}",
     }[kind]
     process = Process(

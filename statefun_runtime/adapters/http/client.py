@@ -51,12 +51,16 @@ class HttpClient:
 
     def can_send(self, wanted: int, *, is_alone: bool = False) -> bool:
         """Return whether an idle connection is there for it, or room in a bundle; else see to it that there will be."""
-        if self._agreement.is_on and not is_alone:
-            return self._bundler.can_gather(wanted)
         pool = self._pool
+        if self._agreement.is_on:
+            if not is_alone:
+                return self._bundler.can_gather(wanted)
+            if self.out - self._bundler.connections >= pool.allowance.limit:
+                pool.want(self, wanted)
+                return False
         if pool.is_shared and self.out >= pool.cap:
             return False
-        if self._idle and (pool.hungry is None or pool.hungry is self):
+        if len(self._idle) > pool.reserved and (pool.hungry is None or pool.hungry is self):
             return True
         pool.want(self, wanted)
         return False
@@ -65,8 +69,9 @@ class HttpClient:
         """Return how many requests may be out, as far as is known by now."""
         pool = self._pool
         if self._agreement.is_on:
-            # Those that go alone have the connections of the allowance to themselves, and may use half of this.
-            return min(2 * pool.allowance.limit, pool.cap)
+            # Those that go alone have the connections of the allowance to themselves, and may use half of this: all of
+            # them and one that is missed, or nobody would see that more are wanted.
+            return min(2 * (pool.allowance.limit + 1), pool.cap)
         return min(pool.allowance.limit, pool.cap)
 
     def send(

@@ -13,9 +13,13 @@ are remembered by their bytes, since an endpoint sends few different ones.
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Protocol, cast
 
+from statefun_runtime.adapters.dialling import Dialler
 from statefun_runtime.adapters.http.responses import IDLE_S, Head, Parsing, parse_head, refusal
+from statefun_runtime.adapters.http.tls import ClientTls
+from statefun_runtime.core.module.endpoint_url import EndpointUrl
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.retry import Cause, Failure
 
@@ -321,3 +325,20 @@ class Connection(asyncio.Protocol):
             assert self.owner is not None
             self.backlog = None
             self.owner.closed(self, backlog)
+
+
+async def connect(
+    url: EndpointUrl, dialler: Dialler, tls: ClientTls | None, make: Callable[[], Connection]
+) -> Connection:
+    """Open a connection to where a URL leads; raises OSError and its kin."""
+    loop = asyncio.get_running_loop()
+    if url.socket:
+        return (await loop.create_unix_connection(make, url.socket))[1]
+    return (
+        await loop.create_connection(
+            make,
+            sock=await dialler.dial(url.host, url.port),
+            ssl=tls.context() if tls else None,
+            server_hostname=url.host if tls else None,
+        )
+    )[1]

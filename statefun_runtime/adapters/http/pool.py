@@ -22,7 +22,7 @@ from typing import Any
 from statefun_runtime.adapters.descriptors import Descriptors
 from statefun_runtime.adapters.dialling import Dialler
 from statefun_runtime.adapters.http.bundles.agreement import Agreement
-from statefun_runtime.adapters.http.connection import Connection, PoolUser
+from statefun_runtime.adapters.http.connection import Connection, PoolUser, connect
 from statefun_runtime.adapters.http.tls import ClientTls
 from statefun_runtime.core.module.endpoint_url import EndpointUrl
 from statefun_runtime.core.partition.allowance import Allowance, shares
@@ -74,8 +74,8 @@ class HttpPool:
         self.hungry: PoolUser | None = None
         self.idle: list[Connection] = []
         self.busy: dict[Connection, None] = {}
-        # How many of them carry bundles, and by URL whether it takes those.
-        self.lent = 0
+        # How many carry bundles, how many idle ones are for bundles that wait, and by URL whether it takes those.
+        self.lent = self.reserved = 0
         self.agreements: dict[str, Agreement] = {}
         self.replies = 0
         # First requests that are not answered yet: when each was sent, and how many replies there had been.
@@ -85,7 +85,7 @@ class HttpPool:
         self._stuck: dict[Connection, None] = {}
         self._surplus = 0
         self._new: list[Connection] = []
-        self._connecting = 0
+        self._connecting = self._connecting_lent = 0
         self._wanted = 0
         self._swept_replies = 0
         self._sweep_alarm: asyncio.TimerHandle | None = None
@@ -127,35 +127,38 @@ class HttpPool:
 
     def want(self, user: PoolUser, wanted: int) -> None:
         """So many requests of a user wait for a connection."""
-        self._wanted = max(self._wanted, wanted)
-        if not self.is_watching:
-            self.watch()
         room = self.allowance.limit - self._counted - self._connecting
         if self.is_shared and user.out < self._own:
             # Whoever has little is not kept waiting by those who have much.
             self.hungry = self.hungry or user
             room = max(room, self._own - user.out - self._connecting)
-        opened = self.connection_count + self._connecting
-        # Whoever has none gets one even when the others have all: the share of files is not that narrow.
-        free = min(self.size - opened, max(self._descriptors.free(), 1 - opened))
-        count = min(wanted - self._connecting, room, free, _CONNECTING_MAX - self._connecting)
-        for _ in range(count):
-            self._open(user)
+        self._open_some(user, wanted, min(wanted - self._connecting, room))
 
     def want_lent(self, user: PoolUser, wanted: int) -> None:
-        """So many bundles of a user wait for a connection; how many may be out is the user's own account."""
+        """So many bundles of a user wait for a connection; how many may be out is the user's own account.
+
+        The next that is free is theirs: many are behind one, and it is not opened for those who go alone.
+        """
+        self.reserved = 1
+        self._open_some(user, wanted, wanted - self._connecting_lent, is_lent=True)
+
+    def _open_some(self, user: PoolUser, wanted: int, count: int, *, is_lent: bool = False) -> None:
         self._wanted = max(self._wanted, wanted)
         if not self.is_watching:
             self.watch()
         opened = self.connection_count + self._connecting
+        # Whoever has none gets one even when the others have all: the share of files is not that narrow.
         free = min(self.size - opened, max(self._descriptors.free(), 1 - opened))
-        for _ in range(min(wanted - self._connecting, free, _CONNECTING_MAX - self._connecting)):
-            self._open(user)
+        for _ in range(min(count, free, _CONNECTING_MAX - self._connecting)):
+            self._connecting += 1
+            self._connecting_lent += is_lent
+            self._spawn(self._run_opening(user, is_lent=is_lent))
 
     def take(self, user: PoolUser) -> Connection:
         """Let a user have an idle connection, and count it as busy."""
         connection = self.idle.pop()
         self.busy[connection] = None
+        self.reserved = 0
         # Nothing is out yet that could end.
         connection.ends_s = math.inf
         user.out += 1
@@ -201,6 +204,12 @@ class HttpPool:
             connection.idle_since_s = now_s
             self.idle.append(connection)
 
+    def take_back(self, connection: Connection) -> None:
+        """A bundle has been answered, which says nothing of how many requests make the endpoint faster."""
+        self.lent -= 1
+        self.put_back(connection)
+        self.replies -= 1
+
     def lost(self, connection: Connection) -> None:
         """A connection is gone."""
         if self.busy.pop(connection, self) is None:
@@ -215,7 +224,8 @@ class HttpPool:
         """
         self.distrust(connection)
         self._again.append((user, backlog, body, connection.ends_s))
-        self._open(user)
+        self._connecting += 1
+        self._spawn(self._run_opening(user))
 
     def distrust(self, connection: Connection) -> None:
         """Close what has been idle for as long as one that turned out to be closed."""
@@ -258,14 +268,12 @@ class HttpPool:
 
     # ── opening ──
 
-    def _open(self, user: PoolUser) -> None:
-        self._connecting += 1
-        self._spawn(self._run_opening(user))
-
-    async def _run_opening(self, user: PoolUser) -> None:
+    async def _run_opening(self, user: PoolUser, *, is_lent: bool = False) -> None:
         try:
             async with asyncio.timeout(self._connect_s):
-                connection = await self._connect()
+                connection = await connect(
+                    self.url, self._dialler, self._tls, self._make_connection
+                )
         except TimeoutError:
             self._failed_to_open(user, f"no connection within {self._connect_s:g} s")
         except (OSError, ssl.SSLError, UnicodeError) as error:
@@ -274,19 +282,7 @@ class HttpPool:
             self._has_opened(connection)
         finally:
             self._connecting -= 1
-
-    async def _connect(self) -> Connection:
-        url, loop = self.url, self._loop
-        if url.socket:
-            return (await loop.create_unix_connection(self._make_connection, url.socket))[1]
-        return (
-            await loop.create_connection(
-                self._make_connection,
-                sock=await self._dialler.dial(url.host, url.port),
-                ssl=self._tls.context() if self._tls else None,
-                server_hostname=url.host if self._tls else None,
-            )
-        )[1]
+            self._connecting_lent -= is_lent
 
     def _make_connection(self) -> Connection:
         return Connection(self, self._heads)
@@ -332,13 +328,13 @@ class HttpPool:
         self._sweep_alarm = None
         now_s = self._loop.time()
         self._expire(now_s)
-        is_short = self._wanted > 0 and not self.idle and self._counted >= self.allowance.limit
+        is_short = self._wanted > 0 and self._is_full()
         replies = self.replies - self._swept_replies
         self.allowance.observe(now_s, replies=replies, is_short=is_short)
         self._look_for_overtaken(now_s)
         has_fresh = self._close_idle(now_s)
         if self._wanted:
-            self.hungry = None
+            self.hungry, self.reserved = None, 0
             self.tell()
         for user in self._users:
             user.freshen()
@@ -351,6 +347,12 @@ class HttpPool:
         elif not self.connection_count:
             self.allowance.reset()
         self._wanted, self._swept_replies = 0, self.replies
+
+    def _is_full(self) -> bool:
+        """Whether all that is allowed is out; what is idle may be for bundles, which are not counted."""
+        if self.idle and not any(each.is_on for each in self.agreements.values()):
+            return False
+        return self._counted - len(self.idle) >= self.allowance.limit
 
     def _expire(self, now_s: float) -> None:
         for connection in [c for c in self.busy if c.ends_s <= now_s]:

@@ -17,6 +17,7 @@ ADDRESSES_MAX = 256
 _ADDRESSES_FIRST = 32
 _ADDRESSES_MIN = 8
 _LONG_S = 0.1
+_LONG_WHOLE_S = 1.0
 _PAUSE_FIRST_S = 0.1
 _PAUSE_LAST_S = 60.0
 # A refusal that comes so many pauses after the last one has nothing to do with it.
@@ -54,13 +55,16 @@ class Agreement:
         self.is_on = False
         self._size.refused(size_bytes, now_s)
 
-    def answered(self, addresses: int, size_bytes: int, spread_s: float, now_s: float) -> None:
-        """All outcomes of a bundle came, the last one so long after the first."""
+    def answered(
+        self, addresses: int, size_bytes: int, *, spread_s: float, whole_s: float, now_s: float
+    ) -> None:
+        """All outcomes of a bundle came: the last so long after the first, and so long after it was sent."""
         if self._size.is_learnt:
             self._size.passed(size_bytes, now_s)
         if addresses < self.addresses_max:
             return
-        if spread_s > _LONG_S:
+        # Servers that answer all at once show it only in the whole.
+        if spread_s > _LONG_S or whole_s > _LONG_WHOLE_S:
             self.addresses_max = max(_ADDRESSES_MIN, addresses // 2)
-        elif spread_s < _LONG_S / 2:
+        elif spread_s < _LONG_S / 2 and whole_s < _LONG_WHOLE_S / 2:
             self.addresses_max = min(ADDRESSES_MAX, 2 * addresses)

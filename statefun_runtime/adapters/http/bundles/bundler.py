@@ -4,7 +4,7 @@
 
 Nothing waits for more to come: what is ready leaves, spread over a few connections, since there may be several processes
 behind them. How many bundles are out at once is found out, as for requests. One of which most outcomes have come, or
-that takes long, stands in nobody's way any more: the addresses that are left in it hold a connection, not a place.
+of which nothing is heard for a while, stands in nobody's way any more: its addresses hold a connection, not a place.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _PLACES_FIRST = 4
 # Fewer are not worth a connection of their own.
 _SPREAD = 64
 _SAMPLE = 64
-_LONG_S = 1.0
+_SILENT_S = 0.1
 _TOO_LARGE = 413
 
 
@@ -114,7 +114,7 @@ class Bundler:
     def sweep(self, now_s: float) -> None:
         """Look what takes long, and how many bundles are right."""
         for exchange in self.out:
-            if exchange.is_heavy and now_s - exchange.began_s > _LONG_S:
+            if exchange.is_heavy and now_s - exchange.heard_s > _SILENT_S:
                 self._lighten(exchange)
         self._places.observe(now_s, replies=self._answered, is_short=self._is_short)
         if self._is_short:
@@ -273,9 +273,13 @@ class Bundler:
         if exchange.is_heavy:
             self._lighten(exchange)
         if exchange.connection.is_open:
-            spread_s, now_s = exchange.last_s - exchange.first_s, self._loop.time()
-            self.agreement.answered(exchange.count, exchange.size_bytes, spread_s, now_s)
+            self.agreement.answered(
+                exchange.count,
+                exchange.size_bytes,
+                spread_s=exchange.heard_s - exchange.first_s,
+                whole_s=exchange.heard_s - exchange.began_s,
+                now_s=self._loop.time(),
+            )
         self._user.out -= 1
-        self._pool.lent -= 1
-        self._pool.put_back(exchange.connection)
+        self._pool.take_back(exchange.connection)
         self._pool.tell()

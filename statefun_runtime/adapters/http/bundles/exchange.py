@@ -70,7 +70,8 @@ class BundleExchange(Guest):
             index: (backlog, ends_s) for index, (backlog, _, ends_s) in enumerate(entries)
         }
         self.is_heavy = True
-        self.began_s = self.first_s = self.last_s = 0.0
+        # When it left, when the first outcomes came, and when something was heard last.
+        self.began_s = self.first_s = self.heard_s = 0.0
         self._clock = asyncio.get_running_loop().time
         self._reader = OutcomeReader(bytes_max)
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -83,7 +84,7 @@ class BundleExchange(Guest):
     def send(self, head: bytes, body: bytes) -> None:
         """Send the bundle; `head` lacks only the length."""
         self.size_bytes = len(body)
-        self.began_s = self._clock()
+        self.began_s = self.heard_s = self._clock()
         transport = self.connection.lend(self, self.left[0][1])
         transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
 
@@ -189,8 +190,8 @@ class BundleExchange(Guest):
             return
         pieces, self._pieces = self._pieces, []
         piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self.last_s = self._clock()
-        self.first_s = self.first_s or self.last_s
+        self.heard_s = self._clock()
+        self.first_s = self.first_s or self.heard_s
         left, settled = self.left, self._owner.settled
         try:
             for index, outcome in self._reader.feed(piece):

@@ -393,6 +393,23 @@ def test_a_slow_address_holds_up_neither_its_neighbours_nor_the_next_bundle():
     play(answer, body, size=16)
 
 
+def test_bundles_of_which_nothing_is_heard_keep_the_next_waiting_for_a_moment_only():
+    def answer(request: RawRequest) -> bytes | None:
+        return None if b"hangs" in request.body else echo(request)
+
+    async def body(crowd: Crowd, server: RawServer) -> None:
+        hanging = [f"hangs-{number}" for number in range(8)]
+        for at in range(0, 8, 2):
+            crowd.begin(*hanging[at : at + 2])
+            await crowd.until(lambda: len(server.requests) == at // 2 + 1)  # noqa: B023
+        assert not crowd.client.can_send(1)
+        assert await crowd.ask("a", "b") == well("a", "b")
+        for name in hanging:
+            crowd.client.cancel(crowd.sent[name])
+
+    play(answer, body, size=16)
+
+
 def test_function_types_of_one_url_share_what_is_known_of_it():
     async def main() -> None:
         async with RawServer(echo) as server, asyncio.TaskGroup() as tasks:
@@ -425,6 +442,30 @@ def test_a_sweep_between_gathering_and_leaving_does_no_harm():
     play(echo, body)
 
 
+def test_who_goes_alone_has_the_connections_that_requests_are_worth():
+    """Twice as many are out when nothing comes back for half a second, also while bundles do."""
+
+    def answer(request: RawRequest) -> bytes | None:
+        return echo(request) if is_bundle(request) else None
+
+    async def body(crowd: Crowd, server: RawServer) -> None:
+        first = crowd.client.capacity() // 2
+        slow = [Partition(0, range(1)).admit(FUNCTION, f"slow-{n}", b"") for n in range(60)]
+        out: list[Backlog] = []
+        async with asyncio.timeout(10):
+            while len(out) < 50:
+                is_allowed = len(out) < crowd.client.capacity() // 2
+                if is_allowed and crowd.client.can_send(1, is_alone=True):
+                    out.append(slow.pop())
+                    crowd.client.send(out[-1], b"slow", limit_s=30.0, is_alone=True)
+                await crowd.ask("a", "b")
+        assert first < 50
+        for backlog in out:
+            crowd.client.cancel(backlog)
+
+    play(answer, body, size=200)
+
+
 def test_who_goes_alone_goes_alone():
     async def body(crowd: Crowd, server: RawServer) -> None:
         backlog = Partition(0, range(1)).admit(FUNCTION, "slow", b"")
@@ -437,17 +478,24 @@ def test_who_goes_alone_goes_alone():
     play(echo, body)
 
 
-def test_a_server_that_takes_long_for_each_gets_few_at_a_time_and_a_quick_one_many():
+@pytest.mark.parametrize(("spread_s", "whole_s"), [(0.3, 0.3), (0.0, 1.2)])
+def test_a_server_that_takes_long_for_each_gets_few_at_a_time_and_a_quick_one_many(
+    spread_s: float, whole_s: float
+):
     agreement = Agreement(1000)
     first = agreement.addresses_max
-    agreement.answered(first, 500, 0.3, 1.0)
-    agreement.answered(10, 500, 0.3, 1.0)
-    assert agreement.addresses_max == first // 2
+
+    def answered(addresses: int, spread_s: float, whole_s: float) -> int:
+        agreement.answered(addresses, 500, spread_s=spread_s, whole_s=whole_s, now_s=1.0)
+        return agreement.addresses_max
+
+    assert answered(first, spread_s, whole_s) == first // 2
+    assert answered(10, spread_s, whole_s) == first // 2
     for _ in range(20):
-        agreement.answered(agreement.addresses_max, 500, 0.3, 1.0)
+        answered(agreement.addresses_max, spread_s, whole_s)
     assert agreement.addresses_max == agreements._ADDRESSES_MIN
     for _ in range(20):
-        agreement.answered(agreement.addresses_max, 500, 0.001, 1.0)
+        answered(agreement.addresses_max, 0.001, 0.002)
     assert agreement.addresses_max == agreements.ADDRESSES_MAX
 
 
