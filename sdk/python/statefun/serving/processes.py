@@ -99,7 +99,8 @@ class Family:
             began_s = self._children.pop(pid)
             exit_status = os.waitstatus_to_exitcode(code)
             if self._is_stopping:
-                status = status or int(exit_status != 0)
+                # One that had not begun to serve yet ends by the signal.
+                status = status or int(exit_status not in (0, -signal.SIGTERM))
                 continue
             log.error("process %d ended with %d and is replaced", pid, exit_status)
             is_early = time.monotonic() - began_s < _PAUSE_LAST_S
