@@ -1,5 +1,7 @@
 """Function servers as they are: what a burst, a pause, a restart and a cold start cost, in counted failures."""
 
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -55,6 +57,11 @@ class Rig:
         log = self._folder / "server.log"
         self._server = Process(self.command.words, log=log, env=self.command.env)
         self._server.wait_for_port(self.port)
+
+    @property
+    def server_pid(self) -> int:
+        assert self._server is not None
+        return self._server.pid
 
     def stop(self) -> None:
         assert self._server is not None
@@ -153,3 +160,28 @@ def test_a_restart_under_load_costs_only_what_was_cut(rig: Rig) -> None:
     allowed = {"connect", "disconnect"} if rig.name in ABRUPT else {"connect"}
     assert set(rig.failures()) <= allowed, rig.failures()
     assert rig.failures().get("disconnect", 0) <= 64
+
+
+@pytest.mark.parametrize("rig", ["statefun-serve-2"], indirect=True)
+def test_processes_that_are_killed_in_the_middle_of_bundles_cost_no_effect_and_double_none(
+    rig: Rig,
+) -> None:
+    rig.start()
+    rig.send("slow", 20)
+    rig.wait_until_done()
+    server = rig.server_pid
+    for _ in range(3):
+        rig.send("slow", 300)
+        done = rig.done()
+        wait_until(lambda: rig.done() >= done + 30, "some to be done")  # noqa: B023
+        for child in children(server):
+            os.kill(child, signal.SIGKILL)
+        wait_until(lambda: len(children(server)) == 2, "others in their place")
+    rig.wait_until_done()
+
+    assert set(rig.failures()) <= {"connect", "disconnect"}
+    assert rig.app.worker.metrics().total("statefun_functions_bundles_total") > 0
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
