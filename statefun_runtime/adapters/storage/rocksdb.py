@@ -31,6 +31,7 @@ from statefun_runtime.errors import UnavailableError
 _MIB = 1024 * 1024
 _BLOCK_CACHE_BYTES = 32 * _MIB
 MEMTABLE_BYTES = 16 * _MIB
+_ALL_FILES = -1
 _SORTING_MEMTABLE_BYTES = 32 * _MIB
 _SORTING_BLOCK_BYTES = 32 * 1024
 # All of them are open at once, and a process may have some thousand files at least; so many hold 8 GB.
@@ -43,18 +44,24 @@ class RocksDbStore:
     """A StateStore in a folder; the folder must be new, or hold the files of a snapshot.
 
     Rows go to files whenever `memtable_bytes` of them have come. One that is `for_sorting` is written, walked over in
-    order, and discarded: nothing is looked up in it, and it takes little more memory for ten times the rows.
+    order, and discarded: nothing is looked up in it, and it takes little more memory for ten times the rows. What is
+    known of a file, its index above all, is in memory for `open_files_max` of them.
     """
 
     def __init__(
-        self, folder: Path, *, memtable_bytes: int = MEMTABLE_BYTES, for_sorting: bool = False
+        self,
+        folder: Path,
+        *,
+        memtable_bytes: int = MEMTABLE_BYTES,
+        for_sorting: bool = False,
+        open_files_max: int = _ALL_FILES,
     ) -> None:
         self._folder = folder
         self._is_closed = False
+        options = _sorting_options() if for_sorting else _options(memtable_bytes)
+        options.set_max_open_files(open_files_max)
         with _translated(f"the live state cannot be opened in {folder}"):
-            self._db = Rdict(
-                str(folder), options=_sorting_options() if for_sorting else _options(memtable_bytes)
-            )
+            self._db = Rdict(str(folder), options=options)
         write_options = WriteOptions()
         # A property, whatever its stub says.
         write_options.disable_wal = True  # type: ignore[method-assign, assignment]

@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,6 +38,8 @@ from statefun_runtime.engine.checkpoints.recovery import Heads, open_live
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.state_store import StateStore
 
+_OPEN_FILES_MAX = 32
+
 
 async def export_state(
     view: StateFolderView, epoch: int | None, write: Callable[[Line], None]
@@ -50,8 +53,10 @@ async def export_state(
         def scratch() -> Path:
             return Path(folder) / str(next(numbers))
 
+        # Key groups lie beside each other: few files are read at a time.
+        open_store = partial(RocksDbStore, open_files_max=_OPEN_FILES_MAX)
         store, heads = await open_live(
-            manifest, view.objects, scratch, RocksDbStore, asyncio.to_thread
+            manifest, view.objects, scratch, open_store, asyncio.to_thread
         )
         try:
             for line in _lines(manifest, store, heads):

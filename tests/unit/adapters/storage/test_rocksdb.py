@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,3 +63,16 @@ def test_a_damaged_table_is_told_and_is_not_taken_for_its_end(tmp_path: Path):
             asked()
         assert "the live state cannot be read: Corruption" in refusal.value.message
     store.close()
+
+
+@pytest.mark.parametrize("how", [{"open_files_max": 32}, {"for_sorting": True}], ids=str)
+def test_more_files_than_are_open_at_once_are_read_in_order(how: dict[str, Any], tmp_path: Path):
+    store = RocksDbStore(tmp_path / "live", **how)
+    keys = [number.to_bytes(4, "big") for number in range(3000)]
+    # Each file has a part of all keys, and a value that a later one writes over.
+    for first in range(60):
+        store.write([(key, b"old") for key in keys[first + 60 :: 60]])
+        store.write([(key, key * 8) for key in keys[first::60]])
+        store.flush()
+    assert list(store.scan(b"")) == [(key, key * 8) for key in keys]
+    store.discard()
