@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.simulation.mutant_list import MUTANTS, Mutant
+from tests.simulation.planted import MUTANTS
+from tests.simulation.planted.mutant import Mutant
 
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = """

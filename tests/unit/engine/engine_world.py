@@ -273,7 +273,7 @@ class World:
     def failures(self, name: str) -> dict[str, int]:
         return self.function(name).counts.failures
 
-    async def settled(self, seconds: float = 1.0) -> None:
+    async def passes(self, seconds: float = 1.0) -> None:
         """Let so much virtual time pass."""
         await asyncio.sleep(seconds)
 

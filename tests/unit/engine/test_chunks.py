@@ -56,7 +56,7 @@ def test_a_restart_reads_no_chunk():
         world.serve("f", lambda _: Answer(after_s=1e6))
         for number in range(100):
             world.send("f", "alice", b"%d" % number)
-        await world.settled()
+        await world.passes()
         await world.stopped()
         world.store.read.clear()  # type: ignore[attr-defined]
 

@@ -34,11 +34,11 @@ def test_a_delayed_message_comes_when_it_is_due_with_its_caller():
     async def body(world: World) -> None:
         scripted(world, result(delay=[(5000, "g", "bob", b"later", "")]))
         world.send("f", "alice")
-        await world.settled(4.9)
+        await world.passes(4.9)
         assert world.requests("g") == []
         assert len(world.delays) == 1
 
-        await world.settled(0.2)
+        await world.passes(0.2)
         (request,) = world.requests("g")
         assert (request.values, request.callers) == ([b"later"], ["f/alice"])
         assert len(world.delays) == 0
@@ -61,7 +61,7 @@ def test_messages_come_in_the_order_in_which_they_are_due():
             ),
         )
         world.send("f", "alice")
-        await world.settled(5.0)
+        await world.passes(5.0)
 
         values = [value for request in world.requests("g") for value in request.values]
         assert values == [b"0", b"1a", b"1b", b"3"]
@@ -77,9 +77,9 @@ def test_a_sooner_message_is_not_late_because_of_a_later_one():
             result(delay=[(100, "g", "bob", b"soon", "")]),
         )
         world.send("f", "alice")
-        await world.settled(1.0)
+        await world.passes(1.0)
         world.send("f", "alice")
-        await world.settled(0.2)
+        await world.passes(0.2)
 
         assert [request.values for request in world.requests("g")] == [[b"soon"]]
 
@@ -92,9 +92,9 @@ def test_a_cancelled_message_never_comes():
             world, result(delay=[(5000, "g", "bob", b"later", "token")]), result(cancel=["token"])
         )
         world.send("f", "alice")
-        await world.settled(1.0)
+        await world.passes(1.0)
         world.send("f", "alice")
-        await world.settled(60.0)
+        await world.passes(60.0)
 
         assert world.requests("g") == []
         assert list(world.states.scan(b"")) == []
@@ -106,7 +106,7 @@ def test_a_message_may_be_scheduled_and_cancelled_in_one_reply():
     async def body(world: World) -> None:
         scripted(world, result(delay=[(50, "g", "bob", b"later", "token")], cancel=["token"]))
         world.send("f", "alice")
-        await world.settled(5.0)
+        await world.passes(5.0)
 
         assert world.requests("g") == []
 
@@ -122,9 +122,9 @@ def test_only_the_sender_s_id_can_cancel():
 
         world.serve("f", function)
         world.send("f", "alice")
-        await world.settled(1.0)
+        await world.passes(1.0)
         world.send("f", "eve")
-        await world.settled(60.0)
+        await world.passes(60.0)
 
         assert len(world.requests("g")) == 1
 
@@ -136,9 +136,9 @@ def test_all_types_of_an_id_share_its_tokens():
         scripted(world, result(delay=[(5000, "g", "bob", b"later", "token")]))
         world.serve("h", lambda _: result(cancel=["token"]))
         world.send("f", "alice")
-        await world.settled(1.0)
+        await world.passes(1.0)
         world.send("h", "alice")
-        await world.settled(60.0)
+        await world.passes(60.0)
 
         assert world.requests("g") == []
 
@@ -150,13 +150,13 @@ def test_a_token_that_waits_cannot_be_used_again():
         again = result(delay=[(5000, "g", "bob", b"later", "token")])
         world.serve("f", lambda _: again)
         world.send("f", "alice")
-        await world.settled(1.0)
+        await world.passes(1.0)
         world.send("f", "alice")
-        await world.settled(1.0)
+        await world.passes(1.0)
 
         assert set(world.failures("f")) == {"bad-token"}
         # Once the first has fired the token is free, and the retry goes through.
-        await world.settled(10.0)
+        await world.passes(10.0)
         assert len(world.requests("g")) >= 1
         assert world.function("f").waiting == 0
 
@@ -171,19 +171,19 @@ def test_delayed_messages_survive_a_restart_and_overdue_ones_come_at_once():
             result(delay=[(1000, "g", "bob", b"soon", "a"), (9000, "g", "bob", b"late", "b")]),
         )
         world.send("f", "alice")
-        await world.settled(0.5)
+        await world.passes(0.5)
         await world.stopped()
-        await world.settled(5.0)
+        await world.passes(5.0)
 
         again = World(store=world.store)
         again.take_over(world)
         assert again.partition("alice").timers.holds("alice", "a")
         async with asyncio.TaskGroup() as tasks:
             background = start_background(tasks, again)
-            await again.settled(0.1)
+            await again.passes(0.1)
             assert [request.values for request in again.requests("g")] == [[b"soon"]]
             again.delays.cancel(again.partition("alice"), "alice", "b")
-            await again.settled(60.0)
+            await again.passes(60.0)
             assert len(again.requests("g")) == 1
             for task in background:
                 task.cancel()
@@ -196,7 +196,7 @@ def test_very_many_due_messages_do_not_hold_up_the_loop():
         many = [(1000, "g", str(number), b"v", "") for number in range(3000)]
         scripted(world, result(delay=many))
         world.send("f", "alice")
-        await world.settled(3.0)
+        await world.passes(3.0)
 
         assert sorted(request.id for request in world.requests("g")) == sorted(
             map(str, range(3000))
@@ -209,7 +209,7 @@ def test_a_delay_beyond_all_time_is_kept():
     async def body(world: World) -> None:
         scripted(world, result(delay=[((1 << 63) - 1, "g", "bob", b"never", "")]))
         world.send("f", "alice")
-        await world.settled(1000.0)
+        await world.passes(1000.0)
 
         assert len(world.delays) == 1
         assert world.requests("g") == []

@@ -35,7 +35,7 @@ def test_a_function_that_asks_for_state_gets_the_same_batch_again_with_it():
         world.serve("f", counting)
 
         world.send("f", "alice", b"1", b"2")
-        await world.settled()
+        await world.passes()
 
         first, second = world.requests("f")
         assert (first.state, first.values) == ({}, [b"1", b"2"])
@@ -49,11 +49,11 @@ def test_the_next_batch_sees_the_state_that_the_one_before_left():
         world = World()
         world.serve("f", counting)
         world.send("f", "alice")
-        await world.settled()
+        await world.passes()
 
         world.send("f", "alice")
         world.send("f", "bob")
-        await world.settled()
+        await world.passes()
 
         states = [(request.id, request.state["count"]) for request in world.requests("f")[2:]]
         assert sorted(states) == [("alice", b"1"), ("bob", None)]
@@ -67,7 +67,7 @@ def test_other_types_are_asked_for_their_own_states():
         world.serve("f", counting)
         world.send("f", "alice")
         world.send("g", "alice")
-        await world.settled()
+        await world.passes()
 
         assert [request.state for request in world.requests("g")] == [{}]
 
@@ -80,17 +80,17 @@ def test_a_state_added_later_keeps_the_old_ones():
         world.serve("f", counting)
         world.send("f", "alice")
         world.send("f", "bob")
-        await world.settled()
+        await world.passes()
 
         def newer(request: Request) -> bytes:
             return result(state={"name": b"A"}) if "name" in request.state else incomplete("name")
 
         world.serve("f", newer)
         world.send("f", "alice")
-        await world.settled()
+        await world.passes()
         world.send("f", "alice")
         world.send("f", "bob")
-        await world.settled()
+        await world.passes()
 
         last = {request.id: request.state for request in world.requests("f")}
         assert last == {
@@ -107,7 +107,7 @@ def test_a_function_that_asks_again_for_what_it_was_sent_fails():
         world.serve("f", lambda _: incomplete("count"))
 
         world.send("f", "alice")
-        await world.settled(1.5)
+        await world.passes(1.5)
 
         backlog = world.backlog("f", "alice")
         assert world.function("f").parked == 1
@@ -126,7 +126,7 @@ def test_a_function_that_asks_for_nothing_fails():
         world.serve("f", lambda _: incomplete())
 
         world.send("f", "alice")
-        await world.settled(1.5)
+        await world.passes(1.5)
 
         failing = world.backlog("f", "alice").failing
         assert failing is not None
@@ -141,7 +141,7 @@ def test_requests_that_left_before_a_state_was_known_may_ask_for_it_too():
         world.serve("f", counting)
         for number in range(5):
             world.send("f", str(number))
-        await world.settled()
+        await world.passes()
 
         assert len(world.requests("f")) == 10
         assert not world.failures("f")
@@ -155,10 +155,10 @@ def test_only_a_few_requests_of_a_new_type_go_out_before_its_first_reply():
         world.serve("f", lambda r: Answer(counting(r), after_s=0.1))
         for number in range(100):
             world.send("f", str(number))
-        await world.settled(0.05)
+        await world.passes(0.05)
         assert len(world.requests("f")) == 8
 
-        await world.settled(0.1)
+        await world.passes(0.1)
         assert len(world.requests("f")) > 90
 
     run_virtual(main)
@@ -169,11 +169,11 @@ def test_a_type_change_of_a_state_is_refused_in_words():
         world = World(transport=SHORT)
         world.serve("f", counting)
         world.send("f", "alice")
-        await world.settled()
+        await world.passes()
 
         world.serve("f", lambda _: incomplete("count", "more", typename="t/other"))
         world.send("f", "alice")
-        await world.settled(1.5)
+        await world.passes(1.5)
 
         assert set(world.failures("f")) == {"bad-state"}
         failing = world.backlog("f", "alice").failing
@@ -190,7 +190,7 @@ def test_a_stored_value_of_another_type_fails_its_address_alone():
         world = World()
         world.serve("f", counting)
         world.send("f", "alice")
-        await world.settled()
+        await world.passes()
         await world.stopped()
         store = world.store
 
@@ -201,7 +201,7 @@ def test_a_stored_value_of_another_type_fails_its_address_alone():
         )
         world.send("f", "alice")
         world.send("f", "bob")
-        await world.settled(1.5)
+        await world.passes(1.5)
 
         assert world.function("f").parked == 1
         assert world.function("f").waiting == 1
@@ -218,10 +218,10 @@ def test_what_came_while_a_request_was_out_leaves_as_one_batch():
         world = World()
         world.serve("f", lambda _: Answer(result(), after_s=1.0))
         world.send("f", "alice", b"1")
-        await world.settled(0.5)
+        await world.passes(0.5)
         world.send("f", "alice", b"2", b"3")
         world.send("f", "alice", b"4")
-        await world.settled(2.0)
+        await world.passes(2.0)
 
         assert [request.values for request in world.requests("f")] == [[b"1"], [b"2", b"3", b"4"]]
 
@@ -232,7 +232,7 @@ def test_the_byte_cap_alone_cuts_a_batch():
     async def main():
         world = World(batch_bytes_max=200, threshold=2)
         world.send("f", "alice", *[b"%02d" % number * 10 for number in range(12)])
-        await world.settled()
+        await world.passes()
 
         values = [request.values for request in world.requests("f")]
         assert len(values) > 1
@@ -249,10 +249,10 @@ def test_different_addresses_are_out_at_the_same_time_and_no_more_than_the_pool_
         world = World(pool_size=10)
         world.serve("f", lambda _: Answer(result(), after_s=1.0))
         world.send("f", "first")
-        await world.settled(2.0)
+        await world.passes(2.0)
         for number in range(50):
             world.send("f", str(number))
-        await world.settled(10.0)
+        await world.passes(10.0)
 
         assert world.clients["f"].in_flight_max == 10
         assert len(world.requests("f")) == 51
@@ -270,7 +270,7 @@ def test_a_message_to_oneself_joins_the_own_backlog():
 
         world.serve("f", again)
         world.send("f", "alice", b"3")
-        await world.settled()
+        await world.passes()
 
         assert [request.values for request in world.requests("f")] == [
             [b"3"],
@@ -291,7 +291,7 @@ def test_messages_go_to_their_targets_with_the_caller():
         world = World()
         world.serve("f", lambda _: result(send=[("g", "bob", b"hello"), ("g", "bob", b"again")]))
         world.send("f", "alice")
-        await world.settled()
+        await world.passes()
 
         (request,) = world.requests("g")
         assert (request.id, request.values) == ("bob", [b"hello", b"again"])
@@ -306,7 +306,7 @@ def test_egress_records_leave_in_order():
         world = World()
         world.serve("f", lambda r: result(egress=[("out", value) for value in r.values]))
         world.send("f", "alice", b"1", b"2", b"3")
-        await world.settled()
+        await world.passes()
 
         assert world.egress.left == [b"1", b"2", b"3"]
         assert world.function("f").counts.out_egress == 3
@@ -327,11 +327,11 @@ def test_a_deleted_state_is_gone():
 
         world.serve("f", function)
         world.send("f", "alice", b"set")
-        await world.settled()
+        await world.passes()
         world.send("f", "alice", b"delete")
-        await world.settled()
+        await world.passes()
         world.send("f", "alice", b"set")
-        await world.settled()
+        await world.passes()
 
         assert world.requests("f")[-1].state == {"a": None, "b": b"2"}
 
@@ -350,7 +350,7 @@ def test_an_address_whose_values_are_all_deleted_has_no_row():
         world.serve("f", function)
         for _ in range(2):
             world.send("f", "alice")
-            await world.settled()
+            await world.passes()
         await world.stopped()
 
         assert world.store.rows == {}
@@ -412,7 +412,7 @@ def test_a_reply_that_cannot_be_applied_whole_is_not_applied_at_all(case: str):
         world = World(transport=SHORT)
         world.serve("f", counting)
         world.send("f", "alice")
-        await world.settled()
+        await world.passes()
         good = result(
             send=[("g", "bob", b"1")],
             delay=[(10, "g", "bob", b"later", "token")],
@@ -425,7 +425,7 @@ def test_a_reply_that_cannot_be_applied_whole_is_not_applied_at_all(case: str):
         world.serve("f", lambda _: whole.SerializeToString())
 
         world.send("f", "alice")
-        await world.settled(1.5)
+        await world.passes(1.5)
 
         assert set(world.failures("f")) == {cause}
         assert world.function("f").parked == 1
@@ -436,7 +436,7 @@ def test_a_reply_that_cannot_be_applied_whole_is_not_applied_at_all(case: str):
         assert world.egress.left == []
         assert len(world.delays) == 0
         world.serve("f", counting)
-        await world.settled(2.0)
+        await world.passes(2.0)
         assert world.requests("f")[-1].state == {"count": b"1"}
 
     run_virtual(main)
@@ -449,7 +449,7 @@ def test_a_reply_that_is_no_message_counts_as_a_failed_attempt(body: bytes):
         world.serve("f", lambda _: body)
         world.send("f", "alice")
         world.send("g", "bob")
-        await world.settled(1.5)
+        await world.passes(1.5)
 
         assert set(world.failures("f")) == {"bad-reply"}
         assert world.function("f").parked == 1
@@ -467,7 +467,7 @@ def test_a_state_value_that_is_no_typed_value_counts_as_a_failed_attempt():
         world = World(transport=SHORT)
         world.serve("f", lambda r: body if "count" in r.state else incomplete("count"))
         world.send("f", "alice")
-        await world.settled(1.5)
+        await world.passes(1.5)
 
         assert set(world.failures("f")) == {"bad-state"}
 
@@ -479,7 +479,7 @@ def test_an_empty_reply_is_a_result_without_effects():
         world = World()
         world.serve("f", lambda _: b"")
         world.send("f", "alice")
-        await world.settled()
+        await world.passes()
 
         assert world.function("f").waiting == 0
         assert world.function("f").counts.failures == {}
@@ -495,11 +495,11 @@ def test_a_stopped_lane_sends_nothing_and_still_applies_what_comes():
         world = World()
         world.serve("f", lambda r: Answer(result(egress=[("out", r.id.encode())]), after_s=1.0))
         world.send("f", "alice")
-        await world.settled(0.5)
+        await world.passes(0.5)
         world.dispatcher("f").stop()
         world.send("f", "alice", b"2")
         world.send("f", "bob", b"3")
-        await world.settled(5.0)
+        await world.passes(5.0)
 
         assert world.egress.left == [b"alice"]
         assert len(world.requests("f")) == 1
@@ -515,9 +515,9 @@ def test_a_closed_lane_forgets_what_is_out_and_its_backlog_holds_it():
         world = World()
         world.serve("f", lambda r: Answer(result(egress=[("out", b"r")]), after_s=1.0))
         world.send("f", "alice")
-        await world.settled(0.5)
+        await world.passes(0.5)
         world.dispatcher("f").close()
-        await world.settled(5.0)
+        await world.passes(5.0)
 
         assert world.egress.left == []
         await world.cut()
@@ -531,10 +531,10 @@ def test_a_stopped_lane_does_not_retry(caplog: pytest.LogCaptureFixture):
         world = World()
         world.serve("f", lambda _: Answer(status=404))
         world.send("f", "alice")
-        await world.settled(0.01)
+        await world.passes(0.01)
         world.dispatcher("f").stop()
         before = len(world.requests("f"))
-        await world.settled(500.0)
+        await world.passes(500.0)
 
         assert len(world.requests("f")) == before
 
@@ -552,15 +552,15 @@ def test_replies_in_hand_wait_until_a_checkpoint_has_made_room():
             "f", lambda request: Answer(result(egress=[("out", request.values[0])]), after_s=0.5)
         )
         world.send("f", "alice", b"1")
-        await world.settled(0.1)
+        await world.passes(0.1)
         world.load.is_stuck = True
         world.send("f", "alice", b"2")
-        await world.settled(1.0)
+        await world.passes(1.0)
         assert world.egress.left == []
 
         world.load.is_stuck = False
         world.exchange.wake_all()
-        await world.settled(1.0)
+        await world.passes(1.0)
 
         assert world.egress.left == [b"1", b"2"]
         assert [request.values for request in world.requests("f")] == [[b"1"], [b"2"]]
@@ -583,7 +583,7 @@ def test_hundreds_of_long_replies_leave_the_loop_to_others_in_between(
         world = World()
         world.serve("f", long_replies)
         world.send("f", "first")
-        await world.settled()
+        await world.passes()
         apply, loop = world.dispatcher("f")._applier.apply, asyncio.get_running_loop()
         lost_s = 0.0
 
@@ -603,7 +603,7 @@ def test_hundreds_of_long_replies_leave_the_loop_to_others_in_between(
             turns.append(lost_s)
 
         assert max(after - before for before, after in pairwise(turns)) < 0.01
-        await world.settled()
+        await world.passes()
         assert len(world.delays) == 201
 
     run_virtual(main)
@@ -614,9 +614,9 @@ def test_what_came_meanwhile_follows_a_long_reply_at_once():
         world = World()
         world.serve("f", lambda r: Answer(long_replies(r), after_s=0.1))
         world.send("f", "alice", b"1")
-        await world.settled(0.05)
+        await world.passes(0.05)
         world.send("f", "alice", b"2")
-        await world.settled(0.3)
+        await world.passes(0.3)
 
         assert [request.values for request in world.requests("f")] == [[b"1"], [b"2"]]
         assert world.dispatcher("f").in_flight == 0
@@ -640,9 +640,9 @@ def test_states_and_address_count_towards_the_size_of_a_request():
 
         world.serve("f", handler)
         world.send("f", "alice", b"1")
-        await world.settled()
+        await world.passes()
         world.send("f", "alice", *[b"%04d" % number * 25 for number in range(100)])
-        await world.settled()
+        await world.passes()
 
         assert world.function("f").waiting == 0
         assert max(bodies[1:]) <= 3000
@@ -665,7 +665,7 @@ def test_a_server_that_takes_less_is_asked_for_less_and_refuses_hardly_ever():
         world.serve("f", handler)
         for _ in range(400):
             world.send("f", "hot", *[b"%04d" % number * 250 for number in range(1000)])
-            await world.settled(1.0)
+            await world.passes(1.0)
 
         assert world.function("f").waiting == 0
         # A megabyte is halved four times; then it grows, and after ten minutes would be tried again.
@@ -682,9 +682,9 @@ def test_what_comes_back_goes_again_at_once_and_alone_and_has_not_failed():
         answers = [Answer(fate=Fate.BESIDE)]
         world.serve("f", lambda _: answers.pop() if answers else Answer(result()))
         world.send("f", "alice", b"1")
-        await world.settled()
+        await world.passes()
         world.send("f", "alice", b"2")
-        await world.settled()
+        await world.passes()
 
         assert [request.values for request in world.requests("f")] == [[b"1"], [b"1"], [b"2"]]
         assert world.clients["f"].went_alone == [False, True, False]
@@ -700,7 +700,7 @@ def test_who_ran_long_or_failed_goes_alone_until_it_is_well():
         world.serve("f", lambda _: answers.pop() if answers else Answer(result()))
         for value in (b"1", b"2", b"3", b"4"):
             world.send("f", "alice", value)
-            await world.settled(5.0)
+            await world.passes(5.0)
 
         assert world.clients["f"].went_alone == [False, True, True, False, False]
 

@@ -59,7 +59,7 @@ def test_an_address_that_fails_and_is_not_parked_is_shown_with_what_happens_next
         world.serve("f", allergic)
         world.send("f", "alice", b"1", b"2")
         world.send("f", "bob")
-        await world.settled(10.0)
+        await world.passes(10.0)
 
         shown = (await status.show(limit=10))["failing"]
 
@@ -85,7 +85,7 @@ def test_of_many_addresses_the_oldest_are_shown():
         world.serve("f", lambda request: Answer(b"\xff"))
         for number in range(10):
             world.send("f", f"id{number}")
-            await world.settled(0.5)
+            await world.passes(0.5)
 
         shown = (await status.show(limit=3))["failing"]
 
@@ -99,7 +99,7 @@ def test_an_endpoint_that_is_down_is_shown_with_since_when_why_and_the_next_prob
     async def body(world: World, status: Status) -> None:
         world.endpoint("f").is_up = False
         world.send("f", "alice")
-        await world.settled(30.0)
+        await world.passes(30.0)
 
         (shown,) = (await status.show(limit=10))["functions"]
 
@@ -117,13 +117,13 @@ def test_an_endpoint_is_asked_at_once_when_its_operator_says_so():
     async def body(world: World, status: Status) -> None:
         world.endpoint("f").is_up = False
         world.send("f", "alice")
-        await world.settled(31.0)
+        await world.passes(31.0)
         world.endpoint("f").is_up = True
         world.serve("f", allergic)
         world.send("f", "bob")
 
         assert await status.retry_endpoint("http://functions/f") == {"addresses": 0, "probes": 1}
-        await world.settled(0.1)
+        await world.passes(0.1)
 
         assert world.egress.left == [b"x"]
         (shown,) = (await status.show(limit=10))["functions"]
@@ -137,7 +137,7 @@ def test_an_endpoint_goes_by_its_url_and_by_its_function_types(name: str):
     async def body(world: World, status: Status) -> None:
         world.serve("f", allergic)
         world.send("f", "alice")
-        await world.settled(10.0)
+        await world.passes(10.0)
 
         assert await status.retry_endpoint(name) == {"addresses": 1, "probes": 0}
 
@@ -148,11 +148,11 @@ def test_an_address_that_makes_a_pause_is_tried_at_once():
     async def body(world: World, status: Status) -> None:
         world.serve("f", allergic)
         world.send("f", "alice")
-        await world.settled(10.0)
+        await world.passes(10.0)
         world.serve("f", lambda request: Answer(result(egress=[("out", b"well")])))
 
         assert await status.retry_address(ALICE) == {"addresses": 1, "probes": 0}
-        await world.settled(0.1)
+        await world.passes(0.1)
 
         assert world.egress.left == [b"well"]
 
@@ -163,11 +163,11 @@ def test_an_address_that_is_parked_is_tried_at_once_too():
     async def body(world: World, status: Status) -> None:
         world.serve("f", allergic)
         world.send("f", "alice")
-        await world.settled(20.0)
+        await world.passes(20.0)
         world.serve("f", lambda request: Answer(result(egress=[("out", b"well")])))
 
         assert await status.retry_address(ALICE) == {"addresses": 1, "probes": 0}
-        await world.settled(0.1)
+        await world.passes(0.1)
 
         assert world.egress.left == [b"well"]
 
@@ -178,7 +178,7 @@ def test_what_is_being_tried_is_left_to_it():
     async def body(world: World, status: Status) -> None:
         world.serve("f", lambda request: Answer(status=404, after_s=0.5))
         world.send("f", "alice")
-        await world.settled(0.7)
+        await world.passes(0.7)
         assert world.backlog("f", "alice").phase == Phase.IN_FLIGHT
 
         assert await status.retry_address(ALICE) == {"addresses": 0, "probes": 0}
@@ -190,7 +190,7 @@ def test_what_does_not_fail_cannot_be_tried_again():
     async def body(world: World, status: Status) -> None:
         world.serve("f", allergic)
         world.send("f", "bob")
-        await world.settled()
+        await world.passes()
         for attempt in (
             status.retry_address(Address(TypeName("t", "f"), "bob")),
             status.retry_address(Address(TypeName("t", "f"), "nobody")),
@@ -218,7 +218,7 @@ def test_the_list_of_parked_addresses_and_its_metric_agree_at_any_moment():
                 world.serve("f", lambda request: Answer(status=404, after_s=0.2))
             if step == 300:
                 world.serve("f", lambda request: Answer(result()))
-            await world.settled(0.1)
+            await world.passes(0.1)
             phase = Phase(world.backlog("f", "alice").phase)
             total = parked.show(Selection(), limit=10)["total"]
             (shown,) = (await status.show(limit=10))["functions"]
@@ -236,7 +236,7 @@ def test_an_address_is_found_as_it_was_printed():
         world.serve("f", lambda request: Answer(b"\xff"))
         odd = "a\nb" + "c" * 1000
         world.send("f", odd)
-        await world.settled(20.0)
+        await world.passes(20.0)
 
         printed = str(Address(TypeName("t", "f"), odd)).removeprefix("t/f/")
         shown = parked.show(Selection(Address(TypeName("t", "f"), printed)), limit=10)

@@ -43,14 +43,14 @@ async def play_outage(how: Answer, *, addresses: int, transport: Transport = SEC
     world = World(transport=transport, on_failure=OnFailure.SKIP)
     world.serve("f", well)
     world.send("f", "before", b"before")
-    await world.settled(0.1)
+    await world.passes(0.1)
     world.serve("f", lambda _: how)
     for number in range(30):
         world.send("f", str(number % addresses), b"%d" % number)
-    await world.settled(120.0)
+    await world.passes(120.0)
     assert gone(world) == 0
     world.serve("f", well)
-    await world.settled(12.0)
+    await world.passes(12.0)
     return world
 
 
@@ -75,11 +75,11 @@ def test_an_endpoint_that_goes_away_among_replies_that_are_still_good_costs_noth
         world.serve("f", lambda request: well(request) if next(calls) % 2 else Answer(status=503))
         for number in range(40):
             world.send("f", str(number % 4), b"%d" % number)
-            await world.settled(0.02)
+            await world.passes(0.02)
         world.serve("f", lambda _: Answer(status=503))
-        await world.settled(300.0)
+        await world.passes(300.0)
         world.serve("f", well)
-        await world.settled(12.0)
+        await world.passes(12.0)
 
         assert sorted(world.egress.left) == sorted(b"%d" % number for number in range(40))
         assert gone(world) == 0
@@ -107,7 +107,7 @@ def test_twenty_poisoned_addresses_are_parked_while_others_succeed_now_and_then(
             value = b"%d" % number
             sent[value] = world.clock.now_s()
             world.send("f", f"good{number}", value)
-            await world.settled(3.0)
+            await world.passes(3.0)
 
         function = world.function("f")
         assert function.circuit.opened_times <= 1
@@ -128,7 +128,7 @@ def test_poison_is_poison_where_a_good_message_comes_but_once_in_a_while(every_s
             world.send("f", f"bad{number}")
         for number in range(8):
             world.send("f", f"good{number}", b"x")
-            await world.settled(every_s)
+            await world.passes(every_s)
 
         assert (gone(world), len(world.egress.left)) == (20, 8)
         assert world.function("f").circuit.opened_times <= 1
@@ -153,7 +153,7 @@ def test_batches_that_fail_for_one_of_their_invocations_do_not_stop_their_endpoi
         world.serve("f", one_bad_in_four)
         for number in range(addresses * 32):
             world.send("f", f"id{number // 32}", b"%d" % number)
-        await world.settled(400.0)
+        await world.passes(400.0)
 
         letters = [json.loads(one) for one in world.egress.left if one.startswith(b"{")]
         assert len(letters) == addresses * 8
@@ -173,7 +173,7 @@ def test_a_request_that_is_too_large_is_halved_at_once(addresses: int):
         )
         for number in range(addresses * 64):
             world.send("f", f"id{number % addresses}", b"%d" % number)
-        await world.settled(2.0)
+        await world.passes(2.0)
 
         assert len(world.egress.left) == addresses * 64
         assert gone(world) == 0
@@ -194,7 +194,7 @@ def test_a_letter_names_the_error_of_the_function_and_no_attempt_begins_without_
         world.send("f", "alice", b"1")
         for number in range(60):
             world.send("f", "others", b"%d" % number)
-            await world.settled(0.3)
+            await world.passes(0.3)
 
         (letter,) = [json.loads(one) for one in world.egress.left if one.startswith(b"{")]
         assert letter["reason"] == "status"
@@ -210,10 +210,10 @@ def test_the_last_real_cause_stays_where_the_last_attempt_hangs():
         answers = [Answer(fate=Fate.LOST), Answer(status=500)]
         world.serve("f", lambda _: answers.pop() if answers else Answer(fate=Fate.LOST))
         world.send("f", "alice", b"1")
-        await world.settled(0.9)
+        await world.passes(0.9)
         failing = world.backlog("f", "alice").failing
         assert failing is not None
-        await world.settled(0.2)
+        await world.passes(0.2)
 
         assert failing.reason == "the endpoint answered with status 500"
 
@@ -236,7 +236,7 @@ def test_what_is_asked_for_later_is_sent_later_and_never_given_up(status: int):
         world.send("f", "alice", b"1")
         for number in range(60):
             world.send("f", "others", b"%d" % number)
-            await world.settled(1.0)
+            await world.passes(1.0)
 
         pauses = [round(b - a) for a, b in pairwise(times)]
         # As long as was asked for, and no longer than the budget.
@@ -244,7 +244,7 @@ def test_what_is_asked_for_later_is_sent_later_and_never_given_up(status: int):
         assert set(pauses[9:]) == {5}
         assert gone(world) == 0
         world.serve("f", well)
-        await world.settled(6.0)
+        await world.passes(6.0)
         assert b"1" in world.egress.left
 
     run_virtual(main)
@@ -256,7 +256,7 @@ def test_who_may_fail_for_its_endpoint_is_tried_every_few_seconds_and_not_given_
         times: list[float] = []
         world.serve("f", lambda _: times.append(world.clock.now_s()) or Answer(status=404))
         world.send("f", "alice", b"1")
-        await world.settled(60.0)
+        await world.passes(60.0)
 
         assert gone(world) == 0
         assert round(times[-1] - times[-2]) == 5
@@ -268,7 +268,7 @@ def test_who_may_fail_for_its_endpoint_is_tried_every_few_seconds_and_not_given_
         )
         for number in range(20):
             world.send("f", f"bob{number}", b"x")
-            await world.settled(2.0)
+            await world.passes(2.0)
         # Others went well between its last three failures.
         assert gone(world) == 1
         assert len(times) == 3
@@ -283,7 +283,7 @@ def test_what_was_spent_stays_spent_behind_a_circuit_and_its_probes():
         world.send("f", "bad")
         for _ in range(3):
             world.send("f", "good", b"x")
-            await world.settled(0.2)
+            await world.passes(0.2)
         failing = world.backlog("f", "bad").failing
         assert failing is not None
         spent_s = failing.spent_s
@@ -310,11 +310,11 @@ def test_an_endpoint_that_comes_and_goes_again_and_again_costs_nothing(up_s: flo
             world.send("f", str(number % addresses), b"%d" % number)
         for turn in range(12):
             world.serve("f", lambda _: Answer(status=503))
-            await world.settled(31.3 + turn)
+            await world.passes(31.3 + turn)
             world.serve("f", lambda r: replace(well(r), after_s=up_s / 4))
-            await world.settled(up_s)
+            await world.passes(up_s)
         world.serve("f", well)
-        await world.settled(12.0)
+        await world.passes(12.0)
 
         assert sorted(world.egress.left) == sorted(b"%d" % number for number in range(300))
         assert gone(world) == 0
@@ -335,7 +335,7 @@ def test_a_part_that_went_well_proves_nothing_where_the_batch_was_cut_for_anothe
             world.send("f", "alice", b"%d" % number)
         if status == 503:
             world.endpoint("f").is_up = False
-            await world.settled(0.3)
+            await world.passes(0.3)
             world.endpoint("f").is_up = True
         world.serve(
             "f",
@@ -345,10 +345,10 @@ def test_a_part_that_went_well_proves_nothing_where_the_batch_was_cut_for_anothe
                 else Answer(status=404 if len(r.values) < 3 else status)
             ),
         )
-        await world.settled(60.0)
+        await world.passes(60.0)
         assert gone(world) == 0
         world.serve("f", well)
-        await world.settled(12.0)
+        await world.passes(12.0)
         assert sorted(world.egress.left) == [b"0", b"1", b"2", b"3"]
 
     run_virtual(main)
@@ -371,16 +371,16 @@ def test_replies_that_were_on_their_way_when_an_endpoint_went_away_prove_nothing
         world = World(transport=AsyncTransport(call_s=3.0), on_failure=OnFailure.SKIP)
         world.serve("f", well)
         world.send("f", "1", b"x")
-        await world.settled(0.1)
+        await world.passes(0.1)
         world.serve("f", lambda r: replace(well(r), after_s=int(r.id) * 0.02))
         for number in range(4, 148):
             world.send("f", str(number), b"x")
-        await world.settled(0.05)
+        await world.passes(0.05)
         world.serve("f", lambda _: Answer(status=503))
         world.send("f", "0", b"x")
-        await world.settled(60.0)
+        await world.passes(60.0)
         world.serve("f", well)
-        await world.settled(12.0)
+        await world.passes(12.0)
 
         assert (gone(world), len(world.egress.left)) == (0, 146)
 
@@ -396,14 +396,14 @@ def test_what_others_did_before_an_outage_proves_nothing_in_it():
         world.send("f", "alice", b"1")
         for _ in range(10):
             world.send("f", "bob", b"x")
-            await world.settled(0.2)
+            await world.passes(0.2)
         failing = world.backlog("f", "alice").failing
         assert failing is not None
         assert failing.alone >= 3
         world.serve("f", lambda _: Answer(status=503))
-        await world.settled(60.0)
+        await world.passes(60.0)
         world.serve("f", well)
-        await world.settled(12.0)
+        await world.passes(12.0)
 
         assert (gone(world), len(world.egress.left)) == (0, 11)
 
@@ -429,7 +429,7 @@ def test_a_hiccup_at_the_neighbour_of_a_bad_invocation_costs_it_nothing():
         world.send("f", "alice", b"0", b"1", b"2", b"3")
         for _ in range(200):
             world.send("f", "bob", b"x")
-            await world.settled(0.1)
+            await world.passes(0.1)
 
         assert hiccups == [[b"0", b"1"], [b"0"], [b"0"]]
         assert {b"0", b"1", b"2"} < set(world.egress.left)
@@ -455,7 +455,7 @@ def test_an_address_that_is_ready_long_after_an_endpoint_went_away_has_it_asked_
         world.serve("f", well)
         world.endpoint("f").is_up = False
         world.send("f", "alice")
-        await world.settled(30.0)
+        await world.passes(30.0)
 
         def as_uvloop(when_s: float, work: Any, *rest: Any, **how: Any) -> Any:
             timer = call_at(when_s, work, *rest, **how)
@@ -464,12 +464,12 @@ def test_an_address_that_is_ready_long_after_an_endpoint_went_away_has_it_asked_
         monkeypatch.setattr(loop, "call_at", as_uvloop)
         policy = world.dispatcher("f").policy
         while not 3.0 < (policy.probe_in_s() or 0.0) < 4.0:
-            await world.settled(0.1)
+            await world.passes(0.1)
         world.endpoint("f").is_up = True
         for number in range(20):
             world.send("f", f"bob{number}")
-            await world.settled(0.0)
-        await world.settled(0.2)
+            await world.passes(0.0)
+        await world.passes(0.2)
 
         assert len(world.egress.left) == 21
 

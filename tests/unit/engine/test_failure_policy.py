@@ -33,7 +33,7 @@ async def introduced(world: World) -> None:
     handler = world.endpoint("f").answer
     world.serve("f", lambda _: result())
     world.send("f", "introduction")
-    await world.settled(0.1)
+    await world.passes(0.1)
     world.endpoint("f").answer = handler
     world.endpoint("f").requests.clear()
 
@@ -59,7 +59,7 @@ def test_async_tries_again_whatever_went_wrong_until_it_works(how: Answer):
             "f", lambda _: outcomes.pop() if outcomes else Answer(result(egress=[("out", b"r")]))
         )
         world.send("f", "alice", b"1", b"2")
-        await world.settled(0.5)
+        await world.passes(0.5)
 
         assert world.egress.left == [b"r"]
         assert [request.values for request in world.requests("f")] == [[b"1", b"2"]] * 4
@@ -77,7 +77,7 @@ def test_async_pauses_double_until_the_budget_is_spent():
         times = []
         world.serve("f", lambda _: times.append(world.clock.now_s()) or Answer(status=404))
         world.send("f", "alice")
-        await world.settled(1.2)
+        await world.passes(1.2)
 
         pauses = [later - sooner for sooner, later in pairwise(times)]
         assert [round(pause, 3) for pause in pauses[:6]] == [
@@ -99,10 +99,10 @@ def test_a_lost_reply_uses_the_whole_budget_of_async():
         world = World(transport=ASYNC)
         world.serve("f", lambda _: Answer(fate=Fate.LOST))
         world.send("f", "alice")
-        await world.settled(0.9)
+        await world.passes(0.9)
         assert world.backlog("f", "alice").phase == Phase.IN_FLIGHT
 
-        await world.settled(0.2)
+        await world.passes(0.2)
         assert world.backlog("f", "alice").phase == Phase.PARKED
         assert world.failures("f") == {"timeout": 1}
         assert len(world.requests("f")) == 1
@@ -116,10 +116,10 @@ def test_a_call_of_okhttp_is_over_when_its_time_is_whatever_its_attempts_did():
         outcomes = [Answer(status=503, after_s=0.3), Answer(fate=Fate.LOST)]
         world.serve("f", lambda _: outcomes.pop(0))
         world.send("f", "alice")
-        await world.settled(0.9)
+        await world.passes(0.9)
         assert world.backlog("f", "alice").phase == Phase.IN_FLIGHT
 
-        await world.settled(0.2)
+        await world.passes(0.2)
         assert world.backlog("f", "alice").phase == Phase.PARKED
         assert world.failures("f") == {"status": 1, "timeout": 1}
 
@@ -132,7 +132,7 @@ def test_okhttp_parks_at_once_what_another_try_would_not_help(how: Answer):
         world = World(transport=OKHTTP)
         world.serve("f", poisoned("alice", how=how))
         world.send("f", "alice")
-        await world.settled(0.1)
+        await world.passes(0.1)
 
         assert world.backlog("f", "alice").phase == Phase.PARKED
         assert len(world.requests("f")) == 1
@@ -147,7 +147,7 @@ def test_okhttp_tries_again_what_may_pass(how: Answer):
         outcomes = [how] * 3
         world.serve("f", lambda _: outcomes.pop() if outcomes else Answer(result()))
         world.send("f", "alice")
-        await world.settled(1.0)
+        await world.passes(1.0)
 
         assert len(world.requests("f")) == 4
         assert world.function("f").busy == 0
@@ -162,7 +162,7 @@ def test_a_stale_connection_costs_no_attempt():
         outcomes = [Answer(fate=Fate.STALE)]
         world.serve("f", lambda _: outcomes.pop() if outcomes else Answer(result()))
         world.send("f", "alice")
-        await world.settled(0.003)
+        await world.passes(0.003)
 
         assert len(world.requests("f")) == 2
         assert world.failures("f") == {}
@@ -177,7 +177,7 @@ def test_a_connection_that_ends_again_when_it_is_new_is_a_failure():
         await introduced(world)
         world.serve("f", lambda _: Answer(fate=Fate.STALE))
         world.send("f", "alice")
-        await world.settled(0.003)
+        await world.passes(0.003)
 
         assert world.failures("f") == {"disconnect": 1}
         assert len(world.requests("f")) == 2
@@ -194,7 +194,7 @@ def test_a_parked_address_is_tried_again_with_growing_pauses():
         times = []
         world.serve("f", lambda _: times.append(world.clock.now_s()) or Answer(b"\xff"))
         world.send("f", "alice")
-        await world.settled(40.0)
+        await world.passes(40.0)
 
         pauses = [round(b - a) for a, b in pairwise(times)]
         assert pauses == [1, 2, 4, 8, 16]
@@ -209,11 +209,11 @@ def test_a_parked_address_keeps_its_backlog_in_order_and_goes_on_when_it_can():
         world = World(transport=OKHTTP)
         world.serve("f", poisoned("alice"))
         world.send("f", "alice", b"1", b"2")
-        await world.settled(0.5)
+        await world.passes(0.5)
         world.send("f", "alice", b"3")
         world.serve("f", poisoned())
         world.endpoint("f").requests.clear()
-        await world.settled(1.0)
+        await world.passes(1.0)
 
         assert [request.values for request in world.requests("f")] == [[b"1"], [b"2", b"3"]]
         assert world.function("f").parked == 0
@@ -227,7 +227,7 @@ def test_a_parked_address_is_told_in_words(caplog: pytest.LogCaptureFixture):
         world = World(transport=OKHTTP)
         world.serve("f", poisoned("alice"))
         world.send("f", "alice", b"1")
-        await world.settled(0.5)
+        await world.passes(0.5)
 
     with caplog.at_level(logging.WARNING):
         run_virtual(main)
@@ -247,7 +247,7 @@ def test_one_poisoned_address_does_not_stop_others():
         for round_number in range(20):
             world.send("f", "bad")
             world.send("f", f"good-{round_number}")
-            await world.settled(0.2)
+            await world.passes(0.2)
 
         assert len(world.egress.left) == 20
         assert world.function("f").circuit.opened_times == 0
@@ -267,7 +267,7 @@ def test_few_lines_a_second_are_logged_and_the_others_counted(caplog: pytest.Log
         world.serve("f", lambda _: Answer(status=404))
         for number in range(50):
             world.send("f", str(number))
-        await world.settled(0.5)
+        await world.passes(0.5)
 
     with caplog.at_level(logging.WARNING):
         run_virtual(main)
@@ -292,15 +292,15 @@ def test_addresses_that_hang_hold_at_most_half_of_the_pool():
         # The first time nobody knows that they are slow.
         for number in range(8):
             world.send("f", f"slow-{number}")
-        await world.settled(25.0)
+        await world.passes(25.0)
         for number in range(8):
             world.send("f", f"slow-{number}")
-        await world.settled(0.1)
+        await world.passes(0.1)
         assert world.dispatcher("f").in_flight == 5
 
         for number in range(50):
             world.send("f", f"fast-{number}")
-        await world.settled(0.2)
+        await world.passes(0.2)
 
         assert len(world.egress.left) == 50
         assert world.dispatcher("f").in_flight == 5
@@ -316,7 +316,7 @@ def test_all_addresses_that_hang_get_their_turn():
         for _ in range(3):
             for number in range(6):
                 world.send("f", str(number))
-            await world.settled(20.0)
+            await world.passes(20.0)
 
         assert world.function("f").waiting == 0
         assert world.function("f").busy == 0
@@ -335,7 +335,7 @@ def test_an_endpoint_that_is_down_opens_its_circuit_and_nobody_is_parked():
         world.endpoint("f").is_up = False
         for number in range(20):
             world.send("f", str(number))
-        await world.settled(60.0)
+        await world.passes(60.0)
 
         function = world.function("f")
         assert function.is_down
@@ -345,7 +345,7 @@ def test_an_endpoint_that_is_down_opens_its_circuit_and_nobody_is_parked():
         assert set(world.failures("f")) == {"connect"}
 
         world.endpoint("f").is_up = True
-        await world.settled(6.0)
+        await world.passes(6.0)
         assert len(world.egress.left) == 20
         assert not function.is_down
         assert function.busy == 0
@@ -359,7 +359,7 @@ def test_an_endpoint_that_answers_everybody_with_errors_opens_its_circuit():
         world.serve("f", lambda _: Answer(status=503))
         for number in range(20):
             world.send("f", str(number))
-        await world.settled(120.0)
+        await world.passes(120.0)
 
         assert world.function("f").is_down
         assert world.function("f").parked == 0
@@ -368,7 +368,7 @@ def test_an_endpoint_that_answers_everybody_with_errors_opens_its_circuit():
         assert circuit.reason == "the endpoint answered with status 503"
 
         world.serve("f", poisoned())
-        await world.settled(6.0)
+        await world.passes(6.0)
         assert len(world.egress.left) == 20
         assert circuit.is_closed
 
@@ -388,10 +388,10 @@ def test_while_it_is_open_single_probes_go_out_with_growing_pauses():
         world.serve("f", handler)
         for number in range(5):
             world.send("f", str(number))
-        await world.settled(0.015)
+        await world.passes(0.015)
         assert not world.function("f").circuit.is_closed
         times.clear()
-        await world.settled(30.0)
+        await world.passes(30.0)
 
         pauses = [later - sooner for sooner, later in pairwise(times)]
         assert [round(pause, 2) for pause in pauses[:5]] == [0.04, 0.08, 0.16, 0.32, 0.64]
@@ -410,14 +410,14 @@ def test_a_request_that_hangs_from_before_does_not_hold_up_the_probe():
 
         world.serve("f", handler)
         world.send("f", "hangs")
-        await world.settled(0.1)
+        await world.passes(0.1)
         for number in range(10):
             world.send("f", str(number))
-        await world.settled(0.5)
+        await world.passes(0.5)
         assert not world.function("f").circuit.is_closed
 
         world.serve("f", poisoned())
-        await world.settled(6.0)
+        await world.passes(6.0)
 
         assert len(world.egress.left) == 10
         assert world.backlog("f", "hangs").phase == Phase.IN_FLIGHT
@@ -433,11 +433,11 @@ def test_an_address_that_never_failed_is_the_first_probe():
         world.serve("f", poisoned(*bad, how=Answer(status=500)))
         for function_id in bad:
             world.send("f", function_id)
-        await world.settled(10.0)
+        await world.passes(10.0)
         assert world.function("f").is_down
 
         world.send("f", "good")
-        await world.settled(5.1)
+        await world.passes(5.1)
 
         assert world.egress.left == [b"good"]
 
@@ -451,13 +451,13 @@ def test_the_time_behind_an_open_circuit_is_not_the_address_s_own():
         world.serve("f", lambda _: Answer(status=503))
         for number in range(10):
             world.send("f", str(number))
-        await world.settled(30.0)
+        await world.passes(30.0)
         times: list[float] = []
 
         # Now the endpoint is well, and one address fails alone: it has its whole budget.
         alone = poisoned("3")
         world.serve("f", lambda r: (r.id == "3" and times.append(world.clock.now_s())) or alone(r))
-        await world.settled(8.0)
+        await world.passes(8.0)
 
         assert len(world.egress.left) == 9
         # What it had spent before is little, and stays spent.
@@ -474,9 +474,9 @@ def test_messages_that_come_while_it_is_open_wait_without_limit_and_in_order():
         world.endpoint("f").is_up = False
         for number in range(30):
             world.send("f", "alice", b"%d" % number)
-            await world.settled(0.1)
+            await world.passes(0.1)
         world.endpoint("f").is_up = True
-        await world.settled(6.0)
+        await world.passes(6.0)
 
         sent = [value for request in world.requests("f") for value in request.values]
         assert sent == [b"%d" % number for number in range(30)]
@@ -490,9 +490,9 @@ def test_an_endpoint_that_is_down_does_not_touch_another_one():
         world.endpoint("f").is_up = False
         world.serve("g", poisoned())
         world.send("f", "alice")
-        await world.settled(2.0)
+        await world.passes(2.0)
         world.send("g", "bob")
-        await world.settled(0.1)
+        await world.passes(0.1)
 
         assert world.egress.left == [b"bob"]
         assert world.function("f").circuit.state is not CircuitState.CLOSED
@@ -506,9 +506,9 @@ def test_an_endpoint_that_is_down_is_told_once(caplog: pytest.LogCaptureFixture)
         world = World(transport=ASYNC)
         world.endpoint("f").is_up = False
         world.send("f", "alice")
-        await world.settled(20.0)
+        await world.passes(20.0)
         world.endpoint("f").is_up = True
-        await world.settled(6.0)
+        await world.passes(6.0)
 
     with caplog.at_level(logging.INFO):
         run_virtual(main)

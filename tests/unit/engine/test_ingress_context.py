@@ -41,7 +41,7 @@ def test_the_gate_closes_when_too_many_addresses_are_busy():
             world.send("f", str(number))
         assert not world.ingress_context.is_open()
 
-        await world.settled(1.5)
+        await world.passes(1.5)
         assert world.ingress_context.is_open()
 
     run_virtual(main)
@@ -55,7 +55,7 @@ def test_parked_addresses_and_those_of_a_dead_endpoint_are_not_busy():
             world.send("f", str(number))
         assert not world.ingress_context.is_open()
 
-        await world.settled(1.0)
+        await world.passes(1.0)
         assert world.function("f").is_down
         assert world.ingress_context.is_open()
 
@@ -68,7 +68,7 @@ def test_the_gate_closes_when_too_much_waits_for_an_egress():
         world.egress.is_away = True
         world.serve("f", lambda _: result(egress=[("out", b"x" * (1 << 20))]))
         world.send("f", "alice")
-        await world.settled()
+        await world.passes()
         assert not world.ingress_context.is_open()
 
         world.egress.is_away = False
@@ -84,7 +84,7 @@ def test_messages_between_functions_pass_a_closed_gate():
         world.serve("f", lambda _: result(send=[("g", "bob", b"x" * 1000)]))
         world.serve("g", lambda _: result(egress=[("out", b"r")]))
         world.send("f", "alice")
-        await world.settled()
+        await world.passes()
 
         assert world.egress.left == [b"r"]
 
@@ -97,7 +97,7 @@ def test_an_address_with_too_much_to_do_is_held_back_only_when_memory_is_tight()
         world.serve("f", lambda _: Answer(result(), after_s=1000.0))
         function = world.function("f")
         world.send("f", "hot")
-        await world.settled(0.1)
+        await world.passes(0.1)
         world.send("f", "hot", b"1", b"2", b"3")
         assert not world.ingress_context.is_tight()
         assert not world.ingress_context.holds_back(function, "hot")
@@ -117,7 +117,7 @@ def test_all_addresses_of_a_dead_endpoint_are_held_back_when_memory_is_tight():
         world = World(waiting_bytes_max=1000)
         world.endpoint("f").is_up = False
         world.send("f", "alice", b"x" * 600)
-        await world.settled()
+        await world.passes()
 
         assert world.ingress_context.holds_back(world.function("f"), "anybody")
         assert not world.ingress_context.holds_back(world.function("g"), "anybody")
@@ -179,9 +179,9 @@ def test_one_slow_function_type_does_not_hold_up_another():
         world.serve("fast", fast)
         for number in range(200):
             world.send("slow", str(number))
-        await world.settled(1.0)
+        await world.passes(1.0)
         world.send("fast", "now")
-        await world.settled(0.01)
+        await world.passes(0.01)
 
         assert world.egress.left == [b"now"]
 

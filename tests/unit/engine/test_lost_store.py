@@ -46,7 +46,7 @@ def counting(request: Request) -> bytes:
 async def stored(world: World) -> None:
     """Have all that is so now in a complete checkpoint and in the store."""
     assert await world.checkpointer.take()
-    await world.settled()
+    await world.passes()
     assert world.states.stored_epoch == world.checkpointer.last_complete.epoch  # type: ignore[union-attr]
 
 
@@ -65,7 +65,7 @@ async def with_two_addresses(world: World) -> None:
     """Have a warm and a cold address, and a store of which nothing can be had any more."""
     for function_id in ("warm", "cold"):
         world.send("f", function_id, b"1")
-    await world.settled()
+    await world.passes()
     await stored(world)
     forget(world, "cold")
     world.store.is_broken = True
@@ -78,14 +78,14 @@ def test_cold_addresses_wait_while_nothing_can_be_read_and_warm_ones_go_on():
         for value in (b"2", b"3"):
             world.send("f", "cold", value)
             world.send("f", "warm", value)
-            await world.settled(20)
+            await world.passes(20)
 
         assert [r.id for r in world.requests("f")[asked:]] == ["warm", "warm"]
         assert world.backlog("f", "cold").phase == Phase.READY
         assert world.failures("f") == {}
 
         world.store = DictStore()
-        await world.settled(5)
+        await world.passes(5)
         assert world.requests("f")[-1].values == [b"2", b"3"]
         assert seen(world, "cold") == b"1"
 
@@ -98,24 +98,24 @@ def test_another_store_is_opened_before_the_one_that_fails_is_let_go_of():
         failed = world.store
         failed.is_broken = False
         world.send("f", "warm", b"2")
-        await world.settled()
+        await world.passes()
         # It refuses to write, as a store with a full disk does, and can be read.
         failed.write = refuse  # type: ignore[method-assign]
         world.store = Unopened()
         assert await world.checkpointer.take()
-        await world.settled(20)
+        await world.passes(20)
         assert not failed.is_closed
         world.send("f", "cold", b"2")
-        await world.settled()
+        await world.passes()
         assert seen(world, "cold") == b"1"
 
         world.store = DictStore()
-        await world.settled(5)
+        await world.passes(5)
         assert failed.is_closed
         assert world.states.store is world.store
         forget(world, "cold")
         world.send("f", "cold", b"3")
-        await world.settled()
+        await world.passes()
         assert seen(world, "cold") == b"12"
 
     with_world(body)
@@ -125,16 +125,16 @@ def test_a_checkpoint_that_is_complete_while_another_store_is_made_loses_nothing
     async def body(world: World) -> None:
         await with_two_addresses(world)
         world.send("f", "warm", b"2")
-        await world.settled()
+        await world.passes()
         world.store = DictStore()
         world.send("f", "cold", b"2")
         # Another store is begun a second after the read that failed; the checkpoint is complete while it is opened.
         await asyncio.sleep(0.975)
         assert await world.checkpointer.take()
-        await world.settled(5)
+        await world.passes(5)
         forget(world, "warm")
         world.send("f", "warm", b"3")
-        await world.settled()
+        await world.passes()
 
         assert seen(world, "warm") == b"12"
 
@@ -146,18 +146,18 @@ def test_a_reply_that_needs_what_cannot_be_read_waits_as_well():
         await with_two_addresses(world)
         world.serve("f", lambda request: Answer(counting(request), after_s=1.0))
         world.send("f", "warm", b"2")
-        await world.settled(0.1)
+        await world.passes(0.1)
         # A state that was learnt meanwhile has what is in memory read anew.
         world.backlog("f", "warm").values = None
-        await world.settled(20)
+        await world.passes(20)
         assert world.backlog("f", "warm").phase == Phase.IN_FLIGHT
 
         world.store = DictStore()
-        await world.settled(10)
+        await world.passes(10)
         assert world.backlog("f", "warm").phase == Phase.IDLE
         assert world.failures("f") == {}
         world.send("f", "warm", b"3")
-        await world.settled(5)
+        await world.passes(5)
         assert seen(world, "warm") == b"12"
 
     with_world(body)
@@ -167,15 +167,15 @@ def test_a_delayed_message_waits_for_its_row():
     async def body(world: World) -> None:
         world.serve("g", lambda _: result(delay=[(5000, "f", "late", b"later", "")]))
         world.send("g", "alice")
-        await world.settled()
+        await world.passes()
         await stored(world)
         world.store.is_broken = True
-        await world.settled(30)
+        await world.passes(30)
         assert world.requests("f") == []
         assert len(world.delays) == 1
 
         world.store = DictStore()
-        await world.settled(5)
+        await world.passes(5)
         assert world.requests("f")[-1].values == [b"later"]
         assert len(world.delays) == 0
 
@@ -185,21 +185,21 @@ def test_a_delayed_message_waits_for_its_row():
 def test_a_spilled_backlog_waits_for_its_chunks_and_keeps_its_order():
     async def body(world: World) -> None:
         world.send("f", "warm", b"0")
-        await world.settled()
+        await world.passes()
         world.serve("f", lambda request: Answer(counting(request), after_s=3.0))
         for number in range(1, 9):
             world.send("f", "warm", b"%d" % number)
-        await world.settled(0.5)
+        await world.passes(0.5)
         await stored(world)
         world.store.is_broken = True
-        await world.settled(30)
+        await world.passes(30)
         assert world.backlog("f", "warm").waiting_count > 0
 
         world.store = DictStore()
-        await world.settled(60)
+        await world.passes(60)
         assert world.backlog("f", "warm").phase == Phase.IDLE
         world.send("f", "warm", b"9")
-        await world.settled(5)
+        await world.passes(5)
         assert seen(world, "warm") == b"012345678"
 
     with_world(body, spilling=SpillLimits(head_bytes_max=40, chunk_bytes=20), batch_bytes_max=40)
@@ -221,7 +221,7 @@ def test_a_damaged_checkpoint_is_no_store_to_wait_for():
         last = world.checkpointer.last_complete
         assert last is not None
         world.objects.damage(last.parts[0].deltas[0].object.id)
-        await world.settled(5)
+        await world.passes(5)
 
     with pytest.raises(ExceptionGroup) as ended:
         with_world(body)

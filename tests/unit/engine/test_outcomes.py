@@ -64,7 +64,7 @@ def played(how: OnFailure, *values: bytes, poison: tuple[bytes, ...], **options:
         worlds.append(world)
         world.serve("f", allergic_to(*poison))
         world.send("f", "alice", *values)
-        await world.settled(20.0)
+        await world.passes(20.0)
         await world.cut()
 
     run_virtual(main)
@@ -169,7 +169,7 @@ def test_parked_addresses_keep_nothing_in_memory_and_their_order_on_disk():
         world.serve("f", allergic_to(b"0"))
         for name in ("alice", "bob"):
             world.send("f", name, *(b"%d" % number for number in range(50)))
-        await world.settled(2.5)
+        await world.passes(2.5)
         world.send("f", "alice", b"50", b"51")
         await world.cut()
 
@@ -178,7 +178,7 @@ def test_parked_addresses_keep_nothing_in_memory_and_their_order_on_disk():
         assert not world.load.waiting_bytes
         assert world.load.spilled_bytes > 1_900
         world.serve("f", allergic_to())
-        await world.settled(10.0)
+        await world.passes(10.0)
         assert sorted(world.egress.left) == sorted(
             [b"%d" % n for n in range(50)] * 2 + [b"50", b"51"]
         )
@@ -195,17 +195,17 @@ def test_releasing_tries_a_parked_address_at_once():
         world = World(transport=OKHTTP)
         world.serve("f", allergic_to(b"1"))
         world.send("f", "alice", b"1", b"2")
-        await world.settled(10.0)
+        await world.passes(10.0)
         world.serve("f", allergic_to())
 
         answer = await commands(world).release(Selection(address=ALICE))
-        await world.settled(0.1)
+        await world.passes(0.1)
 
         assert answer == {"released": 1}
         assert world.egress.left == [b"1", b"2"]
         assert commands(world).show(Selection(), limit=10) == {"total": 0, "parked": []}
         # The pause that was cut short means nothing any more.
-        await world.settled(30.0)
+        await world.passes(30.0)
         assert world.egress.left == [b"1", b"2"]
 
     run_virtual(main)
@@ -217,10 +217,10 @@ def test_skipping_drops_only_what_holds_the_address_up(caplog: pytest.LogCapture
         world.serve("f", allergic_to(b"1"))
         world.send("f", "alice", b"1", b"2")
         world.send("f", "bob", b"3")
-        await world.settled(10.0)
+        await world.passes(10.0)
 
         answer = await commands(world).skip(Selection(address=ALICE))
-        await world.settled(0.1)
+        await world.passes(0.1)
 
         assert answer == {"skipped": 1, "under_way": 0, "refused": []}
         assert world.egress.left == [b"3", b"2"]
@@ -238,7 +238,7 @@ def test_what_an_operator_skips_becomes_a_dead_letter_where_there_is_a_place_for
         world = World(transport=OKHTTP, has_dead_letters=True)
         world.serve("f", allergic_to(b"1"))
         world.send("f", "alice", b"1")
-        await world.settled(10.0)
+        await world.passes(10.0)
 
         await commands(world).skip(Selection(function_type=TypeName("t", "f")))
 
@@ -255,20 +255,20 @@ def test_a_retry_that_is_under_way_is_skipped_at_once(later_s: float):
         world = World(transport=OKHTTP)
         world.serve("f", allergic_to(b"1"))
         world.send("f", "alice", b"1", b"2")
-        await world.settled(0.5)
+        await world.passes(0.5)
         while world.backlog("f", "alice").phase != Phase.PARKED:
-            await world.settled(0.01)
+            await world.passes(0.01)
         world.serve("f", lambda _: Answer(result(egress=[("out", b"late")]), after_s=later_s))
         while world.backlog("f", "alice").phase != Phase.IN_FLIGHT:
-            await world.settled(0.01)
+            await world.passes(0.01)
 
         answer = await commands(world).skip(Selection(address=ALICE))
         world.serve("f", allergic_to(b"1"))
-        await world.settled(0.01)
+        await world.passes(0.01)
 
         assert answer == {"skipped": 1, "under_way": 0, "refused": []}
         assert world.egress.left == [b"2"]
-        await world.settled(20.0)
+        await world.passes(20.0)
         assert world.egress.left == [b"2"]
         function = world.function("f")
         assert (function.parked, function.busy, function.waiting) == (0, 0, 0)
@@ -282,17 +282,17 @@ def test_a_released_address_is_skipped_at_once_while_it_waits_for_its_next_attem
         world.serve("f", allergic_to(b"1"))
         world.send("f", "alice", b"1", b"2")
         while world.backlog("f", "alice").phase != Phase.PARKED:
-            await world.settled(0.01)
+            await world.passes(0.01)
         await commands(world).release(Selection(address=ALICE))
         while world.backlog("f", "alice").phase != Phase.BACKING_OFF:
-            await world.settled(0.001)
+            await world.passes(0.001)
 
         answer = await commands(world).skip(Selection(address=ALICE))
-        await world.settled(0.1)
+        await world.passes(0.1)
 
         assert answer == {"skipped": 1, "under_way": 0, "refused": []}
         assert world.egress.left == [b"2"]
-        await world.settled(20.0)
+        await world.passes(20.0)
         function = world.function("f")
         assert (function.parked, function.busy, function.waiting) == (0, 0, 0)
 
@@ -305,15 +305,15 @@ def test_an_address_whose_endpoint_is_down_is_skipped_at_once():
         world.serve("f", allergic_to(b"1"))
         world.send("f", "alice", b"1", b"2")
         while world.backlog("f", "alice").phase != Phase.PARKED:
-            await world.settled(0.01)
+            await world.passes(0.01)
         world.endpoint("f").is_up = False
         world.send("f", "bob")
         while world.backlog("f", "alice").phase != Phase.READY:
-            await world.settled(0.01)
+            await world.passes(0.01)
 
         assert (await commands(world).skip(Selection(address=ALICE)))["skipped"] == 1
         world.endpoint("f").is_up = True
-        await world.settled(10.0)
+        await world.passes(10.0)
 
         assert sorted(world.egress.left) == [b"2", b"x"]
 
@@ -337,14 +337,14 @@ def test_a_parked_address_is_still_parked_after_a_restart_and_no_other():
         old = World(transport=OKHTTP)
         old.serve("f", allergic_to(b"1"))
         old.send("f", "alice", b"1", b"2")
-        await old.settled(9.0)
+        await old.passes(9.0)
         await old.stopped()
 
         new = World(transport=OKHTTP, store=old.store)
         new.serve("f", allergic_to(b"1"))
         new.take_over(old)
         new.send("f", "bob", b"3")
-        await new.settled(0.5)
+        await new.passes(0.5)
 
         (shown,) = commands(new).show(Selection(), limit=10)["parked"]
         assert (shown["id"], shown["waiting"], shown["attempts"]) == ("alice", 2, 5)
@@ -353,7 +353,7 @@ def test_a_parked_address_is_still_parked_after_a_restart_and_no_other():
         assert new.egress.left == [b"3"]
         assert len(new.requests("f")) == 1
         assert (await commands(new).skip(Selection(address=ALICE)))["skipped"] == 1
-        await new.settled(0.1)
+        await new.passes(0.1)
         assert new.egress.left == [b"3", b"2"]
         await new.stopped()
 

@@ -34,11 +34,11 @@ def test_a_value_expires_after_it_was_written():
         world = World()
         world.serve("f", remembering("after-write", 10_000))
         world.send("f", "alice", b"v")
-        await world.settled(6.0)
+        await world.passes(6.0)
         assert await look(world) == b"v"
 
         # Reading it was no new start.
-        await world.settled(5.0)
+        await world.passes(5.0)
         assert await look(world) is None
 
     run_virtual(main)
@@ -50,7 +50,7 @@ def test_a_value_is_written_anew_with_each_write():
         world.serve("f", remembering("after-write", 10_000))
         for value in (b"1", b"2", b"3"):
             world.send("f", "alice", value)
-            await world.settled(6.0)
+            await world.passes(6.0)
 
         assert await look(world) == b"3"
 
@@ -63,10 +63,10 @@ def test_every_invocation_keeps_a_value_that_expires_after_invoke():
         world.serve("f", remembering("after-invoke", 10_000))
         world.send("f", "alice", b"v")
         for _ in range(5):
-            await world.settled(6.0)
+            await world.passes(6.0)
             assert await look(world) == b"v"
 
-        await world.settled(10.1)
+        await world.passes(10.1)
         assert await look(world) is None
 
     run_virtual(main)
@@ -79,7 +79,7 @@ def test_time_goes_on_while_the_worker_is_down(mode: str):
         world.serve("f", remembering(mode, 10_000))
         for function_id in ("alice", "bob"):
             world.send("f", function_id, b"v")
-        await world.settled(1.0)
+        await world.passes(1.0)
         await world.stopped()
         before = world.clock.began_s
 
@@ -88,7 +88,7 @@ def test_time_goes_on_while_the_worker_is_down(mode: str):
         # The clock of the new world begins anew; only its distance to the stamps matters.
         world.serve("f", remembering(mode, 10_000))
         assert await look(world, "alice") == b"v"
-        await world.settled(12.0)
+        await world.passes(12.0)
         assert await look(world, "bob") is None
 
     run_virtual(main)
@@ -99,7 +99,7 @@ def test_the_last_invocation_survives_eviction_and_restart():
         world = World()
         world.serve("f", remembering("after-invoke", 10_000))
         world.send("f", "alice", b"v")
-        await world.settled(8.0)
+        await world.passes(8.0)
         assert await look(world) == b"v"
         assert world.backlog("f", "alice").has_unsaved_stamp
 
@@ -116,7 +116,7 @@ def test_states_without_expiration_live_for_ever():
         world = World()
         world.serve("f", remembering())
         world.send("f", "alice", b"v")
-        await world.settled(10.0**7)
+        await world.passes(10.0**7)
 
         assert await look(world) == b"v"
 
@@ -131,7 +131,7 @@ def test_a_message_reads_the_store_once_and_never_writes_it():
         gets = world.store.gets
         for value in (b"1", b"2", b"3"):
             world.send("f", "alice", value)
-            await world.settled()
+            await world.passes()
 
         assert world.store.gets - gets == 1
         assert world.store.writes == []
@@ -146,7 +146,7 @@ def test_idle_addresses_are_dropped_from_memory_and_their_state_is_kept():
         for number in range(6000):
             world.send("f", str(number), b"%d" % number)
             if number % 100 == 99:
-                await world.settled(0.1)
+                await world.passes(0.1)
                 await world.cut()
 
         assert world.states.cached_count == len(world.function("f").backlogs)
@@ -163,7 +163,7 @@ def test_a_busy_address_is_never_dropped():
         world.endpoint("f").is_up = False
         for number in range(5000):
             world.send("f", str(number))
-        await world.settled()
+        await world.passes()
 
         assert len(world.function("f").backlogs) == 5000
         assert all(b.phase == Phase.READY for b in world.function("f").backlogs.values())
@@ -176,15 +176,15 @@ def test_an_evicted_address_keeps_its_last_invocation():
         world = World(cache_max=10)
         world.serve("f", remembering("after-invoke", 10_000))
         world.send("f", "alice", b"v")
-        await world.settled(8.0)
+        await world.passes(8.0)
         await look(world)
         for number in range(5000):
             world.send("f", str(number))
             if number % 500 == 499:
-                await world.settled(0.1)
+                await world.passes(0.1)
                 await world.cut()
         assert "alice" not in world.function("f").backlogs
-        await world.settled(5.0)
+        await world.passes(5.0)
 
         assert await look(world) == b"v"
 
@@ -199,7 +199,7 @@ def test_full_layers_are_carried_to_the_store_while_work_goes_on():
             background = start_background(tasks, world)
             for number in range(1000):
                 world.send("f", str(number % 300), b"%d" % number)
-                await world.settled(0.01)
+                await world.passes(0.01)
             assert len(world.store.rows) > 100
             for function_id in range(0, 300, 7):
                 expected = max(n for n in range(1000) if n % 300 == function_id)
@@ -216,7 +216,7 @@ def test_everything_is_in_the_store_when_the_worker_has_settled():
         world.serve("f", remembering())
         for number in range(1500):
             world.send("f", str(number), b"%d" % number)
-        await world.settled()
+        await world.passes()
         await world.stopped()
 
         again = World(store=world.store)

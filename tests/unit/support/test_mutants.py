@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.mutant_list import MUTANTS, Mutant
+from tests.simulation.planted import MUTANTS
+from tests.simulation.planted.mutant import Mutant
 from tests.support.provisions import ROOT
 
 
