@@ -80,4 +80,6 @@ def test_transactions_become_so_small_that_a_quota_lets_them_through(
 
     values = [record.value or b"" for record in broker.consume(out, 60, timeout_s=60)]
     assert [int(value.split()[1]) for value in values] == list(range(60))
+    # The broker reads no more from a connection that is over its quota, and is there all the same.
+    assert "has had no answer" not in running.output()
     running.kill9()

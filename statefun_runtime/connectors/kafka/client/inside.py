@@ -12,6 +12,7 @@ from typing import Any
 import aiokafka.client
 import aiokafka.errors
 from aiokafka import TopicPartition
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError
 from aiokafka.producer.sender import SendProduceReqHandler
 from aiokafka.protocol.metadata import MetadataRequest
@@ -24,7 +25,9 @@ from statefun_runtime.connectors.kafka.client.protocols import Client, Offsets
 log = logging.getLogger("statefun.kafka")
 
 _LEAVE_S = 2.0
-_SILENT_S = 2.0
+_SILENT_S = 1.0
+# Connections of a client are told apart by what they are for; aiokafka has two such groups.
+_ASIDE = 2
 
 Inner = Any
 """The connections of a client, and what it knows of the cluster."""
@@ -146,10 +149,7 @@ async def silent_brokers(client: object) -> list[str]:
     silent: list[str] = []
 
     async def ask_one(broker: Any) -> None:
-        try:
-            async with asyncio.timeout(_SILENT_S):
-                await connections.send(broker.nodeId, MetadataRequest([], False))
-        except (KafkaError, OSError, TimeoutError):
+        if not await _answers(connections, broker.nodeId):
             silent.append(f"{broker.host}:{broker.port}")
 
     brokers = connections.cluster.brokers()
@@ -160,6 +160,26 @@ async def silent_brokers(client: object) -> list[str]:
         # The others know whether it has left the cluster.
         connections.force_metadata_update()
     return sorted(silent)
+
+
+async def _answers(connections: Inner, broker: int) -> bool:
+    """Return whether a broker answers, on the connection that there is or else on a new one.
+
+    Of a client that is over its quota a broker reads no more for seconds, on that connection.
+    """
+    request = MetadataRequest([], False)
+    for group in (ConnectionGroup.DEFAULT, _ASIDE):
+        try:
+            async with asyncio.timeout(_SILENT_S):
+                await connections.send(broker, request, group=group)
+            return True
+        except (KafkaError, OSError, TimeoutError):
+            pass
+        finally:
+            aside = connections._conns.pop((broker, _ASIDE), None)
+            if aside is not None:
+                aside.close()
+    return False
 
 
 def positions(consumer: object) -> Offsets:
