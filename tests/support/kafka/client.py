@@ -53,12 +53,39 @@ class KafkaClient:
         except KafkaException:
             return False
 
+    def broker_count(self) -> int:
+        """Return how many brokers the cluster has that can be reached now."""
+        try:
+            return len(self.admin().list_topics(timeout=2.0).brokers)
+        except KafkaException:
+            return 0
+
+    def replicas(self, topic: str) -> dict[str, int]:
+        """Return, by name, on how many brokers the first partition is of topics whose names hold this text."""
+        found = self.admin().list_topics(timeout=DEADLINE_S).topics
+        return {
+            name: len(one.partitions[0].replicas) for name, one in found.items() if topic in name
+        }
+
+    def in_sync(self, topic: str) -> list[int]:
+        """Return how many of those replicas are in sync."""
+        found = self.admin().list_topics(timeout=DEADLINE_S).topics
+        return [len(one.partitions[0].isrs) for name, one in found.items() if topic in name]
+
     def create_topic(self, name: str, partitions: int = 1, **config: str) -> str:
         """Create the topic, wait until it has leaders, return its name; fails if it exists."""
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
         admin = self.admin()
         admin.create_topics([topic])[name].result(DEADLINE_S)
         self._wait_for_leaders(name, partitions)
+        return name
+
+    def create_topic_on(self, name: str, *brokers: int) -> str:
+        """Create a topic of one partition with replicas on these brokers; wait until it has a leader."""
+        topic = NewTopic(name, num_partitions=1, replica_assignment=[list(brokers)])
+        admin = self.admin()
+        admin.create_topics([topic])[name].result(DEADLINE_S)
+        self._wait_for_leaders(name, 1)
         return name
 
     def add_partitions(self, name: str, partitions: int) -> None:

@@ -66,11 +66,22 @@ def properties(
     }
 
 
+def new_cluster_id() -> str:
+    """Return the id of a cluster that there is not yet."""
+    made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return made.replace("-", "A", 1)
+
+
 class JavaServer:
     """Kafka from its jars, in a child process with a temporary data folder."""
 
     def __init__(
-        self, port: int, settings: Mapping[str, str], *, cpus: frozenset[int] | None = None
+        self,
+        port: int,
+        settings: Mapping[str, str],
+        *,
+        cpus: frozenset[int] | None = None,
+        cluster_id: str | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="kafka-broker-")
         self._home = Path(self._folder.name)
@@ -80,9 +91,8 @@ class JavaServer:
         self._config.write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
         self._cpus = cpus
         self._process: Process | None = None
-        # One broker is alone in its cluster.
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        format_ = ("format", "-t", cluster_id.replace("-", "A", 1), "-c", self._config)
+        # One broker is alone in its cluster, if it is not said which that is.
+        format_ = ("format", "-t", cluster_id or new_cluster_id(), "-c", self._config)
         command = java_command("kafka.tools.StorageTool", *format_)
         run_or_unavailable(command, cwd=self._home, timeout_s=60)
 

@@ -33,6 +33,8 @@ _SETTINGS = {
 }
 _READ_LIMIT_S = 30.0
 _REPLICAS_WANTED = 3
+_LOOKS_MAX = 20
+_LOOK_AGAIN_S = 0.1
 _OFFSETS_TOPIC = "__consumer_offsets"
 
 
@@ -75,8 +77,7 @@ async def make_topic(
         wanted = await _replicas_wanted(clients, admin)
         if found is None:
             await _make(admin, topic, wanted)
-            found = await _find(clients, admin, topic)
-        # One that was made just now may not be known to every broker.
+            found = await _find_new(clients, admin, topic)
         lacking = None if found is None else replicas_lacking(topic, found, wanted)
         if lacking is not None:
             tell(lacking)
@@ -91,6 +92,16 @@ async def _find(clients: KafkaClients, admin: Admin, topic: str) -> Topic | None
         return found if found.partitions else None
     if not isinstance(found, MISSING):
         raise found
+    return None
+
+
+async def _find_new(clients: KafkaClients, admin: Admin, topic: str) -> Topic | None:
+    """Return what was made just now; brokers hear of it one after another."""
+    for _ in range(_LOOKS_MAX):
+        found = await _find(clients, admin, topic)
+        if found is not None:
+            return found
+        await asyncio.sleep(_LOOK_AGAIN_S)
     return None
 
 
