@@ -24,7 +24,17 @@ const (
 // http.Server's own Shutdown closes connections that are idle just then, and a runtime whose request
 // is under way on one of them counts a failure.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	s := &server{handler: handler}
+	return (&server{handler: handler, leaveTime: leaveTime}).serve(ctx, listener)
+}
+
+type server struct {
+	handler   http.Handler
+	leaveTime time.Duration
+	isLeaving atomic.Bool
+	open      atomic.Int64
+}
+
+func (s *server) serve(ctx context.Context, listener net.Listener) error {
 	web := &http.Server{Handler: s, ConnState: s.count}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
@@ -35,7 +45,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	}
 	s.isLeaving.Store(true)
 	_ = listener.Close()
-	for ends := time.Now().Add(leaveTime); s.open.Load() > 0 && time.Now().Before(ends); {
+	for ends := time.Now().Add(s.leaveTime); s.open.Load() > 0 && time.Now().Before(ends); {
 		time.Sleep(pollTime)
 	}
 	finish, cancel := context.WithTimeout(context.Background(), finishTime)
@@ -44,12 +54,6 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		return errors.Join(err, web.Close())
 	}
 	return nil
-}
-
-type server struct {
-	handler   http.Handler
-	isLeaving atomic.Bool
-	open      atomic.Int64
 }
 
 func (s *server) count(_ net.Conn, state http.ConnState) {
