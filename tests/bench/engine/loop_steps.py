@@ -23,8 +23,6 @@ from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Any
 
-from statefun_runtime.core.model.function import Function
-
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.adapters.wire import decode_reply
 from statefun_runtime.app.build import machine_ports
@@ -32,7 +30,7 @@ from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.messages import IngressEncoder
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
-from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.core.partition.backlog import Backlog, Function
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.beginning import begin
