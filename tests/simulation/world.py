@@ -38,6 +38,8 @@ _BURIED_S = 6000.0
 _PROMPT_S = 40.0
 # Longer than the longest delay that a message which is cancelled may have.
 _QUIET_S = 5.0
+# A worker hears a little later that the disk has refused something.
+_HEARD_OF_S = 0.01
 # How long the loop takes for a turn: of a quick machine, and of one that has much else to do.
 _TURNS_S = (0.0, 0.000_02, 0.000_5)
 
@@ -103,7 +105,7 @@ class World:
 
     def _build(self) -> None:
         rng = self.rng
-        self.disk = Disk(Random(rng.getrandbits(32)))
+        self.disk = Disk(Random(rng.getrandbits(32)), self.loop.time)
         self.disk.before_write = lambda: self._at_write(is_before=True)
         self.disk.after_write = lambda: self._at_write(is_before=False)
         self.folder = FakePath(self.disk, "state")
@@ -123,7 +125,8 @@ class World:
         self.endpoint.fates, self.endpoint.batch_max = calls.fates, calls.batch_max
         self.endpoint.slowness_s = rng.choice((0.002, 0.02, 0.2))
         self.has_http = rng.random() < 0.6
-        self.is_latest = rng.random() < 0.3
+        # Where such a reader begins is known by what functions see, and in an outage they see nothing.
+        self.is_latest = rng.random() < 0.3 and not calls.is_outage
         # Where such a reader begins is known by what functions see, and they see no poison.
         self.program.has_poison &= not self.is_latest
         self.first_seen: dict[int, int] = {}
@@ -329,7 +332,11 @@ class World:
         if isinstance(error, FencedError) and any(not zombie.is_dead for zombie in self._zombies):
             # Nobody had told a zombie in the log that it is one, and it wrote there first.
             return
-        is_disk_bad = self.disk.is_full or self.disk.sync_fails
+        is_disk_bad = (
+            self.disk.is_full
+            or self.disk.sync_fails
+            or self.loop.time() - self.disk.refused_s < _HEARD_OF_S
+        )
         if isinstance(error, UnavailableError | OSError) and is_disk_bad:
             return
         if isinstance(error, UnavailableError) and error.code == "SF3016":

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
-from statefun_runtime.core.checkpoints.commits import Completed, Entry, Started
-from statefun_runtime.errors import CorruptionError, FencedError, UnavailableError
+from statefun_runtime.core.checkpoints.commits import Completed, Entry, Started, fenced
+from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.off_loop import OffLoop
 
 _KINDS: dict[str, type[Started] | type[Completed]] = {"started": Started, "completed": Completed}
@@ -71,10 +71,7 @@ class CommitLogFolder:
                 self._disk.link(writing, self._path(number))
             except FileExistsError:
                 if self._path(number).read_bytes() != content:
-                    raise FencedError(
-                        f"another worker has written to {self._folder}: this one is no longer the one that runs",
-                        code="SF4001",
-                    ) from None
+                    raise fenced(str(self._folder)) from None
             self._disk.sync_folder(self._folder)
             writing.unlink()
         except OSError as error:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId
+from statefun_runtime.errors import FencedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,20 @@ class History:
             isinstance(e, Started) and (e.incarnation, e.nonce) == (incarnation, nonce)
             for e in self.entries
         )
+
+
+def require_newest(history: History, started: Started) -> None:
+    """Raise FencedError if a life began after this one: then it is a zombie, whatever it finds of its own in the log."""
+    if history.last_started != started:
+        raise fenced("the commit log")
+
+
+def fenced(where: str) -> FencedError:
+    """Return the error of a worker that others have overtaken."""
+    return FencedError(
+        f"another worker has written to {where}: this one is no longer the one that runs",
+        code="SF4001",
+    )
 
 
 @dataclass(frozen=True, slots=True)

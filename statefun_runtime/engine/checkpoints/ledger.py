@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from statefun_runtime.core.checkpoints.commits import Completed, Started
+from statefun_runtime.core.checkpoints.commits import Completed, History, Started, require_newest
 from statefun_runtime.core.checkpoints.manifest import (
     Base,
     Manifest,
@@ -105,6 +105,8 @@ class Ledger:
             except UnavailableError:
                 await asyncio.sleep(_RETRY_S)
                 continue
+            # What was read is what the next entry goes behind: nobody else may be in it who began after this life.
+            require_newest(History(tuple(entries)), self._identity.started)
             if entry in entries:
                 return
             raise unclear

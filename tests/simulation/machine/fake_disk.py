@@ -24,8 +24,9 @@ class Inode:
 class Disk:
     """Folders of names, names of inodes; `before_write` is told of every write and may raise, or kill."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, now_s: Callable[[], float]) -> None:
         self.rng = rng
+        self._now_s = now_s
         self.live: dict[str, dict[str, Inode]] = {}
         self.synced: dict[str, dict[str, Inode]] = {}
         self.is_full = False
@@ -33,6 +34,7 @@ class Disk:
         self.writes = 0
         # How often a process was told that something cannot be written.
         self.refusals = 0
+        self.refused_s = 0.0
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
 
@@ -48,14 +50,18 @@ class Disk:
         self.writes += 1
         self.before_write()
         if self.is_full and needs_space:
-            self.refusals += 1
+            self._refuse()
             raise OSError(ENOSPC, "No space left on device", path)
+
+    def _refuse(self) -> None:
+        self.refusals += 1
+        self.refused_s = self._now_s()
 
     def sync(self, what: "Inode | str") -> None:
         """Make a file's content, or a folder's names, survive."""
         self.write("sync", needs_space=False)
         if self.sync_fails:
-            self.refusals += 1
+            self._refuse()
             raise OSError(EIO, "Input/output error")
         if isinstance(what, Inode):
             what.synced = what.live

@@ -255,4 +255,15 @@ MUTANTS = (
         ),
         "tests/unit/core/checkpoints/test_retention.py",
     ),
+    Mutant(
+        "go on behind the entries of a later life",
+        (
+            (
+                _LEDGER,
+                "            require_newest(History(tuple(entries)), self._identity.started)\n",
+                "",
+            ),
+        ),
+        test="tests/unit/engine/checkpoints/test_checkpointer.py",
+    ),
 )

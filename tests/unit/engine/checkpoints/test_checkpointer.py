@@ -8,7 +8,7 @@ import pytest
 
 from statefun_runtime.core.checkpoints.commits import Completed, Entry, History
 from statefun_runtime.engine.checkpoints.recovery import Names, choose_start
-from statefun_runtime.errors import ConfigError, UnavailableError
+from statefun_runtime.errors import ConfigError, FencedError, UnavailableError
 from tests.fakes.checkpoint_store import MemoryLog, MemoryObjects
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
@@ -143,6 +143,26 @@ def test_an_unclear_commit_is_decided_by_reading_the_log(happened: bool):
         assert first.epochs() == ([1, 2] if happened else [2])
         last = await Life.begin(objects, log())
         assert await last.count("a") == 3
+
+    lives(body)
+
+
+def test_who_reads_the_log_after_an_unclear_commit_and_finds_a_later_life_ends():
+    """A frozen worker wakes in the middle of a commit, and somebody else has its folder."""
+
+    async def body(objects: MemoryObjects, log: Any) -> None:
+        class Frozen(MemoryLog):
+            async def append(self, entry: Entry) -> None:
+                await super().append(entry)
+                if isinstance(entry, Completed):
+                    await Life.begin(objects, log())
+                    raise UnavailableError("no answer", code="SF3011")
+
+        first = await Life.begin(objects, Frozen(log().entries))
+        await first.count("a")
+
+        with pytest.raises(FencedError, match="no longer the one that runs"):
+            await first.checkpointer.take()
 
     lives(body)
 
