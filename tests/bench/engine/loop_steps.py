@@ -63,6 +63,7 @@ class Client:
         self._answer = answer
         self._loop = asyncio.get_running_loop()
         self._out: dict[Backlog, bytes] = {}
+        self._held: list[Backlog] = []
         self.hold_s = 0.0
         self.answered = 0
         self._listener: ReplyListener
@@ -79,12 +80,15 @@ class Client:
         self._out[backlog] = self._answer(body)
         if not self.hold_s:
             self._loop.call_soon(self._ended, backlog)
-        elif len(self._out) == 1:
-            self._loop.call_later(self.hold_s, self._answer_all)
+        else:
+            self._held.append(backlog)
+            if len(self._held) == 1:
+                self._loop.call_later(self.hold_s, self._answer_all)
 
     def _answer_all(self) -> None:
         """As many sockets that can be read in the same turn."""
-        for backlog in self._out:
+        held, self._held = self._held, []
+        for backlog in held:
             self._loop.call_soon(self._ended, backlog)
 
     def _ended(self, backlog: Backlog) -> None:
