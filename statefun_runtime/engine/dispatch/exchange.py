@@ -144,12 +144,17 @@ class Exchange:
             dispatcher.wake()
 
     def blocks(self, function: Function, function_id: str) -> bool:
-        """Return whether an address has too much to do, or cannot be reached."""
+        """Return whether an address has too much to do, or cannot be reached.
+
+        Of an endpoint that is down, one address that has nothing else to do is welcome: if those that wait all fail by
+        themselves, only another can show that the endpoint is well.
+        """
         backlog = function.backlogs.get(function_id)
-        if backlog is None:
-            return function.is_down
+        is_idle = backlog is None or backlog.phase == IDLE
+        if function.is_down:
+            return bool(function.ready) or not is_idle
         threshold = function.endpoint.batch_threshold
-        return function.is_down or 0 < threshold <= backlog.waiting_count
+        return backlog is not None and 0 < threshold <= backlog.waiting_count
 
     def busy_count(self) -> int:
         """Return how many addresses have work and are not set aside."""

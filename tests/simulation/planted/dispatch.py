@@ -205,4 +205,15 @@ MUTANTS = (
         ),
         "tests/unit/engine/test_outcomes.py",
     ),
+    Mutant(
+        "let nobody in who could show that an endpoint is well",
+        (
+            (
+                "engine/dispatch/exchange.py",
+                "            return bool(function.ready) or not is_idle\n",
+                "            return True\n",
+            ),
+        ),
+        test="tests/unit/engine/test_ingress_context.py",
+    ),
 )

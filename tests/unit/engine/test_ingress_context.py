@@ -78,6 +78,32 @@ def test_the_gate_closes_when_too_much_waits_for_an_egress():
     run_virtual(main)
 
 
+def test_of_an_endpoint_that_is_down_one_address_more_is_welcome_when_memory_is_tight():
+    """All that wait may fail by themselves: only another can show that the endpoint is well."""
+
+    async def main():
+        world = World(waiting_bytes_max=1000)
+        world.serve(
+            "f", lambda request: Answer(status=500 if request.id.startswith("bad") else 200)
+        )
+        function = world.function("f")
+        for number in range(6):
+            world.send("f", f"bad {number}", b"x" * 100)
+        await world.passes(1.0)
+        assert function.is_down
+        assert world.ingress_context.is_tight()
+        assert world.ingress_context.holds_back(function, "bad 0")
+        assert not world.ingress_context.holds_back(function, "good")
+
+        world.send("f", "good")
+        assert world.ingress_context.holds_back(function, "better")
+        await world.passes(6.0)
+        assert not function.is_down
+        assert not world.function("f").backlogs["good"].in_flight
+
+    run_virtual(main)
+
+
 def test_messages_between_functions_pass_a_closed_gate():
     async def main():
         world = World(waiting_bytes_max=10)
