@@ -84,6 +84,7 @@ class LocalApplication:
         self._module = replace(module, ingresses=(source,))
         self._has_failure_policy = has_failure_policy
         self._raised: list[Raised] = []
+        self._bugs: list[Exception] = []
         self._functions = Functions(answer, self._raised.append)
         self._settings = EngineSettings(
             limits=Limits(
@@ -140,11 +141,6 @@ class LocalApplication:
         """How many requests have reached functions."""
         return self._functions.calls
 
-    @property
-    def seconds(self) -> float:
-        """The virtual time."""
-        return self._loop.time()
-
     def state(self, function: TypeName, function_id: str) -> dict[str, Stored]:
         """Return the values of an address as they are now."""
         return self._in_loop(self._state(function, function_id))
@@ -187,7 +183,7 @@ class LocalApplication:
             self._bugs.append(error)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        self._bugs: list[Exception] = []
+        self._bugs.clear()
         result = self._loop.run_until_complete(work)
         assert self._life is not None
         if self._life.done():

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-INGRESS_PORT, EGRESS_PORT = 8090, 8091
-
 _ENDPOINT = """\
 kind: io.statefun.endpoints.v2/http
 spec:

@@ -25,15 +25,13 @@ from statefun_runtime.connectors.kafka.ingress.position import (
     KafkaPosition,
     split_name,
 )
+from statefun_runtime.connectors.lost_positions import Reminder, lost_metrics
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.errors import UnavailableError
 
 log = logging.getLogger("statefun.ingress")
-
-_REMIND_S = 300.0
-_NAMED_MAX = 5
 
 
 class Splits:
@@ -49,7 +47,7 @@ class Splits:
         self._skipped = 0
         self._restarted = 0
         self._made_anew = 0
-        self._remind_s: float | None = None
+        self._reminder = Reminder(ingress_id, "SF3003")
         self._has_begun = False
         for name, stored in restored.items():
             topic, _, number = name.rpartition("/")
@@ -167,19 +165,8 @@ class Splits:
 
     def remind(self, now_s: float) -> None:
         """Tell again, now and then, of what waits for a person."""
-        if not self._lost or self._remind_s is None:
-            self._remind_s = now_s + _REMIND_S if self._lost else None
-            return
-        if now_s < self._remind_s:
-            return
-        self._remind_s = now_s + _REMIND_S
-        names = [split_name(split.topic, split.partition) for split in sorted(self._lost)]
-        more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
-        log.error(
-            "ingress %s still waits where its position is lost: %s%s (SF3003); --restart-topic says where to go on",
-            self._ingress_id,
-            ", ".join(names[:_NAMED_MAX]),
-            more,
+        self._reminder.remind(
+            [split_name(split.topic, split.partition) for split in sorted(self._lost)], now_s
         )
 
     def positions(self) -> dict[str, Position]:
@@ -196,23 +183,11 @@ class Splits:
 
     def metrics(self) -> Iterator[Metric]:
         """Return what waits for a person, and what a person or a new topic has changed."""
-        yield Metric(
-            "statefun_ingress_lost_splits",
-            MetricKind.GAUGE,
-            "splits that wait because their position does not exist any more",
-            len(self._lost),
-        )
-        yield Metric(
-            "statefun_ingress_made_anew",
-            MetricKind.COUNTER,
-            "splits read from their beginning because their topic was made anew",
-            self._made_anew,
-        )
-        yield Metric(
-            "statefun_ingress_restarted_splits",
-            MetricKind.COUNTER,
-            "splits whose position was lost, gone on with as --restart-topic says",
-            self._restarted,
+        yield from lost_metrics(
+            "topic",
+            lost=len(self._lost),
+            made_anew=self._made_anew,
+            restarted=self._restarted,
         )
         yield Metric(
             "statefun_ingress_lost_records",
