@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from statefun_runtime.core.checkpoints.commits import Completed, Entry
+from statefun_runtime.core.checkpoints.commits import Completed, Entry, fenced
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
 from statefun_runtime.core.checkpoints.overlay import Row
 from statefun_runtime.core.checkpoints.retention import Savepoint
@@ -66,27 +66,33 @@ class MemoryObjects:
 
 
 class MemoryLog:
-    """A CommitLog that one life after the other writes to."""
+    """A CommitLog over a list that several of them may share."""
 
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
+    def __init__(self, entries: list[Entry] | None = None) -> None:
+        self.entries = entries if entries is not None else []
+        self._known = 0
 
     async def read(self) -> list[Entry]:
         """Return all entries."""
-        return list(self._entries)
+        self._known = len(self.entries)
+        return list(self.entries)
 
     async def append(self, entry: Entry) -> None:
-        """Add one."""
-        self._entries.append(entry)
+        """Add one; raise FencedError if somebody else has since this was read."""
+        if len(self.entries) > self._known:
+            raise fenced("the list")
+        self.entries.append(entry)
+        self._known = len(self.entries)
 
     async def prune(self, oldest_epoch: int) -> None:
         """Forget the checkpoints before an epoch."""
-        newest = self._entries[-1:]
-        self._entries = [
+        newest = self.entries[-1:]
+        self.entries[:] = [
             entry
-            for entry in self._entries
+            for entry in self.entries
             if entry in newest or not isinstance(entry, Completed) or entry.epoch >= oldest_epoch
         ]
+        self._known = len(self.entries)
 
 
 class MemoryStore:
@@ -136,15 +142,17 @@ class _Nowhere:
         assert parents
 
 
-async def _at_once(work: Callable[[], T]) -> T:
+async def at_once(work: Callable[[], T]) -> T:
+    """Do what blocks without another thread: it does not, here."""
     return work()
 
 
-def _nowhere() -> Any:
+def nowhere() -> Any:
+    """Return a folder for live files of a store that has none."""
     return _Nowhere()
 
 
-def _leave(folder: Path) -> None:
+def leave(folder: Path) -> None:
     """Nowhere is nothing to delete."""
 
 
@@ -154,8 +162,8 @@ def memory_ports(objects: MemoryObjects, log: MemoryLog, clock: VirtualClock) ->
         checkpoints=objects,
         commit_log=log,
         open_store=MemoryStore,
-        scratch=_nowhere,
-        discard=_leave,
+        scratch=nowhere,
+        discard=leave,
         make_clock=lambda not_before_ms: clock,
-        off_loop=_at_once,
+        off_loop=at_once,
     )

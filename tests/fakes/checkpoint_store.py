@@ -5,15 +5,15 @@ import hashlib
 from collections.abc import AsyncGenerator, Collection, Iterable
 from pathlib import Path
 
-from statefun_runtime.core.checkpoints.commits import Completed, Entry
+from statefun_runtime.core.checkpoints.commits import Entry
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
 from statefun_runtime.core.checkpoints.retention import Savepoint
 from statefun_runtime.errors import (
     ConfigError,
     CorruptionError,
-    FencedError,
     UnavailableError,
 )
+from statefun_runtime.testing import memory
 
 # What all of them share, as folders do.
 SAVEPOINTS: dict[str, tuple[ObjectId, list[bytes]]] = {}
@@ -98,34 +98,20 @@ class MemoryObjects:
             await asyncio.sleep(self.takes_s)
 
 
-class MemoryLog:
-    """A CommitLog over a list that several of them may share; what is asked takes `takes_s`."""
+class MemoryLog(memory.MemoryLog):
+    """A CommitLog over a list; what is asked takes `takes_s`."""
 
     def __init__(self, entries: list[Entry] | None = None) -> None:
-        self.entries = entries if entries is not None else []
-        self._known = 0
+        super().__init__(entries)
         self.takes_s = 0.0
 
     async def read(self) -> list[Entry]:
         await self._moment()
-        self._known = len(self.entries)
-        return list(self.entries)
+        return await super().read()
 
     async def append(self, entry: Entry) -> None:
         await self._moment()
-        if len(self.entries) > self._known:
-            raise FencedError("another worker has written", code="SF4001")
-        self.entries.append(entry)
-        self._known = len(self.entries)
-
-    async def prune(self, oldest_epoch: int) -> None:
-        newest = self.entries[-1:]
-        self.entries[:] = [
-            entry
-            for entry in self.entries
-            if entry in newest or not isinstance(entry, Completed) or entry.epoch >= oldest_epoch
-        ]
-        self._known = len(self.entries)
+        await super().append(entry)
 
     async def _moment(self) -> None:
         if self.takes_s:

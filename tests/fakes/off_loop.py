@@ -1,15 +1,12 @@
 """The OffLoop port without another thread, and what is asynchronous without a loop."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from statefun_runtime.ports.off_loop import OffLoop
+from statefun_runtime.testing.memory import at_once
 
 T = TypeVar("T")
-
-
-async def at_once(work: Callable[[], T]) -> T:
-    return work()
 
 
 AT_ONCE: OffLoop = at_once

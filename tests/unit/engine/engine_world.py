@@ -32,6 +32,7 @@ from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.function_client import FunctionClient
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
+from statefun_runtime.testing.memory import leave, nowhere
 from tests.fakes.checkpoint_store import MemoryLog, MemoryObjects
 from tests.fakes.egress import RecordingEgress, RecordingEgressSpec
 from tests.fakes.endpoint import Answer, Endpoint
@@ -45,21 +46,6 @@ ENCODER = IngressEncoder("t/value")
 KEY_GROUPS = 128
 NAMES = Names("app", "nonce", "line")
 Handler = Callable[[Request], bytes | Answer]
-
-
-class Nowhere:
-    """A folder for live files of a store that needs none."""
-
-    def mkdir(self, *, parents: bool) -> None:
-        assert parents
-
-
-def _nowhere() -> Any:
-    return Nowhere()
-
-
-def _leave(folder: object) -> None:
-    """Nowhere is nothing to delete."""
 
 
 async def in_a_moment(work: Callable[[], Any]) -> Any:
@@ -165,8 +151,8 @@ class World:
             checkpoints=objects,
             commit_log=commit_log,
             open_store=lambda folder: self.store,
-            scratch=_nowhere,
-            discard=_leave,
+            scratch=nowhere,
+            discard=leave,
             make_clock=lambda not_before_ms: self.clock,
             off_loop=in_a_moment,
         )
