@@ -1,7 +1,9 @@
 """Tries everything outside that a module needs: endpoints, their certificates, clusters and topics."""
 
 import asyncio
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +11,7 @@ from urllib.parse import urlsplit
 from statefun_runtime.adapters.http.certificates import pem_validities
 from statefun_runtime.adapters.http.probe import Destination, Reached, reach, why_not
 from statefun_runtime.adapters.http.tls import client_context
+from statefun_runtime.app.embedded import Embedded
 from statefun_runtime.core.module.checks import Attempt, Check
 from statefun_runtime.core.module.endpoint_url import EndpointUrl
 from statefun_runtime.core.module.specs import EndpointSpec, TlsSpec
@@ -47,6 +50,10 @@ def _attempts(module: ModuleSpec) -> Iterator[tuple[str, Attempt]]:
 
 
 def _endpoint_attempts(endpoint: EndpointSpec, module: ModuleSpec) -> Iterator[tuple[str, Attempt]]:
+    if endpoint.program is not None:
+        subject = f"functions {endpoint.pattern} of {endpoint.program.name}"
+        yield subject, _program_attempt(subject, endpoint, module)
+        return
     tls = endpoint.transport.tls
     for field, location in (
         ("trust_cacerts", tls.trust_cacerts),
@@ -102,6 +109,27 @@ def _endpoint_attempt(subject: str, url: str, tls: TlsSpec) -> Attempt:
                 subject, False, why_not(error), "start it, or mend its URL or certificates"
             )
         return Check(subject, True, _told(reached))
+
+    return attempt
+
+
+def _program_attempt(subject: str, endpoint: EndpointSpec, module: ModuleSpec) -> Attempt:
+    """Run one process of it, for as long as it takes to say what it serves."""
+    assert endpoint.program is not None
+    program = replace(endpoint.program, processes=1)
+    endpoints = tuple(
+        replace(each, program=program if each is endpoint else None) for each in module.endpoints
+    )
+
+    async def attempt() -> Check:
+        with tempfile.TemporaryDirectory(prefix="statefun-") as folder:
+            async with asyncio.TaskGroup() as tasks:
+                alone = replace(module, endpoints=endpoints)
+                try:
+                    async with Embedded(alone, tasks.create_task, Path(folder)):
+                        return Check(subject, True, "can be served")
+                except ConfigError as error:
+                    return Check(subject, False, error.message, error.hint)
 
     return attempt
 

@@ -2,7 +2,9 @@
 
 from typing import assert_never
 
+from statefun_runtime.adapters.embedded.child import PATH
 from statefun_runtime.adapters.http.client import HttpClient
+from statefun_runtime.adapters.http.connection import Opener
 from statefun_runtime.adapters.http.pool import HttpPool
 from statefun_runtime.app.factories import Application
 from statefun_runtime.core.module.endpoint_url import EndpointUrl
@@ -24,6 +26,8 @@ class Clients:
 
     def make(self, function: Function) -> tuple[FunctionClient, int]:
         """Return the client of a function type, and how many connections its endpoint may have."""
+        if function.endpoint.program is not None:
+            return self._make_embedded(function)
         security = self._application.security[function.endpoint.pattern]
         if security.signer is not None:
             security.signer.start()
@@ -37,8 +41,27 @@ class Clients:
             case unknown:
                 assert_never(unknown)
 
+    def _make_embedded(self, function: Function) -> tuple[FunctionClient, int]:
+        endpoint, embedded = function.endpoint, self._application.embedded
+        assert embedded is not None
+        assert isinstance(endpoint.transport, AsyncTransport)
+        assert endpoint.program is not None
+        family = embedded.family(endpoint)
+        if family is None:
+            here = embedded.in_process_client(endpoint)
+            return here, here.capacity()
+        url = EndpointUrl("", 0, PATH, "functions", socket=f"processes of {endpoint.program.name}")
+        key = (endpoint.pattern, url.authority, False)
+        client = self._make_lean(function, endpoint.transport, url, key, family.connect)
+        return client, endpoint.transport.pool_size
+
     def _make_lean(
-        self, function: Function, transport: AsyncTransport, url: EndpointUrl, key: _Key
+        self,
+        function: Function,
+        transport: AsyncTransport,
+        url: EndpointUrl,
+        key: _Key,
+        opens: Opener | None = None,
     ) -> HttpClient:
         security = self._application.security[function.endpoint.pattern]
         pool = self._pools.get(key)
@@ -51,9 +74,10 @@ class Clients:
                 ttl_s=transport.pool_ttl_s,
                 tls=security.tls,
                 descriptors=self._application.descriptors,
+                opens=opens,
             )
         return HttpClient(
-            function.url,
+            url,
             pool,
             payload_bytes_max=transport.payload_max_bytes,
             bundle_bytes_max=self._application.settings.batch_max_bytes,

@@ -8,6 +8,7 @@ from typing import Any
 from statefun_runtime.adapters.descriptors import Descriptors
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.dead_letters import letters_of
+from statefun_runtime.app.embedded import Embedded
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import History
@@ -37,6 +38,7 @@ class Application:
     off_loop: OffLoop = asyncio.to_thread
     security: AllEndpointSecurity = field(default_factory=dict)
     descriptors: Descriptors = field(default_factory=Descriptors)
+    embedded: Embedded | None = None
 
     async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
         """Return the records of an outbox's object."""

@@ -30,6 +30,7 @@ from statefun_runtime.app.beginning import (
 )
 from statefun_runtime.app.build import build_worker, engine_settings, machine_ports
 from statefun_runtime.app.commands import make_commands
+from statefun_runtime.app.embedded import Embedded
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity, prepare_security
 from statefun_runtime.app.factories import Application
 from statefun_runtime.app.shadow import (
@@ -42,7 +43,7 @@ from statefun_runtime.app.shadow import (
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
-from statefun_runtime.engine.beginning import Beginning, begin
+from statefun_runtime.engine.beginning import Beginning, Ports, begin
 from statefun_runtime.engine.checkpoints.recovery import Names, StartingPoint, is_whole
 from statefun_runtime.engine.metrics import engine_metrics
 from statefun_runtime.engine.stop import Stop
@@ -171,17 +172,36 @@ async def _live(
     beginning = await begin(ports, history, names, engine_settings(settings), origin=origin)
     require_state(settings, beginning.start)
     beginning = _with_homes(beginning, settings, module)
-    application = Application(
-        settings,
-        module,
-        folder,
-        tasks,
-        beginning.start,
-        beginning.history,
-        ports.checkpoints,
-        security=security,
-        descriptors=descriptors,
-    )
+    # Before anything is written: functions that cannot be had are a mistake in the module.
+    async with Embedded(
+        module, tasks.create_task, folder.folder / "live" / "functions"
+    ) as embedded:
+        _reload_on_signal(embedded)
+        application = Application(
+            settings,
+            module,
+            folder,
+            tasks,
+            beginning.start,
+            beginning.history,
+            ports.checkpoints,
+            security=security,
+            descriptors=descriptors,
+            embedded=embedded,
+        )
+        await _work(application, ports, beginning, stop)
+    if stop.failure is not None:
+        raise stop.failure
+
+
+def _reload_on_signal(embedded: Embedded) -> None:
+    """Without embedded functions SIGHUP is what it is to every process: the end of its terminal."""
+    if embedded.can_reload:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, embedded.reload)
+
+
+async def _work(application: Application, ports: Ports, beginning: Beginning, stop: Stop) -> None:
+    settings, module, tasks = application.settings, application.module, application.tasks
     worker = await build_worker(application, ports, beginning, stop)
     _tell_where_it_begins(settings, beginning.start, beginning.history)
     tell_left_behind(beginning.start, module, worker.parts.states)
@@ -202,8 +222,6 @@ async def _live(
             await metrics.close()
     last = worker.parts.checkpointer.last_complete
     log.info("stopped; the next start goes on from checkpoint %d", last.epoch if last else 0)
-    if stop.failure is not None:
-        raise stop.failure
 
 
 async def _origin(
@@ -307,8 +325,15 @@ async def _listen(
     await admin.start()
     if settings.metrics_port is None:
         return None, admin
+    embedded = application.embedded
+    assert embedded is not None
     metrics = MetricsPort(
-        lambda: chain(shadow_metrics(shadow), engine_metrics(worker.parts), facts.metrics()),
+        lambda: chain(
+            shadow_metrics(shadow),
+            engine_metrics(worker.parts),
+            embedded.metrics(),
+            facts.metrics(),
+        ),
         worker.readiness.reasons,
         worker.readiness.waits,
         is_shadow=settings.shadow,

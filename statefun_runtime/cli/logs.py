@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TextIO
 
+from statefun_runtime.adapters.embedded.child import FUNCTIONS_LOG
 from statefun_runtime.core.printable import printable
 
 _LINE_MAX = 4000
@@ -83,7 +84,8 @@ class WorkerHandler(logging.StreamHandler[TextIO]):
         """Write a record, and before it what has to be said of those that were left out."""
         for over in self._repeats.over(record.created):
             super().emit(over)
-        if self._repeats.takes(record):
+        # What functions print is theirs, also if they repeat themselves.
+        if record.name == FUNCTIONS_LOG or self._repeats.takes(record):
             super().emit(record)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from statefun_runtime.adapters.embedded.in_process import InProcessClient
 from statefun_runtime.adapters.wire import decode_reply
 from statefun_runtime.connectors.modules import load_module
 from statefun_runtime.core.checkpoints.commits import History
@@ -43,7 +44,7 @@ from statefun_runtime.testing.ends import (
     Outside,
     Sent,
 )
-from statefun_runtime.testing.functions import Answer, Fault, Functions, InProcessClient, Raised
+from statefun_runtime.testing.functions import Answer, Fault, Functions, Raised
 from statefun_runtime.testing.memory import MemoryLog, MemoryObjects, memory_ports
 from statefun_runtime.testing.virtual_time import VirtualClock, VirtualLoop
 
@@ -260,7 +261,8 @@ class _Connectors:
         self._manifest = beginning.start.manifest
 
     def make_client(self, function: Function) -> tuple[InProcessClient, int]:
-        client = InProcessClient(function.type, self._functions)
+        spawn = asyncio.get_running_loop().create_task
+        client = InProcessClient(self._functions.answering(function.type), spawn)
         return client, client.capacity()
 
     def make_ingress(self, spec: IngressSpec, context: IngressContext) -> IngressSource:

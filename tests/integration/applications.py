@@ -148,11 +148,12 @@ class HttpApplication:
         *,
         topic: str,
         arguments: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.topic = topic
         self.ingress_port, self.egress_port = free_port(), free_port()
         module = documents(*endpoints, playground(self.ingress_port, self.egress_port, topic))
-        self.worker = Worker(module, directory, arguments=arguments)
+        self.worker = Worker(module, directory, arguments=arguments, env=env)
         self.start()
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from statefun.bundles import failure_outcome, reply_outcome, split
-from statefun.failures import status_of
+from statefun.failures import RAISED, status_of
 
 if TYPE_CHECKING:
     from statefun.handler import Call, RequestReplyHandler
@@ -68,7 +68,7 @@ class BundleRun:
             else:
                 call.run()
                 self._add(reply_outcome(index, call.context.response()))
-        except Exception as error:  # noqa: BLE001 — whatever a function raises
+        except RAISED as error:
             self._fail(index, error)
 
     async def _run_waiting(self, index: int, call: "Call") -> None:
@@ -79,7 +79,7 @@ class BundleRun:
             self._fail(index, error)
             self.flush()
             raise
-        except Exception as error:  # noqa: BLE001 — whatever a function raises
+        except RAISED as error:
             self._fail(index, error)
         if not self._is_planned:
             # Those that end in one turn of the loop are written together.

@@ -23,6 +23,9 @@ SIGTERM or Ctrl-C: no more connections, what was asked is answered, and the serv
 """
 
 
+# Whose lines go into a log that has the time in front of each says none itself.
+_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
 _DEV_EXAMPLES = """\
 examples:
   statefun dev shop.functions --topic receipts
@@ -128,6 +131,8 @@ def _add_flags(serve: argparse.ArgumentParser) -> None:
         "--show-tracebacks", action="store_true", help="to the runtime's operator, too"
     )
     serve.add_argument("--quiet", action="store_true", help="say nothing but warnings and errors")
+    # For whoever runs this as a process of its own: a socket that it holds the other end of.
+    serve.add_argument("--supervised", type=int, metavar="FD", help=argparse.SUPPRESS)
 
 
 def _count(text: str) -> int:
@@ -140,7 +145,7 @@ def _count(text: str) -> int:
 def _serve(options: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.WARNING if options.quiet else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
+        format=_FORMAT if options.supervised is None else _FORMAT.removeprefix("%(asctime)s "),
     )
     try:
         from statefun.serving.command import serve

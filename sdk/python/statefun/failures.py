@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from statefun.functions import UnknownFunctionError
 
 OCTETS = "application/octet-stream"
+# What a function may raise: one that wants to end the process has failed, and others are served by it.
+RAISED = (Exception, SystemExit)
 _log = logging.getLogger("statefun")
 
 _MESSAGE_MAX = 1000
@@ -37,7 +39,7 @@ class Failures:
         self._show_tracebacks = show_tracebacks
         self._said: dict[tuple[str, str, int], tuple[float, int]] = {}
 
-    def respond(self, error: Exception) -> Response:
+    def respond(self, error: BaseException) -> Response:
         """Log an exception, and return the response that tells of it."""
         return Response(status_of(error), "text/plain", self.tell(error).encode(errors="replace"))
 

@@ -14,7 +14,7 @@ from statefun.arguments import integer, refuse
 from statefun.batch import BatchContext
 from statefun.bundle_run import BundleRun
 from statefun.bundles import BUNDLE, OFFER, is_bundle
-from statefun.failures import OCTETS, Failures, Response
+from statefun.failures import OCTETS, RAISED, Failures, Response
 from statefun.functions import RegisteredFunction, StatefulFunctions
 from statefun.message import Message
 from statefun.value_spec import ValueSpec
@@ -68,7 +68,7 @@ class RequestReplyHandler:
             return self._respond_to_bundle_sync(request_bytes)
         try:
             body = self.handle_sync(request_bytes)
-        except Exception as error:  # noqa: BLE001 — whatever a function raises
+        except RAISED as error:
             return self.failures.respond(error)
         return Response(200, OCTETS, body, {} if content_type is None else OFFER)
 
@@ -91,7 +91,7 @@ class RequestReplyHandler:
             return await self._respond_to_bundle(request_bytes)
         try:
             body = await self.handle_async(request_bytes)
-        except Exception as error:  # noqa: BLE001 — whatever a function raises
+        except RAISED as error:
             return self.failures.respond(error)
         return Response(200, OCTETS, body, {} if content_type is None else OFFER)
 

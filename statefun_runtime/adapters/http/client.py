@@ -21,7 +21,7 @@ class HttpClient:
 
     def __init__(
         self,
-        url: str,
+        url: str | EndpointUrl,
         pool: HttpPool,
         *,
         payload_bytes_max: int,
@@ -29,7 +29,7 @@ class HttpClient:
         headers: Headers | None = None,
         signer: Signer | None = None,
     ) -> None:
-        self._url = EndpointUrl.parse(url)
+        self._url = EndpointUrl.parse(url) if isinstance(url, str) else url
         self._headers = headers or Headers()
         self._signer = signer
         self._head, self._bundle_head = self._make_heads()

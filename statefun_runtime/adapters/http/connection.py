@@ -13,7 +13,7 @@ are remembered by their bytes, since an endpoint sends few different ones.
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
 
 from statefun_runtime.adapters.dialling import Dialler
@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
     """The protocol object; `backlog` is the address whose request is out, `ends_s` when it has to be back.
 
     `refusal` is what the server said against TLS when it closed; `idle_since_s` is its pool's to set, and `has_waited`:
-    whether there was no request for it when it was opened.
+    whether there was no request for it when it was opened. `overran` is told of a request that ran into its limit.
     """
 
     def __init__(self, home: ConnectionHome, heads: dict[bytes, Head]) -> None:
@@ -129,6 +129,7 @@ class Connection(asyncio.Protocol):
         self.dies_s = 0.0
         self.is_open = False
         self.refusal: ssl.SSLError | None = None
+        self.overran: Callable[[], None] = _nobody
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -192,6 +193,7 @@ class Connection(asyncio.Protocol):
             self._guest.expire()
             return
         self._give_up(Failure(Cause.TIMEOUT, "no reply within the time limit"))
+        self.overran()
 
     def data_received(self, data: bytes) -> None:
         if self.backlog is None:
@@ -325,6 +327,14 @@ class Connection(asyncio.Protocol):
             assert self.owner is not None
             self.backlog = None
             self.owner.closed(self, backlog)
+
+
+# Opens a connection that `make` makes, to wherever there is one to be had; raises OSError.
+Opener = Callable[[Callable[[], Connection]], Awaitable[Connection]]
+
+
+def _nobody() -> None:
+    """Nobody has to know."""
 
 
 async def connect(

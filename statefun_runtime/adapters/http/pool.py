@@ -17,12 +17,13 @@ import random
 import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from statefun_runtime.adapters.descriptors import Descriptors
 from statefun_runtime.adapters.dialling import Dialler
 from statefun_runtime.adapters.http.bundles.agreement import Agreement
-from statefun_runtime.adapters.http.connection import Connection, PoolUser, connect
+from statefun_runtime.adapters.http.connection import Connection, Opener, PoolUser, connect
 from statefun_runtime.adapters.http.tls import ClientTls
 from statefun_runtime.core.module.endpoint_url import EndpointUrl
 from statefun_runtime.core.partition.allowance import Allowance, shares
@@ -38,7 +39,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class HttpPool:
-    """Connections of one endpoint; `spawn` starts an attempt to open one under the worker's own tasks.
+    """Connections of one endpoint; `spawn` starts an attempt under the worker's own tasks, and `opens` opens one elsewhere.
 
     `idle` is for users to take from its end, and `busy` holds what they took. Nobody who has `cap` requests out may
     send another, and nobody but `hungry` who has several.
@@ -54,6 +55,7 @@ class HttpPool:
         ttl_s: float,
         tls: ClientTls | None = None,
         descriptors: Descriptors | None = None,
+        opens: Opener | None = None,
     ) -> None:
         self.url = url
         self._descriptors = descriptors or Descriptors()
@@ -62,8 +64,7 @@ class HttpPool:
         self._spawn = spawn
         self._connect_s = connect_s
         self._ttl_s = ttl_s
-        self._tls = tls if url.is_tls else None
-        self._dialler = Dialler()
+        self._connect = opens or partial(connect, url, Dialler(), tls if url.is_tls else None)
         self._loop = asyncio.get_running_loop()
         self._heads: dict[bytes, Any] = {}
         self._users: list[PoolUser] = []
@@ -271,9 +272,7 @@ class HttpPool:
     async def _run_opening(self, user: PoolUser, *, is_lent: bool = False) -> None:
         try:
             async with asyncio.timeout(self._connect_s):
-                connection = await connect(
-                    self.url, self._dialler, self._tls, self._make_connection
-                )
+                connection = await self._connect(lambda: Connection(self, self._heads))
         except TimeoutError:
             self._failed_to_open(user, f"no connection within {self._connect_s:g} s")
         except (OSError, ssl.SSLError, UnicodeError) as error:
@@ -283,9 +282,6 @@ class HttpPool:
         finally:
             self._connecting -= 1
             self._connecting_lent -= is_lent
-
-    def _make_connection(self) -> Connection:
-        return Connection(self, self._heads)
 
     def _has_opened(self, connection: Connection) -> None:
         if not self._users:

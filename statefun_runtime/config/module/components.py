@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from statefun_runtime.config.module.embedded import EMBEDDED, read_embedded
 from statefun_runtime.config.module.endpoints import (
     ENDPOINT_V1,
     ENDPOINT_V2,
@@ -25,6 +26,9 @@ ENDPOINT_KINDS: tuple[Kind, ...] = (
     ),
     ComponentKind(
         "io.statefun.endpoints.v1/http", Role.ENDPOINT, ENDPOINT_V1, read_endpoint_v1, "functions"
+    ),
+    ComponentKind(
+        "io.statefun.endpoints.v1/python", Role.ENDPOINT, EMBEDDED, read_embedded, "functions"
     ),
 )
 

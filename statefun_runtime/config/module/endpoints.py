@@ -19,7 +19,8 @@ from statefun_runtime.core.module.specs import (
     Transport,
 )
 
-_COMMON = ("functions", "urlPathTemplate", "maxNumBatchRequests", "onFailure", "deadLetters")
+COMMON = ("maxNumBatchRequests", "onFailure", "deadLetters")
+_COMMON = ("functions", "urlPathTemplate", *COMMON)
 _BATCH_THRESHOLD = 1000
 _INT_MIN = -(2**31)
 
@@ -48,9 +49,9 @@ _URL_FORM = "write it like http://functions:8000/statefun; {function.name} stand
 
 
 def read_endpoint_v2(fields: Fields) -> EndpointSpec | None:
-    pattern = _read_pattern(fields)
+    pattern = read_pattern(fields)
     url_template = _read_url_template(fields)
-    threshold = fields.integer("maxNumBatchRequests", low=_INT_MIN)
+    threshold = read_threshold(fields)
     transport = read_transport(fields)
     on_failure, dead_letters = read_on_failure(fields)
     headers = read_headers(fields)
@@ -58,25 +59,30 @@ def read_endpoint_v2(fields: Fields) -> EndpointSpec | None:
     if pattern is None or url_template is None or transport is None:
         return None
     _check_proxy(fields, url_template, transport)
-    threshold = _BATCH_THRESHOLD if threshold is None else threshold
     return EndpointSpec(
         pattern, url_template, threshold, transport, on_failure, dead_letters, headers, auth
     )
 
 
 def read_endpoint_v1(fields: Fields) -> EndpointSpec | None:
-    pattern = _read_pattern(fields)
+    pattern = read_pattern(fields)
     url_template = _read_url_template(fields)
-    threshold = fields.integer("maxNumBatchRequests", low=_INT_MIN, allow_quotes=False)
+    threshold = read_threshold(fields, allow_quotes=False)
     transport = read_okhttp(fields)
     on_failure, dead_letters = read_on_failure(fields)
     if pattern is None or url_template is None:
         return None
-    threshold = _BATCH_THRESHOLD if threshold is None else threshold
     return EndpointSpec(pattern, url_template, threshold, transport, on_failure, dead_letters)
 
 
-def _read_pattern(fields: Fields) -> FunctionPattern | None:
+def read_threshold(fields: Fields, *, allow_quotes: bool = True) -> int:
+    """Read with how many waiting messages an address holds back what comes in."""
+    threshold = fields.integer("maxNumBatchRequests", low=_INT_MIN, allow_quotes=allow_quotes)
+    return _BATCH_THRESHOLD if threshold is None else threshold
+
+
+def read_pattern(fields: Fields) -> FunctionPattern | None:
+    """Read which function types an endpoint serves."""
     scalar = fields.scalar("functions", required=True)
     pattern = None if scalar is None else _parse_pattern(fields, scalar)
     fields.draft.serve(pattern, fields.place if scalar is None else scalar.place)

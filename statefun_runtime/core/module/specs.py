@@ -107,12 +107,20 @@ class DeadLetterRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramSpec:
+    """Functions of Python that the worker runs itself: `module:name`, and in how many processes; 0 is in its own."""
+
+    name: str
+    processes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointSpec:
     """Where the functions of a pattern are served, and how they are called.
 
     `batch_threshold` is maxNumBatchRequests: from so many waiting messages on an address counts as blocked;
     0 or less means never. `dead_letters` is there with OnFailure.DEAD_LETTER; with the others it may be, for
-    what an operator skips.
+    what an operator skips. With a `program` nobody else serves them, and the URL is a name for people.
     """
 
     pattern: FunctionPattern
@@ -123,6 +131,7 @@ class EndpointSpec:
     dead_letters: DeadLetterRoute | None = None
     headers: tuple[HeaderSpec, ...] = ()
     auth: SigV4Spec | None = None
+    program: ProgramSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ class _Object:
 
 
 _V2, _V1 = "io.statefun.endpoints.v2/http", "io.statefun.endpoints.v1/http"
+_PYTHON = "io.statefun.endpoints.v1/python"
 _IN, _OUT = "io.statefun.kafka.v1/ingress", "io.statefun.kafka.v1/egress"
 _ENDPOINT: Mapping[str, Json] = {
     "functions": _pattern(r"^[^/*]*/([^/*]+|\*)/*$"),
@@ -294,6 +295,22 @@ _SPECS: Mapping[str, _Object] = {
         KINDS[_V1].shape,
         _V2,
         fields={**_without("transport"), "maxNumBatchRequests": _NO_QUOTES},
+        rules=[_DEAD_LETTER],
+    ),
+    _PYTHON: _Object(
+        KINDS[_PYTHON].shape,
+        _PYTHON,
+        fields={
+            **{
+                name: looks
+                for name, looks in _ENDPOINT.items()
+                if name in KINDS[_PYTHON].shape.fields
+            },
+            "module": _pattern(r"^[^\d\W]\w*(\.[^\d\W]\w*)*(:[^\d\W]\w*)?$"),
+            "processes": _integer(0, 256),
+            "call": _ref("duration"),
+            "payload_max_bytes": _integer(1),
+        },
         rules=[_DEAD_LETTER],
     ),
     _IN: _Object(

@@ -10,12 +10,16 @@ from statefun.handler import RequestReplyHandler
 from statefun.serving.processes import Family, listen, run
 from statefun.serving.program import ProgramError, load
 from statefun.serving.server import Server
+from statefun.serving.supervised import Supervisor
 
 log = logging.getLogger("statefun")
 
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until told to end; return the exit status."""
+    supervisor = None
+    if options.supervised is not None:
+        supervisor = Supervisor(options.supervised, grace_s=options.grace)
     try:
         handler = load(
             options.functions,
@@ -24,7 +28,10 @@ def serve(options: argparse.Namespace) -> int:
         )
         listener = listen(options.host, options.port, options.unix)
     except ProgramError as error:
-        print(f"statefun: {error}", file=sys.stderr)
+        if supervisor is not None:
+            supervisor.tell(error=str(error))
+        else:
+            print(f"statefun: {error}", file=sys.stderr)
         return 2
     except (OSError, OverflowError) as error:
         where = options.unix or f"{options.host}:{options.port}"
@@ -34,7 +41,10 @@ def serve(options: argparse.Namespace) -> int:
         )
         print(f"statefun: cannot listen at {where}: {text.lower()}{hint}", file=sys.stderr)
         return 2
-    _say(options, handler, listener)
+    if supervisor is not None:
+        supervisor.tell(functions=handler.functions.typenames)
+    else:
+        _say(options, handler, listener)
     return _run(options, handler, listener)
 
 
@@ -52,7 +62,8 @@ def _run(options: argparse.Namespace, handler: RequestReplyHandler, listener: so
     finally:
         if options.unix and os.path.exists(options.unix):
             os.unlink(options.unix)
-        log.info("ended")
+        if options.supervised is None:
+            log.info("ended")
 
 
 def _say(

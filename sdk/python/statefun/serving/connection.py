@@ -13,7 +13,7 @@ import httptools
 
 from statefun.bundle_run import BundleRun, Spawn
 from statefun.bundles import BUNDLE, is_bundle
-from statefun.failures import OCTETS, Response
+from statefun.failures import OCTETS, RAISED, Response
 from statefun.handler import TURN_S, Call, RequestReplyHandler
 
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
@@ -159,7 +159,7 @@ class ServerConnection(asyncio.Protocol):
                     return
                 call.run()
                 call = call.context.response()
-        except Exception as error:  # noqa: BLE001 — whatever a function raises
+        except RAISED as error:
             self._say(handler.failures.respond(error), keeps_alive=request.keeps_alive)
             return
         self._reply(call)
@@ -170,7 +170,7 @@ class ServerConnection(asyncio.Protocol):
         try:
             await call.run_waiting()
             reply = call.context.response()
-        except Exception as error:  # noqa: BLE001 — whatever a function raises
+        except RAISED as error:
             failures = self._service.handler.failures
             self._say(failures.respond(error), keeps_alive=request.keeps_alive)
         else:

@@ -113,6 +113,7 @@ class BundleExchange(Guest):
             self._tell(backlog, Failure(Cause.TIMEOUT, "no reply within the time limit"))
             self._return_left(goes_alone=True)
         self._close()
+        self.connection.overran()
 
     # ── what the transport tells ──
 

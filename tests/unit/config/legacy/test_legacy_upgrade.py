@@ -95,12 +95,12 @@ def test_an_upgraded_module_means_the_same_and_stays_as_it_is(text: str):
 
     assert after.spec is not None, render(after.problems)
     assert after.spec == before.spec
-    assert not any(old in upgraded for old in ("version:", "endpoints.v1", "TimeoutMillis:"))
+    assert not any(old in upgraded for old in ("version:", "endpoints.v1/http", "TimeoutMillis:"))
     assert upgrade_text(upgraded) == upgraded
 
 
 def test_a_module_in_todays_format_is_printed_as_it_is():
-    text = "# mine\r\n---\r\n" + EXAMPLE.replace("endpoints.v1", "endpoints.v2")
+    text = "# mine\r\n---\r\n" + EXAMPLE.replace("endpoints.v1/http", "endpoints.v2/http")
     assert upgrade_text(text) == text
 
 
@@ -274,7 +274,7 @@ def test_placeholders_are_kept_with_their_quotes(
 def test_a_file_without_changes_is_printed_byte_for_byte(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    text = EXAMPLE.replace("endpoints.v1", "endpoints.v2").replace("\n", "\r\n")
+    text = EXAMPLE.replace("endpoints.v1/http", "endpoints.v2/http").replace("\n", "\r\n")
     file = tmp_path / "module.yaml"
     file.write_bytes(text.encode())
 
