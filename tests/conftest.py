@@ -1,8 +1,8 @@
-"""What tests of all kinds share: the broker, the Kinesis server, Node, the stock SDKs, and workers that are ended afterwards.
+"""What tests of all kinds share: the broker, the Kinesis and S3 servers, Node, the stock SDKs, and workers that are ended afterwards.
 
 Something that is missing skips the tests that need it, with one loud line in the
-summary. STATEFUN_REQUIRE_KAFKA=1, STATEFUN_REQUIRE_STOCK_SDK=1, STATEFUN_REQUIRE_NODE=1 and
-STATEFUN_REQUIRE_GO=1 turn such a skip into a failure.
+summary. STATEFUN_REQUIRE_KAFKA=1, STATEFUN_REQUIRE_STOCK_SDK=1, STATEFUN_REQUIRE_NODE=1, STATEFUN_REQUIRE_GO=1 and
+STATEFUN_REQUIRE_S3=1 turn such a skip into a failure.
 """
 
 import os
@@ -15,6 +15,7 @@ import pytest
 from tests.support import stock_sdk
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kinesis.server import KinesisServer
+from tests.support.objects.server import S3Server
 from tests.support.provisions import Unavailable
 from tests.support.sdks import go_sdk, javascript_sdk
 from tests.support.worker import Worker
@@ -39,6 +40,17 @@ def kinesis() -> Iterator[KinesisServer]:
     """One running Kinesis server for all."""
     with KinesisServer() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def s3(pytestconfig: pytest.Config) -> Iterator[S3Server]:
+    """One running S3 server for all; a test that stops it starts it again."""
+    try:
+        started = S3Server().start()
+    except (Unavailable, TimeoutError) as error:
+        skip_or_fail(pytestconfig, "S3", error)
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import Any
 
 from statefun_runtime.adapters.admin.admin_socket import Arguments, Command
 from statefun_runtime.app.dead_letters import parse_letter
+from statefun_runtime.core.checkpoints.store_url import is_store_url
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.engine.dispatch.parked import ParkedAddresses, Selection
 from statefun_runtime.engine.dispatch.replay import Replay
@@ -15,7 +16,7 @@ from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import ConfigError
 
 
-def make_commands(worker: Worker, savepoints: Path, *, shadow: str = "") -> dict[str, Command]:
+def make_commands(worker: Worker, savepoints: str, *, shadow: str = "") -> dict[str, Command]:
     """Return the commands by name; `shadow` says how the worker is one, if it is."""
     parts = worker.parts
     parked = ParkedAddresses(parts.exchange, parts.checkpointer, parts.clock)
@@ -23,10 +24,10 @@ def make_commands(worker: Worker, savepoints: Path, *, shadow: str = "") -> dict
     replay = Replay(parts.ingress_context, parts.checkpointer)
 
     async def savepoint(arguments: Arguments) -> dict[str, Any]:
-        asked = arguments.get("folder")
-        folder = Path(asked) if asked else savepoints / f"{datetime.now():%Y%m%d-%H%M%S}"
-        made = await parts.checkpointer.savepoint(str(folder))
-        return {"folder": str(folder.absolute()), "epoch": made.epoch}
+        place = arguments.get("folder") or f"{savepoints}/{datetime.now():%Y%m%d-%H%M%S}"
+        place = _absolute(place)
+        made = await parts.checkpointer.savepoint(place)
+        return {"folder": place, "epoch": made.epoch}
 
     async def parked_list(arguments: Arguments) -> dict[str, Any]:
         return parked.show(_selection(arguments), limit=int(arguments["limit"]))
@@ -55,6 +56,10 @@ def make_commands(worker: Worker, savepoints: Path, *, shadow: str = "") -> dict
         "parked-skip": _selecting(parked.skip),
         "replay": replay_letters,
     }
+
+
+def _absolute(place: str) -> str:
+    return place if is_store_url(place) else str(Path(place).absolute())
 
 
 def _selecting(command: Callable[[Selection], Any]) -> Command:

@@ -1,6 +1,7 @@
 """Clients, ingresses and egresses, as a module's specs ask for them."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,17 @@ from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.engine.assembly import OWNER, EgressServices
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_outbox
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
 from statefun_runtime.ports.off_loop import OffLoop
+
+log = logging.getLogger("statefun.egress")
+
+_RETRY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,13 @@ class Application:
     embedded: Embedded | None = None
 
     async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
-        """Return the records of an outbox's object."""
-        return await read_outbox(object_id, self.objects, self.off_loop)
+        """Return the records of an outbox's object; a store that is away is waited for."""
+        while True:
+            try:
+                return await read_outbox(object_id, self.objects, self.off_loop)
+            except UnavailableError as error:
+                log.error("records that are to be published cannot be read yet: %s", error.line)
+            await asyncio.sleep(_RETRY_S)
 
 
 def make_ingress(

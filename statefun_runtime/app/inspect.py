@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
+from statefun_runtime.app.places import kept_place, open_place
 from statefun_runtime.connectors.playground.ingress_log import LOG_SPLIT, first_kept
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import Manifest, Positions
@@ -31,6 +32,7 @@ from statefun_runtime.engine.checkpoints.recovery import (
     read_manifest,
 )
 from statefun_runtime.errors import ConfigError, CorruptionError
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.state_store import StateStore
 
 
@@ -55,7 +57,7 @@ class StateFolderView:
             )
         self._folder = folder
         self._log = CommitLogFolder(folder / "log", asyncio.to_thread)
-        self.objects = ObjectFolder(folder / "objects", asyncio.to_thread, sweep=False)
+        self.objects = _objects(folder)
 
     async def found(self) -> list[Found]:
         """Return the complete checkpoints whose objects are kept, oldest first."""
@@ -103,6 +105,13 @@ class StateFolderView:
             return await read_manifest(self.objects, entry.manifest)
         except CorruptionError:
             return None
+
+
+def _objects(folder: Path) -> CheckpointStore:
+    place = kept_place(folder)
+    if place is not None:
+        return open_place(place, Path(gettempdir()))
+    return ObjectFolder(folder / "objects", asyncio.to_thread, sweep=False)
 
 
 async def list_lines(view: StateFolderView) -> AsyncIterator[str]:

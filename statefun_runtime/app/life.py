@@ -33,6 +33,12 @@ from statefun_runtime.app.commands import make_commands
 from statefun_runtime.app.embedded import Embedded
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity, prepare_security
 from statefun_runtime.app.factories import Application
+from statefun_runtime.app.places import (
+    keep_place,
+    require_reachable,
+    require_same_place,
+    with_place,
+)
 from statefun_runtime.app.shadow import (
     apply_shadow,
     named,
@@ -164,13 +170,16 @@ async def _live(
     tasks: asyncio.TaskGroup,
     stop: Stop,
 ) -> None:
-    ports = machine_ports(folder)
+    ports = with_place(machine_ports(folder), settings, folder.folder / "live" / "fetched")
+    await require_reachable(ports)
     names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()), named(settings))
     history = History(tuple(await ports.commit_log.read()))
     require_own_folder(settings, history)
+    require_same_place(settings, history)
     origin = await _origin(settings, history, ports.checkpoints)
     beginning = await begin(ports, history, names, engine_settings(settings), origin=origin)
     require_state(settings, beginning.start)
+    keep_place(settings.state_dir, settings.checkpoints)
     beginning = _with_homes(beginning, settings, module)
     # Before anything is written: functions that cannot be had are a mistake in the module.
     async with Embedded(
@@ -229,7 +238,7 @@ async def _origin(
 ) -> ObjectId | None:
     """Return the manifest that a flag names: of a savepoint, or of an older checkpoint."""
     if settings.from_savepoint is not None:
-        return await objects.take_in_savepoint(str(settings.from_savepoint))
+        return await objects.take_in_savepoint(settings.from_savepoint)
     if settings.from_checkpoint is None:
         return None
     there = await objects.ids()
@@ -318,9 +327,10 @@ async def _listen(
         if isinstance(ingress, Listens):
             await ingress.listen()
 
-    savepoints = settings.savepoints_dir or settings.state_dir / "savepoints"
     shadow = shadow_of(settings)
-    commands = make_commands(worker, savepoints, shadow="" if shadow is None else str(shadow))
+    commands = make_commands(
+        worker, settings.savepoints, shadow="" if shadow is None else str(shadow)
+    )
     admin = AdminSocket(admin_socket(settings.state_dir), commands)
     await admin.start()
     if settings.metrics_port is None:

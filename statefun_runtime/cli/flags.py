@@ -63,6 +63,16 @@ def add_state_dir(parser: Flags, *, default: Path | str = STATE_DIR) -> None:
     )
 
 
+def add_checkpoints(parser: Flags) -> None:
+    parser.add_argument(
+        "--checkpoints",
+        metavar="URL",
+        default=argparse.SUPPRESS,
+        help="keep what checkpoints are made of in a bucket: s3://BUCKET/PREFIX, gs://… or az://…, or in a folder that "
+        "other machines reach, file:///… (default: in the state folder)",
+    )
+
+
 def add_settings(parser: Flags) -> None:
     """Add the flags that options and placeholders are set with."""
     parser.add_argument(

@@ -5,9 +5,9 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from statefun_runtime.cli.flags import (
+    add_checkpoints,
     add_settings,
     add_state_dir,
     bare_numbers,
@@ -143,6 +143,7 @@ def _add_application(group: argparse._ArgumentGroup) -> None:
 def _add_checkpoints(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add_state_dir(group, default=argparse.SUPPRESS)
+    add_checkpoints(group)
     add(
         "--partitions",
         type=int,
@@ -178,9 +179,9 @@ def _add_beginning(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--from-savepoint",
-        type=Path,
         metavar="DIR",
-        help="begin a new lineage at a savepoint; named again, the same one continues it",
+        help="begin a new lineage at a savepoint, of which this is the folder or URL; named again, the same one "
+        "continues it",
     )
     add(
         "--from-checkpoint",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from statefun_runtime.cli.flags import add_state_dir
 from statefun_runtime.cli.status import GOOD
+from statefun_runtime.core.checkpoints.store_url import is_store_url
 
 
 def main(given: Sequence[str]) -> int:
@@ -17,7 +18,7 @@ def main(given: Sequence[str]) -> int:
     flags = _parser().parse_args(given)
     from statefun_runtime.adapters.admin.admin_socket import admin_socket, ask_worker
 
-    arguments = {"folder": str(flags.to.absolute())} if flags.to else {}
+    arguments = {"folder": _absolute(flags.to)} if flags.to else {}
     answer = ask_worker(admin_socket(flags.state_dir), "savepoint", arguments)
     print(f"savepoint of epoch {answer['epoch']}: {answer['folder']}")
     return GOOD
@@ -32,8 +33,11 @@ def _parser() -> argparse.ArgumentParser:
     add_state_dir(parser)
     parser.add_argument(
         "--to",
-        type=Path,
         metavar="DIR",
-        help="the savepoint's folder (default: below the state folder)",
+        help="the savepoint's folder, or a URL in the bucket of --checkpoints (default: below the state folder or that)",
     )
     return parser
+
+
+def _absolute(place: str) -> str:
+    return place if is_store_url(place) else str(Path(place).absolute())

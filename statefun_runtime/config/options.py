@@ -7,6 +7,7 @@ from enum import Enum
 from statefun_runtime.config.problems import Code, did_you_mean
 from statefun_runtime.config.reading.locations import local_path
 from statefun_runtime.config.reading.units import MEMORY_FORM, parse_duration_ns, parse_memory_bytes
+from statefun_runtime.core.checkpoints.store_url import is_store_url
 from statefun_runtime.errors import ConfigError
 
 _INT_LIMIT = 2**31
@@ -20,6 +21,7 @@ class OptionType(Enum):
     DURATION = "duration"
     TEXT = "text"
     FOLDER = "folder"
+    STORE = "folder or bucket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ class Option:
         match self.type:
             case OptionType.TEXT:
                 return text
-            case OptionType.FOLDER:
+            case OptionType.STORE if is_store_url(text):
+                return text
+            case OptionType.FOLDER | OptionType.STORE:
                 return self._folder(text)
             case OptionType.INTEGER:
                 value = self._integer(text)
@@ -93,8 +97,10 @@ class Option:
             raise self._bad(f"{self.key} is empty")
         scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text)
         if scheme is not None and scheme[0] != "file:":
+            can_be_bucket = self.type is OptionType.STORE
+            places = "only folders of this machine" + (" and s3:, gs: and az:" * can_be_bucket)
             raise self._bad(
-                f"{self.key}: only folders of this machine can be used, found {text!r}",
+                f"{self.key}: {places} can be used, found {text!r}",
                 "name a path or a file: URL",
             )
         try:
@@ -209,17 +215,17 @@ KEY_GROUP_COUNT = Option(
 )
 STATE_DIR = Option(
     "state.checkpoints.dir",
-    OptionType.FOLDER,
+    OptionType.STORE,
     ".statefun",
-    "folder for state and checkpoints: a path or a file: URL",
+    "folder for state and checkpoints: a path or a file: URL; a URL with s3:, gs: or az: is taken as --checkpoints",
     field="state_dir",
     flag="--state-dir",
     aliases=("execution.checkpointing.dir",),
 )
 SAVEPOINTS_DIR = Option(
     "state.savepoints.dir",
-    OptionType.FOLDER,
-    "savepoints in the state folder",
+    OptionType.STORE,
+    "savepoints in the state folder, or below --checkpoints",
     "folder in which savepoints are written that are asked for without --to",
     field="savepoints_dir",
     aliases=("execution.checkpointing.savepoint-dir",),

@@ -4,7 +4,8 @@ A flag wins over `--set`, `--set` over --config, and each of them over the defau
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -14,6 +15,8 @@ from statefun_runtime.config import options
 from statefun_runtime.config.flink import ConfigFile
 from statefun_runtime.config.options import Option
 from statefun_runtime.config.problems import Code, did_you_mean
+from statefun_runtime.config.reading.locations import local_path
+from statefun_runtime.core.checkpoints.store_url import StoreUrl, is_store_url, parse_store_url
 from statefun_runtime.errors import ConfigError
 
 STATE_DIR = Path(".statefun")
@@ -41,11 +44,13 @@ class IgnoredOption:
 class Settings:
     """How one worker runs; `async_max_per_task` is None where there is no limit.
 
+    `checkpoints` is where their objects are, a bucket or a folder that others reach, too; None: in the state folder.
     `variables` are what placeholders in the modules stand for; those in `variables_given` were named with --set.
     """
 
     modules: tuple[str, ...] = ()
     state_dir: Path = STATE_DIR
+    checkpoints: StoreUrl | Path | None = None
     partitions: int = 8
     key_group_count: int = 128
     host: str = "127.0.0.1"
@@ -57,7 +62,7 @@ class Settings:
     checkpoint_interval_s: float = 1.0
     checkpoints_kept: int = 3
     idempotency_keep_ms: int = options.IDEMPOTENCY_KEEP.default_value()
-    from_savepoint: Path | None = None
+    from_savepoint: str | None = None
     from_checkpoint: int | None = None
     abandoned_egresses: tuple[str, ...] = ()
     republished_egresses: tuple[str, ...] = ()
@@ -67,7 +72,7 @@ class Settings:
     shadow: bool = False
     egress_suffix: str | None = None
     require_state: bool = False
-    savepoints_dir: Path | None = None
+    savepoints_dir: str | None = None
     async_max_per_task: int | None = options.ASYNC_MAX_PER_TASK.default_value()
     batch_max_bytes: int = options.BATCH_MAX_BYTES.default_value()
     waiting_max_bytes: int = options.WAITING_MAX_BYTES.default_value()
@@ -79,6 +84,15 @@ class Settings:
     ignored: tuple[IgnoredOption, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables_given: frozenset[str] = frozenset()
+
+    @property
+    def savepoints(self) -> str:
+        """Where savepoints are written that are asked for without a place."""
+        if self.savepoints_dir is not None:
+            return self.savepoints_dir
+        if isinstance(self.checkpoints, StoreUrl):
+            return str(self.checkpoints.under("savepoints"))
+        return str(self.state_dir / "savepoints")
 
     @property
     def restarts(self) -> dict[str, str]:
@@ -116,6 +130,11 @@ def read_settings(
     fields = {**reading.fields, **flags}
     if fields.get("shadow"):
         fields.setdefault("state_dir", SHADOW_STATE_DIR)
+        if "checkpoints" not in flags:
+            # Those that a file or an option names are its original's.
+            fields.pop("checkpoints", None)
+    if "checkpoints" in fields:
+        fields["checkpoints"] = reading.place(fields["checkpoints"])
     settings = Settings(
         **fields,
         ignored=tuple(reading.ignored.values()),
@@ -138,7 +157,7 @@ class _Reading:
     ignored: dict[str, IgnoredOption] = field(default_factory=dict)
     errors: list[ConfigError] = field(default_factory=list)
 
-    def take_file(self, config: ConfigFile, decided: Collection[str]) -> None:
+    def take_file(self, config: ConfigFile, decided: AbstractSet[str]) -> None:
         """Take every option of a file but those whose fields a flag has decided."""
         self.errors.extend(config.errors)
         for entry in config.entries:
@@ -148,7 +167,7 @@ class _Reading:
                 self.ignored[entry.key] = IgnoredOption(entry.key, near or "", config.name)
             elif option.ignored is not None or _is_on_class_path(option, entry.text):
                 self.ignored[entry.key] = IgnoredOption(entry.key, "", config.name)
-            elif option.field not in decided:
+            elif decided.isdisjoint((option.field, _field_of(option, entry.text))):
                 self._take(option, entry.key, entry.text, f"{entry.where}: ")
 
     def take_assignment(self, assignment: str) -> None:
@@ -179,7 +198,24 @@ class _Reading:
         elif option is options.VARIABLE:
             self.variables[key.removeprefix(option.key)] = text
         else:
-            self.fields[option.field] = _as_field(option, value)
+            self.fields[_field_of(option, text)] = _as_field(option, value)
+
+    def place(self, text: str) -> StoreUrl | Path | None:
+        """Return where --checkpoints says that they are."""
+        try:
+            if text.startswith("file:"):
+                return Path(local_path(text)).absolute()
+            return parse_store_url(text)
+        except ValueError as error:
+            # What a URL has that it may not have can be a password.
+            shown = f"{text.partition('://')[0]}://…" if "@" in text or "?" in text else repr(text)
+            self.errors.append(_bad(f"--checkpoints {shown} {error}"))
+            return None
+
+
+def _field_of(option: Option, text: str) -> str:
+    """Return which field an option sets: a bucket is no folder for the rest of a worker's state."""
+    return "checkpoints" if option is options.STATE_DIR and is_store_url(text) else option.field
 
 
 def _as_field(option: Option, value: int | str) -> Any:
@@ -191,7 +227,9 @@ def _as_field(option: Option, value: int | str) -> Any:
         return value if value > 0 else None
     if option is options.MODULE_NAME:
         return (value,)
-    return Path(value) if isinstance(value, str) else value
+    if option is options.STATE_DIR and isinstance(value, str) and not is_store_url(value):
+        return Path(value)
+    return value
 
 
 def _is_on_class_path(option: Option, text: str) -> bool:
@@ -237,6 +275,12 @@ def _wrong_flags(flags: Settings) -> Iterator[ConfigError]:
         if not topic or where not in RESTARTS:
             yield _bad(
                 f"--restart-topic {topic}={where} is not of the form TOPIC or TOPIC={'|'.join(RESTARTS)}"
+            )
+    for place in filter(is_store_url, filter(None, (flags.from_savepoint, flags.savepoints_dir))):
+        if not isinstance(flags.checkpoints, StoreUrl):
+            yield _bad(
+                f"the savepoint's place {place} is in a bucket, where the checkpoints are not",
+                "name the bucket with --checkpoints, or a folder for the savepoint",
             )
     if flags.application.endswith("(shadow)"):
         yield _bad(f"--application {flags.application!r} ends as the names of shadows do")

@@ -65,3 +65,19 @@ class CheckpointStore(Protocol):
     async def delete(self, object_ids: Collection[ObjectId]) -> None:
         """Delete objects that nobody names any more."""
         ...
+
+
+class HeldPlace(Protocol):
+    """A place that many can reach, held by one of them: who holds it deletes there what nobody names any more.
+
+    Guarantees: of those who want to take over from one holder at the same time one does. Raise UnavailableError if that
+    cannot be known now.
+    """
+
+    async def holder(self) -> bytes | None:
+        """Return what the last one wrote who held the place, None if nobody ever did."""
+        ...
+
+    async def hold(self, content: bytes, *, instead_of: bytes | None) -> bool:
+        """Hold the place from now on, if it still has this holder; return whether it had."""
+        ...

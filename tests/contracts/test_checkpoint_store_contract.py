@@ -1,25 +1,41 @@
-"""The CheckpointStore port: a folder, and the memory of the tests."""
+"""The CheckpointStore port: a folder, a bucket on a server that speaks S3, and the memory of the tests."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from statefun_runtime.adapters.storage.disk import MachineDisk
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.adapters.storage.object_store import ObjectStore
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.checkpoints.retention import Savepoint
-from statefun_runtime.errors import ConfigError, CorruptionError, UnavailableError
+from statefun_runtime.core.checkpoints.store_url import StoreUrl
+from statefun_runtime.errors import ConfigError, CorruptionError, FencedError, UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from tests.fakes.checkpoint_store import MemoryObjects
 from tests.support.loops import on_a_loop
+from tests.support.objects.server import S3Server
+
+Place = ObjectFolder | ObjectStore
 
 
-@pytest.fixture(params=["memory", "folder"])
+@pytest.fixture(params=["memory", "folder", "s3"])
 def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], CheckpointStore]:
-    is_memory = request.param == "memory"
-    return lambda name: (
-        MemoryObjects() if is_memory else ObjectFolder(tmp_path / name, asyncio.to_thread)
+    if request.param == "memory":
+        return lambda name: MemoryObjects()
+    if request.param == "folder":
+        return lambda name: ObjectFolder(tmp_path / name, asyncio.to_thread)
+    server: S3Server = request.getfixturevalue("s3")
+    bucket = server.new_bucket()
+    return lambda name: ObjectStore(
+        StoreUrl("s3", bucket, name),
+        asyncio.to_thread,
+        scratch=tmp_path / "scratch",
+        options=server.options(),
     )
 
 
@@ -48,6 +64,21 @@ async def test_a_large_object_is_read_in_pieces(store: CheckpointStore):
     assert len(pieces) > 1
     empty = await store.put([])
     assert [piece async for piece in store.read(empty.id)] == []
+
+
+@on_a_loop
+async def test_what_is_larger_than_one_part_is_one_object(store: CheckpointStore, tmp_path: Path):
+    pieces = [bytes([number]) * 3_000_000 for number in range(7)]
+    content = b"".join(pieces)
+    (tmp_path / "1.sst").write_bytes(content[::-1])
+
+    stored, table = await store.put(pieces), await store.put_file(tmp_path / "1.sst")
+    await store.place_file(table, tmp_path / "2.sst")
+
+    assert stored.id == hashlib.sha256(content).hexdigest()
+    assert b"".join([piece async for piece in store.read(stored.id)]) == content
+    assert (tmp_path / "2.sst").read_bytes() == content[::-1]
+    assert await store.ids() == {stored.id, table.id}
 
 
 @on_a_loop
@@ -149,3 +180,63 @@ async def test_what_is_no_savepoint_is_told(store: CheckpointStore, tmp_path: Pa
     with pytest.raises(ConfigError) as refusal:
         await store.take_in_savepoint(str(tmp_path / "nowhere"))
     assert refusal.value.code == "SF1048"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
+    """Return what opens the same place again."""
+    if request.param == "folder":
+        return lambda: ObjectFolder(
+            tmp_path / "objects", asyncio.to_thread, sweep=False, disk=MachineDisk(str(uuid4()))
+        )
+    server: S3Server = request.getfixturevalue("s3")
+    url = StoreUrl("s3", server.new_bucket(), "")
+    return lambda: ObjectStore(
+        url, asyncio.to_thread, scratch=tmp_path / "scratch", options=server.options()
+    )
+
+
+@on_a_loop
+async def test_of_those_who_would_hold_a_place_instead_of_one_the_first_does(
+    new_place: Callable[[], Place],
+):
+    first, second = new_place(), new_place()
+
+    assert await first.holder() is None
+    assert await first.hold(b"first", instead_of=None)
+    assert not await second.hold(b"second", instead_of=None)
+    assert await second.holder() == b"first"
+    assert await second.hold(b"second", instead_of=b"first")
+    assert not await first.hold(b"again", instead_of=b"first")
+    assert await first.holder() == b"second"
+
+
+@on_a_loop
+async def test_of_many_at_the_same_time_one_holds_a_place(new_place: Callable[[], Place]):
+    await new_place().hold(b"before", instead_of=None)
+    held: list[int] = []
+
+    async def take(number: int) -> None:
+        if await new_place().hold(str(number).encode(), instead_of=b"before"):
+            held.append(number)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(12):
+            tasks.create_task(take(number))
+
+    assert len(held) == 1
+    assert await new_place().holder() == str(held[0]).encode()
+
+
+@on_a_loop
+async def test_who_holds_a_place_no_more_deletes_nothing_there(new_place: Callable[[], Place]):
+    old, new = new_place(), new_place()
+    stored = await old.put([b"content"])
+    await old.hold(b"old", instead_of=None)
+    await new.hold(b"new", instead_of=b"old")
+
+    with pytest.raises(FencedError):
+        await old.delete([stored.id])
+    assert await new.ids() == {stored.id}
+    await new.delete([stored.id])
+    assert await new.ids() == set()

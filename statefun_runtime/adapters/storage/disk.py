@@ -39,7 +39,10 @@ class Disk(Protocol):
 
 
 class MachineDisk:
-    """The disks of this machine."""
+    """The disks of this machine; on one that other machines write to, too, a writer needs a name that none of them has."""
+
+    def __init__(self, writer: str = "") -> None:
+        self._writer = writer
 
     def sync(self, file: IO[bytes]) -> None:
         """Sync content and length; other metadata may be lost."""
@@ -62,8 +65,8 @@ class MachineDisk:
         shutil.copyfile(source, target)
 
     def writer(self) -> str:
-        """Return the number of this process."""
-        return str(os.getpid())
+        """Return the number of this process, if it was given no name."""
+        return self._writer or str(os.getpid())
 
 
 MACHINE_DISK = MachineDisk()

@@ -3,24 +3,28 @@
 A file is written under another name, synced, and renamed: under its own name it is always whole.
 """
 
+import fcntl
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from errno import EINTR, EMFILE, ENFILE, ENOMEM
+from errno import EINTR, EMFILE, EMLINK, ENFILE, ENOMEM, ENOTSUP, EPERM, EXDEV
 from io import BufferedReader
 from itertools import count
 from pathlib import Path
 
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.adapters.storage.savepoint_folder import find_savepoint, write_savepoint
+from statefun_runtime.core.checkpoints.commits import fenced
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
 from statefun_runtime.core.checkpoints.retention import Savepoint
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.off_loop import OffLoop
 
 _PIECE_BYTES = 1024 * 1024
+_HOLDER = "holder.json"
 # What says nothing about the file: the process or the machine has too little of something.
 _TRANSIENT = (EMFILE, ENFILE, ENOMEM, EINTR)
+_NO_LINKS = (EXDEV, EPERM, EMLINK, ENOTSUP)
 
 
 class ObjectFolder:
@@ -40,6 +44,7 @@ class ObjectFolder:
         self._place = path
         self._disk = disk
         self._numbers = count()
+        self._held: bytes | None = None
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.tmp") if sweep else ():
             leftover.unlink()
@@ -90,8 +95,19 @@ class ObjectFolder:
         return await self._off_loop(lambda: self._take_in_savepoint(self._place(place)))
 
     async def delete(self, object_ids: Collection[ObjectId]) -> None:
-        """Delete objects; one that is gone already is no error."""
+        """Delete objects; one that is gone already is no error.
+
+        Raise FencedError if somebody else holds the folder by now: what is unneeded here may be needed there.
+        """
         await self._off_loop(lambda: self._delete(object_ids))
+
+    async def holder(self) -> bytes | None:
+        """Return what the last one wrote who held the folder, None if nobody ever did."""
+        return await self._off_loop(self._holder)
+
+    async def hold(self, content: bytes, *, instead_of: bytes | None) -> bool:
+        """Hold the folder from now on, if it still has this holder; return whether it had."""
+        return await self._off_loop(lambda: self._hold(content, instead_of))
 
     # ── what blocks ──
 
@@ -110,7 +126,7 @@ class ObjectFolder:
             writing.rename(self._path(stored.id))
         except OSError as error:
             writing.unlink(missing_ok=True)
-            raise _unavailable(f"an object cannot be written to {self.folder}", error) from error
+            raise unavailable(f"an object cannot be written to {self.folder}", error) from error
         return stored
 
     def _put_file(self, path: Path) -> StoredObject:
@@ -121,16 +137,16 @@ class ObjectFolder:
             stored = StoredObject(ObjectId(digest), path.stat().st_size)
             target = self._path(stored.id)
             if not target.exists():
-                self._disk.link(path, target)
+                self._link(path, target)
         except OSError as error:
-            raise _unavailable(f"{path} cannot be taken into {self.folder}", error) from error
+            raise unavailable(f"{path} cannot be taken into {self.folder}", error) from error
         return stored
 
     def _sync(self) -> None:
         try:
             self._disk.sync_folder(self.folder)
         except OSError as error:
-            raise _unavailable(f"{self.folder} cannot be synced", error) from error
+            raise unavailable(f"{self.folder} cannot be synced", error) from error
 
     def _get(self, object_id: ObjectId) -> bytes:
         with self._open(object_id) as file, self._reading(object_id):
@@ -158,11 +174,24 @@ class ObjectFolder:
         source = self._path(stored.id)
         try:
             if path.suffix == ".sst":
-                self._disk.link(source, path)
+                self._link(source, path)
             else:
                 self._disk.copy(source, path)
         except OSError as error:
-            raise _unavailable(f"{path} cannot be written", error) from error
+            raise unavailable(f"{path} cannot be written", error) from error
+
+    def _link(self, source: Path, target: Path) -> None:
+        """Give a file one more name, or copy it where it cannot have one: on another disk, or one without links."""
+        try:
+            self._disk.link(source, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            writing = target.with_name(f"{self._disk.writer()}-{next(self._numbers)}.tmp")
+            self._disk.copy(source, writing)
+            with writing.open("r+b") as file:
+                self._disk.sync(file)
+            writing.rename(target)
 
     def _ids(self) -> set[ObjectId]:
         return {ObjectId(path.name) for path in self.folder.iterdir() if len(path.name) == 64}
@@ -174,7 +203,35 @@ class ObjectFolder:
         self._sync()
         return manifest
 
+    def _holder(self) -> bytes | None:
+        try:
+            return (self.folder / _HOLDER).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unavailable(f"{self.folder / _HOLDER} cannot be read", error) from error
+
+    def _hold(self, content: bytes, instead_of: bytes | None) -> bool:
+        writing = self.folder / f"{self._disk.writer()}-{_HOLDER}.tmp"
+        try:
+            with (self.folder / f"{_HOLDER}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if self._holder() != instead_of:
+                    return False
+                with writing.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    self._disk.sync(file)
+                writing.rename(self.folder / _HOLDER)
+                self._disk.sync_folder(self.folder)
+        except OSError as error:
+            raise unavailable(f"{self.folder} cannot be held", error) from error
+        self._held = content
+        return True
+
     def _delete(self, object_ids: Collection[ObjectId]) -> None:
+        if object_ids and self._held is not None and self._holder() != self._held:
+            raise fenced(str(self.folder))
         for object_id in sorted(object_ids):
             self._path(object_id).unlink(missing_ok=True)
 
@@ -186,8 +243,8 @@ class ObjectFolder:
         except OSError as error:
             path, why = self._path(object_id), error.strerror or str(error)
             if error.errno in _TRANSIENT:
-                raise _unavailable(f"{path} cannot be read now", error) from error
-            raise _corrupt(path, why) from error
+                raise unavailable(f"{path} cannot be read now", error) from error
+            raise damaged(path, why) from error
 
     def _path(self, object_id: ObjectId) -> Path:
         return self.folder / object_id
@@ -195,14 +252,16 @@ class ObjectFolder:
 
 def _verify(path: Path, file: BufferedReader) -> None:
     if hashlib.file_digest(file, "sha256").hexdigest() != path.name:
-        raise _corrupt(path, "its content is not what its name says")
+        raise damaged(path, "its content is not what its name says")
 
 
-def _unavailable(what: str, error: OSError) -> UnavailableError:
+def unavailable(what: str, error: OSError) -> UnavailableError:
+    """Return the error of storage that cannot be used now."""
     return UnavailableError(f"{what}: {error.strerror or error}", code="SF3010")
 
 
-def _corrupt(path: Path, why: str) -> CorruptionError:
+def damaged(path: object, why: str) -> CorruptionError:
+    """Return the error of an object that is not what was written."""
     return CorruptionError(
         f"{path} is damaged: {why}",
         code="SF5002",

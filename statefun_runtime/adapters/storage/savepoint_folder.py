@@ -32,9 +32,21 @@ def write_savepoint(folder: Path, savepoint: Savepoint, source: Path, disk: Disk
         writing.rename(folder / _NAME)
         disk.sync_folder(folder)
     except OSError as error:
-        raise UnavailableError(
-            f"the savepoint {folder} cannot be written: {error.strerror or error}", code="SF3013"
-        ) from error
+        raise not_written(str(folder), error.strerror or str(error)) from error
+
+
+def not_written(place: str, why: str) -> UnavailableError:
+    """Return the error of a savepoint that could not be written."""
+    return UnavailableError(f"the savepoint {place} cannot be written: {why}", code="SF3013")
+
+
+def no_savepoint(place: str, why: object) -> ConfigError:
+    """Return the error of a place at which there is no savepoint."""
+    return ConfigError(
+        f"{place} is not a savepoint: {why}",
+        code="SF1048",
+        hint="name what `statefun-worker savepoint` printed",
+    )
 
 
 def _link(source: Path, target: Path, disk: Disk) -> None:
@@ -53,8 +65,4 @@ def find_savepoint(folder: Path) -> tuple[ObjectId, list[Path]]:
         manifest = ObjectId(json.loads((folder / _NAME).read_bytes())["manifest"])
         return manifest, sorted((folder / "objects").iterdir())
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{folder} is not a savepoint: {error}",
-            code="SF1048",
-            hint="name the folder that `statefun-worker savepoint` printed",
-        ) from error
+        raise no_savepoint(str(folder), error) from error

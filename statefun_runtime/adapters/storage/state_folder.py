@@ -3,6 +3,7 @@
 STATE_DIR/lock       one worker at a time
          /log/       the commit log
          /objects/   what checkpoints are made of
+         /checkpoints where that is, if it is not here
          /live/      what the worker works on; thrown away at each start
          /importing  there while state is brought in: all else in the folder is half of it
 """
@@ -18,7 +19,7 @@ from statefun_runtime.errors import ConfigError, UnavailableError
 
 _IMPORTING = "importing"
 # What may lie in a folder that counts as empty.
-_NOTHING = {"lock", "live", "lost+found"}
+_NOTHING = {"lock", "live", "lost+found", "checkpoints"}
 
 
 class StateFolder:

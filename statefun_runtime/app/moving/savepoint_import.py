@@ -18,8 +18,8 @@ from tempfile import mkdtemp
 
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.storage.state_folder import StateFolder
-from statefun_runtime.app.build import founding_ports
 from statefun_runtime.app.moving.takeover import Takeovers, refuse_lost, undecided
+from statefun_runtime.app.places import founding_place
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.connectors.flink.importing.carrying import Wanted, carried_rows
 from statefun_runtime.connectors.flink.importing.deciding import (
@@ -253,7 +253,7 @@ class Work:
         functions = tuple(sorted(str(one) for one in self._known_types()))
         positions: Positions = {name: {**at} for name, at in self.report.positions.items()}
         await found(
-            founding_ports(folder),
+            founding_place(folder, settings),
             names,
             Past(self.rows(), positions, functions),
             key_group_count=settings.key_group_count,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.storage.state_folder import StateFolder
-from statefun_runtime.app.build import founding_ports
+from statefun_runtime.app.places import founding_place
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.manifest import Positions
 from statefun_runtime.core.checkpoints.overlay import Row
@@ -149,7 +149,7 @@ async def _write(
 ) -> None:
     names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()), settings.application)
     await found(
-        founding_ports(folder),
+        founding_place(folder, settings),
         names,
         Past(rows, brought.positions, tuple(sorted(brought.functions))),
         key_group_count=settings.key_group_count,

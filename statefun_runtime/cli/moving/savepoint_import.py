@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from statefun_runtime.cli.flags import add_settings, add_state_dir, settings_of
+from statefun_runtime.cli.flags import add_checkpoints, add_settings, add_state_dir, settings_of
 from statefun_runtime.cli.status import GOOD
 from statefun_runtime.connectors.modules import load_module
 from statefun_runtime.core.model.address import TypeName
@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a module.yaml of the application: a path, a file: URL, or a folder of modules; may be repeated",
     )
     add_state_dir(parser)
+    add_checkpoints(parser)
     add_settings(parser)
     add("--dry-run", action="store_true", help="read and check all of it, and write nothing")
     add("--format", choices=("text", "json"), default="text", help="how to print the report")

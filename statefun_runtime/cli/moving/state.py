@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from statefun_runtime.cli.flags import add_settings, add_state_dir, settings_of
+from statefun_runtime.cli.flags import add_checkpoints, add_settings, add_state_dir, settings_of
 from statefun_runtime.cli.status import GOOD
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.errors import ConfigError
@@ -209,5 +209,6 @@ def _parser() -> argparse.ArgumentParser:
         "written as they do, of another one the text itself",
     )
     add_state_dir(into)
+    add_checkpoints(into)
     add_settings(into)
     return parser

@@ -1,7 +1,7 @@
 """The whole way back to work: from the commit log to the live state of the last complete checkpoint."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -100,8 +100,10 @@ async def choose_start(
         name=names.name or (before.name if before else ""),
     )
     first_epoch = max([history.last_epoch, started.from_epoch]) + 1
-    there = frozenset(await store.ids())
-    kept = await _kept(store, there, history, chosen)
+    # What a complete checkpoint names is there, whatever a list says: some stores' lists are late.
+    chain = await _chain(store, chosen)
+    there = frozenset(await store.ids()) | _named(chain)
+    kept = await _kept(store, there, history, chain)
     return StartingPoint(started, manifest, tuple(kept), there, first_epoch, is_ours)
 
 
@@ -145,17 +147,37 @@ async def is_whole(
     return all(one in there for one in needed)
 
 
+async def _chain(store: CheckpointStore, chosen: ObjectId | None) -> list[Kept]:
+    """Return a checkpoint, and those that it looks back to as far as they can be read."""
+    chain: list[Kept] = []
+    while chosen is not None:
+        try:
+            kept = Kept(chosen, await read_manifest(store, chosen))
+        except CorruptionError:
+            # Whoever looks for what it may have to publish says that it is missing.
+            break
+        chain.append(kept)
+        chosen = kept.manifest.pending_parent
+    return chain
+
+
+def _named(chain: Sequence[Kept]) -> set[ObjectId]:
+    """Return what a start from the first of a chain needs."""
+    named = {stored.id for kept in chain[:1] for stored in kept.manifest.objects()}
+    for kept in chain:
+        named |= {kept.id, *(outbox.object.id for outbox in kept.manifest.outboxes)}
+    return named
+
+
 async def _kept(
     store: CheckpointStore,
     there: Collection[ObjectId],
     history: History,
-    chosen: ObjectId | None,
+    chain: Iterable[Kept],
 ) -> list[Kept]:
     """Return the checkpoints whose manifests are still there, with those that they look back to, oldest first."""
-    found: dict[ObjectId, Kept] = {}
+    found = {kept.id: kept for kept in chain}
     waiting = [entry.manifest for entry in history.entries if isinstance(entry, Completed)]
-    if chosen is not None:
-        waiting.append(chosen)
     while waiting:
         object_id = waiting.pop()
         if object_id in found or object_id not in there:

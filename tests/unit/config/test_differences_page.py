@@ -69,7 +69,7 @@ MODULES = [
 ]
 SETTINGS = [
     ("SF1031", "taskmanagers.numberOfTaskSlots=4"),
-    ("SF1032", "state.checkpoints.dir=s3://bucket/checkpoints"),
+    ("SF1032", "state.checkpoints.dir=hdfs://namenode/checkpoints"),
 ]
 
 

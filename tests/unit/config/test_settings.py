@@ -15,6 +15,7 @@ from statefun_runtime.config import (
 )
 from statefun_runtime.config.flink import parse_config, read_config
 from statefun_runtime.config.options import OPTIONS, Option, OptionType
+from statefun_runtime.core.checkpoints.store_url import StoreUrl
 
 FLAGS = {"modules": ("module.yaml",)}
 
@@ -250,7 +251,7 @@ def test_a_stop_timeout_must_end(stop_timeout_s: float):
 def test_an_option_sets_a_field_whose_default_it_tells(option: Option):
     fields = {field.name: field for field in dataclasses.fields(Settings)}
     default = fields[option.field].default
-    if option.type not in (OptionType.TEXT, OptionType.FOLDER):
+    if option.type not in (OptionType.TEXT, OptionType.FOLDER, OptionType.STORE):
         scale = 1000 if option.field.endswith("_s") else 1
         assert option.default_value() == default * scale
 
@@ -308,7 +309,7 @@ def test_options_of_flinks_configuration_file_have_their_effect(text: str):
     assert settings.async_max_per_task == 7
     assert settings.checkpoint_interval_s == 10.0
     assert settings.state_dir == Path("/checkpoint-dir")
-    assert settings.savepoints_dir == Path("/savepoints")
+    assert settings.savepoints_dir == "/savepoints"
     assert settings.partitions == 3
     assert settings.variables == {"region": "eu"}
     assert settings.modules == ("file:/opt/app/module.yaml",)
@@ -368,17 +369,79 @@ def test_flags_win_over_set_and_set_over_the_file_and_the_file_over_defaults():
 
 
 def test_a_folder_elsewhere_is_refused_unless_a_flag_decides():
-    config = parse_config("state.checkpoints.dir: s3://bucket/x\n", "flink-conf.yaml")
+    config = parse_config("state.checkpoints.dir: hdfs://name/x\n", "flink-conf.yaml")
 
     with pytest.raises(SettingsError) as refused:
         read_settings(FLAGS, config=config)
     assert str(refused.value) == (
-        "SF1032: flink-conf.yaml:1:1: state.checkpoints.dir: only folders of this machine can be used, "
-        "found 's3://bucket/x'\n"
+        "SF1032: flink-conf.yaml:1:1: state.checkpoints.dir: only folders of this machine and s3:, gs: and az: can be "
+        "used, found 'hdfs://name/x'\n"
         "hint: name a path or a file: URL"
     )
     settings = read_settings({**FLAGS, "state_dir": Path("here")}, config=config)
     assert settings.state_dir == Path("here")
+
+
+def test_checkpoints_go_where_a_url_says():
+    bucket = StoreUrl("s3", "bucket", "shop/one")
+    assert read_settings({**FLAGS, "checkpoints": "s3://bucket/shop/one/"}).checkpoints == bucket
+    assert read_settings({**FLAGS, "checkpoints": "file:///mnt/shop"}).checkpoints == Path(
+        "/mnt/shop"
+    )
+    assert read_settings(FLAGS).checkpoints is None
+    # Flink's names for it, and its option.
+    settings = read_settings(FLAGS, ["state.checkpoints.dir=s3a://bucket/shop/one"])
+    assert settings.checkpoints == bucket
+    assert settings.state_dir == Path(".statefun")
+    assert settings.savepoints == "s3://bucket/shop/one/savepoints"
+
+
+def test_a_bucket_of_a_configuration_file_is_not_taken_where_a_flag_names_a_folder_or_a_shadow_runs():
+    config = parse_config("state.checkpoints.dir: s3://bucket/x\n", "flink-conf.yaml")
+    assert read_settings(FLAGS, config=config).checkpoints == StoreUrl("s3", "bucket", "x")
+    assert read_settings({**FLAGS, "state_dir": Path("a")}, config=config).checkpoints is None
+    assert read_settings({**FLAGS, "shadow": True}, config=config).checkpoints is None
+    own = read_settings({**FLAGS, "shadow": True, "checkpoints": "s3://bucket/y"}, config=config)
+    assert own.checkpoints == StoreUrl("s3", "bucket", "y")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("s4://b/x", "'s4://b/x' has the scheme 's4', which is none of s3, gs, az and file"),
+        ("bucket/x", "'bucket/x' is no URL: write it like s3://bucket/shop, or file:///mnt/shop"),
+        ("s3://", "'s3://' names no bucket: write it like s3://bucket/shop"),
+        ("s3:///x", "'s3:///x' names no bucket: write it like s3://bucket/shop"),
+        ("s3://b!d/x", "'s3://b!d/x' names 'b!d', which cannot be the name of a bucket"),
+        (
+            "s3://bucket/a//b",
+            "'s3://bucket/a//b' has '' between its slashes: letters, digits and . _ = + - can be there",
+        ),
+        (
+            "s3://bucket/../b",
+            "'s3://bucket/../b' has '..' between its slashes: letters, digits and . _ = + - can be there",
+        ),
+        (
+            "s3://key:hushhush@bucket/x",
+            "s3://… has credentials, marked by '@': credentials and the endpoint come from the environment",
+        ),
+        (
+            "az://container/x?sig=hushhush",
+            "az://… has a query, marked by '?': credentials and the endpoint come from the environment",
+        ),
+    ],
+)
+def test_a_url_of_no_store_is_refused_without_what_may_be_a_secret(url: str, message: str):
+    told = refusal({**FLAGS, "checkpoints": url})
+    assert told == f"SF1032: --checkpoints {message}"
+    assert "hushhush" not in told
+
+
+def test_a_savepoint_in_a_bucket_needs_the_bucket_of_the_checkpoints():
+    assert refusal({**FLAGS, "from_savepoint": "s3://bucket/one"}) == (
+        "SF1032: the savepoint's place s3://bucket/one is in a bucket, where the checkpoints are not\n"
+        "hint: name the bucket with --checkpoints, or a folder for the savepoint"
+    )
 
 
 def test_statefuns_class_path_is_not_looked_at():

@@ -250,3 +250,26 @@ def test_a_checkpoint_of_a_later_version_is_refused_in_words():
     assert str(refusal.value) == (
         f"SF5003: manifest {object_id} cannot be read: it is of version 9, and this worker reads versions 2 and 3"
     )
+
+
+def test_what_the_last_checkpoint_names_is_there_though_a_list_does_not_show_it_yet():
+    class LateList(MemoryObjects):
+        async def ids(self) -> set[ObjectId]:
+            return set()
+
+    store = LateList()
+    rows, records = (result_of(store.put([content])) for content in (b"rows", b"records"))
+    parent = put(store, manifest(1, outboxes=(Outbox("e", 1, 1, records, True),)))
+    last = put(store, manifest(2, deltas=(Delta(2, rows),), pending_parent=parent))
+    entries = [Completed(1, 1, "line", parent), Completed(2, 1, "line", last)]
+
+    start = result_of(
+        choose_start(History((STARTED, *entries)), store, Names("a", "b", "c"), key_group_count=128)
+    )
+
+    assert [kept.id for kept in start.kept] == [parent, last]
+    assert [one.object for one in pending_outboxes(start.manifest, start.kept)] == [records]
+    # What is not kept is deleted when it turns up in a list.
+    retention = Retention(3, start.kept, {*start.there}, last)
+    assert retention.collect({}, ()) == set()
+    assert {rows.id, records.id, parent, last} <= start.there
