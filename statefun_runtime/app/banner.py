@@ -8,6 +8,7 @@ from contextlib import suppress
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
 from statefun_runtime.app.factories import Application
 from statefun_runtime.app.shadow import shadow_of
+from statefun_runtime.core.module.specs import EndpointSpec
 
 log = logging.getLogger("statefun.worker")
 
@@ -33,10 +34,20 @@ def _lines(application: Application, metrics: MetricsPort | None) -> Iterator[st
     for ingress in module.ingresses:
         yield f"  ingress   {ingress.id}  {ingress.describe(settings.host)}"
     for endpoint in module.endpoints:
-        yield f"  functions {endpoint.pattern}  {endpoint.url_template}"
+        yield f"  functions {endpoint.pattern}  {endpoint.url_template}{_where(endpoint)}"
     for egress in module.egresses:
         yield f"  egress    {egress.id}  {egress.describe(settings.host)}"
     if metrics is not None:
         yield f"  metrics   http://{settings.host}:{metrics.port}/metrics"
     owned = f"{settings.partitions} partitions of {settings.key_group_count} key groups"
     yield f"  state     {settings.state_dir}  ({owned})"
+
+
+def _where(endpoint: EndpointSpec) -> str:
+    """Return behind the name of embedded functions where they run; `statefun dev` reads it."""
+    if endpoint.program is None:
+        return ""
+    count = endpoint.program.processes
+    if not count:
+        return " in this process"
+    return f" in {count} processes" if count > 1 else " in a process of its own"

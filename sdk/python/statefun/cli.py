@@ -30,6 +30,7 @@ _DEV_EXAMPLES = """\
 examples:
   statefun dev shop.functions --topic receipts
   statefun dev shop.functions:functions --module module.yaml
+  statefun dev --module module.yaml                       functions that the module embeds
   statefun dev --module module.yaml -- node functions.mjs
 
 Functions have the terminal, so breakpoint() works. Ctrl-C ends everything, and state stays in --state-dir.

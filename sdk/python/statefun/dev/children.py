@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO
 
 _GRACE_S, _TOLD_S = 10.0, 1.0
@@ -25,12 +25,21 @@ class Child:
     """A process that is started, and started again, with one command.
 
     With `has_terminal` it has the terminal for itself, so that a debugger in it works: its lines are not marked.
+    Otherwise `hears` is told each line after it was printed, in a thread of its own.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, has_terminal: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        has_terminal: bool = False,
+        hears: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self.name = name
         self._command = list(command)
         self._has_terminal = has_terminal
+        self._hears = hears
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
@@ -55,6 +64,11 @@ class Child:
         """How it ended; None while it runs."""
         return None if self._process is None else self._process.poll()
 
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal; one that has ended hears nothing."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def stop(self, *, is_told: bool = False) -> None:
         """End it, and wait for that; one that `is_told` may be ending already, as by Ctrl-C."""
         process = self._process
@@ -73,7 +87,9 @@ class Child:
     def _pass_on(self, lines: IO[str]) -> None:
         with lines:
             for line in lines:
-                say(self.name, line.rstrip("\n"))
+                said = line.rstrip("\n")
+                say(self.name, said)
+                self._hears(said)
 
 
 def _ends(process: "subprocess.Popen[str]", limit_s: float) -> bool:

@@ -8,8 +8,9 @@ import tempfile
 import threading
 from pathlib import Path
 
+from statefun.dev.banner import Banner
 from statefun.dev.children import Child, say
-from statefun.dev.module import FunctionsError, hints, hints_of, make_module, typenames
+from statefun.dev.module import FunctionsError, make_module, typenames
 from statefun.dev.watch import Watch
 
 _LOOK_S = 0.3
@@ -22,46 +23,46 @@ def dev(options: argparse.Namespace) -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix="statefun-dev-") as scratch:
         try:
-            module, lines = _module(options, Path(scratch))
+            module, functions = _module(options, Path(scratch))
         except (FunctionsError, OSError) as error:
             print(f"statefun: {error}", file=sys.stderr)
             return 2
-        return _run(options, module, lines)
+        return _run(options, module, functions)
 
 
 def _module(options: argparse.Namespace, scratch: Path) -> tuple[Path, list[str]]:
-    """Return the module's file, and lines that a person can copy."""
-    if options.functions is None and (not options.serving or options.module is None):
+    """Return the module's file, and the function types that are known to be served."""
+    if options.functions is None and options.module is None:
         raise FunctionsError(
             "say which functions: MODULE[:NAME], or a --module and a command that serves them behind --"
         )
     if options.module is not None:
         path = Path(options.module)
-        return path, hints_of(path.read_text())
+        path.read_bytes()
+        return path, []
     functions = typenames(options.functions)
     ports = {"ingress": options.ingress_port, "egress": options.egress_port}
     path = scratch / "module.yaml"
     path.write_text(make_module(functions, options.topic, port=options.port, **ports))
-    return path, hints(functions, options.topic, **ports)
+    return path, functions
 
 
-def _run(options: argparse.Namespace, module: Path, lines: list[str]) -> int:
-    worker = Child(
-        "worker",
-        [sys.executable, "-m", "statefun_runtime", "--module", str(module), *_state(options)],
-    )
-    functions = Child("functions", _command(options), has_terminal=True)
+def _run(options: argparse.Namespace, module: Path, known: list[str]) -> int:
+    banner = Banner(known, _say_hints)
+    command = [sys.executable, "-m", "statefun_runtime", "--module", str(module), *_state(options)]
+    worker = Child("worker", command, hears=banner.hear)
+    functions = _functions(options)
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
     watch = Watch(Path.cwd())
     try:
-        functions.start()
+        if functions is not None:
+            functions.start()
         worker.start()
-        for line in lines:
-            say("dev", line)
         while not over.wait(_LOOK_S) and worker.exit_status is None:
-            _reload(functions, watch)
+            if changed := watch.changed():
+                _reload(changed, functions, worker, banner)
     except OSError as error:
         print(
             f"statefun: {error.filename or options.serving[0]}: {error.strerror}", file=sys.stderr
@@ -71,17 +72,36 @@ def _run(options: argparse.Namespace, module: Path, lines: list[str]) -> int:
         status = worker.exit_status or 0
         # The worker lets its functions answer what it has asked.
         worker.stop()
-        functions.stop(is_told=over.is_set())
+        if functions is not None:
+            functions.stop(is_told=over.is_set())
     return 0 if over.is_set() else status
 
 
-def _reload(functions: Child, watch: Watch) -> None:
+def _functions(options: argparse.Namespace) -> Child | None:
+    """Return what serves functions beside the worker; None if it runs them itself, or somebody else serves them."""
+    if options.functions is None and not options.serving:
+        return None
+    return Child("functions", _command(options), has_terminal=True)
+
+
+def _say_hints(banner: Banner) -> None:
+    for line in banner.hints:
+        say("dev", line)
+
+
+def _reload(changed: list[str], functions: Child | None, worker: Child, banner: Banner) -> None:
     """Start the functions anew when a file has changed; state stays with the worker, and what fails meanwhile is tried again."""
-    changed = watch.changed()
-    if changed:
-        say("dev", f"{', '.join(changed[:3])} changed: functions start anew, state stays")
+    if functions is None and not banner.runs_functions:
+        return
+    say("dev", f"{', '.join(changed[:3])} changed: functions start anew, state stays")
+    if functions is not None:
         functions.stop()
         functions.start()
+    if banner.has_processes:
+        worker.tell(signal.SIGHUP)
+    elif banner.runs_functions:
+        worker.stop()
+        worker.start()
 
 
 def _state(options: argparse.Namespace) -> list[str]:

@@ -1,7 +1,6 @@
-"""The module of an application that has none yet, and what a person can ask of one."""
+"""The module of an application that has none yet."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -57,25 +56,3 @@ def make_module(
     parts = [_ENDPOINT.format(namespace=namespace, port=port) for namespace in namespaces]
     parts.append(_ENDS.format(ingress=ingress, egress=egress, topics=json.dumps([*topics])))
     return "---\n".join(parts)
-
-
-def hints(
-    functions: Sequence[str], topics: Sequence[str], *, ingress: int, egress: int
-) -> list[str]:
-    """Return lines that can be copied: a message to each function type, a record of each topic."""
-    lines = [
-        f"curl -X PUT -d hello http://127.0.0.1:{ingress}/{name}/anybody" for name in functions
-    ]
-    return lines + [f"curl http://127.0.0.1:{egress}/{topic}" for topic in topics]
-
-
-def hints_of(module: str) -> list[str]:
-    """Return the same for a module that somebody wrote, as far as it says: its HTTP ports."""
-    lines = []
-    for document in re.split(r"^---$", module, flags=re.M):
-        port = re.search(r"^\s+port:\s*(\d+)", document, re.M)
-        if port and "playground.v1/ingress" in document:
-            lines.append(f"curl -X PUT -d hello http://127.0.0.1:{port[1]}/NAMESPACE/NAME/ID")
-        if port and "playground.v1/egress" in document:
-            lines.append(f"curl http://127.0.0.1:{port[1]}/TOPIC")
-    return lines
