@@ -17,8 +17,9 @@ from statefun_runtime.app.factories import Application, make_egress, make_ingres
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.backpressure import Limits
-from statefun_runtime.engine.assembly import EgressServices, assemble
+from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.beginning import Beginning, Ports
+from statefun_runtime.engine.ends import EgressServices
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker

@@ -15,8 +15,8 @@ from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.engine.assembly import OWNER, EgressServices
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_outbox
+from statefun_runtime.engine.ends import EgressServices
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
@@ -32,7 +32,7 @@ _RETRY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What everything is built from; `tasks` is the parent of all tasks."""
+    """What everything is built from; `tasks` is the parent of all tasks, `slot` the worker's place in the plan."""
 
     settings: Settings
     module: ModuleSpec
@@ -45,6 +45,11 @@ class Application:
     security: AllEndpointSecurity = field(default_factory=dict)
     descriptors: Descriptors = field(default_factory=Descriptors)
     embedded: Embedded | None = None
+    slot: int = 0
+
+    def reads(self, name: str, number: int) -> bool:
+        """Return whether this worker reads a split."""
+        return self.start.started.plan.reader(name, number) == self.slot
 
     async def read_outbox(self, object_id: ObjectId) -> list[bytes]:
         """Return the records of an outbox's object; a store that is away is waited for."""
@@ -71,6 +76,7 @@ def make_ingress(
             off_loop=application.off_loop,
             is_ours=start.is_ours,
             restarts=application.settings.restarts,
+            reads=application.reads,
         )
     )
 
@@ -86,7 +92,7 @@ def make_egress(
             started=start.started,
             history=application.history,
             first_epoch=start.first_epoch,
-            owner=OWNER,
+            owner=services.owner,
             folder=_folder(application, "egress", spec.id),
             host=application.settings.host,
             connections_max=application.descriptors.incoming_max,
@@ -95,7 +101,7 @@ def make_egress(
             read_outbox=application.read_outbox,
             saved=services.saved,
             tell_refused=letters_of(spec, services.outcomes),
-            progress=manifest.progress.get(OWNER, {}).get(name) if manifest else None,
+            progress=manifest.progress.get(services.owner, {}).get(name) if manifest else None,
             may_republish=name in application.settings.republished_egresses,
         )
     )

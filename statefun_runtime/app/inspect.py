@@ -148,7 +148,7 @@ async def show_lines(view: StateFolderView, manifest: Manifest) -> AsyncIterator
     with TemporaryDirectory(prefix="statefun-show-") as folder:
         numbers = itertools.count()
         store, heads = await open_live(
-            manifest,
+            manifest.whole(),
             view.objects,
             lambda: Path(folder) / str(next(numbers)),
             RocksDbStore,

@@ -6,13 +6,13 @@
 Whatever stands against a start is found before `run`: a start that is refused has changed nothing.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
-from statefun_runtime.core.checkpoints.manifest import KeyGroups, Manifest, ObjectId
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Part
 from statefun_runtime.core.checkpoints.overlay import Overlay
 from statefun_runtime.core.checkpoints.retention import Retention
+from statefun_runtime.core.cluster.frames import split_messages
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.reply import Reply
 from statefun_runtime.core.partition.backlog import Function
@@ -21,10 +21,13 @@ from statefun_runtime.core.partition.partitions import Partitions
 from statefun_runtime.engine.beginning import Beginning, Ports, open_store
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.checkpointing import Checkpointing
 from statefun_runtime.engine.checkpoints.ledger import Identity, Ledger
 from statefun_runtime.engine.checkpoints.participant import LocalParticipant
 from statefun_runtime.engine.checkpoints.recovery import Heads, read_outbox
 from statefun_runtime.engine.checkpoints.snapshots import Snapshots
+from statefun_runtime.engine.cluster.channels import Outgoing, Targets
+from statefun_runtime.engine.cluster.teamwork import Teamwork
 from statefun_runtime.engine.dispatch.alarm import PauseAlarm
 from statefun_runtime.engine.dispatch.applier import Applier
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
@@ -33,6 +36,7 @@ from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContex
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.dispatch.turns import Turns
 from statefun_runtime.engine.egress import Egress
+from statefun_runtime.engine.ends import Connectors, EgressServices, Ends
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.state.delays import Delays
 from statefun_runtime.engine.state.expiry import Expiry
@@ -42,42 +46,11 @@ from statefun_runtime.engine.state.states import States, Swap
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Parts, Worker
 from statefun_runtime.ports.egress import EgressSink
-from statefun_runtime.ports.function_client import FunctionClient
-from statefun_runtime.ports.ingress import IngressContext, IngressSource
-from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
+from statefun_runtime.ports.module import EgressSpec, ModuleSpec
 from statefun_runtime.ports.state_store import StateStore
+from statefun_runtime.ports.team import Team
 
 _SUSPECTS_SHARE = 2
-# The name of the one worker that there is.
-OWNER = "standalone"
-
-
-@dataclass(frozen=True, slots=True)
-class EgressServices:
-    """What an egress may ask of the worker.
-
-    `outcomes` takes records that cannot leave; `saved` returns when all that is so now is in a complete checkpoint.
-    """
-
-    states: States
-    outcomes: Outcomes
-    saved: Callable[[], Awaitable[None]]
-
-
-class Connectors(Protocol):
-    """Makes what a module's specs ask for."""
-
-    def make_client(self, function: Function) -> tuple[FunctionClient, int]:
-        """Return the client of a function type, and how many connections it may have."""
-        ...
-
-    def make_ingress(self, spec: IngressSpec, context: IngressContext) -> IngressSource:
-        """Return an ingress that begins where the checkpoint says."""
-        ...
-
-    def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink[Any]:
-        """Return an egress."""
-        ...
 
 
 async def assemble(
@@ -88,10 +61,11 @@ async def assemble(
     beginning: Beginning,
     decode: Callable[[bytes], Reply],
     stop: Stop,
+    team: Team | None = None,
 ) -> "Assembly":
-    """Open the live store of the checkpoint that a life begins at, and build a worker around it."""
-    live = await open_store(beginning.start.manifest, ports)
-    return Assembly(ports, connectors, module, settings, beginning, live, decode, stop)
+    """Open the live store of the checkpoint that a life begins at, and build a worker around it; alone without a team."""
+    live = await open_store(beginning.part, ports)
+    return Assembly(ports, connectors, module, settings, beginning, live, decode, stop, team)
 
 
 class Assembly:
@@ -107,16 +81,19 @@ class Assembly:
         live: tuple[StateStore, Heads],
         decode: Callable[[bytes], Reply],
         stop: Stop,
+        team: Team | None = None,
     ) -> None:
+        self._member, self._plan = beginning.member, beginning.start.started.plan
         self._ports, self._connectors = ports, connectors
         self._module, self._settings = module, settings
         self._beginning, self._start = beginning, beginning.start
         self._decode, self._stop = decode, stop
         manifest = self._start.manifest
         self._clock = ports.make_clock(manifest.created_ms if manifest else 0)
-        self._partitions = Partitions(settings.key_group_count, settings.partition_count)
+        self._partitions = Partitions(self._member.key_groups, self._partition_count())
         self._load = Load(settings.limits, self._partitions)
         store, self._heads = live
+        self._teamwork = None if team is None else Teamwork(team, beginning, settings)
         self._make_state(store)
         self._make_dispatch()
         self._make_ends()
@@ -127,8 +104,25 @@ class Assembly:
     async def restored(self) -> Worker:
         """Return the worker with the backlogs, timers and outboxes of the checkpoint that it begins at."""
         heads, self._heads = self._heads, {}
-        await self.worker.restore(heads, self._beginning.outboxes, self._read_outbox)
+        await self.worker.restore(heads)
+        await self._restore_in_transit()
+        await self._ends.restore(self._beginning.outboxes, self._start.manifest, self._read_outbox)
         return self.worker
+
+    async def _restore_in_transit(self) -> None:
+        """Take what was between workers: it is behind the backlogs, in front of all that comes now."""
+        manifest = self._start.manifest
+        for part in manifest.parts if manifest is not None else ():
+            if part.in_transit is not None:
+                data = await self._ports.checkpoints.get(part.in_transit.id)
+                self._targets.deliver(split_messages(data), self._owns)
+
+    def _owns(self, function_id: str) -> bool:
+        return not self._exchange.is_elsewhere(function_id)
+
+    def _partition_count(self) -> int:
+        settings, size = self._settings, len(self._member.key_groups)
+        return -(-settings.partition_count * size // settings.key_group_count)
 
     def _make_state(self, store: StateStore) -> None:
         settings, load, clock = self._settings, self._load, self._clock
@@ -167,14 +161,20 @@ class Assembly:
             self._make_dispatcher,
             key_group_count=self._settings.key_group_count,
             spilling=self._settings.spilling,
+            elsewhere=self._outgoing,
         )
+
+    @property
+    def _outgoing(self) -> Outgoing | None:
+        return None if self._teamwork is None else self._teamwork.outgoing
 
     def _make_ends(self) -> None:
         """Egresses before ingresses: what applies replies needs them, and nothing may come in before."""
-        services = EgressServices(self._states, self._outcomes, lambda: self._checkpointer.saved())
-        for spec in self._module.egresses:
-            sink = self._connectors.make_egress(spec, services)
-            self._egresses[spec.id] = Egress(spec.id, sink)
+        ends = self._ends = Ends(
+            self._module, self._plan, self._member, self._outgoing, self._make_egress
+        )
+        self._egresses.update(ends.egresses())
+        ends.adopt(self._beginning.outboxes)
         self._applier = Applier(
             self._egresses, self._exchange, self._states, self._delays, self._clock
         )
@@ -186,11 +186,27 @@ class Assembly:
             self._load,
             self._states,
             self._egresses.values(),
+            self._outgoing,
+        )
+        self._targets = Targets(
+            self._exchange.resolve,
+            self._exchange.deliver,
+            self._idempotency,
+            self._egresses_by_name,
+            self._states,
+            key_group_count=self._settings.key_group_count,
         )
         self._ingresses = {
             str(ingress.id): self._connectors.make_ingress(ingress, self._ingress_context)
             for ingress in self._module.ingresses
+            if ends.reads(ingress)
         }
+
+    def _make_egress(self, spec: EgressSpec, owner: str) -> EgressSink[Any]:
+        services = EgressServices(
+            owner, self._states, self._outcomes, lambda: self._checkpointer.saved()
+        )
+        return self._connectors.make_egress(spec, services)
 
     def _make_dispatcher(self, function: Function) -> Dispatcher:
         client, pool_size = self._connectors.make_client(function)
@@ -213,8 +229,8 @@ class Assembly:
 
     def _make_bases(self) -> Bases:
         return Bases(
-            OWNER,
-            KeyGroups(0, self._settings.key_group_count),
+            self._member.owner,
+            self._member.key_groups,
             self._states,
             self._ports.checkpoints,
             self._ports.off_loop,
@@ -222,9 +238,24 @@ class Assembly:
             scratch=self._ports.scratch,
             discard=self._ports.discard,
             pace=self._settings.pace,
+            in_use=None if self._teamwork is None else self._teamwork.use,
         )
 
-    def _make_checkpointer(self) -> Checkpointer:
+    def _make_checkpointer(self) -> Checkpointing:
+        participant = self._make_participant()
+        if self._teamwork is not None:
+            return self._teamwork.follow(
+                participant,
+                self._bases,
+                self._targets,
+                self._ingress_context,
+                self._ports.checkpoints,
+                self._clock,
+                self._stop,
+            )
+        return self._checkpoint_alone(participant)
+
+    def _checkpoint_alone(self, participant: LocalParticipant) -> Checkpointer:
         settings, start, ports = self._settings, self._start, self._ports
         ledger = Ledger(
             Identity(start.started, settings.key_group_count, settings.partition_count),
@@ -241,7 +272,7 @@ class Assembly:
             collect_every=settings.pace.collect_every,
         )
         return Checkpointer(
-            [self._make_participant()],
+            [participant],
             ledger,
             self._bases,
             self._clock,
@@ -253,7 +284,7 @@ class Assembly:
     def _make_participant(self) -> LocalParticipant:
         start, ports = self._start, self._ports
         snapshots = Snapshots(
-            OWNER,
+            self._member.owner,
             self._states,
             self._egresses_by_name,
             self._bases,
@@ -262,7 +293,7 @@ class Assembly:
             pace=self._settings.pace,
         )
         return LocalParticipant(
-            OWNER,
+            self._member.owner,
             self._states,
             self._spills,
             self._load,
@@ -272,20 +303,21 @@ class Assembly:
             self._bases,
             snapshots,
             self._exchange.functions,
+            adopted=self._ends.adopted,
             last=start.manifest,
             is_ours=start.is_ours,
+            left=self._ends.left_positions(start.manifest),
             relieved=self._exchange.wake_all,
             touch_busy=self._exchange.touch_busy,
         )
 
     def _make_worker(self) -> Worker:
-        groups = self._settings.key_group_count
         expiry = Expiry(
             self._states,
             self._exchange,
             self._idempotency,
             self._clock,
-            key_group_count=groups,
+            key_groups=self._member.key_groups,
             round_s=self._settings.expiry_round_s,
         )
         parts = Parts(
@@ -301,12 +333,14 @@ class Assembly:
             self._egresses_by_name,
             self._ingresses,
             self._checkpointer,
+            tuple(one for egresses in self._ends.adopted.values() for one in egresses.values()),
         )
         return Worker(
             parts,
             self._stop,
-            self._enter,
-            key_group_count=groups,
+            self._enter if self._teamwork is None else self._teamwork.enter,
+            self._teamwork.carry if self._teamwork is not None else None,
+            key_groups=self._member.key_groups,
             stop_timeout_s=self._settings.stop_timeout_s,
             checkpoint_interval_s=self._settings.checkpoint_interval_s,
         )
@@ -336,6 +370,6 @@ class Assembly:
             swap,
         )
 
-    async def _open_store(self, manifest: Manifest | None) -> StateStore:
-        store, _ = await open_store(manifest, self._ports)
+    async def _open_store(self, part: Part | None) -> StateStore:
+        store, _ = await open_store(part, self._ports)
         return store

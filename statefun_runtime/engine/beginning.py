@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import History
-from statefun_runtime.core.checkpoints.manifest import Manifest, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, Part
 from statefun_runtime.core.checkpoints.retention import Kept
+from statefun_runtime.core.cluster.plan import Member
 from statefun_runtime.engine.checkpoints.recovery import (
     Heads,
     Names,
@@ -48,11 +49,26 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Where a life begins; `history` includes its own entry, and `outboxes` may not have left before."""
+    """Where a life begins; `history` includes its own entry, and `outboxes` may not have left before.
+
+    `slot` is the worker's place in the plan.
+    """
 
     start: StartingPoint
     history: History
     outboxes: tuple[Outbox, ...]
+    slot: int = 0
+
+    @property
+    def member(self) -> Member:
+        """What the worker owns."""
+        return self.start.started.plan.member(self.slot)
+
+    @property
+    def part(self) -> Part | None:
+        """What the worker goes on from."""
+        manifest, member = self.start.manifest, self.member
+        return manifest.part_for(member.owner, member.key_groups) if manifest else None
 
     def without_outboxes(self) -> "Beginning":
         """Return it with nothing that may not have left: what is dropped is in no later checkpoint, and looked for by none."""
@@ -80,8 +96,8 @@ async def begin(
     return Beginning(start, History((*history.entries, start.started)), outboxes)
 
 
-async def open_store(manifest: Manifest | None, ports: Ports) -> tuple[StateStore, Heads]:
-    """Return a live store with what a checkpoint holds, and the heads of its backlogs.
+async def open_store(part: Part | None, ports: Ports) -> tuple[StateStore, Heads]:
+    """Return a live store with what somebody goes on from, and the heads of its backlogs.
 
     What could not be made whole leaves nothing behind.
     """
@@ -92,9 +108,7 @@ async def open_store(manifest: Manifest | None, ports: Ports) -> tuple[StateStor
         return made[-1]
 
     try:
-        return await open_live(
-            manifest, ports.checkpoints, scratch, ports.open_store, ports.off_loop
-        )
+        return await open_live(part, ports.checkpoints, scratch, ports.open_store, ports.off_loop)
     except BaseException:
         for folder in made:
             await ports.off_loop(partial(ports.discard, folder))

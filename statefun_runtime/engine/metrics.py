@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.partition.backlog import Function
-from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.checkpointing import Checkpointing
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.state.states import States
 from statefun_runtime.engine.status import set_aside_by_function
@@ -59,7 +59,7 @@ def engine_metrics(parts: Parts) -> Iterator[Metric]:
     yield from _checkpoint_samples(parts.checkpointer, parts.states)
 
 
-def _checkpoint_samples(checkpointer: Checkpointer, states: States) -> Iterator[Metric]:
+def _checkpoint_samples(checkpointer: Checkpointing, states: States) -> Iterator[Metric]:
     for name, doc, count in (
         ("completed", "complete checkpoints", checkpointer.completed_count),
         ("aborted", "checkpoints that failed and were merged", checkpointer.aborted_count),

@@ -8,15 +8,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from statefun_runtime.core.checkpoints.manifest import FORMAT, ObjectId, Outbox
+from statefun_runtime.core.checkpoints.manifest import FORMAT, KeyGroups
 from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import PARKED, TIMER, group_prefix, parse_address_key
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.partition.backpressure import Load
-from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.checkpointing import Checkpointing
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
@@ -40,7 +39,10 @@ _DRAIN_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a worker is made of; ingresses and egresses by id."""
+    """What a worker is made of; ingresses and egresses by id.
+
+    `adopted` are egresses that publish what workers had left that are no more.
+    """
 
     states: States
     spills: Spills
@@ -53,42 +55,42 @@ class Parts:
     clock: Clock
     egresses: Mapping[str, Egress[Any]]
     ingresses: Mapping[str, IngressSource]
-    checkpointer: Checkpointer
+    checkpointer: Checkpointing
+    adopted: tuple[Egress[Any], ...] = ()
 
 
 class Worker:
-    """Runs one application; `enter` adds this life to the commit log."""
+    """Runs one application, or its share; `enter` adds this life to the commit log, `carry` is what comes from others."""
 
     def __init__(
         self,
         parts: Parts,
         stop: Stop,
         enter: Callable[[], Awaitable[None]],
+        carry: Callable[[], Coroutine[Any, Any, None]] | None = None,
         *,
-        key_group_count: int,
+        key_groups: KeyGroups,
         stop_timeout_s: float,
         checkpoint_interval_s: float,
     ) -> None:
         self.parts = parts
         self._stop = stop
         self.enter = enter
-        self._key_group_count = key_group_count
+        self._carry = carry
+        self._key_groups = key_groups
         self._stop_timeout_s = stop_timeout_s
         self.readiness = Readiness(
             parts.checkpointer, stop, parts.ingresses, interval_s=checkpoint_interval_s
         )
 
-    async def restore(
-        self,
-        heads: Mapping[bytes, bytes],
-        outboxes: Iterable[Outbox],
-        read: Callable[[ObjectId], Awaitable[list[bytes]]],
-    ) -> None:
-        """Take back backlogs, delayed messages and egress records of the checkpoint; `read` returns an outbox's."""
-        prefixes = [group_prefix(KeyGroup(group)) for group in range(self._key_group_count)]
+    async def restore(self, heads: Mapping[bytes, bytes]) -> None:
+        """Take back backlogs and delayed messages of the checkpoint."""
+        owned = range(self._key_groups.first, self._key_groups.end)
+        prefixes = [group_prefix(KeyGroup(group)) for group in owned]
         manifest = self.parts.checkpointer.last_complete
         if manifest is not None and manifest.version < FORMAT:
-            upgrade_rows(self.parts.states, key_group_count=self._key_group_count)
+            assert len(owned) == manifest.key_group_count, "several workers begin at rows of old"
+            upgrade_rows(self.parts.states, manifest.version, key_group_count=len(owned))
         left_behind = self._restore_heads(heads)
         for prefix in prefixes:
             self._restore_chunks(prefix)
@@ -100,13 +102,6 @@ class Worker:
             log.warning(
                 "the backlogs of %d addresses are kept but wait: no endpoint serves their function type",
                 left_behind,
-            )
-        for outbox in outboxes:
-            refused = manifest.refused.get(outbox.owner, {}) if manifest is not None else {}
-            await self.parts.egresses[outbox.egress].restore(
-                outbox,
-                partial(read, outbox.object.id),
-                [index for epoch, index in refused.get(outbox.egress, ()) if epoch == outbox.epoch],
             )
 
     def _restore_heads(self, heads: Mapping[bytes, bytes]) -> int:
@@ -149,10 +144,12 @@ class Worker:
         spawn(parts.states.run())
         delays = spawn(parts.delays.run(parts.exchange))
         spawn(parts.ingress_context.run())
-        checkpoints = spawn(parts.checkpointer.run())
+        spawn(parts.checkpointer.run())
         expiry = spawn(parts.expiry.run())
-        for egress in parts.egresses.values():
+        for egress in (*parts.egresses.values(), *parts.adopted):
             spawn(egress.run())
+        if self._carry is not None:
+            spawn(self._carry())
         ingress_tasks = [
             tasks.create_task(self._read(ingress_id, ingress))
             for ingress_id, ingress in parts.ingresses.items()
@@ -162,8 +159,7 @@ class Worker:
         await self._stop.asked()
         await _end([*ingress_tasks, delays, expiry])
         await self._drain()
-        await parts.checkpointer.idle()
-        await _end([checkpoints])
+        await parts.checkpointer.rest()
         await self._last_checkpoint()
         await _end(running)
 
@@ -205,7 +201,7 @@ class Worker:
             await parts.checkpointer.take()
 
     async def _flush(self, ends_s: float, *, waiting_for_epoch: bool) -> None:
-        for egress in self.parts.egresses.values():
+        for egress in (*self.parts.egresses.values(), *self.parts.adopted):
             if egress.waits_for_epoch == waiting_for_epoch:
                 await egress.flush(max(0.1, ends_s - asyncio.get_running_loop().time()))
 
@@ -213,7 +209,7 @@ class Worker:
         """Leave ingresses and egresses."""
         for ingress in self.parts.ingresses.values():
             await ingress.close()
-        for egress in self.parts.egresses.values():
+        for egress in (*self.parts.egresses.values(), *self.parts.adopted):
             await egress.close()
 
 

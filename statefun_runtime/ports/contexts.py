@@ -20,6 +20,15 @@ from statefun_runtime.ports.rows import Rows
 ReadOutbox = Callable[[ObjectId], Awaitable[list[bytes]]]
 
 
+# Returns whether this worker reads a split: a partition, by number, of what is called so.
+Reads = Callable[[str, int], bool]
+
+
+def reads_all(name: str, number: int) -> bool:
+    """Nobody else reads."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class IngressBuildContext:
     """Where an ingress begins, and what it works with.
@@ -27,6 +36,7 @@ class IngressBuildContext:
     `restored` are the positions of the checkpoint that the worker begins at, empty at a first start. `is_ours` is False
     if that checkpoint is of another application.
     `restarts` says by topic where a person wants to go on if such a position is lost: "earliest" or "latest".
+    `reads` says which splits are this worker's, of an ingress that several of them read (`IsShared`).
     `folder` is the ingress's own, below the state folder, and need not exist; `host` is what the worker's ports listen on,
     each for so many connections.
     """
@@ -39,6 +49,7 @@ class IngressBuildContext:
     off_loop: OffLoop
     is_ours: bool
     restarts: Mapping[str, str]
+    reads: Reads = reads_all
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,10 @@ class IngressContext(Protocol):
         """
         ...
 
-    def remember(self, function: Function, function_id: str, key: str, digest: bytes) -> None:
-        """The record with this key is delivered in this step of the loop."""
+    def deliver_keyed(
+        self, function: Function, function_id: str, invocation: bytes, key: str, digest: bytes
+    ) -> None:
+        """Take the same for a record whose idempotency key `look` calls new, and remember the key."""
         ...
 
     def forward(

@@ -61,6 +61,16 @@ class ReadsTopics(Protocol):
 
 
 @runtime_checkable
+class IsShared(Protocol):
+    """What a declared ingress has besides whose splits several workers read, each its own; others have one reader."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is so."""
+        ...
+
+
+@runtime_checkable
 class HasPort(Protocol):
     """What a declared ingress or egress has besides that others come to."""
 

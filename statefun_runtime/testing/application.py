@@ -25,10 +25,11 @@ from statefun_runtime.core.model.state import Values, decode_row, read_state_fie
 from statefun_runtime.core.module.specs import EndpointSpec, FunctionPattern
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.backpressure import Limits
-from statefun_runtime.engine.assembly import EgressServices, assemble
+from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.beginning import Beginning, begin
 from statefun_runtime.engine.checkpoints.recovery import Names
 from statefun_runtime.engine.dispatch.parked import ParkedAddresses, Selection
+from statefun_runtime.engine.ends import EgressServices
 from statefun_runtime.engine.settings import EngineSettings, Pace
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker

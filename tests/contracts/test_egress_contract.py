@@ -93,7 +93,6 @@ async def playground_rig(_: None) -> AsyncIterator[Rig]:
             host="127.0.0.1",
             origin="a-b",
             complete_epoch=0,
-            key_group_count=128,
             saved=_at_once,
         )
 

@@ -130,8 +130,11 @@ class RecordingIngressContext:
             return Repeat.NEW
         return Repeat.SAME if known == digest else Repeat.CONFLICT
 
-    def remember(self, function: Function, function_id: str, key: str, digest: bytes) -> None:
+    def deliver_keyed(
+        self, function: Function, function_id: str, invocation: bytes, key: str, digest: bytes
+    ) -> None:
         self._keys[str(function.type), function_id, key] = digest
+        self.deliver(function, function_id, invocation)
 
     def forward(
         self,

@@ -266,7 +266,9 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
             yield f"checkpoint {entry.epoch} is kept, and not whole"
     manifest = result_of(read_manifest(objects, history.completed[-1].manifest))
     open_store: Any = lambda folder: DictStore(folder, lambda: None)  # noqa: E731
-    store, heads = result_of(open_live(manifest, objects, lambda: folders[2], open_store, AT_ONCE))
+    store, heads = result_of(
+        open_live(manifest.whole(), objects, lambda: folders[2], open_store, AT_ONCE)
+    )
     if heads:
         yield f"{len(heads)} backlogs are left"
     stored: dict[str, int] = {}

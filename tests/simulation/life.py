@@ -25,9 +25,10 @@ from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.partition.backlog import Function
-from statefun_runtime.engine.assembly import OWNER, EgressServices, assemble
+from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.beginning import Beginning, Ports, begin
 from statefun_runtime.engine.checkpoints.recovery import Names, read_outbox
+from statefun_runtime.engine.ends import EgressServices
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.egress import EgressSink
@@ -166,19 +167,18 @@ class SimulatedConnectors:
                 host="sim",
                 origin=f"{start.started.application[:8]}-{start.started.lineage[:8]}",
                 complete_epoch=start.started.from_epoch,
-                key_group_count=outside.settings.key_group_count,
                 saved=services.saved,
                 make_server=outside.make_server,
             )
         assert isinstance(spec, KafkaEgressSpec)
         if spec.delivery is not DeliverySemantic.EXACTLY_ONCE:
             return KafkaEgress(spec, clients=outside.clients)
-        progress = start.manifest.progress.get(OWNER, {}) if start.manifest else {}
+        progress = start.manifest.progress.get(services.owner, {}) if start.manifest else {}
         return KafkaPublisher(
             spec,
             start.started,
             self._beginning.history,
-            owner=OWNER,
+            owner=services.owner,
             read=self._read_outbox,
             known=progress.get(str(spec.id)) if start.is_ours else None,
             clients=outside.clients,

@@ -5,15 +5,12 @@ is synced before `append` returns, also when the entry was found there.
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
-from statefun_runtime.core.checkpoints.commits import Completed, Entry, Started, fenced
+from statefun_runtime.core.checkpoints.commits import Entry, entry_form, fenced, read_entry
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.off_loop import OffLoop
-
-_KINDS: dict[str, type[Started] | type[Completed]] = {"started": Started, "completed": Completed}
 
 
 class CommitLogFolder:
@@ -50,16 +47,14 @@ class CommitLogFolder:
         for number in self._numbers():
             path = self._path(number)
             try:
-                content = json.loads(path.read_bytes())
-                entries.append(_KINDS[content.pop("kind")](**content))
+                entries.append(read_entry(json.loads(path.read_bytes())))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise CorruptionError(f"{path} cannot be read: {error}", code="SF5008") from error
             self._last = number
         return entries
 
     def _append(self, entry: Entry) -> None:
-        kind = "started" if isinstance(entry, Started) else "completed"
-        content = json.dumps({"kind": kind, **asdict(entry)}).encode()
+        content = json.dumps(entry_form(entry)).encode()
         writing = self._folder / f"{self._disk.writer()}.tmp"
         number = self._last + 1
         try:

@@ -56,7 +56,7 @@ async def export_state(
         # Key groups lie beside each other: few files are read at a time.
         open_store = partial(RocksDbStore, open_files_max=_OPEN_FILES_MAX)
         store, heads = await open_live(
-            manifest, view.objects, scratch, open_store, asyncio.to_thread
+            manifest.whole(), view.objects, scratch, open_store, asyncio.to_thread
         )
         try:
             for line in _lines(manifest, store, heads):

@@ -36,6 +36,11 @@ class KafkaIngressSpec(KafkaIngressSettings):
         """Return the same: what it reads."""
         return self.topics
 
+    @property
+    def is_shared(self) -> bool:
+        """Each worker reads topic partitions of its own."""
+        return True
+
     def shadow(self) -> "KafkaIngressSpec":
         """Return it with a consumer group of its own, in which nobody's offsets are."""
         return replace(self, group_id=f"{self.group_id}-shadow")
@@ -64,7 +69,9 @@ class KafkaIngressSpec(KafkaIngressSettings):
         from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 
         restarts = {topic: OffsetReset(where) for topic, where in context.restarts.items()}
-        return KafkaIngress(self, context.ingress, context.restored, restarts=restarts)
+        return KafkaIngress(
+            self, context.ingress, context.restored, restarts=restarts, reads=context.reads
+        )
 
 
 @dataclass(frozen=True, slots=True)

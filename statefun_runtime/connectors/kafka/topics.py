@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
@@ -23,6 +24,7 @@ from statefun_runtime.connectors.kafka.settings.values import KafkaIngressSettin
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.errors import UnavailableError
+from statefun_runtime.ports.contexts import Reads
 
 log = logging.getLogger("statefun.ingress")
 
@@ -33,11 +35,19 @@ _REFRESH_S = 5.0
 
 
 class IngressTopics:
-    """Knows which topics of an ingress do not exist, or cannot be looked at; says so once of each."""
+    """Knows which topics of an ingress do not exist, or cannot be looked at; says so once of each.
+
+    `reads` says which topic partitions are this worker's.
+    """
 
     def __init__(
-        self, spec: KafkaIngressSettings, clients: KafkaClients, arguments: Arguments
+        self,
+        spec: KafkaIngressSettings,
+        clients: KafkaClients,
+        arguments: Arguments,
+        reads: Reads,
     ) -> None:
+        self._reads = reads
         self._spec = spec
         self._clients = clients
         self._arguments = arguments
@@ -72,7 +82,7 @@ class IngressTopics:
         for name, topic in topics.items():
             if isinstance(topic, Topic) and topic.partitions:
                 self._missing.pop(name, None)
-                for number in range(topic.partitions):
+                for number in filter(partial(self._reads, name), range(topic.partitions)):
                     found[TopicPartition(name, number)] = topic.id
             elif isinstance(topic, Topic | UnknownTopicOrPartitionError):
                 self._miss(name)

@@ -148,8 +148,9 @@ class PlaygroundIngress:
         if repeat is not Repeat.NEW:
             return repeat
         if key:
-            self._context.remember(function, target[1], key, digest)
-        self._context.deliver(function, target[1], invocation)
+            self._context.deliver_keyed(function, target[1], invocation, key, digest)
+        else:
+            self._context.deliver(function, target[1], invocation)
         self._received += 1
         return Repeat.NEW
 

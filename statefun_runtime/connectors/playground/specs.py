@@ -133,7 +133,6 @@ class PlaygroundEgressSpec(PlaygroundEgressSettings):
             host=context.host,
             origin=f"{started.application[:8]}-{started.lineage[:8]}",
             complete_epoch=started.from_epoch,
-            key_group_count=context.key_group_count,
             saved=context.saved,
             make_server=partial(HttpServer, connections_max=context.connections_max),
         )

@@ -53,7 +53,6 @@ class PlaygroundEgress:
         host: str,
         origin: str,
         complete_epoch: int,
-        key_group_count: int,
         saved: Callable[[], Awaitable[None]],
         make_server: ServerFactory = HttpServer,
     ) -> None:
@@ -61,7 +60,7 @@ class PlaygroundEgress:
         self._topics = {
             name: Topic(
                 name,
-                egress_prefix(name, key_group_count=key_group_count),
+                egress_prefix(name),
                 None if name in spec.cursor_topics else _QUEUE_MAX,
             )
             for name in spec.topics

@@ -6,17 +6,19 @@ or from an older checkpoint than the last complete one, begins a new one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from statefun_runtime.core.checkpoints.manifest import ObjectId
+from statefun_runtime.core.checkpoints.manifest import KeyGroups, ObjectId
+from statefun_runtime.core.cluster.plan import Member, Plan, alone
 from statefun_runtime.errors import FencedError
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A worker began: from which epoch's checkpoint (0: from nothing), in which lineage.
+    """A worker began, or several: from which epoch's checkpoint (0: from nothing), in which lineage.
 
-    `name` is what its operator calls the application, if it has a name.
+    `name` is what its operator calls the application, if it has a name; `members` are the workers, none if it is one.
     """
 
     application: str
@@ -28,6 +30,12 @@ class Started:
     from_lineage: str | None
     key_group_count: int
     name: str = ""
+    members: tuple[Member, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """Who owns what."""
+        return Plan(self.members) if self.members else alone(self.key_group_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,27 @@ class Completed:
 
 
 Entry = Started | Completed
+
+
+def entry_form(entry: Entry) -> dict[str, Any]:
+    """Return an entry as JSON has it."""
+    kind = "started" if isinstance(entry, Started) else "completed"
+    content = {"kind": kind, **asdict(entry)}
+    if not content.get("members", True):
+        del content["members"]
+    return content
+
+
+def read_entry(content: dict[str, Any]) -> Entry:
+    """Read what `entry_form` made; raise KeyError or TypeError if it is something else."""
+    kind = content.pop("kind")
+    if kind == "completed":
+        return Completed(**content)
+    if kind != "started":
+        raise KeyError(kind)
+    members = content.pop("members", ())
+    found = [Member(one["slot"], KeyGroups(**one["key_groups"])) for one in members]
+    return Started(**content, members=tuple(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,17 @@ is immutable, named by its content's hash, written once and named by any number 
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NewType
 
 from statefun_runtime.core.model.position import Position
 
 ObjectId = NewType("ObjectId", str)
 
-FORMAT = 3
-_FORMATS = (2, FORMAT)
-# Who wrote all that version 2 names.
-_ONLY_OWNER = "standalone"
+FORMAT = 4
+_FORMATS = (2, 3, FORMAT)
+# Who runs alone; it wrote all that version 2 names.
+ONLY_OWNER = "standalone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,17 @@ class KeyGroups:
     first: int
     end: int
 
+    def __contains__(self, group: int) -> bool:
+        return self.first <= group < self.end
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    def common(self, other: "KeyGroups") -> "KeyGroups":
+        """Return the key groups that are in both; it may be empty."""
+        first = max(self.first, other.first)
+        return KeyGroups(first, max(first, min(self.end, other.end)))
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -62,26 +73,35 @@ class Base:
 class Delta:
     """The rows that changed up to an epoch, after the delta or bases before it.
 
+    Of one that another owner wrote only some `key_groups` count: what else is in it is not of this part.
     `encoded` is how it stands in manifests: hundreds of them name it.
     """
 
     epoch: int
     object: StoredObject
+    key_groups: KeyGroups | None = None
     encoded: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        encoded = _json({"epoch": self.epoch, "object": _form(self.object)})
-        object.__setattr__(self, "encoded", encoded)
+        content = {"epoch": self.epoch, "object": form(self.object)}
+        if self.key_groups is not None:
+            content["key_groups"] = form(self.key_groups)
+        object.__setattr__(self, "encoded", _json(content))
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one owner wrote of a checkpoint: the rows of its key groups, as bases and the deltas behind them."""
+    """What one owner wrote of a checkpoint: the rows of its key groups, as bases and the deltas behind them.
+
+    `in_transit` are the messages that others had sent to it before they cut, and that came after it had cut: they are
+    behind its backlogs.
+    """
 
     owner: str
     key_groups: KeyGroups
     bases: tuple[Base, ...]
     deltas: tuple[Delta, ...]
+    in_transit: StoredObject | None = None
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every object that it names."""
@@ -90,10 +110,31 @@ class Part:
                 yield file.object
         for delta in self.deltas:
             yield delta.object
+        if self.in_transit is not None:
+            yield self.in_transit
+
+    def of(self, key_groups: KeyGroups) -> "Part":
+        """Return what of it is of some key groups, for another owner to go on with."""
+        common = self.key_groups.common(key_groups)
+        if common == self.key_groups:
+            return self
+        if not len(common):
+            return replace(self, key_groups=common, bases=(), deltas=())
+        bases = [replace(one, key_groups=common.common(one.key_groups)) for one in self.bases]
+        deltas = [
+            replace(one, key_groups=common.common(one.key_groups or common)) for one in self.deltas
+        ]
+        return replace(
+            self,
+            key_groups=common,
+            bases=tuple(base for base in bases if len(base.key_groups)),
+            deltas=tuple(delta for delta in deltas if len(delta.key_groups or common)),
+        )
 
     def encode(self) -> str:
         """Return how it stands in a manifest."""
-        rest = {name: _form(getattr(self, name)) for name in ("owner", "key_groups", "bases")}
+        names = ("owner", "key_groups", "bases", "in_transit")
+        rest = {name: form(getattr(self, name)) for name in names}
         deltas = ",".join([delta.encoded for delta in self.deltas])
         return f'{_json(rest)[:-1]},"deltas":[{deltas}]}}'
 
@@ -111,7 +152,7 @@ class Outbox:
     count: int
     object: StoredObject
     is_transactional: bool
-    owner: str = _ONLY_OWNER
+    owner: str = ONLY_OWNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +168,10 @@ Positions = dict[str, dict[str, Position]]
 Refused = dict[str, list[tuple[int, int]]]
 # By egress id.
 Published = dict[str, Progress]
+# By owner and egress id: up to which epoch everything is known to have left.
+Confirmed = dict[str, dict[str, int]]
+# Of an egress that an operator has given up, whoever owns what is left of it.
+ANY_OWNER = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +182,31 @@ class Snapshot:
     created_ms: int
     positions: Positions
     outboxes: tuple[Outbox, ...]
-    refused: Refused
-    progress: Published
+    refused: dict[str, Refused]
+    progress: dict[str, Published]
     functions: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str:
         """Who wrote it."""
         return self.part.owner
+
+    def encode(self) -> str:
+        """Return it as JSON."""
+        rest = {name: form(getattr(self, name)) for name in self.__slots__ if name != "part"}
+        return f'{_json(rest)[:-1]},"part":{self.part.encode()}}}'
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Snapshot":
+        """Read what `encode` made."""
+        return cls(
+            part=_part(content.pop("part")),
+            outboxes=_outboxes(content.pop("outboxes")),
+            refused=_refused(content.pop("refused")),
+            progress=_progress(content.pop("progress")),
+            functions=tuple(content.pop("functions")),
+            **content,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +236,25 @@ class Manifest:
     functions: tuple[str, ...] = ()
     version: int = FORMAT
 
+    def part_for(self, owner: str, key_groups: KeyGroups) -> Part:
+        """Return what an owner of these key groups goes on from, whoever wrote it."""
+        found = [part for one in self.parts if len((part := one.of(key_groups)).key_groups)]
+        if len(found) == 1:
+            return replace(found[0], owner=owner, key_groups=key_groups, in_transit=None)
+        bases = tuple(base for part in found for base in part.bases)
+        # What else a delta holds may be older than what another part has of it.
+        deltas = [
+            replace(delta, key_groups=delta.key_groups or part.key_groups)
+            for part in found
+            for delta in part.deltas
+        ]
+        deltas.sort(key=lambda delta: delta.epoch)
+        return Part(owner, key_groups, bases, tuple(deltas))
+
+    def whole(self) -> Part:
+        """Return what one worker goes on from that owns everything."""
+        return self.part_for(ONLY_OWNER, KeyGroups(0, self.key_group_count))
+
     def part_of(self, owner: str) -> Part | None:
         """Return what an owner wrote, if it wrote anything."""
         return next((part for part in self.parts if part.owner == owner), None)
@@ -192,7 +273,7 @@ class Manifest:
     def encode(self) -> bytes:
         """Return the manifest in the form in which it is stored, JSON."""
         rest = {
-            name: _form(getattr(self, name))
+            name: form(getattr(self, name))
             for name in self.__slots__
             if name not in ("parts", "version")
         }
@@ -201,33 +282,21 @@ class Manifest:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Manifest":
-        """Read what `encode` made, of this version or the one before.
+        """Read what `encode` made, of this version or one before.
 
         Raise ValueError, KeyError or TypeError if it is something else.
         """
         version = content.pop("format")
         if version not in _FORMATS:
-            known = " and ".join(map(str, _FORMATS))
+            known = ", ".join(map(str, _FORMATS))
             raise ValueError(f"it is of version {version}, and this worker reads versions {known}")
         if version == 2:
             content = _from_version_2(content)
         return cls(
             parts=tuple(_part(part) for part in content.pop("parts")),
-            outboxes=tuple(
-                Outbox(**{**outbox, "object": StoredObject(**outbox["object"])})
-                for outbox in content.pop("outboxes")
-            ),
-            refused={
-                owner: {
-                    egress: [(epoch, index) for epoch, index in places]
-                    for egress, places in refused.items()
-                }
-                for owner, refused in content.pop("refused").items()
-            },
-            progress={
-                owner: {egress: Progress(**known) for egress, known in progress.items()}
-                for owner, progress in content.pop("progress").items()
-            },
+            outboxes=_outboxes(content.pop("outboxes")),
+            refused=_refused(content.pop("refused")),
+            progress=_progress(content.pop("progress")),
             functions=tuple(content.pop("functions", ())),
             version=version,
             **content,
@@ -238,36 +307,65 @@ def _json(content: dict[str, Any]) -> str:
     return json.dumps(content, separators=(",", ":"))
 
 
-def _form(value: Any) -> Any:
+def form(value: Any) -> Any:
     """Return a value as JSON has it: `dataclasses.asdict` without its copies, which are dear at ten manifests a second."""
     if isinstance(value, str | int):
         return value
     if isinstance(value, tuple | list):
-        return [_form(one) for one in value]
+        return [form(one) for one in value]
     if isinstance(value, dict):
-        return {key: _form(one) for key, one in value.items()}
+        return {key: form(one) for key, one in value.items()}
     if value is None:
         return None
-    return {name: _form(getattr(value, name)) for name in value.__slots__}
+    return {name: form(getattr(value, name)) for name in value.__slots__}
+
+
+def _outboxes(content: list[dict[str, Any]]) -> tuple[Outbox, ...]:
+    return tuple(
+        Outbox(**{**outbox, "object": StoredObject(**outbox["object"])}) for outbox in content
+    )
+
+
+def _refused(content: dict[str, Any]) -> dict[str, Refused]:
+    return {
+        owner: {
+            egress: [(epoch, index) for epoch, index in places]
+            for egress, places in refused.items()
+        }
+        for owner, refused in content.items()
+    }
+
+
+def _progress(content: dict[str, Any]) -> dict[str, Published]:
+    return {
+        owner: {egress: Progress(**known) for egress, known in progress.items()}
+        for owner, progress in content.items()
+    }
+
+
+def read_base(content: dict[str, Any]) -> Base:
+    """Read what `form` made of a base."""
+    files = [BaseFile(file["name"], StoredObject(**file["object"])) for file in content["files"]]
+    return Base(content["epoch"], KeyGroups(**content["key_groups"]), tuple(files))
+
+
+def _delta(content: dict[str, Any]) -> Delta:
+    groups = content.get("key_groups")
+    return Delta(
+        content["epoch"],
+        StoredObject(**content["object"]),
+        None if groups is None else KeyGroups(**groups),
+    )
 
 
 def _part(content: dict[str, Any]) -> Part:
+    in_transit = content.get("in_transit")
     return Part(
         content["owner"],
         KeyGroups(**content["key_groups"]),
-        tuple(
-            Base(
-                base["epoch"],
-                KeyGroups(**base["key_groups"]),
-                tuple(
-                    BaseFile(file["name"], StoredObject(**file["object"])) for file in base["files"]
-                ),
-            )
-            for base in content["bases"]
-        ),
-        tuple(
-            Delta(delta["epoch"], StoredObject(**delta["object"])) for delta in content["deltas"]
-        ),
+        tuple(map(read_base, content["bases"])),
+        tuple(map(_delta, content["deltas"])),
+        None if in_transit is None else StoredObject(**in_transit),
     )
 
 
@@ -276,7 +374,7 @@ def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
     key_groups = {"first": 0, "end": content["key_group_count"]}
     base = content.pop("base")
     part = {
-        "owner": _ONLY_OWNER,
+        "owner": ONLY_OWNER,
         "key_groups": key_groups,
         "bases": [] if base is None else [{**base, "key_groups": key_groups}],
         "deltas": content.pop("deltas"),
@@ -284,8 +382,8 @@ def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
     return {
         **content,
         "parts": [part],
-        "refused": {_ONLY_OWNER: content.get("refused", {})},
-        "progress": {_ONLY_OWNER: content.get("progress", {})},
+        "refused": {ONLY_OWNER: content.get("refused", {})},
+        "progress": {ONLY_OWNER: content.get("progress", {})},
     }
 
 

@@ -162,7 +162,7 @@ def _row_key(line: Mapping[str, Any], groups: int) -> bytes:
     if kind == "delayed":
         return timer_key(line["sender_id"], line["due_ms"], 0, key_group_count=groups)
     if kind == "result":
-        prefix = egress_prefix(line["topic"], key_group_count=groups)
+        prefix = egress_prefix(line["topic"])
         return egress_key(prefix, line["epoch"], line["index"])
     address = state_key(_type(line), line["id"], key_group_count=groups)
     return once_key_of(address, line["key"]) if kind == "once" else address

@@ -7,7 +7,14 @@ for unpublished records, the manifest and its outboxes. Everything else is colle
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from statefun_runtime.core.checkpoints.manifest import Base, Manifest, ObjectId
+from statefun_runtime.core.checkpoints.manifest import (
+    ANY_OWNER,
+    Base,
+    Confirmed,
+    Manifest,
+    ObjectId,
+    Outbox,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +24,10 @@ class Kept:
     id: ObjectId
     manifest: Manifest
 
-    def is_pending(self, confirmed: dict[str, int]) -> bool:
+    def is_pending(self, confirmed: Confirmed) -> bool:
         """Return whether it has an outbox that is not confirmed published; an unknown egress confirms nothing."""
         return any(
-            outbox.is_transactional and outbox.epoch > confirmed.get(outbox.egress, 0)
+            outbox.is_transactional and outbox.epoch > _confirmed(confirmed, outbox)
             for outbox in self.manifest.outboxes
         )
 
@@ -29,6 +36,11 @@ class Kept:
         if not self.manifest.parts:
             return self
         return Kept(self.id, replace(self.manifest, parts=(), positions={}))
+
+
+def _confirmed(confirmed: Confirmed, outbox: Outbox) -> int:
+    owners = (outbox.owner, ANY_OWNER)
+    return max(confirmed.get(owner, {}).get(outbox.egress, 0) for owner in owners)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +92,14 @@ class Retention:
         self._ids.add(kept.id)
         self._ids.update(stored.id for stored in kept.manifest.objects())
 
-    def newest_pending(self, confirmed: dict[str, int]) -> ObjectId | None:
+    def newest_pending(self, confirmed: Confirmed) -> ObjectId | None:
         """Return the newest manifest that may have unpublished records."""
         for kept in reversed(self._kept):
             if self._is_pending(kept, confirmed):
                 return kept.id
         return None
 
-    def _is_pending(self, kept: Kept, confirmed: dict[str, int]) -> bool:
+    def _is_pending(self, kept: Kept, confirmed: Confirmed) -> bool:
         return kept.id in self._own and kept.is_pending(confirmed)
 
     def chain(self) -> list[Kept]:
@@ -108,7 +120,7 @@ class Retention:
         """Return those that are kept whole: after a collection no other checkpoint can be begun at."""
         return self._kept[-self._kept_max :]
 
-    def collect(self, confirmed: dict[str, int], bases: Iterable[Base]) -> set[ObjectId]:
+    def collect(self, confirmed: Confirmed, bases: Iterable[Base]) -> set[ObjectId]:
         """Forget what is not needed any more; return the objects that are to be deleted.
 
         `bases` are those that may be in no manifest yet.

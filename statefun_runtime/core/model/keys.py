@@ -1,15 +1,13 @@
 """Where rows lie: keys begin with the key group, so that ranges can be cut out of files anew.
 
-    <key group, 2 bytes> s <typename> 00 <id>                 the values of an address
-    <key group, 2 bytes> b <typename> 00 <id>                 the head of its backlog, in deltas only
-    <key group, 2 bytes> c <typename> 00 <id> 00 <sequence>   a chunk of its backlog that is spilled
-    <key group, 2 bytes> i <typename> 00 <id> 00 <sequence>   how much is in that chunk, for those who do not read it
-    <key group, 2 bytes> k <typename> 00 <id> 00 <key>        an idempotency key of the address
-    <key group, 2 bytes> p <typename> 00 <id>                 that the address is parked, since when and why
-    <key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
-    <key group, 2 bytes> e <topic> 00 <epoch, 8> <index, 8>    a record of the HTTP egress, in its topic's key group
-
-A key group has one home among P partitions: contiguous ranges of nearly equal size.
+<key group, 2 bytes> s <typename> 00 <id>                 the values of an address
+<key group, 2 bytes> b <typename> 00 <id>                 the head of its backlog, in deltas only
+<key group, 2 bytes> c <typename> 00 <id> 00 <sequence>   a chunk of its backlog that is spilled
+<key group, 2 bytes> i <typename> 00 <id> 00 <sequence>   how much is in that chunk, for those who do not read it
+<key group, 2 bytes> k <typename> 00 <id> 00 <key>        an idempotency key of the address
+<key group, 2 bytes> p <typename> 00 <id>                 that the address is parked, since when and why
+<key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
+<key group 0>        e <topic> 00 <epoch, 8> <index, 8>    a record of the HTTP egress, where its port is
 """
 
 from statefun_runtime.core.model.address import Address, KeyGroup, TypeName, key_group
@@ -19,12 +17,8 @@ CHUNK, CHUNK_INDEX = b"c", b"i"
 HTTP_EGRESS = b"e"
 # There they were of no key group, and could not move.
 HTTP_EGRESS_OF_VERSION_2 = b"\xff\xffe"
-
-
-def partition_of(group: KeyGroup, *, key_group_count: int, partition_count: int) -> int:
-    """Return the partition whose range holds a key group."""
-    assert 0 <= group < key_group_count
-    return group * partition_count // key_group_count
+# Its owner has the application's ports.
+HOME = KeyGroup(0)
 
 
 def group_prefix(group: KeyGroup) -> bytes:
@@ -72,10 +66,9 @@ def once_key_of(state_key: bytes, key: str) -> bytes:
     return b"".join((state_key[:2], ONCE, state_key[3:], b"\0", key.encode()))
 
 
-def egress_prefix(topic: str, *, key_group_count: int) -> bytes:
+def egress_prefix(topic: str) -> bytes:
     """Return the first bytes of the keys of a topic of the HTTP egress."""
-    group = group_prefix(key_group(topic, key_group_count))
-    return b"".join((group, HTTP_EGRESS, topic.encode(), b"\0"))
+    return b"".join((group_prefix(HOME), HTTP_EGRESS, topic.encode(), b"\0"))
 
 
 def egress_key(prefix: bytes, epoch: int, index: int) -> bytes:

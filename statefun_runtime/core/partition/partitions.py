@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from statefun_runtime.core.checkpoints.manifest import KeyGroups
 from statefun_runtime.core.model.address import KeyGroup
-from statefun_runtime.core.model.keys import group_prefix, partition_of
+from statefun_runtime.core.model.keys import group_prefix
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.partition import Partition
 
@@ -11,16 +12,15 @@ from statefun_runtime.core.partition.partition import Partition
 class Partitions:
     """Contiguous ranges of key groups, `owned` by number; who owns a key group is found by the first bytes of its keys."""
 
-    def __init__(self, key_group_count: int, partition_count: int) -> None:
-        ranges: list[list[int]] = [[] for _ in range(partition_count)]
-        for group in range(key_group_count):
-            number = partition_of(
-                KeyGroup(group), key_group_count=key_group_count, partition_count=partition_count
-            )
-            ranges[number].append(group)
+    def __init__(self, key_groups: KeyGroups, count: int) -> None:
+        first, size = key_groups.first, len(key_groups)
+        count = min(count, size)
         self.owned = tuple(
-            Partition(number, range(groups[0], groups[-1] + 1))
-            for number, groups in enumerate(ranges)
+            Partition(
+                number,
+                range(first + size * number // count, first + size * (number + 1) // count),
+            )
+            for number in range(count)
         )
         self._turn = 0
         self._owner_of = {

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 from statefun_runtime.core.checkpoints.manifest import (
     Base,
@@ -30,7 +31,20 @@ from statefun_runtime.ports.state_store import StateStore
 
 log = logging.getLogger("statefun.checkpoints")
 
-OpenStore = Callable[[Manifest | None], Awaitable[StateStore]]
+
+class Use(Protocol):
+    """Held by one at a time: who needs objects that no kept manifest names, or who deletes what nobody needs."""
+
+    def locked(self) -> bool:
+        """Return whether somebody holds it."""
+        ...
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *_: Any) -> None: ...
+
+
+OpenStore = Callable[[Part | None], Awaitable[StateStore]]
 
 
 class Bases:
@@ -53,6 +67,7 @@ class Bases:
         scratch: Callable[[], Path],
         discard: Callable[[Path], None],
         pace: Pace,
+        in_use: Use | None = None,
     ) -> None:
         self._states = states
         self._store = store
@@ -63,13 +78,12 @@ class Bases:
         self._owner = owner
         self._key_groups = key_groups
         # Whoever wrote them: all of it is this owner's now.
-        parts = last.parts if last else ()
-        self._current = tuple(base for part in parts for base in part.bases)
-        deltas = (delta for part in parts for delta in part.deltas)
-        self._deltas = tuple(sorted(deltas, key=lambda delta: delta.epoch))
+        part = last.part_for(owner, key_groups) if last else None
+        self._current = part.bases if part else ()
+        self._deltas = part.deltas if part else ()
         self._next: Base | None = None
         self._sst: dict[str, StoredObject] = {}
-        self.in_use = asyncio.Lock()
+        self.in_use: Use = in_use or asyncio.Lock()
 
     def adopt(self) -> bool:
         """Take over a base that was made meanwhile; the cut that follows has to hold every backlog's head.
@@ -144,7 +158,8 @@ class Bases:
             last = last_complete()
             epoch = last.epoch if last else 0
             self._states.store_lost(epoch)
-            store = await open_store(last)
+            part = last.part_for(self._owner, self._key_groups) if last else None
+            store = await open_store(part)
         # Its file names mean other files.
         self._sst.clear()
         await self._off_loop(swap(store, epoch).discard)

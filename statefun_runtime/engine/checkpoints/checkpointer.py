@@ -11,12 +11,18 @@ goes into the next snapshot.
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from typing import Protocol
 
-from statefun_runtime.core.checkpoints.manifest import Manifest, Snapshot
+from statefun_runtime.core.checkpoints.manifest import (
+    ANY_OWNER,
+    Base,
+    Confirmed,
+    Manifest,
+    Snapshot,
+)
 from statefun_runtime.core.checkpoints.retention import Savepoint
 from statefun_runtime.core.checkpoints.round import Round, Station
 from statefun_runtime.core.model.metrics import Histogram
-from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.ledger import Ledger
 from statefun_runtime.engine.checkpoints.participant import Participant
 from statefun_runtime.errors import UnavailableError
@@ -27,6 +33,15 @@ log = logging.getLogger("statefun.checkpoints")
 _RETRY_S = 0.5
 
 
+class NamesBases(Protocol):
+    """Knows the bases that no manifest may name yet: their objects stay."""
+
+    @property
+    def named(self) -> Sequence[Base]:
+        """Those bases."""
+        ...
+
+
 class Checkpointer:
     """Triggers checkpoints and sees each to its end; `abandoned` are egresses of which nothing is to leave any more."""
 
@@ -34,7 +49,7 @@ class Checkpointer:
         self,
         participants: Sequence[Participant],
         ledger: Ledger,
-        bases: Bases,
+        bases: NamesBases,
         clock: Clock,
         *,
         interval_s: float,
@@ -51,7 +66,7 @@ class Checkpointer:
         self._abandoned = dict.fromkeys(abandoned, first_epoch - 1)
         self._wants_early = asyncio.Event()
         self._finished: asyncio.Future[bool] = self._loop.create_future()
-        self._is_taking = False
+        self._is_taking = self._is_resting = False
         self._all_saved_s = self._loop.time()
         # Why the last one failed, until one is complete.
         self.trouble = ""
@@ -68,7 +83,7 @@ class Checkpointer:
     async def run(self) -> None:
         """Take a checkpoint per interval, when anything changed, until cancelled."""
         next_s = self._loop.time() + self._interval_s
-        while True:
+        while not self._is_resting:
             try:
                 async with asyncio.timeout(max(0.0, next_s - self._loop.time())):
                     await self._wants_early.wait()
@@ -76,6 +91,8 @@ class Checkpointer:
                 pass
             next_s = self._loop.time() + self._interval_s
             self._wants_early.clear()
+            if self._is_resting:
+                return
             if not self.is_changed():
                 self._all_saved_s = self._loop.time()
             elif not await self.take():
@@ -108,8 +125,10 @@ class Checkpointer:
             self._wants_early.set()
             await asyncio.shield(self._finished)
 
-    async def idle(self) -> None:
-        """Return when no checkpoint is in progress: one that was cut must be complete or aborted before the next."""
+    async def rest(self) -> None:
+        """Begin none any more by itself; return when none is in progress: one ends before the next is cut."""
+        self._is_resting = True
+        self._wants_early.set()
         while self._is_taking:
             await asyncio.shield(self._finished)
 
@@ -202,10 +221,9 @@ class Checkpointer:
         for participant in self._participants:
             participant.aborted(taken.epoch)
 
-    def _confirmed(self) -> dict[str, int]:
+    def _confirmed(self) -> Confirmed:
         """Return up to which epoch all that waited for it has left; nothing is left of what an operator gave up."""
-        confirmed: dict[str, int] = {}
+        confirmed: Confirmed = {ANY_OWNER: self._abandoned}
         for participant in self._participants:
-            for egress, epoch in participant.confirmed().items():
-                confirmed[egress] = min(epoch, confirmed.get(egress, epoch))
-        return self._abandoned | confirmed
+            confirmed |= participant.confirmed()
+        return confirmed

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from statefun_runtime.core.checkpoints.commits import Completed, Started
 from statefun_runtime.core.checkpoints.manifest import (
+    ONLY_OWNER,
     Base,
     BaseFile,
     KeyGroups,
@@ -20,7 +21,6 @@ from statefun_runtime.core.checkpoints.manifest import (
     Positions,
 )
 from statefun_runtime.core.checkpoints.overlay import Row, row_slices
-from statefun_runtime.engine.assembly import OWNER
 from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.checkpoints.recovery import Names
 from statefun_runtime.ports.state_store import StateStore
@@ -77,7 +77,7 @@ async def found(
         key_group_count=key_group_count,
         partition_count=partition_count,
         positions=past.positions,
-        parts=(Part(OWNER, groups, (base,), ()),),
+        parts=(Part(ONLY_OWNER, groups, (base,), ()),),
         outboxes=(),
         functions=past.functions,
     )

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from statefun_runtime.core.checkpoints.commits import Completed, History, Started, require_newest
 from statefun_runtime.core.checkpoints.manifest import (
     Base,
+    Confirmed,
     Manifest,
+    ObjectId,
     Positions,
     Snapshot,
 )
 from statefun_runtime.core.checkpoints.retention import Kept, Retention, Savepoint, savepoint_of
+from statefun_runtime.engine.checkpoints.bases import Use
 from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.commit_log import CommitLog
@@ -40,7 +43,7 @@ class Ledger:
         store: CheckpointStore,
         commit_log: CommitLog,
         retention: Retention,
-        in_use: asyncio.Lock,
+        in_use: Use,
         *,
         last: Manifest | None,
         collect_every: int,
@@ -54,14 +57,13 @@ class Ledger:
         self._commits = 0
         self.last_complete = last
 
-    async def commit(
-        self, epoch: int, snapshots: Sequence[Snapshot], confirmed: dict[str, int]
-    ) -> None:
+    async def commit(self, epoch: int, snapshots: Sequence[Snapshot], confirmed: Confirmed) -> None:
         """Make a checkpoint of durable snapshots complete.
 
         Raise UnavailableError when it is certain that it is not, and never will be.
         """
-        manifest = self._manifest(epoch, snapshots, confirmed)
+        pending = self._retention.newest_pending(confirmed)
+        manifest = manifest_of(self._identity, epoch, snapshots, pending)
         content = manifest.encode()
 
         stored = await self._store.put([content])
@@ -71,27 +73,6 @@ class Ledger:
         self._retention.added(Kept(stored.id, manifest))
         self.last_complete = manifest
         self._commits += 1
-
-    def _manifest(
-        self, epoch: int, snapshots: Sequence[Snapshot], confirmed: dict[str, int]
-    ) -> Manifest:
-        started = self._identity.started
-        return Manifest(
-            application=started.application,
-            epoch=epoch,
-            incarnation=started.incarnation,
-            lineage=started.lineage,
-            created_ms=max(snapshot.created_ms for snapshot in snapshots),
-            key_group_count=self._identity.key_group_count,
-            partition_count=self._identity.partition_count,
-            positions=merged(snapshot.positions for snapshot in snapshots),
-            parts=tuple(snapshot.part for snapshot in snapshots),
-            outboxes=tuple(outbox for snapshot in snapshots for outbox in snapshot.outboxes),
-            pending_parent=self._retention.newest_pending(confirmed),
-            refused={snapshot.owner: snapshot.refused for snapshot in snapshots},
-            progress={snapshot.owner: snapshot.progress for snapshot in snapshots},
-            functions=tuple(sorted({name for one in snapshots for name in one.functions})),
-        )
 
     async def _append(self, entry: Completed) -> None:
         try:
@@ -111,9 +92,7 @@ class Ledger:
                 return
             raise unclear
 
-    async def collect(
-        self, confirmed: dict[str, int], bases: Sequence[Base]
-    ) -> list[Positions] | None:
+    async def collect(self, confirmed: Confirmed, bases: Sequence[Base]) -> list[Positions] | None:
         """Now and then delete what no kept checkpoint needs; never beside those who need what none names.
 
         If that was done, return the positions of all checkpoints that are left to begin at.
@@ -137,6 +116,29 @@ class Ledger:
             savepoint = savepoint_of(self._retention.chain())
             await self._store.write_savepoint(place, savepoint)
         return savepoint
+
+
+def manifest_of(
+    identity: Identity, epoch: int, snapshots: Sequence[Snapshot], pending: ObjectId | None
+) -> Manifest:
+    """Return the manifest of some snapshots; `pending` is the newest before it that may have unpublished records."""
+    started = identity.started
+    return Manifest(
+        application=started.application,
+        epoch=epoch,
+        incarnation=started.incarnation,
+        lineage=started.lineage,
+        created_ms=max(snapshot.created_ms for snapshot in snapshots),
+        key_group_count=identity.key_group_count,
+        partition_count=identity.partition_count,
+        positions=merged(snapshot.positions for snapshot in snapshots),
+        parts=tuple(snapshot.part for snapshot in snapshots),
+        outboxes=tuple(outbox for snapshot in snapshots for outbox in snapshot.outboxes),
+        pending_parent=pending,
+        refused={owner: one for some in snapshots for owner, one in some.refused.items()},
+        progress={owner: one for some in snapshots for owner, one in some.progress.items()},
+        functions=tuple(sorted({name for one in snapshots for name in one.functions})),
+    )
 
 
 def merged(positions: Iterable[Positions]) -> Positions:

@@ -1,9 +1,16 @@
 """Who takes part in a checkpoint, and what this worker adds to it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from statefun_runtime.core.checkpoints.manifest import Manifest, Positions, Published, Snapshot
+from statefun_runtime.core.checkpoints.manifest import (
+    Confirmed,
+    Manifest,
+    Positions,
+    Published,
+    Refused,
+    Snapshot,
+)
 from statefun_runtime.core.checkpoints.overlay import Layer
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.backpressure import Load
@@ -58,16 +65,17 @@ class Participant(Protocol):
         """No checkpoint can be begun at any more but those with these positions."""
         ...
 
-    def confirmed(self) -> dict[str, int]:
-        """Return, per egress that waits for its epoch, up to which one everything is known to have left."""
+    def confirmed(self) -> Confirmed:
+        """Return, per owner and egress that waits for its epoch, up to which one everything is known to have left."""
         ...
 
 
 class LocalParticipant:
     """The Participant that is this worker: states, backlogs, ingresses and egresses in one step of its loop.
 
-    `relieved` is called when changes may be made again after too many were in no checkpoint, `touch_busy` has the
-    next cut look at every address that has something to do.
+    `adopted` are egresses that publish, under the names of owners that are no more, what these had left. `left` are the
+    positions that are kept though no ingress here may tell of them. `relieved` is called when changes may be made again
+    after too many were in no checkpoint, `touch_busy` has the next cut look at every address that has something to do.
     """
 
     def __init__(
@@ -83,8 +91,10 @@ class LocalParticipant:
         snapshots: Snapshots,
         functions: Sequence[Function],
         *,
+        adopted: Mapping[str, Mapping[str, Egress[Any]]],
         last: Manifest | None,
         is_ours: bool,
+        left: Positions,
         relieved: Callable[[], None],
         touch_busy: Callable[[], None],
     ) -> None:
@@ -101,7 +111,8 @@ class LocalParticipant:
         self._called = dict.fromkeys(last.functions if last else ())
         self._relieved = relieved
         self._touch_busy = touch_busy
-        self._positions: Positions = dict(last.positions) if last else {}
+        self._adopted = adopted
+        self._positions = left
         self._progress = dict(last.progress.get(owner, {})) if last and is_ours else {}
         self._cut: Cut | None = None
         self._written: tuple[Snapshot, list[Layer]] | None = None
@@ -134,14 +145,24 @@ class LocalParticipant:
             heads,
             self._current_positions(),
             {egress_id: egress.cut(epoch) for egress_id, egress in self._egresses.items()},
-            {
-                egress_id: places
-                for egress_id, egress in self._egresses.items()
-                if (places := list(egress.refused()))
-            },
-            self._current_progress(),
+            {owner: _refused(egresses) for owner, egresses in self._by_owner()},
+            {self.owner: self._current_progress()} | self._adopted_progress(),
             self._current_functions(),
         )
+
+    def _by_owner(self) -> Iterator[tuple[str, Mapping[str, Egress[Any]]]]:
+        yield self.owner, self._egresses
+        yield from self._adopted.items()
+
+    def _adopted_progress(self) -> dict[str, Published]:
+        return {
+            owner: {
+                egress_id: known
+                for egress_id, egress in egresses.items()
+                if (known := egress.progress()) is not None
+            }
+            for owner, egresses in self._adopted.items()
+        }
 
     def _current_progress(self) -> Published:
         """An egress that has gone, or was never reached, keeps what was known of it."""
@@ -180,7 +201,7 @@ class LocalParticipant:
         (snapshot, layers), self._written, self._cut = self._written, None, None
         self._snapshots.completed(snapshot)
         self._positions = snapshot.positions
-        self._progress = snapshot.progress
+        self._progress = snapshot.progress[self.owner]
         self._states.saved(layers)
         was_stuck = self._load.is_stuck
         self._load.unsaved(self._states.unsaved_bytes)
@@ -204,10 +225,21 @@ class LocalParticipant:
             if isinstance(ingress, KeepsRecords):
                 ingress.needed([positions.get(ingress_id, {}) for positions in left])
 
-    def confirmed(self) -> dict[str, int]:
-        """Return what is known to have left, per egress that waits for its epoch."""
+    def confirmed(self) -> Confirmed:
+        """Return what is known to have left."""
         return {
-            egress_id: egress.confirmed_epoch()
-            for egress_id, egress in self._egresses.items()
-            if egress.waits_for_epoch
+            owner: {
+                egress_id: egress.confirmed_epoch()
+                for egress_id, egress in egresses.items()
+                if egress.waits_for_epoch
+            }
+            for owner, egresses in self._by_owner()
         }
+
+
+def _refused(egresses: Mapping[str, Egress[Any]]) -> Refused:
+    return {
+        egress_id: places
+        for egress_id, egress in egresses.items()
+        if (places := list(egress.refused()))
+    }

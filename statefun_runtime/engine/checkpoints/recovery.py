@@ -11,12 +11,13 @@ from statefun_runtime.core.checkpoints.commits import Completed, History, Starte
 from statefun_runtime.core.checkpoints.delta import DeltaReader
 from statefun_runtime.core.checkpoints.manifest import (
     Base,
+    Delta,
     Manifest,
     ObjectId,
     Outbox,
     Part,
 )
-from statefun_runtime.core.checkpoints.overlay import row_slices
+from statefun_runtime.core.checkpoints.overlay import Row, row_slices
 from statefun_runtime.core.checkpoints.retention import Kept
 from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import group_prefix, is_head
@@ -214,26 +215,26 @@ Heads = dict[bytes, bytes]
 
 
 async def open_live(
-    manifest: Manifest | None,
+    part: Part | None,
     objects: CheckpointStore,
     scratch: Callable[[], Path],
     open_store: Callable[[Path], StateStore],
     off_loop: OffLoop,
 ) -> tuple[StateStore, Heads]:
-    """Open the live store of a checkpoint in a new folder; return it with the heads of backlogs.
+    """Open the live store of what somebody goes on from in a new folder; return it with the heads of backlogs.
 
-    The one base of a checkpoint is gone on with where it lies; of several, each gives the rows of its key groups. Raise
+    One base of all of it is gone on with where it lies; of others, each gives the rows of its key groups. Raise
     UnavailableError if the store cannot be made now; then nothing is open.
     """
-    parts = manifest.parts if manifest is not None else ()
-    bases = [base for part in parts for base in part.bases]
+    bases = part.bases if part is not None else ()
+    is_one = part is not None and [base.key_groups for base in bases] == [part.key_groups]
     placed = [await _placed(base, objects, scratch, off_loop) for base in bases]
-    folder = placed[0] if len(placed) == 1 else await _made(scratch, off_loop)
+    folder = placed[0] if is_one else await _made(scratch, off_loop)
     store = await off_loop(lambda: open_store(folder))
     try:
-        for base, place in zip(bases, placed, strict=True) if len(bases) > 1 else ():
+        for base, place in () if is_one else zip(bases, placed, strict=True):
             await off_loop(partial(_copy, base, place, store, open_store))
-        return store, await _apply_deltas(parts, objects, store, off_loop)
+        return store, {} if part is None else await _apply_deltas(part, objects, store, off_loop)
     except BaseException:
         await off_loop(store.discard)
         raise
@@ -277,9 +278,9 @@ class _Applying:
         self._live = live
         self._unflushed_bytes = 0
 
-    def apply(self, reader: DeltaReader, piece: bytes) -> None:
+    def apply(self, delta: Delta, reader: DeltaReader, piece: bytes) -> None:
         """Apply the rows that one more piece of a delta makes whole."""
-        for some in row_slices(reader.rows(piece), _SLICE_ROWS):
+        for some in row_slices(_counting(delta, reader.rows(piece)), _SLICE_ROWS):
             self._live.write([row for row in some if not is_head(row[0])])
             for key, value in some:
                 if is_head(key):
@@ -291,18 +292,26 @@ class _Applying:
                 self._unflushed_bytes = 0
 
 
+def _counting(delta: Delta, rows: Iterable[Row]) -> Iterable[Row]:
+    """Return those rows of a delta that count."""
+    groups = delta.key_groups
+    if groups is None:
+        return rows
+    first, end = group_prefix(KeyGroup(groups.first)), group_prefix(KeyGroup(groups.end))
+    return (row for row in rows if first <= row[0][:2] < end)
+
+
 async def _apply_deltas(
-    parts: Iterable[Part], store: CheckpointStore, live: StateStore, off_loop: OffLoop
+    part: Part, store: CheckpointStore, live: StateStore, off_loop: OffLoop
 ) -> Heads:
     """Apply the deltas to the live store, in order, a piece of one in memory at a time; return the heads of backlogs."""
     applying = _Applying(live)
-    deltas = (delta for part in parts for delta in part.deltas)
-    for delta in sorted(deltas, key=lambda one: one.epoch):
+    for delta in part.deltas:
         reader = DeltaReader()
         try:
             async with aclosing(store.read(delta.object.id)) as pieces:
                 async for piece in pieces:
-                    await off_loop(partial(applying.apply, reader, piece))
+                    await off_loop(partial(applying.apply, delta, reader, piece))
             reader.end()
         except ValueError as error:
             raise CorruptionError(

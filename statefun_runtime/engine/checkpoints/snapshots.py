@@ -37,8 +37,8 @@ class Cut:
     heads: Heads
     positions: Positions
     records: dict[str, Sequence[Any] | None]
-    refused: Refused
-    progress: Published
+    refused: dict[str, Refused]
+    progress: dict[str, Published]
     functions: tuple[str, ...]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.keys import state_key
@@ -17,8 +18,20 @@ from statefun_runtime.ports.module import ModuleSpec
 DispatcherFactory = Callable[[Function], Dispatcher]
 
 
+class Elsewhere(Protocol):
+    """Takes what is for addresses of other workers."""
+
+    def owns(self, function_id: str) -> bool:
+        """Return whether an address with this id is one of this worker's."""
+        ...
+
+    def takes(self, function: Function, function_id: str, invocation: bytes) -> bool:
+        """Take an invocation for another worker's address; return False if it is for one of this worker's."""
+        ...
+
+
 class Exchange:
-    """Delivers invocations; a direct call, since every address of the application lives in this worker."""
+    """Delivers invocations: by a direct call to addresses of this worker, through `elsewhere` to others, if there are any."""
 
     def __init__(
         self,
@@ -30,7 +43,9 @@ class Exchange:
         *,
         key_group_count: int,
         spilling: SpillLimits,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        self._elsewhere = elsewhere
         self._module = module
         self._states = states
         self._spills = spills
@@ -90,6 +105,9 @@ class Exchange:
         """Put an encoded invocation into the backlog of an address."""
         backlog = function.backlogs.get(function_id)
         if backlog is None:
+            elsewhere = self._elsewhere
+            if elsewhere is not None and elsewhere.takes(function, function_id, invocation):
+                return
             backlog = self._admit(function, function_id)
         if not backlog.is_touched:
             self._states.touch(backlog)
@@ -97,6 +115,10 @@ class Exchange:
             self._wake(function)
         elif backlog.spill is not None:
             self._spills.added(backlog)
+
+    def is_elsewhere(self, function_id: str) -> bool:
+        """Return whether addresses with this id are another worker's."""
+        return self._elsewhere is not None and not self._elsewhere.owns(function_id)
 
     def restore_chunk(self, function: Function, function_id: str, chunk: Chunk) -> None:
         """Take back a spilled chunk; its address's head must have been restored before, its chunks come in order."""

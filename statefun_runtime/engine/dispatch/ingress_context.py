@@ -6,8 +6,10 @@ from collections.abc import Collection
 from typing import Any
 
 from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.engine.cluster.channels import Outgoing
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.engine.dispatch.outcomes import Outcomes
 from statefun_runtime.engine.egress import Egress
@@ -31,6 +33,7 @@ class EngineIngressContext:
         load: Load,
         states: States,
         egresses: Collection[Egress[Any]],
+        outgoing: Outgoing | None = None,
     ) -> None:
         self._exchange = exchange
         self._load = load
@@ -39,8 +42,10 @@ class EngineIngressContext:
         self._is_wanted = asyncio.Event()
         self._opened = asyncio.Event()
         self.deliver = exchange.deliver
-        self.look = idempotency.look
-        self.remember = idempotency.remember
+        self._idempotency = idempotency
+        self._outgoing = outgoing
+        # Why another worker holds the ingresses of all back, in words.
+        self.held_elsewhere = ""
         self.forward = outcomes.forward
         self.closed_times = 0
 
@@ -48,12 +53,34 @@ class EngineIngressContext:
         """Return a function type's entry, or None if no endpoint serves it."""
         return self._exchange.resolve(function_type)
 
+    def look(self, function: Function, function_id: str, key: str, digest: bytes) -> Repeat:
+        """Return what an idempotency key says about a record; of another worker's address that is found out there."""
+        if self._exchange.is_elsewhere(function_id):
+            return Repeat.NEW
+        return self._idempotency.look(function, function_id, key, digest)
+
+    def deliver_keyed(
+        self, function: Function, function_id: str, invocation: bytes, key: str, digest: bytes
+    ) -> None:
+        """Take an invocation whose key is not known yet, and remember the key."""
+        outgoing = self._outgoing
+        if outgoing is not None and outgoing.takes_keyed(
+            function, function_id, invocation, key, digest
+        ):
+            return
+        self._idempotency.remember(function, function_id, key, digest)
+        self.deliver(function, function_id, invocation)
+
     def is_open(self) -> bool:
         """Return whether new records are welcome; if not, it is told and looked at until they are."""
         if self._closed_by() is None:
             return True
         self._is_wanted.set()
         return False
+
+    def hold(self, why: str) -> None:
+        """Take no new records as long as another worker is over a limit; with no reason they are welcome again."""
+        self.held_elsewhere = why
 
     def is_tight(self) -> bool:
         """Return whether `holds_back` may say yes."""
@@ -92,6 +119,12 @@ class EngineIngressContext:
             self._opened.set()
 
     def _closed_by(self) -> str | None:
+        return self.over_limit() or self.held_elsewhere or None
+
+    def over_limit(self) -> str | None:
+        """Return which limit this worker is over, in words, or None."""
+        if self._outgoing is not None and (full := self._outgoing.why_full()) is not None:
+            return full
         return self._load.closed_by(
             busy=self._exchange.busy_count(),
             egress_bytes=sum(one.backlog_bytes() for one in self._egresses),

@@ -6,7 +6,7 @@ from typing import Any
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.partition.backlog import PARKED, Backlog
-from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.checkpointing import Checkpointing
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
 from statefun_runtime.errors import ConfigError
@@ -24,7 +24,7 @@ class Selection:
 class ParkedAddresses:
     """Shows, releases and skips."""
 
-    def __init__(self, exchange: Exchange, checkpointer: Checkpointer, clock: Clock) -> None:
+    def __init__(self, exchange: Exchange, checkpointer: Checkpointing, clock: Clock) -> None:
         self._exchange = exchange
         self._checkpointer = checkpointer
         self._clock = clock

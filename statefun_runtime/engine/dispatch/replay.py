@@ -8,14 +8,14 @@ from statefun_runtime.core.model.dead_letter import DeadLetter
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import is_invocation
 from statefun_runtime.core.printable import ID_MAX, printable
-from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.checkpointing import Checkpointing
 from statefun_runtime.ports.ingress import IngressContext
 
 
 class Replay:
     """Delivers what is in dead letters to the addresses that they were for."""
 
-    def __init__(self, context: IngressContext, checkpointer: Checkpointer) -> None:
+    def __init__(self, context: IngressContext, checkpointer: Checkpointing) -> None:
         self._context = context
         self._checkpointer = checkpointer
 
@@ -51,6 +51,5 @@ class Replay:
         key, digest = f"dead-letter {letter.id}", sha256(letter.invocation).digest()
         repeat = self._context.look(function, letter.target.id, key, digest)
         if repeat is Repeat.NEW:
-            self._context.remember(function, letter.target.id, key, digest)
-            self._context.deliver(function, letter.target.id, letter.invocation)
+            self._context.deliver_keyed(function, letter.target.id, letter.invocation, key, digest)
         return repeat

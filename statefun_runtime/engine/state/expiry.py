@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from statefun_runtime.core.checkpoints.manifest import KeyGroups
 from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import ONCE, STATE, group_prefix, parse_address_key
 from statefun_runtime.core.model.state import decode_row, encode_row
@@ -18,7 +19,7 @@ RowSweep = Callable[[bytes, bytes], None]
 
 
 class Expiry:
-    """Goes through all key groups once per `round_s`."""
+    """Goes through the key groups of a worker once per `round_s`."""
 
     def __init__(
         self,
@@ -27,20 +28,20 @@ class Expiry:
         idempotency: Idempotency,
         clock: Clock,
         *,
-        key_group_count: int,
+        key_groups: KeyGroups,
         round_s: float,
     ) -> None:
         self._states = states
         self._exchange = exchange
         self._idempotency = idempotency
         self._clock = clock
-        self._key_group_count = key_group_count
-        self._pause_s = round_s / key_group_count
+        self._key_groups = key_groups
+        self._pause_s = round_s / len(key_groups)
 
     async def run(self) -> None:
         """Expiry until cancelled."""
         while True:
-            for group in range(self._key_group_count):
+            for group in range(self._key_groups.first, self._key_groups.end):
                 await asyncio.sleep(self._pause_s)
                 try:
                     await self._sweep_group(group_prefix(KeyGroup(group)))

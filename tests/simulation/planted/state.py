@@ -32,7 +32,7 @@ MUTANTS = (
     one(
         "stop cuts into a checkpoint",
         _WORKER,
-        "        await parts.checkpointer.idle()\n",
+        "        await parts.checkpointer.rest()\n",
         "",
     ),
     Mutant(
@@ -48,7 +48,13 @@ MUTANTS = (
     ),
     Mutant(
         "leave behind what version 2 had in no key group",
-        (("engine/state/upgrade.py", "        states.write(prefix + place, row)\n", ""),),
+        (
+            (
+                "engine/state/upgrade.py",
+                "        states.write(egress_prefix(topic.decode()) + place, row)\n",
+                "",
+            ),
+        ),
         "tests/unit/engine/test_upgrade.py",
     ),
     Mutant(

@@ -7,7 +7,6 @@ from typing import Any
 
 from statefun_runtime.adapters.wire import decode_reply
 from statefun_runtime.core.checkpoints.commits import History
-from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.address import TypeName, key_group
 from statefun_runtime.core.model.keys import group_prefix, is_head
 from statefun_runtime.core.model.messages import IngressEncoder
@@ -23,10 +22,11 @@ from statefun_runtime.core.partition.backlog import Backlog, Function
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.core.partition.partition import Partition
 from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits
-from statefun_runtime.engine.assembly import Assembly, EgressServices
+from statefun_runtime.engine.assembly import Assembly
 from statefun_runtime.engine.beginning import Ports, begin, open_store
 from statefun_runtime.engine.checkpoints.recovery import Names
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
+from statefun_runtime.engine.ends import EgressServices
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.function_client import FunctionClient
@@ -52,10 +52,6 @@ async def in_a_moment(work: Callable[[], Any]) -> Any:
     """Stand in for a thread."""
     await asyncio.sleep(0.01)
     return work()
-
-
-async def _no_outbox(object_id: ObjectId) -> list[bytes]:
-    raise AssertionError("there are no outboxes")
 
 
 class World:
@@ -122,9 +118,7 @@ class World:
         self.objects.takes_s = log.takes_s = 0.0
         history = History(tuple(result_of(log.read())))
         self.beginning = result_of(begin(ports, history, names, settings))
-        live = result_of(
-            open_store(self.beginning.start.manifest, replace(ports, off_loop=AT_ONCE))
-        )
+        live = result_of(open_store(self.beginning.part, replace(ports, off_loop=AT_ONCE)))
         self.objects.takes_s = log.takes_s = 0.01
         module = ModuleSpec((endpoint,), (), (egress,))
         self._assembly = Assembly(
@@ -214,7 +208,7 @@ class World:
     def take_over(self, old: "World") -> None:
         """Go on where another world has stopped; both have the same store."""
         self.clock.began_s = old.clock.began_s
-        result_of(self.worker.restore(old.heads, (), _no_outbox))
+        result_of(self.worker.restore(old.heads))
 
     def endpoint(self, name: str) -> Endpoint:
         return self.endpoints.setdefault(name, Endpoint())

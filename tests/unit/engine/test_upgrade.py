@@ -25,7 +25,7 @@ def test_chunks_are_counted():
         store = DictStore()
         store.write([(chunk_key_of(KEY, number), INVOCATION * number) for number in (5, 6)])
         world = World(store=store)
-        upgrade_rows(world.states, key_group_count=KEY_GROUPS)
+        upgrade_rows(world.states, 2, key_group_count=KEY_GROUPS)
 
         assert list(stored_chunks(world.states, KEY[:2])) == [
             (Address(TYPE, "alice"), Chunk(number, number, number * len(INVOCATION)))
@@ -35,7 +35,7 @@ def test_chunks_are_counted():
     run_virtual(main)
 
 
-def test_records_of_http_topics_move_into_the_key_group_of_their_topic():
+def test_records_of_http_topics_move_to_where_the_port_is():
     async def main() -> None:
         store, place = DictStore(), (7).to_bytes(8, "big") + (3).to_bytes(8, "big")
         for topic in ("out", "ou", "t\u00e4glich"):
@@ -43,14 +43,33 @@ def test_records_of_http_topics_move_into_the_key_group_of_their_topic():
             store.write([(old, topic.encode())])
         store.write([(KEY, b"state")])
         world = World(store=store)
-        upgrade_rows(world.states, key_group_count=KEY_GROUPS)
+        upgrade_rows(world.states, 2, key_group_count=KEY_GROUPS)
 
         wanted = {
-            egress_key(egress_prefix(topic, key_group_count=KEY_GROUPS), 7, 3): topic.encode()
+            egress_key(egress_prefix(topic), 7, 3): topic.encode()
             for topic in ("out", "ou", "t\u00e4glich")
         }
         assert dict(world.states.scan(b"")) == {**wanted, KEY: b"state"}
         # The store itself is as it was until a checkpoint has what changed.
         assert len(store.rows) == 4
+
+    run_virtual(main)
+
+
+def test_those_of_version_3_do_so_from_the_key_groups_of_their_names():
+    async def main() -> None:
+        store, place = DictStore(), (7).to_bytes(8, "big") + (3).to_bytes(8, "big")
+        there = [(b"\0\5", "five"), (b"\0\0", "none")]
+        store.write(
+            [
+                (b"".join((group, b"e", topic.encode(), b"\0", place)), b"x")
+                for group, topic in there
+            ]
+        )
+        world = World(store=store)
+        upgrade_rows(world.states, 3, key_group_count=KEY_GROUPS)
+
+        wanted = {egress_key(egress_prefix(topic), 7, 3): b"x" for _, topic in there}
+        assert dict(world.states.scan(b"")) == wanted
 
     run_virtual(main)

@@ -1,13 +1,11 @@
-"""`io.statefun.kafka.v1/ingress`: reads topics and routes each record to the targets of its topic.
+"""`io.statefun.kafka.v1/ingress`: reads topics and routes each record to the targets of its topic: fixed ones, with the
+record's key as the id, or what a router finds in the record's content.
 
-Targets are fixed, with the record's key as the id, or what a router finds in the record's content.
-
-Topic partitions are assigned by hand, all of them: positions belong to the checkpoint, the consumer group is only
+Topic partitions are assigned by hand, each to one worker: positions belong to the checkpoint, the consumer group is only
 told about them. A split is held back by pausing its topic partition; records fetched ahead stay in the client.
 
-Topics that do not exist, and new topic partitions, are looked for beside reading. Both are read from their beginning,
-as after a restart: the checkpoint knows the topic, if only by the mark that it did not exist. A topic partition that
-cannot be gone on with where it was left waits alone (decision.py).
+Topics that do not exist, and new topic partitions, are looked for beside reading, and read from their beginning: the
+checkpoint knows the topic, if only by the mark that it did not exist. One that cannot be gone on with waits alone.
 """
 
 import asyncio
@@ -45,6 +43,7 @@ from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.errors import UnavailableError
+from statefun_runtime.ports.contexts import Reads, reads_all
 from statefun_runtime.ports.ingress import IngressContext
 
 log = logging.getLogger("statefun.ingress")
@@ -67,6 +66,7 @@ class KafkaIngress:
         restored: Mapping[str, Position],
         *,
         restarts: Restarts = MappingProxyType({}),
+        reads: Reads = reads_all,
         clients: KafkaClients = AIOKAFKA,
     ) -> None:
         self._spec = spec
@@ -74,7 +74,7 @@ class KafkaIngress:
         self._context = context
         self._restarts = restarts
         self._routes = {route.topic: make_route(route, context) for route in spec.routes}
-        self._splits = Splits(spec.id, restored)
+        self._splits = Splits(spec.id, restored, reads)
         self._positions = self._splits.at
         self._held: set[TopicPartition] = set()
         # Raises for a file that cannot be used, before anything starts.
@@ -82,7 +82,7 @@ class KafkaIngress:
         self._discovery_s = discovery_s(spec)
         self._records_per_poll = self._arguments.get("max_poll_records", _RECORDS_PER_POLL)
         self._complaint = Complaint(log, f"ingress {spec.id}")
-        self._topics = IngressTopics(spec, clients, self._arguments)
+        self._topics = IngressTopics(spec, clients, self._arguments, reads)
         self._fresh: dict[TopicPartition, Decision] = {}
         self._has_fresh = asyncio.Event()
         self._gone: set[TopicPartition] = set()

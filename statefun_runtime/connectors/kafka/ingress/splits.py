@@ -30,6 +30,7 @@ from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.model.position import Position
 from statefun_runtime.errors import UnavailableError
+from statefun_runtime.ports.contexts import Reads, reads_all
 
 log = logging.getLogger("statefun.ingress")
 
@@ -37,7 +38,9 @@ log = logging.getLogger("statefun.ingress")
 class Splits:
     """Owns the positions; `at` are those that are read, and whoever routes a record moves its own."""
 
-    def __init__(self, ingress_id: TypeName, restored: Mapping[str, Position]) -> None:
+    def __init__(
+        self, ingress_id: TypeName, restored: Mapping[str, Position], reads: Reads = reads_all
+    ) -> None:
         self._ingress_id = ingress_id
         self.at: Offsets = {}
         self._topic_ids: Found = {}
@@ -52,7 +55,7 @@ class Splits:
         for name, stored in restored.items():
             topic, _, number = name.rpartition("/")
             self.known_topics[topic] = None
-            if int(number) != NO_PARTITION:
+            if int(number) != NO_PARTITION and reads(topic, int(number)):
                 self._left[TopicPartition(topic, int(number))] = KafkaPosition.read(stored)
 
     @property

@@ -45,7 +45,7 @@ async def opened(state: Path, scratch: Path) -> tuple[Manifest, dict[bytes, byte
     assert isinstance(last, Completed)
     manifest = await read_manifest(objects, last.manifest)
     store, heads = await open_live(
-        manifest, objects, lambda: scratch, RocksDbStore, asyncio.to_thread
+        manifest.whole(), objects, lambda: scratch, RocksDbStore, asyncio.to_thread
     )
     rows = dict(store.scan(b""))
     store.discard()

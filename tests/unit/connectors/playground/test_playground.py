@@ -292,7 +292,6 @@ def egress(
         host="127.0.0.1",
         origin=f"app-{lineage}",
         complete_epoch=complete_epoch,
-        key_group_count=128,
         saved=saved,
     )
 

@@ -90,7 +90,7 @@ def test_a_manifest_of_two_owners_is_read_as_it_was_written():
     assert [one.id for one in manifest.objects()] == ["x", "x", "d", "dd", "ddd", "o", "oo"]
 
 
-def test_version_2_is_that_of_one_owner_and_is_written_anew_as_version_3():
+def test_version_2_is_that_of_one_owner_and_is_written_anew_as_todays():
     manifest = Manifest.from_json(json.loads(json.dumps(VERSION_2)))
 
     everything = KeyGroups(0, 64)
@@ -106,7 +106,7 @@ def test_version_2_is_that_of_one_owner_and_is_written_anew_as_version_3():
     assert manifest.version == 2
 
     anew = Manifest.from_json(stored(manifest))
-    assert anew.version == 3
+    assert anew.version == 4
     assert stored(anew) == stored(manifest)
 
 
@@ -121,6 +121,40 @@ def test_the_oldest_of_version_2_knew_neither_progress_nor_refusals():
 
 def test_an_unknown_version_is_told():
     with pytest.raises(
-        ValueError, match=r"^it is of version 4, and this worker reads versions 2 and 3$"
+        ValueError, match=r"^it is of version 5, and this worker reads versions 2, 3, 4$"
     ):
-        Manifest.from_json({**VERSION_2, "format": 4})
+        Manifest.from_json({**VERSION_2, "format": 5})
+
+
+def test_what_another_had_of_a_range_is_no_part_of_who_goes_on_with_it():
+    first, second = KeyGroups(0, 4), KeyGroups(4, 8)
+    manifest = Manifest(
+        "app",
+        9,
+        1,
+        "line",
+        0,
+        8,
+        8,
+        {},
+        (
+            Part("one", first, (Base(3, first, ()),), (Delta(4, object_("a")),)),
+            Part("two", second, (Base(7, second, ()),), (Delta(8, object_("b")),), object_("t")),
+        ),
+        (),
+    )
+
+    assert manifest.part_for("three", KeyGroups(2, 6)) == Part(
+        "three",
+        KeyGroups(2, 6),
+        (Base(3, KeyGroups(2, 4), ()), Base(7, KeyGroups(4, 6), ())),
+        (Delta(4, object_("a"), KeyGroups(2, 4)), Delta(8, object_("b"), KeyGroups(4, 6))),
+    )
+    # The delta of the first may hold rows of the second's range that are older than the second's base.
+    assert [delta.key_groups for delta in manifest.whole().deltas] == [first, second]
+
+
+def test_who_goes_on_with_a_whole_part_names_what_it_named():
+    part = Part("one", KeyGroups(0, 4), (Base(3, KeyGroups(0, 4), ()),), (Delta(4, object_("a")),))
+    manifest = Manifest("app", 9, 1, "line", 0, 4, 8, {}, (part,), ())
+    assert manifest.part_for("one", KeyGroups(0, 4)) == part

@@ -106,7 +106,7 @@ def test_a_delayed_message_is_told_with_its_time_and_comes_back():
 
 
 def test_what_is_parked_idempotent_or_a_result_comes_back_as_it_was():
-    prefix = egress_prefix("out", key_group_count=GROUPS)
+    prefix = egress_prefix("out")
     parked, once, result = (
         (parked_key_of(KEY), b"why"),
         (once_key_of(KEY, "a key"), b"hash"),

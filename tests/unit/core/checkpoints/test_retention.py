@@ -57,8 +57,8 @@ def test_an_outbox_that_is_not_confirmed_is_kept_however_old():
     made = retention(kept(1, has_outbox=True), kept(2, parent=1), kept(3, parent=1))
 
     # Of an old checkpoint only what may have to be published is needed.
-    assert made.collect({"e": 0}, []) == {"delta1", "delta2", "m2"}
-    assert made.newest_pending({"e": 0}) == "m1"
+    assert made.collect({"standalone": {"e": 0}}, []) == {"delta1", "delta2", "m2"}
+    assert made.newest_pending({"standalone": {"e": 0}}) == "m1"
 
 
 def test_a_manifest_that_a_kept_one_looks_back_to_is_kept_although_it_is_confirmed():
@@ -66,14 +66,14 @@ def test_a_manifest_that_a_kept_one_looks_back_to_is_kept_although_it_is_confirm
         kept(1, has_outbox=True), kept(2, has_outbox=True, parent=1), kept(3, parent=2)
     )
 
-    unneeded = made.collect({"e": 2}, [])
+    unneeded = made.collect({"standalone": {"e": 2}}, [])
 
     assert not unneeded & {"m1", "m2", "outbox1", "outbox2"}
     assert [one.id for one in made.chain()] == ["m1", "m2", "m3"]
-    assert made.newest_pending({"e": 2}) is None
+    assert made.newest_pending({"standalone": {"e": 2}}) is None
 
     made.added(kept(4))
-    assert made.collect({"e": 2}, []) >= {"m1", "m2", "m3", "outbox1", "outbox2"}
+    assert made.collect({"standalone": {"e": 2}}, []) >= {"m1", "m2", "m3", "outbox1", "outbox2"}
 
 
 def test_the_files_of_a_base_in_the_making_are_kept():
@@ -97,7 +97,7 @@ def test_what_a_lineage_that_was_left_did_not_publish_is_nobody_s_to_publish():
     made.added(kept(5, parent=1))
     made.collect({}, [])
     assert [one.id for one in made.chain()] == ["m1", "m5"]
-    assert made.newest_pending({"e": 1}) is None
+    assert made.newest_pending({"standalone": {"e": 1}}) is None
 
 
 def test_a_savepoint_needs_its_own_objects_and_the_outboxes_it_looks_back_to():

@@ -1,8 +1,7 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statefun_runtime.core.model.address import Address, KeyGroup, TypeName, key_group
+from statefun_runtime.core.model.address import Address, TypeName, key_group
 from statefun_runtime.core.model.keys import (
     BACKLOG,
     CHUNK,
@@ -15,7 +14,6 @@ from statefun_runtime.core.model.keys import (
     group_prefix,
     parse_address_key,
     parse_chunk_key,
-    partition_of,
     state_key,
     timer_key,
 )
@@ -62,16 +60,3 @@ def test_delayed_messages_of_a_key_group_lie_in_the_order_in_which_they_are_due(
 
 def test_rows_of_different_kinds_do_not_mix():
     assert len({STATE, BACKLOG, CHUNK, CHUNK_INDEX, ONCE, TIMER}) == 6
-
-
-@pytest.mark.parametrize(("groups", "partitions"), [(128, 8), (128, 7), (100, 3), (5, 5), (128, 1)])
-def test_partitions_are_contiguous_ranges_of_nearly_equal_size(groups: int, partitions: int):
-    homes = [
-        partition_of(KeyGroup(group), key_group_count=groups, partition_count=partitions)
-        for group in range(groups)
-    ]
-
-    assert homes == sorted(homes)
-    sizes = [homes.count(partition) for partition in range(partitions)]
-    assert max(sizes) - min(sizes) <= 1
-    assert sum(sizes) == groups

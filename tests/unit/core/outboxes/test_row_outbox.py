@@ -4,7 +4,7 @@ from statefun_runtime.core.model.keys import egress_key, egress_prefix
 from statefun_runtime.core.outboxes.row_outbox import RowOutbox, Topic
 from tests.fakes.rows import DictRows
 
-PREFIX = egress_prefix("t", key_group_count=128)
+PREFIX = egress_prefix("t")
 
 
 def outbox(rows: DictRows, *topics: Topic, complete_epoch: int = 0) -> RowOutbox:

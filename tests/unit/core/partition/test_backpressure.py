@@ -1,10 +1,11 @@
+from statefun_runtime.core.checkpoints.manifest import KeyGroups
 from statefun_runtime.core.partition.backpressure import Limits, Load
 from statefun_runtime.core.partition.partitions import Partitions
 
 
 def load(waiting_bytes: int = 0, *, spilled_bytes: int = 0, busy_max: int = 10) -> Load:
     """Two partitions share what waits."""
-    partitions = Partitions(key_group_count=8, partition_count=2)
+    partitions = Partitions(KeyGroups(0, 8), 2)
     for number, partition in enumerate(partitions):
         partition.waiting_bytes = (waiting_bytes + number) // 2
         partition.spilled_bytes = (spilled_bytes + number) // 2

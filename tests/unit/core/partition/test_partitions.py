@@ -1,3 +1,6 @@
+import pytest
+
+from statefun_runtime.core.checkpoints.manifest import KeyGroups
 from statefun_runtime.core.model.address import KeyGroup, TypeName
 from statefun_runtime.core.model.keys import group_prefix
 from statefun_runtime.core.partition.partitions import Partitions
@@ -5,19 +8,21 @@ from statefun_runtime.core.partition.timers import Delayed
 
 
 def test_every_key_group_has_one_owner_and_ranges_are_contiguous():
-    partitions = Partitions(key_group_count=10, partition_count=3)
+    partitions = Partitions(KeyGroups(10, 20), 3)
 
-    owners = [partitions.owner(group_prefix(KeyGroup(group)) + b"s").number for group in range(10)]
-    assert owners == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
+    owners = [
+        partitions.owner(group_prefix(KeyGroup(group)) + b"s").number for group in range(10, 20)
+    ]
+    assert owners == [0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
     assert [str(one) for one in partitions] == [
-        "partition 0 (key groups 0 to 3)",
-        "partition 1 (key groups 4 to 6)",
-        "partition 2 (key groups 7 to 9)",
+        "partition 0 (key groups 10 to 12)",
+        "partition 1 (key groups 13 to 15)",
+        "partition 2 (key groups 16 to 19)",
     ]
 
 
 def test_what_is_due_is_taken_from_each_of_them_in_turn():
-    partitions = Partitions(key_group_count=4, partition_count=2)
+    partitions = Partitions(KeyGroups(0, 4), 2)
     assert partitions.next_due_ms() is None
     for number, partition in enumerate(partitions):
         for due_ms in (10, 20):
@@ -34,3 +39,14 @@ def test_what_is_due_is_taken_from_each_of_them_in_turn():
         partitions.taken(key)
     assert partitions.first_due(30) is None
     assert partitions.next_due_ms() is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "count"), [(128, 8), (128, 7), (100, 3), (5, 5), (2, 7), (128, 1)]
+)
+def test_partitions_are_ranges_of_nearly_equal_size_and_none_is_empty(groups: int, count: int):
+    sizes = [len(one.groups) for one in Partitions(KeyGroups(7, 7 + groups), count)]
+
+    assert max(sizes) - min(sizes) <= 1
+    assert min(sizes) >= 1
+    assert sum(sizes) == groups

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from statefun_runtime.core.checkpoints.manifest import KeyGroups, Part, Positions, Snapshot
+from statefun_runtime.core.checkpoints.manifest import (
+    Confirmed,
+    KeyGroups,
+    Part,
+    Positions,
+    Snapshot,
+)
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.errors import UnavailableError
@@ -44,8 +50,8 @@ class Other:
     def collected(self, left: Sequence[Positions]) -> None:
         self.told.append(f"{self.owner} hears that {left} are left")
 
-    def confirmed(self) -> dict[str, int]:
-        return self.left
+    def confirmed(self) -> Confirmed:
+        return {self.owner: self.left}
 
 
 class Book:
@@ -58,15 +64,13 @@ class Book:
         self.is_away = False
         self.left: list[Positions] | None = None
 
-    async def commit(
-        self, epoch: int, parts: Sequence[Snapshot], confirmed: dict[str, int]
-    ) -> None:
+    async def commit(self, epoch: int, parts: Sequence[Snapshot], confirmed: Confirmed) -> None:
         if self.is_away:
             raise UnavailableError("the log cannot be written", code="SF3011")
         self.told.append(f"{epoch} of {[part.owner for part in parts]} {confirmed}")
 
     async def collect(
-        self, confirmed: dict[str, int], bases: Sequence[object]
+        self, confirmed: Confirmed, bases: Sequence[object]
     ) -> list[Positions] | None:
         return self.left
 
@@ -96,7 +100,7 @@ def test_all_cut_at_once_and_it_is_complete_when_the_slowest_has_acknowledged():
             "quick cuts 1",
             "quick acknowledges 1",
             "slow acknowledges 1",
-            "1 of ['slow', 'quick'] {'gone': 0, 'a': 7, 'b': 8}",
+            "1 of ['slow', 'quick'] {'': {'gone': 0}, 'slow': {'a': 7}, 'quick': {'b': 8}}",
             "slow hears that 1 is complete",
             "quick hears that 1 is complete",
         ]
@@ -118,7 +122,7 @@ def test_one_that_fails_aborts_it_for_all_and_the_next_goes_well():
 
         second.fails = False
         assert await taking.take()
-        assert "2 of ['first', 'second'] {'gone': 0}" in told
+        assert "2 of ['first', 'second'] {'': {'gone': 0}, 'first': {}, 'second': {}}" in told
         assert (taking.completed_count, taking.aborted_count) == (1, 1)
 
     run_virtual(main)

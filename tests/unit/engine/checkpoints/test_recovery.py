@@ -228,13 +228,16 @@ def test_the_parts_of_two_owners_make_one_store(tmp_path: Path):
             "one",
             left,
             (base(3, left, (b"\0\0sa", b"1"), (b"\0\0sb", b"1"), stale),),
-            (delta(4, (b"\0\0sb", None), (b"\0\0bh", b"head")), delta(6, (b"\0\0sc", b"6"))),
+            (
+                delta(4, (b"\0\0sb", None), (b"\0\0bh", b"head")),
+                delta(6, (b"\0\0sc", b"6"), (b"\0\1sd", b"of before"), (b"\0\1bh", b"old")),
+            ),
         ),
         Part("two", right, (base(4, right, (b"\0\1sd", b"4")),), (delta(5, (b"\0\1sd", b"5")),)),
     )
     whole = Manifest("app", 6, 1, "line", 0, 2, 8, {}, parts, ())
 
-    store, heads = result_of(open_live(whole, objects, scratch, DictStore, AT_ONCE))
+    store, heads = result_of(open_live(whole.whole(), objects, scratch, DictStore, AT_ONCE))
 
     assert list(store.scan(b"")) == [(b"\0\0sa", b"1"), (b"\0\0sc", b"6"), (b"\0\1sd", b"5")]
     assert heads == {b"\0\0bh": b"head"}
@@ -248,7 +251,7 @@ def test_a_checkpoint_of_a_later_version_is_refused_in_words():
     with pytest.raises(CorruptionError) as refusal:
         result_of(read_manifest(store, object_id))
     assert str(refusal.value) == (
-        f"SF5003: manifest {object_id} cannot be read: it is of version 9, and this worker reads versions 2 and 3"
+        f"SF5003: manifest {object_id} cannot be read: it is of version 9, and this worker reads versions 2, 3, 4"
     )
 
 

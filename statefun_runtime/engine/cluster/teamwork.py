@@ -1,0 +1,66 @@
+"""What a worker has besides that is not alone: its channels, and its side of the leader's checkpoints."""
+
+from statefun_runtime.core.cluster.alignment import Alignment
+from statefun_runtime.engine.beginning import Beginning
+from statefun_runtime.engine.checkpoints.bases import Bases
+from statefun_runtime.engine.checkpoints.ledger import Identity
+from statefun_runtime.engine.checkpoints.participant import LocalParticipant
+from statefun_runtime.engine.cluster.channels import Incoming, Outgoing, Targets
+from statefun_runtime.engine.cluster.follower import Follower, RemoteUse
+from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
+from statefun_runtime.engine.settings import EngineSettings
+from statefun_runtime.engine.stop import Stop
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.clock import Clock
+from statefun_runtime.ports.team import Team
+
+
+class Teamwork:
+    """Made in two steps: `outgoing` and `use` before the worker's parts that need them, `follow` after."""
+
+    def __init__(self, team: Team, beginning: Beginning, settings: EngineSettings) -> None:
+        start = beginning.start
+        plan = start.started.plan
+        self._team, self._settings, self._start = team, settings, start
+        others = [member.slot for member in plan.members if member.slot != beginning.slot]
+        self._alignment = Alignment(others, start.first_epoch - 1)
+        self.outgoing = Outgoing(plan, beginning.slot, team.links)
+        self._bases: Bases | None = None
+        self.use = RemoteUse(team.leader, lambda: self._bases.named if self._bases else [])
+        self.carry = team.links.run
+
+    async def enter(self) -> None:
+        """The leader has written the entry of this life."""
+
+    def follow(
+        self,
+        participant: LocalParticipant,
+        bases: Bases,
+        targets: Targets,
+        context: EngineIngressContext,
+        store: CheckpointStore,
+        clock: Clock,
+        stop: Stop,
+    ) -> Follower:
+        """Return what stands for a checkpointer; from now on what comes is taken."""
+        settings, start = self._settings, self._start
+        self._bases = bases
+        follower = Follower(
+            participant,
+            self._team.leader,
+            self._alignment,
+            self.outgoing,
+            self.use,
+            Identity(start.started, settings.key_group_count, settings.partition_count),
+            store,
+            clock,
+            stop,
+            closed_by=context.over_limit,
+            hold=context.hold,
+            last=start.manifest,
+            interval_s=settings.checkpoint_interval_s,
+        )
+        incoming = Incoming(self._alignment, targets, follower.met)
+        follower.attach(incoming)
+        self._team.links.attach(incoming.take)
+        return follower
