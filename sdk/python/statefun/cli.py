@@ -59,8 +59,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_dev_flags(dev)
+    _add_init(commands.add_parser("init", help="make a project that runs at once"))
     options = parser.parse_args(arguments)
-    return _dev(options) if options.command == "dev" else _serve(options)
+    return {"serve": _serve, "dev": _dev, "init": _init}[options.command](options)
+
+
+def _add_init(init: argparse.ArgumentParser) -> None:
+    init.description = (
+        "Make a folder with module.yaml, functions, tests, Dockerfile, compose.yaml and README.md."
+    )
+    init.add_argument("name", metavar="NAME", help="of the folder, and the namespace of functions")
+    init.add_argument("--language", choices=["python", "go", "javascript"], default="python")
+    init.add_argument("--kafka", action="store_true", help="in and out by Kafka instead of HTTP")
+    init.add_argument(
+        "--sdk", metavar="FOLDER", help="where the SDK for Go or JavaScript is, in a clone"
+    )
+
+
+def _init(options: argparse.Namespace) -> int:
+    from statefun.starting.command import init
+
+    return init(options)
 
 
 def _add_dev_flags(dev: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""`statefun init`: a project to begin with."""

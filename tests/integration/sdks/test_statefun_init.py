@@ -1,0 +1,197 @@
+"""What `statefun init` makes: projects whose tests pass, and which run at once with `statefun dev`."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import skip_or_fail
+from tests.support.kafka.broker import KafkaBroker
+from tests.support.processes import Process, wait_until
+from tests.support.provisions import ROOT, Unavailable, run_or_unavailable
+from tests.support.sockets import free_port, http_get, http_request
+
+pytestmark = pytest.mark.integration
+
+Projects = Callable[[str, str], Path]
+SERVED_BY = {"python": [], "go": ["--", "go", "run", "."], "javascript": ["--", "node", "functions.mjs"]}  # fmt: skip
+LANGUAGES = list(SERVED_BY)
+WAYS = ["http", "kafka"]
+NEEDED = {"python": (), "go": ("go",), "javascript": ("node", "npm")}
+
+
+def init(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "statefun", "init", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path, pytestconfig: pytest.Config) -> Projects:
+    """Return a function that makes a project, with all that it is built from."""
+
+    def make(language: str, way: str) -> Path:
+        for tool in NEEDED[language]:
+            if shutil.which(tool) is None:
+                skip_or_fail(pytestconfig, f"{tool} (projects in {language})", Unavailable(tool))
+        more = ["--kafka"] if way == "kafka" else []
+        done = init(tmp_path, "flower-shop", "--language", language, *more)
+        assert done.returncode == 0, done
+        folder = tmp_path / "flower-shop"
+        if language == "javascript":
+            install = ["npm", "install", "--no-audit", "--no-fund", "--offline"]
+            try:
+                run_or_unavailable(install, cwd=folder, timeout_s=120)
+            except Unavailable as error:
+                skip_or_fail(pytestconfig, "npm (projects in JavaScript)", error)
+        return folder
+
+    return make
+
+
+def passes(folder: Path, command: Sequence[str]) -> None:
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_its_own_tests_pass_and_it_is_in_good_form(project: Projects, language: str, way: str):
+    folder = project(language, way)
+
+    match language:
+        case "python":
+            passes(folder, [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"])
+            passes(folder, [sys.executable, "-m", "ruff", "check", "--isolated", "."])
+            style = ["--isolated", "--line-length", "100", "--check", "."]
+            passes(folder, [sys.executable, "-m", "ruff", "format", *style])
+        case "go":
+            passes(folder, ["go", "vet", "./..."])
+            passes(folder, ["go", "test", "./..."])
+            if gofmt := shutil.which("gofmt"):
+                listed = subprocess.run([gofmt, "-l", "."], cwd=folder, capture_output=True)
+                assert listed.stdout == b""
+        case "javascript":
+            passes(folder, ["npm", "test"])
+    passes(folder, [sys.executable, "-m", "statefun_runtime", "validate", "--strict", "module.yaml"])  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_containers_are_made_of_files_that_are_there(project: Projects, language: str, way: str):
+    folder = project(language, way)
+    compose = yaml.safe_load((folder / "compose.yaml").read_text())
+
+    assert ("kafka" in compose["services"]) == (way == "kafka")
+    built = [each["build"] for each in compose["services"].values() if "build" in each]
+    images = [folder / (each if isinstance(each, dict) else {}).get("dockerfile", "Dockerfile") for each in built]  # fmt: skip
+    assert len(images) == (1 if language == "python" else 2)
+    for image in images:
+        for line in image.read_text().splitlines():
+            word, _, rest = line.partition(" ")
+            if word == "COPY" and not rest.startswith("--from"):
+                *sources, _ = rest.split()
+                assert all((folder / source).exists() for source in sources), line
+
+
+@pytest.fixture
+def dev() -> Iterator[Callable[[Path, str], Process]]:
+    """Return a function that runs `statefun dev` in a project, as its README says."""
+    made: list[Process] = []
+
+    def start(folder: Path, language: str) -> Process:
+        said = f"statefun dev --module module.yaml {' '.join(SERVED_BY[language])}".strip()
+        assert f"\n{said}\n" in (folder / "README.md").read_text()
+        command = [sys.executable, "-m", *said.split()]
+        command[4:4] = ["--metrics-port", str(free_port())]
+        made.append(Process(command, log=folder.parent / "terminal.log", cwd=folder))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.stop()
+
+
+def moved(folder: Path, ports: dict[str, int], others: dict[str, str] | None = None) -> None:
+    """Have a project's ports, which other tests may use, be free ones."""
+    for file in folder.iterdir():
+        if file.is_file():
+            text = file.read_text()
+            for port, free in ports.items():
+                text = text.replace(port, str(free))
+            for before, after in (others or {}).items():
+                text = text.replace(before, after)
+            file.write_text(text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_runs_at_once(project: Projects, dev: Callable[[Path, str], Process], language: str):
+    folder = project(language, "http")
+    ports = {name: free_port() for name in ("8000", "8090", "8091")}
+    moved(folder, ports)
+
+    running = dev(folder, language)
+
+    running.wait_for_line(rf"dev \| curl http://127.0.0.1:{ports['8091']}/greetings", timeout_s=60)
+    url = f"http://127.0.0.1:{ports['8090']}/flower-shop/greeter/alice"
+    assert http_request("PUT", url, b"hello") == (200, b"")
+
+    def record() -> bytes | None:
+        answer = http_get(f"http://127.0.0.1:{ports['8091']}/greetings")
+        return answer[1] if answer is not None and answer[0] == 200 else None
+
+    assert wait_until(record, "a greeting", timeout_s=60) == b"Hello alice for the 1. time"
+    assert running.sigint() == 0
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_runs_at_once_on_kafka(
+    project: Projects, dev: Callable[[Path, str], Process], broker: KafkaBroker, language: str
+):
+    folder = project(language, "kafka")
+    names, greetings = broker.unique_topic("names"), broker.unique_topic("greetings")
+    others = {
+        "127.0.0.1:9092": broker.bootstrap,
+        "topic: names": f"topic: {names}",
+        '"greetings"': f'"{greetings}"',
+    }
+    moved(folder, {"8000": free_port()}, others)
+    broker.produce(names, [("alice", "x")])
+
+    dev(folder, language)
+
+    record = broker.consume(greetings, 1)[0]
+    assert (record.key, record.value) == (b"alice", b"Hello alice for the 1. time")
+
+
+REFUSED = {
+    "no name": (["Flower_Shop"], "'Flower_Shop' is no name for a project"),
+    "not empty": (["full"], "full is there already, and not empty"),
+    "no SDK": (["shop", "--language", "go", "--sdk", "nowhere"], "there is no SDK at "),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_made_says_why(tmp_path: Path, case: str):
+    arguments, said = REFUSED[case]
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+
+    done = init(tmp_path, *arguments)
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+def test_javascript_s_sdk_is_the_clone_s(project: Projects):
+    package = json.loads((project("javascript", "http") / "package.json").read_text())
+
+    assert package["dependencies"] == {"statefun-sdk": f"file:{ROOT / 'sdk' / 'js'}"}
