@@ -8,6 +8,7 @@ from statefun.egress import (
     kafka_egress_message,
     kinesis_egress_message,
 )
+from statefun.failures import RetryLater
 from statefun.functions import StatefulFunctions
 from statefun.handler import RequestReplyHandler
 from statefun.message import Message, message_builder
@@ -37,6 +38,7 @@ __all__ = [
     "LongType",
     "Message",
     "RequestReplyHandler",
+    "RetryLater",
     "SdkAddress",
     "StatefulFunctions",
     "StringType",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from statefun.bundles import failure_outcome, reply_outcome, split
-from statefun.failures import RAISED, status_of
+from statefun.failures import RAISED, seconds_of, status_of
 
 if TYPE_CHECKING:
     from statefun.handler import Call, RequestReplyHandler
@@ -87,7 +87,8 @@ class BundleRun:
             asyncio.get_running_loop().call_soon(self.flush)
 
     def _fail(self, index: int, error: BaseException) -> None:
-        self._add(failure_outcome(index, status_of(error), self._handler.failures.tell(error)))
+        text = self._handler.failures.tell(error)
+        self._add(failure_outcome(index, status_of(error), text, seconds_of(error)))
 
     def _add(self, outcome: bytes) -> None:
         self._outcomes.append(outcome)

@@ -57,10 +57,12 @@ def reply_outcome(index: int, reply: bytes) -> bytes:
     return varint(len(head) + len(reply)) + head + reply
 
 
-def failure_outcome(index: int, status: int, text: str) -> bytes:
+def failure_outcome(index: int, status: int, text: str, retry_after_s: int = 0) -> bytes:
     """Return the outcome of a batch that failed, behind its length."""
     said = _cut(text)
     failure = b"\x08%b\x12%b%b" % (varint(status), varint(len(said)), said)
+    if retry_after_s:
+        failure += b"\x18" + varint(retry_after_s)
     outcome = b"%b\x1a%b%b" % (_index(index), varint(len(failure)), failure)
     return varint(len(outcome)) + outcome
 

@@ -5,7 +5,9 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from statefun.arguments import milliseconds
 from statefun.functions import UnknownFunctionError
 
 OCTETS = "application/octet-stream"
@@ -17,6 +19,19 @@ _MESSAGE_MAX = 1000
 _TRACEBACK_MAX = 20_000
 _QUIET_S = 60.0
 _KINDS_MAX = 100
+
+
+class RetryLater(Exception):
+    """Raised by a function that cannot do its work now: its batch is to come again after a while.
+
+    That is no failure: no attempt is counted, and nothing is given up for it. The runtime waits as
+    long as it is asked to, in whole seconds, but no longer than the endpoint's `call`.
+    """
+
+    def __init__(self, reason: str = "", *, after: timedelta) -> None:
+        super().__init__(reason)
+        whole_ms = milliseconds(after, "after", "RetryLater")
+        self.seconds = max(1, -(-whole_ms // 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,10 @@ class Failures:
 
     def respond(self, error: BaseException) -> Response:
         """Log an exception, and return the response that tells of it."""
-        return Response(status_of(error), "text/plain", self.tell(error).encode(errors="replace"))
+        text = self.tell(error).encode(errors="replace")
+        later_s = seconds_of(error)
+        headers = {"retry-after": str(later_s)} if later_s else {}
+        return Response(status_of(error), "text/plain", text, headers)
 
     def tell(self, error: BaseException) -> str:
         """Log an exception, and return what the runtime's operator is to read of it."""
@@ -61,6 +79,9 @@ class Failures:
             # The one that was said longest ago.
             del self._said[next(iter(self._said))]
         self._said[kind] = now_s, 0
+        if isinstance(error, RetryLater):
+            _log.info("a function asks to be called again in %d s: %s", error.seconds, text)
+            return
         more = (
             f" (and {left_out} times more in the minute after it was said last)" if left_out else ""
         )
@@ -68,8 +89,15 @@ class Failures:
 
 
 def status_of(error: BaseException) -> int:
-    """Return the status of a request that ends like this: 404 for a type that nobody serves here, or 500."""
+    """Return the status of a request that ends like this: 503 for later, 404 for a type that nobody serves here, or 500."""
+    if isinstance(error, RetryLater):
+        return 503
     return 404 if isinstance(error, UnknownFunctionError) else 500
+
+
+def seconds_of(error: BaseException) -> int:
+    """Return in how many seconds a request is to come again that ends like this; 0 if it does not say."""
+    return error.seconds if isinstance(error, RetryLater) else 0
 
 
 def describe(error: BaseException) -> str:

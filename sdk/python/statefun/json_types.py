@@ -46,6 +46,17 @@ def json_codec(cls: type[T]) -> tuple[Callable[[T], bytes], Callable[[bytes], T]
     )
 
 
+def dump_json(value: object, default: Callable[[Any], Any] | None = None) -> bytes:
+    """Return a value as JSON; raise ValueError for numbers that JSON does not have, and other languages do not read."""
+    try:
+        text = json.dumps(value, default=default, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        if "JSON compliant" not in str(error):
+            raise
+        raise ValueError(f"JSON has no NaN and no infinity, as in {shortened(value)}") from None
+    return text.encode()
+
+
 def _checked(cls: type[T], write: Callable[[T], bytes]) -> Callable[[T], bytes]:
     def checked(value: T) -> bytes:
         if not isinstance(value, cls):
@@ -62,7 +73,7 @@ def _write_pydantic(value: Any) -> bytes:
 
 
 def _write(value: object) -> bytes:
-    return json.dumps(value, default=_plain, ensure_ascii=False).encode()
+    return dump_json(value, default=_plain)
 
 
 def _plain(value: Any) -> Any:

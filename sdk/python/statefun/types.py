@@ -9,7 +9,7 @@ from google.protobuf.message import Message as ProtobufMessage
 
 from statefun import _wire
 from statefun.arguments import refuse, text
-from statefun.json_types import json_codec
+from statefun.json_types import dump_json, json_codec
 
 if TYPE_CHECKING:
     # The default lets users write plain `Type`; type checkers bring typing_extensions along.
@@ -80,11 +80,18 @@ def make_json_type(typename: str, cls: type[T] | None = None) -> Type[Any]:
     """Make a type whose values are written as JSON text in UTF-8.
 
     With a class, a dataclass, a pydantic model or a msgspec struct, values are its objects; without
-    one they are what JSON has.
+    one they are what JSON has, which is no NaN and no infinity.
     """
-    if cls is None:
-        return simple_type(typename, _serialize_json, json.loads)
-    return simple_type(typename, *json_codec(cls))
+    write, read = (_serialize_json, json.loads) if cls is None else json_codec(cls)
+
+    def serialize(value: Any) -> bytes:
+        try:
+            return write(value)
+        except (TypeError, ValueError) as error:
+            error.add_note(f"as a value of type {typename}")
+            raise
+
+    return simple_type(typename, serialize, read)
 
 
 def make_protobuf_type(cls: type[M], namespace: str | None = None) -> Type[M]:
@@ -180,7 +187,7 @@ class _SimpleType(Type[T]):
 
 
 def _serialize_json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
+    return dump_json(value)
 
 
 def _serialize_protobuf(value: ProtobufMessage) -> bytes:

@@ -22,9 +22,11 @@ Applications = Callable[..., HttpApplication]
 TEXT = "application/vnd.t/text"
 FUNCTIONS = """\
 import asyncio, os, sys, time
-from statefun import IntType, StatefulFunctions, ValueSpec, egress_message_builder, make_json_type
+from datetime import timedelta
+from statefun import IntType, RetryLater, StatefulFunctions, ValueSpec, egress_message_builder, make_json_type
 
 functions = StatefulFunctions()
+refused = set()
 RECORD = make_json_type("io.statefun.playground/EgressRecord")
 print("WORD is imported")
 
@@ -35,6 +37,9 @@ def act(context, message):
         sys.exit(3)
     if text == "crash":
         os._exit(4)
+    if text == "later" and context.address.id not in refused:
+        refused.add(context.address.id)
+        raise RetryLater("the shop is closed", after=timedelta(seconds=1))
     if text == "block":
         while True:
             time.sleep(0.01)
@@ -193,6 +198,23 @@ def test_a_function_that_ends_its_process_touches_nobody_else(
         app.worker.process.wait_for_line("status 500: SystemExit: 3")
     else:
         app.worker.process.wait_for_line(r"shop/\d: process \d+ ended with status 4; it starts ag")
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_who_asks_for_later_is_called_again_and_has_not_failed(
+    run: Callable[..., HttpApplication], processes: int
+):
+    # Whoever failed would be given up at once.
+    app = run(processes=processes, more="call: 1500ms\n  onFailure: skip")
+
+    for count in range(3):
+        tell(app, f"busy-{count}", "later")
+        tell(app, f"id-{count}")
+
+    assert sorted(app.receive(6)) == sorted(
+        f"{name}-{count} first 1" for name in ("id", "busy") for count in range(3)
+    )
+    assert app.of_function("skippedInvocations_total", "plain") == 0
 
 
 @pytest.mark.parametrize("text", ["", "block"])

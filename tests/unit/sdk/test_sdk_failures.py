@@ -2,9 +2,19 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 
 import pytest
-from statefun import IntType, RequestReplyHandler, StatefulFunctions, ValueSpec, failures
+from statefun import (
+    IntType,
+    RequestReplyHandler,
+    RetryLater,
+    StatefulFunctions,
+    ValueSpec,
+    failures,
+)
+from statefun.bundles import BUNDLE, failure_outcome
+from statefun.encoding import varint
 
 from tests.unit.sdk.sdk_requests import FUNCTION, INT, request, value
 
@@ -75,6 +85,54 @@ def test_an_exception_is_a_status_of_500_with_its_type_and_message(
     ):
         assert (answer.status, answer.content_type) == (500, "text/plain")
         assert answer.body.decode() == said
+
+
+@pytest.mark.parametrize(
+    ("after", "seconds"),
+    [
+        (timedelta(seconds=30), 30),
+        (timedelta(milliseconds=1500), 2),
+        (timedelta(milliseconds=1), 1),
+        (timedelta(0), 1),
+    ],
+)
+def test_who_asks_for_later_is_called_again_then(after: timedelta, seconds: int):
+    served = raising(RetryLater("the shop is closed", after=after))
+
+    answer = served.respond_sync(request(state=SEEN))
+
+    assert (answer.status, answer.body) == (503, b"RetryLater: the shop is closed")
+    assert answer.headers == {"retry-after": str(seconds)}
+    assert answer == asyncio.run(served.respond_async(request(state=SEEN)))
+
+
+def test_later_in_a_bundle_is_the_outcome_of_one_address():
+    busy = RetryLater(after=timedelta(seconds=7))
+    body = b"".join(varint(len(one)) + one for one in [request(state=SEEN)])
+
+    answer = raising(busy).respond_sync(body, BUNDLE)
+
+    assert answer.body == failure_outcome(0, 503, "RetryLater", 7)
+    # As in the golden cases of the wire.
+    golden = bytes.fromhex("0d1a0b08f7031204627573791807")
+    assert failure_outcome(0, 503, "busy", 7) == golden
+
+
+def test_later_is_logged_without_a_traceback(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "statefun")
+
+    raising(RetryLater(after=timedelta(seconds=7))).respond_sync(request(state=SEEN))
+
+    (record,) = caplog.records
+    assert record.getMessage() == "a function asks to be called again in 7 s: RetryLater"
+    assert (record.levelno, record.exc_info) == (logging.INFO, None)
+
+
+def test_later_has_a_duration_that_is_one():
+    with pytest.raises(ValueError, match="after of RetryLater must not be negative"):
+        RetryLater(after=timedelta(seconds=-1))
+    with pytest.raises(TypeError, match="after of RetryLater must be a timedelta, not 5"):
+        RetryLater(after=5)
 
 
 def test_what_is_no_request_and_what_nobody_serves_is_told_as_well():

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from dataclasses import dataclass
 
 import pytest
 from google.protobuf.message import DecodeError
@@ -105,6 +106,22 @@ def test_json_is_text_as_json_dumps_writes_it_without_escapes():
 
     assert data == '{"name": "Zoé", "list": [1, null]}'.encode()
     assert json_type.serializer().deserialize(data) == {"name": "Zoé", "list": [1, None]}
+
+
+@dataclass
+class Price:
+    amount: float
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_json_does_not_have_is_an_error_that_names_the_type(number: float):
+    """Python would write NaN, which no other language reads."""
+    plain, typed = make_json_type("shop/prices"), make_json_type("shop/price", Price)
+
+    for json_type, value in ((plain, {"pear": [number]}), (typed, Price(number))):
+        with pytest.raises(ValueError, match="JSON has no NaN and no infinity, as in ") as caught:
+            json_type.serializer().serialize(value)
+        assert caught.value.__notes__ == [f"as a value of type {json_type.typename}"]
 
 
 @pytest.mark.parametrize(
