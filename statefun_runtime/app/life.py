@@ -33,6 +33,7 @@ from statefun_runtime.app.commands import make_commands
 from statefun_runtime.app.embedded import Embedded
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity, prepare_security
 from statefun_runtime.app.factories import Application
+from statefun_runtime.app.local_kafka import with_local_kafka
 from statefun_runtime.app.places import (
     keep_place,
     require_reachable,
@@ -78,6 +79,8 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
     shadow = shadow_of(settings)
     if shadow is not None:
         module = apply_shadow(module, shadow)
+    if settings.local_kafka is not None:
+        module = with_local_kafka(module, settings.local_kafka)
     security = prepare_security(module)
     descriptors = raise_limit()
     tell(descriptors, sum(endpoint.transport.pool_size for endpoint in module.endpoints))

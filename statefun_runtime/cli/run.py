@@ -137,6 +137,12 @@ def _add_application(group: argparse._ArgumentGroup) -> None:
         help="a shadow sends records to topics with this behind their names, such as .shadow (default: they are only "
         "counted)",
     )
+    add(
+        "--local-kafka",
+        type=int,
+        metavar="PORT",
+        help="for development: Kafka is topics in memory, which end with the worker; records are put and taken at this port",
+    )
     add_settings(group)
 
 

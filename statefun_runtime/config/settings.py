@@ -71,6 +71,7 @@ class Settings:
     application: str = ""
     shadow: bool = False
     egress_suffix: str | None = None
+    local_kafka: int | None = None
     require_state: bool = False
     savepoints_dir: str | None = None
     async_max_per_task: int | None = options.ASYNC_MAX_PER_TASK.default_value()

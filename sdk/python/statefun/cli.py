@@ -31,6 +31,7 @@ examples:
   statefun dev shop.functions --topic receipts
   statefun dev shop.functions:functions --module module.yaml
   statefun dev --module module.yaml                       functions that the module embeds
+  statefun dev --module module.yaml --local-kafka         Kafka in memory: no broker is needed
   statefun dev --module module.yaml -- node functions.mjs
 
 Functions have the terminal, so breakpoint() works. Ctrl-C ends everything, and state stays in --state-dir.
@@ -100,6 +101,17 @@ def _add_dev_flags(dev: argparse.ArgumentParser) -> None:
     )
     dev.add_argument("--ingress-port", type=int, default=8090, help="(default %(default)s)")
     dev.add_argument("--egress-port", type=int, default=8091, help="(default %(default)s)")
+    dev.add_argument(
+        "--local-kafka",
+        action="store_true",
+        help="no broker is needed: the topics of the module are in memory, and end with the worker",
+    )
+    dev.add_argument(
+        "--kafka-port",
+        type=int,
+        default=8092,
+        help="of --local-kafka, to put records in and take them (default %(default)s)",
+    )
     dev.add_argument(
         "--metrics-port", type=int, default=9090, help="of the worker (default %(default)s)"
     )

@@ -101,13 +101,16 @@ def test_containers_are_made_of_files_that_are_there(project: Projects, language
 
 
 @pytest.fixture
-def dev() -> Iterator[Callable[[Path, str], Process]]:
-    """Return a function that runs `statefun dev` in a project, as its README says."""
+def dev() -> Iterator[Callable[..., Process]]:
+    """Return a function that runs `statefun dev` in a project, as its README says; with other flags before those."""
     made: list[Process] = []
 
-    def start(folder: Path, language: str) -> Process:
-        said = f"statefun dev --module module.yaml {' '.join(SERVED_BY[language])}".strip()
-        assert f"\n{said}\n" in (folder / "README.md").read_text()
+    def start(folder: Path, language: str, *flags: str) -> Process:
+        said = " ".join(["statefun dev", *flags, "--module module.yaml", *SERVED_BY[language]])
+        readme = (folder / "README.md").read_text()
+        assert (
+            f"\n{said}\n" in readme or f"{said.replace('dev', 'dev --local-kafka', 1)}\n" in readme
+        )
         command = [sys.executable, "-m", *said.split()]
         command[4:4] = ["--metrics-port", str(free_port())]
         made.append(Process(command, log=folder.parent / "terminal.log", cwd=folder))
@@ -131,7 +134,7 @@ def moved(folder: Path, ports: dict[str, int], others: dict[str, str] | None = N
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_it_runs_at_once(project: Projects, dev: Callable[[Path, str], Process], language: str):
+def test_it_runs_at_once(project: Projects, dev: Callable[..., Process], language: str):
     folder = project(language, "http")
     ports = {name: free_port() for name in ("8000", "8090", "8091")}
     moved(folder, ports)
@@ -150,10 +153,34 @@ def test_it_runs_at_once(project: Projects, dev: Callable[[Path, str], Process],
     assert running.sigint() == 0
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_runs_at_once_without_a_broker(
+    project: Projects, dev: Callable[..., Process], language: str
+):
+    folder = project(language, "kafka")
+    kafka = free_port()
+    # That port stands in the README as the default of a flag.
+    moved(folder, {"8000": free_port()}, {"--local-kafka": f"--local-kafka --kafka-port {kafka}"})
+
+    running = dev(folder, language, "--local-kafka", "--kafka-port", str(kafka))
+
+    running.wait_for_line("KAFKA IS IN MEMORY")
+    url = f"http://127.0.0.1:{kafka}/names/anybody"
+    running.wait_for_line(rf"dev \| curl -X PUT -d hello {url}", timeout_s=60)
+    assert http_request("PUT", url, b"hello") == (200, b"")
+
+    def record() -> bytes | None:
+        answer = http_get(f"http://127.0.0.1:{kafka}/greetings")
+        return answer[1] if answer is not None and answer[0] == 200 else None
+
+    assert wait_until(record, "a greeting", timeout_s=60) == b"Hello anybody for the 1. time"
+    assert running.sigint() == 0
+
+
 @pytest.mark.kafka
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_it_runs_at_once_on_kafka(
-    project: Projects, dev: Callable[[Path, str], Process], broker: KafkaBroker, language: str
+    project: Projects, dev: Callable[..., Process], broker: KafkaBroker, language: str
 ):
     folder = project(language, "kafka")
     names, greetings = broker.unique_topic("names"), broker.unique_topic("greetings")

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 _BEGIN = "statefun-worker runs "
 _LINE = re.compile(r"  (ingress|functions|egress|metrics|state) +(\S+) *(.*)")
 _PUT = re.compile(r"PUT (http://\S+)/namespace/name/id")
+# The topics of a Kafka in memory.
+_PUT_KEY = re.compile(r"PUT (http://\S+)/KEY")
 _GET = re.compile(r"GET (http://\S+)")
 # How the worker says that it runs functions itself, and where.
 _EMBEDDED = re.compile(r"python:\S+ in (.*)")
@@ -55,5 +57,9 @@ class Banner:
             if role == "ingress" and (put := _PUT.search(what)):
                 names = self._functions or [each.replace("*", "NAME") for each in patterns]
                 self.hints += [f"curl -X PUT -d hello {put[1]}/{name}/anybody" for name in names]
+            if role == "ingress":
+                self.hints += [
+                    f"curl -X PUT -d hello {url}/anybody" for url in _PUT_KEY.findall(what)
+                ]
             if role == "egress":
                 self.hints += [f"curl {url}" for url in _GET.findall(what)]

@@ -105,7 +105,12 @@ def _reload(changed: list[str], functions: Child | None, worker: Child, banner: 
 
 
 def _state(options: argparse.Namespace) -> list[str]:
-    return ["--state-dir", options.state_dir, "--metrics-port", str(options.metrics_port)]
+    kafka = ["--local-kafka", str(options.kafka_port)] if options.local_kafka else []
+    return [
+        *("--state-dir", options.state_dir),
+        *("--metrics-port", str(options.metrics_port)),
+        *kafka,
+    ]
 
 
 def _command(options: argparse.Namespace) -> list[str]:
