@@ -228,6 +228,14 @@ class FakeProducer:
         self._turns[place] = task
         return task
 
+    async def send(
+        self, topic: str, value: bytes, key: bytes, *, partition: int
+    ) -> "asyncio.Future[None]":
+        self._check()
+        return asyncio.get_running_loop().create_task(
+            self._produce((topic, partition), [(key, value)])
+        )
+
     async def _in_turn(self, before: Any, place: Place, pairs: list[Pair]) -> None:
         if before is not None:
             await asyncio.wait([before])

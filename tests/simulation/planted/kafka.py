@@ -3,16 +3,17 @@
 from tests.simulation.planted.mutant import Mutant, one
 
 _PUBLISHER = "connectors/kafka/egress/publisher.py"
+_SENDING = "connectors/kafka/egress/sending.py"
 _PROGRESS = "connectors/kafka/egress/progress.py"
 _OUTBOX = "core/outboxes/epoch_outbox.py"
 
 MUTANTS = (
     one(
         "skip the marker",
-        _PUBLISHER,
-        "                await self._note(self._open_producer, marker)\n"
-        "                await self._commit()\n",
-        "                await self._commit()\n",
+        _SENDING,
+        "            noted = await producer.send(topic, value, key, partition=0)\n",
+        "            noted = asyncio.get_running_loop().create_future()\n"
+        "            noted.set_result(None)\n",
     ),
     Mutant(
         "read markers before initialising",

@@ -102,6 +102,12 @@ class Producer(Client, Protocol):
         """Send a record, and return when the broker has it."""
         ...
 
+    async def send(
+        self, topic: str, value: bytes, key: bytes, *, partition: int
+    ) -> "asyncio.Future[object]":
+        """Take a record; what is returned is done when the broker has it."""
+        ...
+
     async def begin_transaction(self) -> None:
         """What is sent from now on is committed together."""
         ...

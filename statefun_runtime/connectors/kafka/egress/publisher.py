@@ -12,7 +12,7 @@ it takes to write its records; the outcome of a commit is never guessed, but rea
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
 from aiokafka.errors import IllegalOperation, KafkaError
 
@@ -37,6 +37,7 @@ from statefun_runtime.connectors.kafka.egress.sending import (
     RecordRefused,
     Sending,
     bytes_of,
+    no_note_taken,
 )
 from statefun_runtime.connectors.kafka.settings.values import KafkaEgressSettings
 from statefun_runtime.connectors.kafka.topics import EgressTopics
@@ -242,7 +243,8 @@ class KafkaPublisher:
         await producer.begin_transaction()
         self._attempts += 1
         own = Claim(self._started.incarnation, self._started.nonce, self._attempts)
-        await self._note(producer, own)
+        key, value = kafka_progress.encode(own)
+        await self._taken(producer.send_and_wait(self._progress_topic, value, key, partition=0))
         await self._commit()
         seen = await kafka_progress.read_until(
             self._clients, self._progress_topic, own, self._arguments
@@ -278,7 +280,6 @@ class KafkaPublisher:
             by_place = await self._topics.places(lambda: self._open_producer, portion.records)
             opened_s = loop.time()
             await self._open_producer.begin_transaction()
-            await self._sending.send(self._open_producer, by_place)
             marker = Marker(
                 self._started.incarnation,
                 self._started.nonce,
@@ -286,8 +287,10 @@ class KafkaPublisher:
                 portion.epoch,
                 portion.count,
             )
+            note = (self._progress_topic, *kafka_progress.encode(marker))
+            noted = await self._sending.send(self._open_producer, by_place, note)
             try:
-                await self._note(self._open_producer, marker)
+                await self._taken(noted)
                 await self._commit()
             except (KafkaError, UnavailableError):
                 # A quota lets records in, and has their sender wait with all that comes behind them.
@@ -301,16 +304,13 @@ class KafkaPublisher:
             self._published += len(portion.records)
             self._transaction_ms.add((loop.time() - began_s) * 1000)
 
-    async def _note(self, producer: Producer, one: Claim | Marker) -> None:
-        """Write a claim or marker, in the transaction that is open."""
-        key, value = kafka_progress.encode(one)
+    async def _taken(self, noted: Awaitable[object]) -> None:
+        """Wait for a claim or marker, in the transaction that is open."""
         try:
             async with asyncio.timeout(self._limits.commit_s):
-                await producer.send_and_wait(self._progress_topic, value, key, partition=0)
+                await noted
         except TimeoutError:
-            raise UnavailableError(
-                f"the progress topic {self._progress_topic} does not take a record", code="SF3024"
-            ) from None
+            raise no_note_taken(self._progress_topic) from None
 
     async def _commit(self) -> None:
         """Commit, or raise with the outcome unclear; the producer is thrown away then, and the marker read."""

@@ -22,6 +22,8 @@ _KEY_MAX = 80
 
 Place = tuple[str, int]
 Sent = dict["asyncio.Future[object]", tuple[Place, Record]]
+# Topic, key and value of a record of our own.
+Note = tuple[str, bytes, bytes]
 
 
 class RecordRefused(Exception):
@@ -75,15 +77,18 @@ class Sending:
         self._arguments = arguments
         self._limit_s = limit_s
 
-    async def send(self, producer: Producer, by_place: Places) -> None:
-        """Write the records of a transaction; all are acknowledged when this returns.
+    async def send(
+        self, producer: Producer, by_place: Places, note: Note
+    ) -> "asyncio.Future[object]":
+        """Write the records of a transaction; all are acknowledged when this returns what waits for the note.
 
-        Raise UnavailableError if that takes so long that the coordinator would abort it, RecordRefused if the broker will
+        The note leaves with them, and not behind them: one request each adds both to the transaction and writes both. Raise UnavailableError if that takes so long that the coordinator would abort it, RecordRefused if the broker will
         never take one of them.
         """
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + self._limit_s
         sent = await self._hand_over(producer, by_place, ends_s)
+        noted = await _noted(producer, note, ends_s)
         waiting = set(sent)
         while waiting and loop.time() < ends_s and not _has_failed(sent):
             _, waiting = await asyncio.wait(
@@ -98,6 +103,7 @@ class Sending:
         _raise_failure(producer, sent, self._arguments)
         if waiting:
             raise self._too_long(producer, sent, bytes_of(by_place))
+        return noted
 
     async def _hand_over(self, producer: Producer, by_place: Places, ends_s: float) -> Sent:
         sent: Sent = {}
@@ -147,6 +153,23 @@ class Sending:
         return UnavailableError(
             f"a transaction did not end within {self._limit_s:g} s; {then}", code="SF3023"
         )
+
+
+async def _noted(producer: Producer, note: Note, ends_s: float) -> "asyncio.Future[object]":
+    topic, key, value = note
+    try:
+        async with asyncio.timeout_at(ends_s):
+            noted = await producer.send(topic, value, key, partition=0)
+    except TimeoutError:
+        raise no_note_taken(topic) from None
+    # Nobody waits for it any more when a record was not taken.
+    noted.add_done_callback(lambda one: one.cancelled() or one.exception())
+    return noted
+
+
+def no_note_taken(topic: str) -> UnavailableError:
+    """Return the error of a progress topic that does not take what is to be noted there."""
+    return UnavailableError(f"the progress topic {topic} does not take a record", code="SF3024")
 
 
 def bytes_of(by_place: Places) -> int:

@@ -62,12 +62,17 @@ def test_a_producer_that_is_fenced_says_so_under_either_code():
     assert for_code(90) is ProducerFenced
 
 
+NOTE = ("progress", b"marker", b"7")
+
+
 class Producer:
     """One whose batches the test decides on; what it asks of the client's inside is as the client has it."""
 
     def __init__(self) -> None:
         self._sender = SimpleNamespace(_txn_manager=None)
         self.batches: list[asyncio.Future[object]] = []
+        self.notes: list[tuple[str, bytes, bytes]] = []
+        self.takes_notes = True
 
     def create_batch(self) -> Any:
         return SimpleNamespace(append=lambda **_: object(), close=lambda: None)
@@ -75,6 +80,12 @@ class Producer:
     async def send_batch(self, batch: object, topic: str, *, partition: int) -> Any:
         self.batches.append(asyncio.get_running_loop().create_future())
         return self.batches[-1]
+
+    async def send(self, topic: str, value: bytes, key: bytes, *, partition: int) -> Any:
+        if not self.takes_notes:
+            await asyncio.sleep(3600)
+        self.notes.append((topic, key, value))
+        return asyncio.get_running_loop().create_future()
 
     def answer(self, code: int, said: str | None, records: Any = None) -> None:
         """As a broker answers for the only topic partition."""
@@ -104,7 +115,8 @@ class Rig:
             self.partitioner.forget("out")
 
     async def send(self, *keys: bytes | None) -> None:
-        await self._sending.send(self.producer, {("out", 0): [record(key) for key in keys]})
+        records = {("out", 0): [record(key) for key in keys]}
+        await self._sending.send(self.producer, records, NOTE)
 
 
 def test_what_a_broker_answers_again_and_again_is_told_once_with_topic_record_and_reason(
@@ -125,6 +137,31 @@ def test_what_a_broker_answers_again_and_again_is_told_once_with_topic_record_an
         "egress t/out keeps trying topic out, partition 0; the first that does not leave has key 'a\\x00' and 5 bytes: "
         "broker k:9092: [Error 19] NotEnoughReplicasError"
     ]
+
+
+def test_a_note_leaves_with_the_records_and_not_when_they_are_taken():
+    async def main() -> None:
+        rig = Rig()
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(rig.send(b"a"))
+            await asyncio.sleep(1)
+            assert rig.producer.notes == [NOTE]
+            assert not sending.done()
+            rig.producer.batches[0].set_result(None)
+
+    run_virtual(main)
+
+
+def test_a_progress_topic_that_takes_nothing_is_told():
+    async def main() -> None:
+        rig = Rig()
+        rig.producer.takes_notes = False
+        with pytest.raises(UnavailableError) as refusal:
+            await rig.send(b"a")
+        assert refusal.value.message == "the progress topic progress does not take a record"
+        assert refusal.value.code == "SF3024"
+
+    run_virtual(main)
 
 
 def test_a_transaction_that_the_broker_gives_a_reason_for_is_not_made_smaller():
