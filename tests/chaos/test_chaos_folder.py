@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from statefun_runtime.adapters.storage.disk import MACHINE_DISK
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.adapters.storage.segments import Segments
+from statefun_runtime.core.checkpoints.manifest import ObjectId
 from tests.chaos.http_rig import MODULE, ask, running_http
 from tests.chaos.rig import IS_FULL, Rig, Tell, running
 from tests.chaos.small_disk import SmallDisk
+from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import wait_until
 from tests.support.provisions import ROOT
@@ -125,24 +130,28 @@ def test_a_damaged_file_is_named_and_an_older_checkpoint_can_be_taken(
 
 
 def _damage_the_newest(state_dir: Path) -> tuple[int, Path]:
-    """Change a byte of a file that only the newest checkpoint needs; return the epoch before it, and the file."""
+    """Change a byte of what only the newest checkpoint needs; return the epoch before it, and the file it is in."""
     entries = [json.loads(path.read_bytes()) for path in sorted((state_dir / "log").iterdir())]
     complete = [entry for entry in entries if entry["kind"] == "completed"]
-    objects = state_dir / "objects"
-    there = [entry for entry in complete if (objects / entry["manifest"]).exists()]
-    needs = [(entry["epoch"], _named(objects / entry["manifest"])) for entry in there]
+    objects = ObjectFolder(state_dir / "objects", AT_ONCE, sweep=False)
+    ids = result_of(objects.ids())
+    there = [entry for entry in complete if entry["manifest"] in ids]
+    needs = [(entry["epoch"], _named(objects, entry["manifest"])) for entry in there]
     newest = needs[-1][1]
     older, kept = next((epoch, names) for epoch, names in reversed(needs) if newest - names)
-    only = next(objects / name for name in sorted(newest - kept) if (objects / name).exists())
-    content = bytearray(only.read_bytes())
-    content[len(content) // 2] ^= 1
-    only.write_bytes(content)
-    return older, only
+    only = ObjectId(min((newest - kept) & ids))
+    place = Segments(state_dir / "objects", MACHINE_DISK).find(only)
+    path = state_dir / "objects" / only if place is None else place.path
+    begin, size = (0, path.stat().st_size) if place is None else (place.begin, place.size_bytes)
+    content = bytearray(path.read_bytes())
+    content[begin + size // 2] ^= 1
+    path.write_bytes(content)
+    return older, path
 
 
-def _named(manifest: Path) -> set[str]:
+def _named(objects: ObjectFolder, manifest: ObjectId) -> set[str]:
     """Return all that looks like an object's name in a manifest but older manifests."""
-    content = json.loads(manifest.read_bytes())
+    content = json.loads(result_of(objects.get(manifest)))
     content.pop("pending_parent", None)
     return set(_texts(content))
 

@@ -232,6 +232,7 @@ async def test_of_many_at_the_same_time_one_holds_a_place(new_place: Callable[[]
 async def test_who_holds_a_place_no_more_deletes_nothing_there(new_place: Callable[[], Place]):
     old, new = new_place(), new_place()
     stored = await old.put([b"content"])
+    await old.sync()
     await old.hold(b"old", instead_of=None)
     await new.hold(b"new", instead_of=b"old")
 

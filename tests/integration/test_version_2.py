@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.support.processes import Process, wait_until
 from tests.support.provisions import ROOT
 from tests.support.sockets import free_port, http_request
@@ -92,8 +94,8 @@ class Old:
             if path.name.isdecimal()
         ]
         last = [entry for entry in entries if entry["kind"] == "completed"][-1]
-        stored = self.worker.state_dir / "objects" / last["manifest"]
-        content: dict[str, object] = json.loads(stored.read_bytes())
+        objects = ObjectFolder(self.worker.state_dir / "objects", AT_ONCE, sweep=False)
+        content: dict[str, object] = json.loads(result_of(objects.get(last["manifest"])))
         return content
 
 

@@ -62,6 +62,10 @@ class Outside:
     rng: Random
 
 
+# Some objects of a history are smaller, some are larger.
+_SMALL_BYTES_MAX = 1500
+
+
 async def live(outside: Outside, stop: Stop) -> None:
     """Run a worker."""
     rng = outside.rng
@@ -75,7 +79,11 @@ async def live(outside: Outside, stop: Stop) -> None:
 
     ports = Ports(
         checkpoints=ObjectFolder(
-            folder / "objects", off_loop, disk=outside.disk, path=outside.operator.folder
+            folder / "objects",
+            off_loop,
+            disk=outside.disk,
+            path=outside.operator.folder,
+            small_bytes_max=_SMALL_BYTES_MAX,
         ),
         commit_log=CommitLogFolder(folder / "log", off_loop, disk=outside.disk),
         open_store=open_store,

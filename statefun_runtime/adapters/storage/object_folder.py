@@ -1,6 +1,7 @@
-"""A checkpoint store in a folder: one file per object, named by its SHA-256.
+"""A checkpoint store in a folder: one file per large object, named by its SHA-256, and many small ones in one.
 
-A file is written under another name, synced, and renamed: under its own name it is always whole.
+A file is written under another name, synced, and renamed: under its own name it is always whole. What is small waits in
+memory for the next sync, and is appended to a segment (segments.py) with all else that waits.
 """
 
 import fcntl
@@ -8,12 +9,13 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from errno import EINTR, EMFILE, EMLINK, ENFILE, ENOMEM, ENOTSUP, EPERM, EXDEV
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from itertools import count
 from pathlib import Path
 
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.adapters.storage.savepoint_folder import find_savepoint, write_savepoint
+from statefun_runtime.adapters.storage.segments import Contents, Place, Segments
 from statefun_runtime.core.checkpoints.commits import fenced
 from statefun_runtime.core.checkpoints.manifest import ObjectId, StoredObject
 from statefun_runtime.core.checkpoints.retention import Savepoint
@@ -21,6 +23,7 @@ from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.off_loop import OffLoop
 
 _PIECE_BYTES = 1024 * 1024
+_SMALL_BYTES_MAX = 64 * 1024
 _HOLDER = "holder.json"
 # What says nothing about the file: the process or the machine has too little of something.
 _TRANSIENT = (EMFILE, ENFILE, ENOMEM, EINTR)
@@ -38,6 +41,7 @@ class ObjectFolder:
         sweep: bool = True,
         disk: Disk = MACHINE_DISK,
         path: Callable[[str], Path] = Path,
+        small_bytes_max: int = _SMALL_BYTES_MAX,
     ) -> None:
         self.folder = folder
         self._off_loop = off_loop
@@ -48,18 +52,37 @@ class ObjectFolder:
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.tmp") if sweep else ():
             leftover.unlink()
+        self._small_bytes_max = small_bytes_max
+        self._segments = Segments(folder, disk)
+        if sweep:
+            self._segments.take_over()
+        self._unwritten: dict[ObjectId, bytes] = {}
+        self._waiting: list[tuple[ObjectId, bytes]] = []
+        self._has_new_names = True
 
     async def put(self, pieces: Iterable[bytes]) -> StoredObject:
-        """Write an object and sync its content."""
+        """Write an object and sync its content; a small one is kept for the next sync."""
+        if isinstance(pieces, list) and sum(map(len, pieces)) <= self._small_bytes_max:
+            return self._keep(b"".join(pieces))
         return await self._off_loop(lambda: self._put(pieces))
+
+    def _keep(self, content: bytes) -> StoredObject:
+        object_id = ObjectId(hashlib.sha256(content).hexdigest())
+        self._unwritten[object_id] = content
+        self._waiting.append((object_id, content))
+        return StoredObject(object_id, len(content))
 
     async def put_file(self, path: Path) -> StoredObject:
         """Link a file in; its content is synced, and must never change."""
         return await self._off_loop(lambda: self._put_file(path))
 
     async def sync(self) -> None:
-        """Sync the names of what was put."""
-        await self._off_loop(self._sync)
+        """Write what is small, and sync the names of the rest.
+
+        What cannot be written is not there any more, or a disk that is full would have it pile up in memory.
+        """
+        waiting, self._waiting = self._waiting, []
+        await self._off_loop(lambda: self._sync(waiting))
 
     async def get(self, object_id: ObjectId) -> bytes:
         """Return an object's content."""
@@ -88,7 +111,9 @@ class ObjectFolder:
     async def write_savepoint(self, place: str, savepoint: Savepoint) -> None:
         """Write a savepoint to a new folder."""
         folder = self._place(place)
-        await self._off_loop(lambda: write_savepoint(folder, savepoint, self.folder, self._disk))
+        await self._off_loop(
+            lambda: write_savepoint(folder, savepoint, self._place_durably, self._disk)
+        )
 
     async def take_in_savepoint(self, place: str) -> ObjectId:
         """Link the objects of a savepoint's folder in; return its manifest."""
@@ -124,6 +149,7 @@ class ObjectFolder:
                 self._disk.sync(file)
             stored = StoredObject(ObjectId(digest.hexdigest()), size)
             writing.rename(self._path(stored.id))
+            self._has_new_names = True
         except OSError as error:
             writing.unlink(missing_ok=True)
             raise unavailable(f"an object cannot be written to {self.folder}", error) from error
@@ -138,22 +164,57 @@ class ObjectFolder:
             target = self._path(stored.id)
             if not target.exists():
                 self._link(path, target)
+            self._has_new_names = True
         except OSError as error:
             raise unavailable(f"{path} cannot be taken into {self.folder}", error) from error
         return stored
 
-    def _sync(self) -> None:
+    def _sync(self, waiting: Contents) -> None:
+        try:
+            if waiting and self._segments.append(waiting):
+                self._has_new_names = True
+            if self._has_new_names:
+                # What gets a name meanwhile is synced by the next.
+                self._has_new_names = False
+                self._sync_names()
+        except OSError as error:
+            raise unavailable(f"{self.folder} cannot be written or synced", error) from error
+        finally:
+            for object_id, content in waiting:
+                if self._unwritten.get(object_id) is content:
+                    del self._unwritten[object_id]
+
+    def _sync_names(self) -> None:
         try:
             self._disk.sync_folder(self.folder)
-        except OSError as error:
-            raise unavailable(f"{self.folder} cannot be synced", error) from error
+        except BaseException:
+            self._has_new_names = True
+            raise
 
     def _get(self, object_id: ObjectId) -> bytes:
+        small = self._small(object_id)
+        if small is not None:
+            return small
         with self._open(object_id) as file, self._reading(object_id):
             return file.read()
 
-    def _open(self, object_id: ObjectId) -> BufferedReader:
-        """Return an object's file, verified, at its beginning."""
+    def _small(self, object_id: ObjectId) -> bytes | None:
+        """Return an object that is not in a file of its own, verified."""
+        content = self._unwritten.get(object_id)
+        if content is not None:
+            return content
+        place = self._segments.known(object_id)
+        if place is None:
+            with self._reading(object_id):
+                is_alone = self._path(object_id).exists()
+                place = None if is_alone else self._segments.find(object_id)
+        return None if place is None else _part(object_id, place)
+
+    def _open(self, object_id: ObjectId) -> BufferedReader | BytesIO:
+        """Return what an object can be read from, verified, at its beginning."""
+        small = self._small(object_id)
+        if small is not None:
+            return BytesIO(small)
         path = self._path(object_id)
         with self._reading(object_id):
             file = path.open("rb")
@@ -165,15 +226,19 @@ class ObjectFolder:
                 raise
         return file
 
-    def _piece(self, object_id: ObjectId, file: BufferedReader) -> bytes:
+    def _piece(self, object_id: ObjectId, file: BufferedReader | BytesIO) -> bytes:
         with self._reading(object_id):
             return file.read(_PIECE_BYTES)
 
     def _place_file(self, stored: StoredObject, path: Path) -> None:
-        self._open(stored.id).close()
+        small = self._small(stored.id)
+        if small is None:
+            self._open(stored.id).close()
         source = self._path(stored.id)
         try:
-            if path.suffix == ".sst":
+            if small is not None:
+                _write(small, path)
+            elif path.suffix == ".sst":
                 self._link(source, path)
             else:
                 self._disk.copy(source, path)
@@ -194,13 +259,24 @@ class ObjectFolder:
             writing.rename(target)
 
     def _ids(self) -> set[ObjectId]:
-        return {ObjectId(path.name) for path in self.folder.iterdir() if len(path.name) == 64}
+        alone = {ObjectId(path.name) for path in self.folder.iterdir() if len(path.name) == 64}
+        return alone | self._segments.ids() | set(self._unwritten)
+
+    def _place_durably(self, object_id: ObjectId, path: Path) -> None:
+        """Give a savepoint an object, as a file whose content is synced."""
+        small = self._small(object_id)
+        if small is None:
+            self._link(self._path(object_id), path)
+            return
+        _write(small, path)
+        with path.open("r+b") as file:
+            self._disk.sync(file)
 
     def _take_in_savepoint(self, place: Path) -> ObjectId:
         manifest, paths = find_savepoint(place)
         for path in paths:
             self._put_file(path)
-        self._sync()
+        self._sync([])
         return manifest
 
     def _holder(self) -> bytes | None:
@@ -227,12 +303,13 @@ class ObjectFolder:
         except OSError as error:
             raise unavailable(f"{self.folder} cannot be held", error) from error
         self._held = content
+        self._segments.take_over()
         return True
 
     def _delete(self, object_ids: Collection[ObjectId]) -> None:
         if object_ids and self._held is not None and self._holder() != self._held:
             raise fenced(str(self.folder))
-        for object_id in sorted(object_ids):
+        for object_id in self._segments.delete(sorted(object_ids)):
             self._path(object_id).unlink(missing_ok=True)
 
     @contextmanager
@@ -241,18 +318,40 @@ class ObjectFolder:
         try:
             yield
         except OSError as error:
-            path, why = self._path(object_id), error.strerror or str(error)
-            if error.errno in _TRANSIENT:
-                raise unavailable(f"{path} cannot be read now", error) from error
-            raise damaged(path, why) from error
+            raise _unreadable(self._path(object_id), error) from error
 
     def _path(self, object_id: ObjectId) -> Path:
         return self.folder / object_id
 
 
+def _write(content: bytes, path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+
+
+def _part(object_id: ObjectId, place: Place) -> bytes:
+    """Return an object that is in a segment, verified."""
+    try:
+        with place.path.open("rb") as file:
+            file.seek(place.begin)
+            content = file.read(place.size_bytes)
+    except OSError as error:
+        raise _unreadable(place.path, error) from error
+    if hashlib.sha256(content).hexdigest() != object_id:
+        why = f"the content at byte {place.begin} is not object {object_id}"
+        raise damaged(place.path, why)
+    return content
+
+
 def _verify(path: Path, file: BufferedReader) -> None:
     if hashlib.file_digest(file, "sha256").hexdigest() != path.name:
         raise damaged(path, "its content is not what its name says")
+
+
+def _unreadable(path: Path, error: OSError) -> UnavailableError | CorruptionError:
+    if error.errno in _TRANSIENT:
+        return unavailable(f"{path} cannot be read now", error)
+    return damaged(path, error.strerror or str(error))
 
 
 def unavailable(what: str, error: OSError) -> UnavailableError:

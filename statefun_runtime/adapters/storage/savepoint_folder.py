@@ -5,6 +5,7 @@ FOLDER/savepoint.json      which manifest it is; written last
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from statefun_runtime.adapters.storage.disk import Disk
@@ -15,13 +16,15 @@ from statefun_runtime.errors import ConfigError, UnavailableError
 _NAME = "savepoint.json"
 
 
-def write_savepoint(folder: Path, savepoint: Savepoint, source: Path, disk: Disk) -> None:
-    """Write a savepoint from a store's folder to a new folder."""
+def write_savepoint(
+    folder: Path, savepoint: Savepoint, place: Callable[[ObjectId, Path], None], disk: Disk
+) -> None:
+    """Write a savepoint to a new folder; `place` makes an object a file there, synced but for its name."""
     try:
         objects = folder / "objects"
         objects.mkdir(parents=True)
         for object_id in savepoint.objects:
-            _link(source / object_id, objects / object_id, disk)
+            place(object_id, objects / object_id)
         disk.sync_folder(objects)
         writing = folder / f"{_NAME}.tmp"
         with writing.open("wb") as file:
@@ -49,14 +52,19 @@ def no_savepoint(place: str, why: object) -> ConfigError:
     )
 
 
-def _link(source: Path, target: Path, disk: Disk) -> None:
-    try:
-        disk.link(source, target)
-    except OSError:
-        # Another file system.
-        disk.copy(source, target)
-        with target.open("r+b") as file:
-            disk.sync(file)
+def linked_from(source: Path, disk: Disk) -> Callable[[ObjectId, Path], None]:
+    """Return how an object of a folder that has a file for each becomes a file elsewhere, synced but for its name."""
+
+    def place(object_id: ObjectId, target: Path) -> None:
+        try:
+            disk.link(source / object_id, target)
+        except OSError:
+            # Another file system.
+            disk.copy(source / object_id, target)
+            with target.open("r+b") as file:
+                disk.sync(file)
+
+    return place
 
 
 def find_savepoint(folder: Path) -> tuple[ObjectId, list[Path]]:

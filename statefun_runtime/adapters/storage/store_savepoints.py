@@ -11,6 +11,7 @@ from pathlib import Path
 from statefun_runtime.adapters.storage.bucket import Bucket
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK
 from statefun_runtime.adapters.storage.savepoint_folder import (
+    linked_from,
     no_savepoint,
     not_written,
     write_savepoint,
@@ -75,6 +76,7 @@ async def download(
     try:
         for object_id in savepoint.objects:
             await store.place_file(StoredObject(object_id, 0), scratch / object_id)
-        await off_loop(lambda: write_savepoint(place, savepoint, scratch, MACHINE_DISK))
+        linked = linked_from(scratch, MACHINE_DISK)
+        await off_loop(lambda: write_savepoint(place, savepoint, linked, MACHINE_DISK))
     finally:
         await off_loop(lambda: shutil.rmtree(scratch, ignore_errors=True))

@@ -220,8 +220,10 @@ class FakePath:
 
     def open(self, mode: str) -> FakeFile:
         _check()
-        if mode == "wb":
+        if mode in ("wb", "xb"):
             names = self.disk.folder(self.parent_path)
+            if mode == "xb" and self.name in names:
+                raise FileExistsError(EEXIST, "file exists", self.path)
             self.disk.write(self.path)
             names[self.name] = Inode()
             self.disk.after_write()

@@ -1,6 +1,6 @@
 """Planted bugs of files."""
 
-from tests.simulation.planted.mutant import one
+from tests.simulation.planted.mutant import Mutant, one
 
 MUTANTS = (
     one(
@@ -8,6 +8,30 @@ MUTANTS = (
         "adapters/storage/object_folder.py",
         "                file.flush()\n                self._disk.sync(file)\n",
         "                file.flush()\n",
+    ),
+    one(
+        "commit before durable: content of small objects",
+        "adapters/storage/segments.py",
+        "        file.flush()\n        self._disk.sync(file)\n",
+        "        file.flush()\n",
+    ),
+    one(
+        "commit before durable: name of a segment",
+        "adapters/storage/object_folder.py",
+        "            if waiting and self._segments.append(waiting):\n"
+        "                self._has_new_names = True\n",
+        "            if waiting:\n                self._segments.append(waiting)\n",
+    ),
+    Mutant(
+        "append behind what may not be there",
+        (
+            (
+                "adapters/storage/segments.py",
+                "            except OSError:\n                self._abandon()\n                raise\n",
+                "            except OSError:\n                raise\n",
+            ),
+        ),
+        test="tests/unit/adapters/storage/test_segments.py",
     ),
     one(
         "publish before the log entry is synced",

@@ -28,7 +28,8 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
-        self.objects = ObjectFolder(folder / "objects", AT_ONCE)
+        # A file for each, so that what is deleted is gone at once.
+        self.objects = ObjectFolder(folder / "objects", AT_ONCE, small_bytes_max=0)
         self._log = CommitLogFolder(folder / "log", AT_ONCE)
         result_of(self._log.append(Started("app", 1, "nonce", "line", 0, None, None, 4)))
 
@@ -49,6 +50,7 @@ class Folder:
             parent,
         )
         self.last = result_of(self.objects.put([manifest.encode()])).id
+        result_of(self.objects.sync())
         result_of(self._log.append(Completed(epoch, 1, "line", self.last)))
         return manifest
 

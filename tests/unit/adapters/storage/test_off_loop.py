@@ -38,7 +38,7 @@ class NotHereError(Exception):
 @pytest.mark.parametrize(
     "work",
     [
-        lambda store, one, path: store.put([b"more"]),
+        lambda store, one, path: store.put([bytes(1_000_000)]),
         lambda store, one, path: store.put_file(path / "file"),
         lambda store, one, path: store.sync(),
         lambda store, one, path: store.get(one.id),
@@ -56,6 +56,7 @@ def test_a_folder_of_objects_is_touched_off_the_loop_only(tmp_path: Path, work: 
     away = Away()
     store = ObjectFolder(tmp_path / "objects", away)
     one = result_of(store.put([b"content"]))
+    result_of(store.sync())
     (tmp_path / "file").write_bytes(b"file")
     result_of(store.write_savepoint(str(tmp_path / "savepoint"), Savepoint(one.id, 1, (one.id,))))
     before = _tree(tmp_path)
