@@ -1,6 +1,6 @@
 """The price of an epoch: worker's CPU and latency at steady rates and short checkpoint intervals, exactly-once.
 
-    python -m tests.bench.epochs [--python PYTHON] [--pairs N] [--rate N …] [--interval D …] [--seconds S] [--addresses N]
+    python -m tests.bench.engine.epochs [--python PYTHON] [--pairs N] [--rate N …] [--interval D …] [--seconds S] [--addresses N]
 
 Each cell is a rate of messages and a checkpoint interval: how much of a core the worker takes, what a checkpoint costs of
 that, and how long a message takes from its producer to a reader that is read_committed. With PYTHON, the interpreter of
