@@ -10,7 +10,7 @@ JOBS ?= 2
 TESTERS ?= 3
 COUNT ?= 20000
 
-.PHONY: help setup demo demo-kafka test coverage sdk-go check format docs sdks bench chaos simulate mutants fuzz clean
+.PHONY: docker-try help setup demo demo-kafka test coverage sdk-go check format docs sdks bench chaos simulate mutants fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ fuzz: setup ## load damaged module files, each of which must be read or refused 
 
 chaos: setup ## the long tests with kill -9, frozen processes, full disks and brokers that go away (about fifteen minutes)
 	@STATEFUN_CHAOS=full $(BIN)/python -m pytest tests/chaos
+
+docker-try: ## bring the greeter up in containers, kill its worker, and check the greetings (needs Docker or Podman; LOCAL=1: no registry)
+	@docker/try.sh greeter || { [ $$? = 77 ] && echo "!!! docker-try SKIPPED: neither docker compose nor podman-compose is there"; }
 
 clean: ## remove what was installed and built here
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
