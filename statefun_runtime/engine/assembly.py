@@ -187,6 +187,7 @@ class Assembly:
             self._states,
             self._egresses.values(),
             self._outgoing,
+            interval_s=self._settings.checkpoint_interval_s,
         )
         self._targets = Targets(
             self._exchange.resolve,

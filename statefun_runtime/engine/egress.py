@@ -64,6 +64,11 @@ class Egress(Generic[R]):
         return self._epochs is not None
 
     @property
+    def leaves_at_once(self) -> bool:
+        """Whether records leave as soon as they are there."""
+        return self._direct is not None
+
+    @property
     def is_changed(self) -> bool:
         """Whether a checkpoint now would hold something else than the last one; rows say so themselves."""
         outbox = self._direct or self._epochs

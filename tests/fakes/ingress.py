@@ -107,6 +107,7 @@ class RecordingIngressContext:
         self._is_changed = asyncio.Event()
         self._keys: dict[tuple[str, str, str], bytes] = {}
         self.blind_looks = 0
+        self.rest_s = 0.0
         self.tight_for: set[str] = set()
         self.delivered: list[tuple[str, str, bytes]] = []
         self.forwarded: list[Origin] = []

@@ -20,6 +20,9 @@ log = logging.getLogger("statefun.backpressure")
 
 _LOOK_S = 0.005
 _SAY_AFTER_S = 5.0
+# A message waits for half an interval in the mean, until its epoch ends: a little of that is spent on others that come.
+_REST_SHARE = 0.125
+_REST_S_MAX = 0.01
 
 
 class EngineIngressContext:
@@ -34,6 +37,8 @@ class EngineIngressContext:
         states: States,
         egresses: Collection[Egress[Any]],
         outgoing: Outgoing | None = None,
+        *,
+        interval_s: float,
     ) -> None:
         self._exchange = exchange
         self._load = load
@@ -48,6 +53,9 @@ class EngineIngressContext:
         self.held_elsewhere = ""
         self.forward = outcomes.forward
         self.closed_times = 0
+        # Whoever has no egress calls functions for what they do elsewhere.
+        waits = bool(egresses) and not any(egress.leaves_at_once for egress in egresses)
+        self.rest_s = min(interval_s * _REST_SHARE, _REST_S_MAX) if waits else 0.0
 
     def resolve(self, function_type: TypeName) -> Function | None:
         """Return a function type's entry, or None if no endpoint serves it."""

@@ -1,6 +1,6 @@
 """The price of an epoch: worker's CPU and latency at steady rates and short checkpoint intervals, exactly-once.
 
-    python -m tests.bench.engine.epochs [--python PYTHON] [--pairs N] [--rate N …] [--interval D …] [--seconds S] [--addresses N]
+    python -m tests.bench.engine.epochs [--python PYTHON] [--pairs N] [--rate N …] [--interval D …] [--seconds S] [--partitions N]
 
 Each cell is a rate of messages and a checkpoint interval: how much of a core the worker takes, what a checkpoint costs of
 that, and how long a message takes from its producer to a reader that is read_committed. With PYTHON, the interpreter of
@@ -120,8 +120,8 @@ def line(
     python: Path | None,
     options: argparse.Namespace,
 ) -> Iterator[Line]:
-    """Run a fresh worker and function server on fresh topics of one partition each."""
-    topics = broker.unique_topic("names"), broker.unique_topic("greetings")
+    """Run a fresh worker and function server on fresh topics."""
+    topics = broker.unique_topic("names", options.partitions), broker.unique_topic("greetings")
     with (
         tempfile.TemporaryDirectory(prefix="epochs-", dir=options.folder) as folder,
         function_server(FNSERVER, topics[1], Path(folder)) as (_, port),
@@ -218,6 +218,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--warmup", type=float, default=3.0, help="seconds before the first run")
     parser.add_argument("--rate", nargs="+", type=float, default=[10, 50, 100, 500, 1000])
     parser.add_argument("--interval", nargs="+", default=["20ms", "50ms", "100ms", "1s"])
+    parser.add_argument("--partitions", type=int, default=1, help="of the topic that is read")
     parser.add_argument("--worker-args", default="", help='as in --worker-args="--partitions 2"')
     parser.add_argument(
         "--folder", type=Path, help="for the state, instead of the default for temporary files"

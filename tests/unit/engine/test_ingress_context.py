@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from statefun_runtime.core.model.address import TypeName
+from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from tests.fakes.endpoint import Answer
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, result
@@ -212,3 +215,27 @@ def test_one_slow_function_type_does_not_hold_up_another():
         assert world.egress.left == [b"now"]
 
     run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "leave_at_once", "rest_s"),
+    [
+        (0.02, [False], 0.0025),
+        (1.0, [False, False], 0.01),
+        (1.0, [False, True], 0.0),
+        # Functions are called for what they do by themselves, and that is not to wait.
+        (1.0, [], 0.0),
+    ],
+)
+def test_an_ingress_may_rest_where_nothing_leaves_before_its_epoch_ends(
+    interval_s: float, leave_at_once: list[bool], rest_s: float
+):
+    async def main() -> float:
+        nobody: Any = SimpleNamespace(deliver=None, look=None, remember=None, forward=None)
+        egresses: Any = [SimpleNamespace(leaves_at_once=one) for one in leave_at_once]
+        context = EngineIngressContext(
+            nobody, nobody, nobody, nobody, nobody, egresses, interval_s=interval_s
+        )
+        return context.rest_s
+
+    assert run_virtual(main) == rest_s

@@ -32,6 +32,7 @@ from statefun_runtime.connectors.kafka.client.troubles import explain, words
 from statefun_runtime.connectors.kafka.ingress.decision import Decision
 from statefun_runtime.connectors.kafka.ingress.group import Group
 from statefun_runtime.connectors.kafka.ingress.position import Found, split_name
+from statefun_runtime.connectors.kafka.ingress.rest import rest
 from statefun_runtime.connectors.kafka.ingress.routes import addresses, make_route
 from statefun_runtime.connectors.kafka.ingress.routing import Routing
 from statefun_runtime.connectors.kafka.ingress.splits import Splits
@@ -279,8 +280,7 @@ class KafkaIngress:
             for topic_partition, records in polled.items():
                 self._take(topic_partition, records)
             self._follow(loop.time())
-            # What has been fetched is there without a wait: others need the loop between two polls.
-            await asyncio.sleep(0)
+            await rest(self._context, polled, self._positions, self._reading, self._resume)
 
     async def _read_without_group(self, error: GroupAuthorizationFailedError) -> None:
         """The group is for people to look at: to read, another consumer does without it."""
@@ -314,8 +314,8 @@ class KafkaIngress:
 
     def _resume(self, some: Iterable[TopicPartition]) -> None:
         """Read splits on that nothing else stands against."""
-        kept = self._held
-        self._reading.resume(*(s for s in some if s not in kept and not self._may_not_be_read(s)))
+        held = self._held
+        self._reading.resume(*(s for s in some if s not in held and not self._may_not_be_read(s)))
 
     def _take(self, topic_partition: TopicPartition, records: Sequence[Fetched]) -> None:
         """Route the records of one topic partition, in order."""
