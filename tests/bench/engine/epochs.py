@@ -66,6 +66,10 @@ class CommittedEnds(Ends):
         )
         self._consumer.assign([TopicPartition(topic, 0, 0)])
 
+    def is_empty(self) -> bool:
+        """Look once; return whether nothing is there."""
+        return self._consumer.poll(1.0) is None
+
 
 class Line:
     """A running worker, and a producer and a reader at its ends."""
