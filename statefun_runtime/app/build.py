@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from statefun_runtime.adapters.clock import MachineClock
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
@@ -27,15 +28,30 @@ from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.function_client import FunctionClient
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from statefun_runtime.ports.module import EgressSpec, IngressSpec
+from statefun_runtime.ports.team import Team
 
 _FOUNDING_FILES_MAX = 32
 _EGRESS_BYTES_MAX = 64 * 1024 * 1024
 
 
-def machine_ports(folder: StateFolder) -> Ports:
+class LiveFolders(Protocol):
+    """A state folder that has room for live files."""
+
+    folder: Path
+
+    def fresh_live_folder(self) -> Path:
+        """Return a path for live files which does not exist."""
+        ...
+
+    def discard(self, live: Path) -> None:
+        """Throw live files away that will not be used."""
+        ...
+
+
+def machine_ports(folder: LiveFolders, objects: ObjectFolder | None = None) -> Ports:
     """Return the ports of a worker that keeps all it has in one folder of this machine."""
     return Ports(
-        checkpoints=ObjectFolder(folder.folder / "objects", asyncio.to_thread),
+        checkpoints=objects or ObjectFolder(folder.folder / "objects", asyncio.to_thread),
         commit_log=CommitLogFolder(folder.folder / "log", asyncio.to_thread),
         open_store=RocksDbStore,
         scratch=folder.fresh_live_folder,
@@ -96,7 +112,11 @@ class ModuleConnectors:
 
 
 async def build_worker(
-    application: Application, ports: Ports, beginning: Beginning, stop: Stop
+    application: Application,
+    ports: Ports,
+    beginning: Beginning,
+    stop: Stop,
+    team: Team | None = None,
 ) -> Worker:
     """Return a restored worker; raise ConfigError for a dead-letter route that takes no letter."""
     assembly = await assemble(
@@ -107,6 +127,7 @@ async def build_worker(
         beginning,
         decode_reply,
         stop,
+        team,
     )
     check_routes(application.module, assembly.worker.parts.outcomes)
     return await assembly.restored()

@@ -25,7 +25,7 @@ def make_commands(worker: Worker, savepoints: str, *, shadow: str = "") -> dict[
 
     async def savepoint(arguments: Arguments) -> dict[str, Any]:
         place = arguments.get("folder") or f"{savepoints}/{datetime.now():%Y%m%d-%H%M%S}"
-        place = _absolute(place)
+        place = absolute_place(place)
         made = await parts.checkpointer.savepoint(place)
         return {"folder": place, "epoch": made.epoch}
 
@@ -58,7 +58,8 @@ def make_commands(worker: Worker, savepoints: str, *, shadow: str = "") -> dict[
     }
 
 
-def _absolute(place: str) -> str:
+def absolute_place(place: str) -> str:
+    """Return a place of savepoints as whoever runs elsewhere has to know it."""
     return place if is_store_url(place) else str(Path(place).absolute())
 
 

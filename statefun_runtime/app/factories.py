@@ -4,10 +4,9 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from statefun_runtime.adapters.descriptors import Descriptors
-from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.dead_letters import letters_of
 from statefun_runtime.app.embedded import Embedded
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity
@@ -30,13 +29,19 @@ log = logging.getLogger("statefun.egress")
 _RETRY_S = 0.5
 
 
+class HasFolder(Protocol):
+    """A state folder."""
+
+    folder: Path
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """What everything is built from; `tasks` is the parent of all tasks, `slot` the worker's place in the plan."""
 
     settings: Settings
     module: ModuleSpec
-    folder: StateFolder
+    folder: HasFolder
     tasks: asyncio.TaskGroup
     start: StartingPoint
     history: History

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
-from statefun_runtime.app.places import kept_place, open_place
+from statefun_runtime.app.start.places import kept_place, open_place
 from statefun_runtime.connectors.playground.ingress_log import LOG_SPLIT, first_kept
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import Manifest, Positions

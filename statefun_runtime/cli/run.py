@@ -227,6 +227,12 @@ def _add_beginning(group: argparse._ArgumentGroup) -> None:
 
 def _add_process(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="how many processes share the work, each a core (default: 1); it may differ at every start",
+    )
     add("--host", help="what the worker's own ports listen on (default: 127.0.0.1)")
     add(
         "--metrics-port",

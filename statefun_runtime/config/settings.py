@@ -29,6 +29,7 @@ _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _PORT_MAX = 65_535
 # A key group is written in two bytes.
 _KEY_GROUPS_MAX = 32_768
+_WORKERS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Settings:
     modules: tuple[str, ...] = ()
     state_dir: Path = STATE_DIR
     checkpoints: StoreUrl | Path | None = None
+    workers: int = 1
     partitions: int = 8
     key_group_count: int = 128
     host: str = "127.0.0.1"
@@ -255,6 +257,12 @@ def _wrong_flags(flags: Settings) -> Iterator[ConfigError]:
     if not 1 <= flags.key_group_count <= _KEY_GROUPS_MAX:
         yield _bad(
             f"the key group count {flags.key_group_count} is not from 1 to {_KEY_GROUPS_MAX}"
+        )
+    elif not 1 <= flags.workers <= min(_WORKERS_MAX, flags.key_group_count):
+        yield ConfigError(
+            f"--workers {flags.workers} is not from 1 to {min(_WORKERS_MAX, flags.key_group_count)}",
+            code="SF1088",
+            hint="each is a process that wants a core, and owns at least one key group",
         )
     elif not 1 <= flags.partitions <= flags.key_group_count:
         yield _bad(

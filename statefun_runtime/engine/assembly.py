@@ -12,7 +12,6 @@ from typing import Any
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Part
 from statefun_runtime.core.checkpoints.overlay import Overlay
 from statefun_runtime.core.checkpoints.retention import Retention
-from statefun_runtime.core.cluster.frames import split_messages
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.reply import Reply
 from statefun_runtime.core.partition.backlog import Function
@@ -105,7 +104,6 @@ class Assembly:
         """Return the worker with the backlogs, timers and outboxes of the checkpoint that it begins at."""
         heads, self._heads = self._heads, {}
         await self.worker.restore(heads)
-        await self._restore_in_transit()
         await self._ends.restore(self._beginning.outboxes, self._start.manifest, self._read_outbox)
         return self.worker
 
@@ -115,7 +113,7 @@ class Assembly:
         for part in manifest.parts if manifest is not None else ():
             if part.in_transit is not None:
                 data = await self._ports.checkpoints.get(part.in_transit.id)
-                self._targets.deliver(split_messages(data), self._owns)
+                self._targets.deliver(data, 0, self._owns)
 
     def _owns(self, function_id: str) -> bool:
         return not self._exchange.is_elsewhere(function_id)
@@ -196,6 +194,7 @@ class Assembly:
             self._egresses_by_name,
             self._states,
             key_group_count=self._settings.key_group_count,
+            is_home=self._plan.home == self._member,
         )
         self._ingresses = {
             str(ingress.id): self._connectors.make_ingress(ingress, self._ingress_context)
@@ -253,6 +252,7 @@ class Assembly:
                 self._ports.checkpoints,
                 self._clock,
                 self._stop,
+                self._states.when_readable,
             )
         return self._checkpoint_alone(participant)
 
@@ -339,7 +339,7 @@ class Assembly:
         return Worker(
             parts,
             self._stop,
-            self._enter if self._teamwork is None else self._teamwork.enter,
+            self._enter,
             self._teamwork.carry if self._teamwork is not None else None,
             key_groups=self._member.key_groups,
             stop_timeout_s=self._settings.stop_timeout_s,
@@ -347,7 +347,11 @@ class Assembly:
         )
 
     async def _enter(self) -> None:
-        await self._ports.commit_log.append(self._start.started)
+        """Begin this life: a leader has written its entry, or this worker does."""
+        if self._teamwork is None:
+            await self._ports.commit_log.append(self._start.started)
+        # Egresses know by now what they have: what was in transit comes behind that.
+        await self._restore_in_transit()
 
     async def _read_outbox(self, object_id: ObjectId) -> list[bytes]:
         return await read_outbox(object_id, self._ports.checkpoints, self._ports.off_loop)

@@ -1,8 +1,8 @@
 """The other workers of an application, and who leads them."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from statefun_runtime.core.cluster.words import Answer, Order
 
@@ -47,6 +47,52 @@ class LeaderLink(Protocol):
 
     def orders(self) -> AsyncGenerator[Order, None]:
         """Yield what the leader says; raise UnavailableError if it is gone."""
+        ...
+
+
+class Pipe(Protocol):
+    """What a leader and a worker have to say to each other, line by line.
+
+    Guarantees: lines come in the order in which they were said, each once and whole, or no more at all.
+    """
+
+    def say(self, said: dict[str, Any] | bytes) -> None:
+        """Say something: an object, or one that is encoded already; never waits."""
+        ...
+
+    def heard(self) -> AsyncGenerator[bytes, None]:
+        """Yield what the other end says, until it is gone."""
+        ...
+
+    def close(self) -> None:
+        """Leave."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hired:
+    """A worker that was started: its process, and the pipe to it."""
+
+    pid: int
+    pipe: Pipe
+
+
+class Workplace(Protocol):
+    """Where workers are started; each has a channel to every other one of its plan.
+
+    Guarantees: of each worker that was started it is told once that it has ended, with its status, after its pipe has ended.
+    """
+
+    async def hire(self, requests: Mapping[int, dict[str, Any]]) -> dict[int, Hired]:
+        """Start the workers of a plan, by slot, each with what its leader asks of it."""
+        ...
+
+    def attach(self, ended: Callable[[int, int], None]) -> None:
+        """Say who is told of the end of a process: its number, and its status."""
+        ...
+
+    def kill(self, pid: int) -> None:
+        """End a worker at once."""
         ...
 
 

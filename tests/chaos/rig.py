@@ -276,6 +276,7 @@ def running(
     delivery: str = "exactly-once",
     python: Path | None = None,
     has_fresh_keys: bool = False,
+    arguments: Sequence[str] = (),
 ) -> Iterator[Rig]:
     """Run functions in C, worker, feed and reader; the worker's folder is `folder/worker`."""
     names, out = broker.unique_topic("names", PARTITIONS), broker.unique_topic("out", PARTITIONS)
@@ -284,7 +285,7 @@ def running(
         worker = Worker(
             text,
             folder / "worker",
-            arguments=["--checkpoint-interval", interval],
+            arguments=["--checkpoint-interval", interval, *arguments],
             python=python,
         )
         feed = Feed(

@@ -94,6 +94,16 @@ def draw_lineages(seed: int, *, window_s: float, has_http: bool) -> list[Fault]:
     return []
 
 
+def draw_team_faults(seed: int, faults: list[Fault], *, window_s: float) -> list[Fault]:
+    """Return faults for several workers: some more that hit one of them, and none that only a single one knows."""
+    rng = Random(f"{seed} team")
+    kept = [fault for fault in faults if fault.kind not in ("usurp", "copy")]
+    for _ in range(rng.randint(0, 4)):
+        kind = rng.choice(("kill worker", "kill worker", "freeze worker"))
+        kept.append(Fault(kind, rng.uniform(0.0, window_s + 1.0), rng.uniform(0.05, 4.0)))
+    return sorted(kept, key=lambda fault: fault.at_s)
+
+
 def may_start_elsewhere(seed: int, *, has_http: bool) -> bool:
     """Return whether an operator may start a new application from a savepoint, which has no HTTP records of the old."""
     return seed % (2 * _LINEAGE_HISTORIES) == _LINEAGE_HISTORIES - 1 and not has_http
@@ -129,6 +139,14 @@ async def _do(world: "World", fault: Fault) -> None:
             world.stop()
         case "freeze":
             await _freeze(world, fault.seconds)
+        case "kill worker":
+            if (found := world.some_worker()) is not None:
+                found[0].end(found[1])
+        case "freeze worker":
+            if (found := world.some_worker()) is not None and not found[1].is_frozen:
+                world.loop.freeze(found[1])
+                await asyncio.sleep(fault.seconds)
+                world.loop.thaw(found[1])
         case "usurp":
             await world.usurp(fault.seconds)
         case "copy":

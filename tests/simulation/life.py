@@ -66,24 +66,24 @@ class Outside:
 _SMALL_BYTES_MAX = 1500
 
 
-async def live(outside: Outside, stop: Stop) -> None:
-    """Run a worker."""
-    rng = outside.rng
+def make_ports(outside: Outside, *, is_first: bool = True) -> Ports:
+    """Return the ports of a process; the first in a folder clears away what others have left."""
     outside.folder.mkdir(exist_ok=True)
     # A path of the simulated disk is one as far as the adapters use it.
     folder: Any = outside.folder
-    scratch: Any = _Scratch(outside.folder)
+    scratch: Any = _Scratch(outside.folder, is_first=is_first)
 
     def open_store(live: Any) -> Any:
         return DictStore(live, outside.store_fails)
 
-    ports = Ports(
+    return Ports(
         checkpoints=ObjectFolder(
             folder / "objects",
             off_loop,
+            sweep=is_first,
             disk=outside.disk,
             path=outside.operator.folder,
-            small_bytes_max=_SMALL_BYTES_MAX,
+            small_bytes_max=_SMALL_BYTES_MAX if is_first else 0,
         ),
         commit_log=CommitLogFolder(folder / "log", off_loop, disk=outside.disk),
         open_store=open_store,
@@ -92,11 +92,22 @@ async def live(outside: Outside, stop: Stop) -> None:
         make_clock=lambda not_before_ms: MachineClock(not_before_ms, machine=outside.time),
         off_loop=off_loop,
     )
+
+
+async def begin_there(outside: Outside, ports: Ports) -> Beginning:
+    """Decide where a life begins, as its operator says."""
+    rng = outside.rng
     history = History(tuple(await ports.commit_log.read()))
     origin = await outside.operator.origin(history, ports.checkpoints)
     names = Names(_name(rng), _name(rng), _name(rng))
     beginning = await begin(ports, history, names, outside.settings, origin=origin)
-    beginning = await outside.operator.told_of_outboxes(beginning, ports.checkpoints)
+    return await outside.operator.told_of_outboxes(beginning, ports.checkpoints)
+
+
+async def live(outside: Outside, stop: Stop) -> None:
+    """Run a worker that is alone."""
+    ports = make_ports(outside)
+    beginning = await begin_there(outside, ports)
     async with asyncio.TaskGroup() as tasks:
         assembly = await assemble(
             ports,
@@ -121,9 +132,10 @@ def _name(rng: Random) -> str:
 class _Scratch:
     """Names of live folders; what earlier lives left there is thrown away."""
 
-    def __init__(self, folder: FakePath) -> None:
+    def __init__(self, folder: FakePath, *, is_first: bool) -> None:
         self._folder = folder / "live"
-        self._folder.disk.remove_tree(self._folder.path)
+        if is_first:
+            self._folder.disk.remove_tree(self._folder.path)
         self._count = 0
 
     def __call__(self) -> FakePath:
@@ -152,7 +164,14 @@ class SimulatedConnectors:
         name = str(spec.id)
         restored = start.manifest.positions.get(name, {}) if start.manifest else {}
         if isinstance(spec, KafkaIngressSpec):
-            return KafkaIngress(spec, context, restored, clients=outside.clients)
+            plan, slot = start.started.plan, self._beginning.slot
+            return KafkaIngress(
+                spec,
+                context,
+                restored,
+                reads=lambda topic, number: plan.reader(topic, number) == slot,
+                clients=outside.clients,
+            )
         assert isinstance(spec, PlaygroundIngressSpec)
         folder: Any = outside.folder / "ingress" / name.replace("/", ".")
         return PlaygroundIngress(

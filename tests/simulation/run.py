@@ -12,14 +12,14 @@ from tests.simulation.world import World
 _CHUNK = 50
 
 
-def play(seed: int, *, verbose: bool = False) -> World:
-    """Play one history to its end."""
+def play(seed: int, *, verbose: bool = False, workers: int = 0) -> World:
+    """Play one history to its end; with `workers` several of them share the work, so many at most."""
     if not verbose:
         logging.disable(logging.CRITICAL)
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        world = World(seed, verbose=verbose)
+        world = World(seed, verbose=verbose, workers=workers)
         world.run()
         return world
     finally:
@@ -28,11 +28,11 @@ def play(seed: int, *, verbose: bool = False) -> World:
             gc.enable()
 
 
-def play_range(first: int, end: int) -> tuple[int, list[tuple[int, str]]]:
+def play_range(first: int, end: int, workers: int = 0) -> tuple[int, list[tuple[int, str]]]:
     """Play some histories; return how many, and the seeds that failed with their first failure."""
     failed = []
     for seed in range(first, end):
-        world = play(seed)
+        world = play(seed, workers=workers)
         if world.failures:
             failed.append((seed, world.failures[0]))
         if seed % 10 == 0:
@@ -40,10 +40,10 @@ def play_range(first: int, end: int) -> tuple[int, list[tuple[int, str]]]:
     return end - first, failed
 
 
-def play_until(first: int, end: int) -> str:
+def play_until(first: int, end: int, workers: int = 0) -> str:
     """Play histories until one goes wrong; return its seed and failure, or an empty text."""
     for seed in range(first, end):
-        world = play(seed)
+        world = play(seed, workers=workers)
         if world.failures:
             return f"{seed} {world.failures[0]}"
         if seed % 10 == 0:
@@ -55,27 +55,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="0:1000", help="FIRST:END, or one seed with its trace")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="so many at most share the work (0: one that is alone)",
+    )
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a failure")
     arguments = parser.parse_args()
     if ":" not in arguments.seeds:
-        return _show(int(arguments.seeds))
+        return _show(int(arguments.seeds), arguments.workers)
     first, end = map(int, arguments.seeds.split(":"))
-    return _sweep(first, end, jobs=arguments.jobs, keep_going=arguments.keep_going)
+    return _sweep(
+        first,
+        end,
+        jobs=arguments.jobs,
+        keep_going=arguments.keep_going,
+        workers=arguments.workers,
+    )
 
 
-def _show(seed: int) -> int:
-    world = play(seed, verbose=True)
+def _show(seed: int, workers: int) -> int:
+    world = play(seed, verbose=True, workers=workers)
     print(f"seed {seed}: {world.lives} lives, trace {world.trace_hash[:16]}")
     for failure in world.failures:
         print(f"  {failure}")
     return 1 if world.failures else 0
 
 
-def _sweep(first: int, end: int, *, jobs: int, keep_going: bool) -> int:
+def _sweep(first: int, end: int, *, jobs: int, keep_going: bool, workers: int) -> int:
     began_s, done, failed = time.monotonic(), 0, []
     with ProcessPoolExecutor(jobs) as pool:
         futures = [
-            pool.submit(play_range, start, min(start + _CHUNK, end))
+            pool.submit(play_range, start, min(start + _CHUNK, end), workers)
             for start in range(first, end, _CHUNK)
         ]
         for future in as_completed(futures):
@@ -91,7 +103,7 @@ def _sweep(first: int, end: int, *, jobs: int, keep_going: bool) -> int:
                 break
     print()
     if failed:
-        print(f"see: python -m tests.simulation.run --seeds {min(failed)[0]}")
+        print(f"see: python -m tests.simulation.run --seeds {min(failed)[0]} --workers {workers}")
     return 1 if failed else 0
 
 

@@ -8,6 +8,7 @@ from tests.simulation.run import play
 
 _SLICE = 200
 _CHUNK = 25
+_TEAM_SLICE, _TEAM_CHUNK = 48, 12
 
 
 def _found_bugs() -> list[int]:
@@ -21,6 +22,17 @@ def test_every_effect_happens_once_whatever_goes_wrong(first: int) -> None:
         seed: world.failures
         for seed in range(first, first + _CHUNK)
         if (world := play(seed)).failures
+    }
+
+    assert failures == {}
+
+
+@pytest.mark.parametrize("first", range(0, _TEAM_SLICE, _TEAM_CHUNK))
+def test_so_it_does_when_several_workers_share_the_work(first: int) -> None:
+    failures = {
+        seed: world.failures
+        for seed in range(first, first + _TEAM_CHUNK)
+        if (world := play(seed, workers=3)).failures
     }
 
     assert failures == {}

@@ -18,7 +18,13 @@ from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
 from tests.simulation import checker
 from tests.simulation.drawing import BURIED_CALL_S, draw_settings, make_module
 from tests.simulation.fake_functions import Endpoint
-from tests.simulation.faults import draw_faults, draw_lineages, inject, may_start_elsewhere
+from tests.simulation.faults import (
+    draw_faults,
+    draw_lineages,
+    draw_team_faults,
+    inject,
+    may_start_elsewhere,
+)
 from tests.simulation.kafka.clients import FakeClients, Network
 from tests.simulation.kafka.cluster import Cluster
 from tests.simulation.life import Outside, live
@@ -30,6 +36,8 @@ from tests.simulation.machine.wall import Time
 from tests.simulation.operator import Operator
 from tests.simulation.outages import draw_calls
 from tests.simulation.programs import IDS, Program
+from tests.simulation.team.member import lead
+from tests.simulation.team.workplace import SimWorkplace
 from tests.simulation.traffic import Sent, Traffic
 
 _CONVERGE_S = 1500.0
@@ -40,6 +48,7 @@ _PROMPT_S = 40.0
 _QUIET_S = 5.0
 # A worker hears a little later that the disk has refused something.
 _HEARD_OF_S = 0.01
+_STEPS_MAX = 400_000
 # How long the loop takes for a turn: of a quick machine, and of one that has much else to do.
 _TURNS_S = (0.0, 0.000_02, 0.000_5)
 
@@ -47,15 +56,20 @@ _TURNS_S = (0.0, 0.000_02, 0.000_5)
 class World:
     """One history."""
 
-    def __init__(self, seed: int, *, verbose: bool = False) -> None:
+    def __init__(self, seed: int, *, verbose: bool = False, workers: int = 0) -> None:
         self.seed = seed
+        # How many there are; none stands for one that is alone.
+        self.workers = workers
+        self.workplaces: dict[Process, SimWorkplace] = {}
         self.rng = Random(seed)
-        self.loop = SimLoop(Random(f"{seed} turns").choice(_TURNS_S))
+        turn_s = Random(f"{seed} turns").choice(_TURNS_S)
+        self.loop = SimLoop(turn_s, steps_max=_STEPS_MAX * (1 + workers))
         self.verbose = verbose
         self.trace: list[str] = []
         self.failures: list[str] = []
         self.process: Process | None = None
         self.lives = 0
+        self.processes = 1000
         self.network_trouble = 0.0
         self.store_failures = 0
         self._blindness = Random(seed)
@@ -117,7 +131,8 @@ class World:
         ids = calls.ids or few
         # Of four histories one gives poison up as dead letters, and one parks it until everything is well.
         self.is_buried, has_parking = self.seed % 4 == 0, self.seed % 4 == 2
-        self.is_buried &= not calls.is_outage
+        # Several workers give up as one does, and are too many for so long a history.
+        self.is_buried &= not calls.is_outage and not self.workers
         has_poison = self.is_buried or (has_parking and not calls.is_outage)
         self.program = Program(rng.getrandbits(32), ids, has_poison=has_poison)
         self.endpoint = Endpoint(self.program, Random(rng.getrandbits(32)), self._saw)
@@ -178,6 +193,8 @@ class World:
         faults = draw_faults(rng, window_s=window_s, kinds_left_out=left_out)
         faults += self.calls.outages
         faults += draw_lineages(self.seed, window_s=window_s, has_http=self.has_http)
+        if self.workers:
+            faults = draw_team_faults(self.seed, faults, window_s=window_s)
         faults.sort(key=lambda fault: fault.at_s)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(inject(self, faults))
@@ -270,7 +287,7 @@ class World:
         if process is self.process:
             self.process = None
         if result is not None:
-            self._judge(result, process)
+            self.judge(result, process)
 
     def _start(self) -> tuple[Process, "asyncio.Future[BaseException | None]"]:
         self.lives += 1
@@ -282,13 +299,22 @@ class World:
         stop = process.context.run(Stop)
         self.process, self._stop = process, stop
         self.say("a worker starts")
-        task = self.loop.create_task(
-            live(self._outside(process, rng), stop), context=process.context
-        )
+        outside = self.outside(process, rng)
+        if self.workers:
+            count = Random(f"{self.seed} {self.lives} workers").randint(
+                1, min(self.workers, self._settings.key_group_count)
+            )
+            workplace = SimWorkplace(self, process, Random(rng.getrandbits(32)))
+            self.workplaces[process] = workplace
+            self.say(f"it leads {count}")
+            life = lead(outside, stop, workplace, count, self.say)
+        else:
+            life = live(outside, stop)
+        task = self.loop.create_task(life, context=process.context)
         task.add_done_callback(lambda task: self._finished(process, task))
         return process, ended
 
-    def _outside(self, process: Process, rng: Random) -> Outside:
+    def outside(self, process: Process, rng: Random) -> Outside:
         disk: Any = DiskCalls(self.disk)
         network = Network(self.cluster, process, rng, lambda: self.network_trouble)
         return Outside(
@@ -314,13 +340,14 @@ class World:
             return
         process.is_dead = True
         self.loop.bury(process)
+        self._dismiss(process)
         error = task.exception() if not task.cancelled() else None
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         self.say(f"the worker ended: {type(error).__name__ if error else 'clean'}")
         ended.set_result(error)
 
-    def _judge(self, error: BaseException, process: Process) -> None:
+    def judge(self, error: BaseException, process: Process) -> None:
         """Decide whether a worker had a reason to end."""
         if isinstance(error, FencedError) and process in self._zombies:
             return
@@ -359,9 +386,24 @@ class World:
         self.say("power is lost" if with_power else "killed")
         process.is_dead = True
         self.loop.bury(process)
+        self._dismiss(process)
         ended = process.ended  # type: ignore[attr-defined]
         if not ended.done():
             ended.set_result(None)
+
+    def _dismiss(self, leader: Process) -> None:
+        """Workers do not outlive who leads them."""
+        workplace = self.workplaces.pop(leader, None)
+        if workplace is not None:
+            workplace.end_all()
+
+    def some_worker(self) -> tuple[SimWorkplace, Process] | None:
+        """Return one of the workers that are led now."""
+        workplace = self.workplaces.get(self.process) if self.process is not None else None
+        alive = [one for one in workplace.workers if not one.is_dead] if workplace else []
+        if workplace is None or not alive:
+            return None
+        return workplace, self.rng.choice(alive)
 
     def arm(self, *, writes: int, with_power: bool) -> None:
         """Kill the worker at one of its next writes, just before or just after."""
@@ -376,7 +418,12 @@ class World:
         self._armed = (writes - 1, before, with_power)
         if writes <= 1:
             self._armed = None
-            self.kill(with_power=with_power)
+            writer = PROCESS.get()
+            workplace = self.workplaces.get(self.process)
+            if workplace is not None and not with_power and writer in workplace.workers:
+                workplace.end(writer)
+            else:
+                self.kill(with_power=with_power)
             raise Killed
 
     async def usurp(self, seconds: float, *, is_copy: bool = False) -> None:

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from statefun_runtime.adapters.http.server import HttpRequest, HttpResponse, HttpServer
 from statefun_runtime.core.model.metrics import Histogram, Metric, MetricKind, in_prometheus_form
 
-_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class MetricsPort:
@@ -33,7 +33,7 @@ class MetricsPort:
         is_shadow: bool = False,
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Metrics(metrics))
+        self._registry.register(MetricFamilies(metrics))
         ProcessCollector(registry=self._registry)
         self._reasons = reasons
         self._waits = waits
@@ -56,24 +56,27 @@ class MetricsPort:
     def _answer(self, request: HttpRequest) -> HttpResponse:
         match request.path:
             case "/metrics":
-                return HttpResponse(200, generate_latest(self._registry), _CONTENT_TYPE)
+                return HttpResponse(200, generate_latest(self._registry), CONTENT_TYPE)
             case "/livez" | "/healthz":
                 # A loop that stands still does not get here, and that is the answer.
                 return HttpResponse(200, b"alive\n")
             case "/readyz":
-                return _readiness(self._reasons(), self._waits(), is_shadow=self._is_shadow)
+                reasons = self._reasons()
+                answer = readiness(reasons, self._waits(), is_shadow=self._is_shadow)
+                body = json.dumps(answer).encode() + b"\n"
+                return HttpResponse(503 if reasons else 200, body, "application/json")
         return HttpResponse(404, b"there are /metrics, /livez and /readyz\n")
 
 
-def _readiness(reasons: list[str], waits: list[str], *, is_shadow: bool) -> HttpResponse:
+def readiness(reasons: list[str], waits: list[str], *, is_shadow: bool) -> dict[str, Any]:
+    """Return what /readyz says."""
     answer: dict[str, Any] = {"ready": not reasons, "reasons": reasons, "waits": waits}
     if is_shadow:
         answer["shadow"] = True
-    body = json.dumps(answer) + "\n"
-    return HttpResponse(503 if reasons else 200, body.encode(), "application/json")
+    return answer
 
 
-class _Metrics(Collector):
+class MetricFamilies(Collector):
     """Groups metrics of one name into a family; beside StateFun's names stand those that Prometheus wants."""
 
     def __init__(self, metrics: Callable[[], Iterable[Metric]]) -> None:

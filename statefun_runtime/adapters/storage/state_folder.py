@@ -77,9 +77,13 @@ class StateFolder:
         """Throw live files away that will not be used."""
         shutil.rmtree(live, ignore_errors=True)
 
+    def clear_live(self) -> None:
+        """Throw the live files of workers away that are no more."""
+        shutil.rmtree(self.folder / "live", ignore_errors=True)
+
     def close(self) -> None:
         """Throw the live files away, and let the next worker in."""
-        shutil.rmtree(self.folder / "live", ignore_errors=True)
+        self.clear_live()
         self._lock.close()
 
 

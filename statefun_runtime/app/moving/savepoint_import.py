@@ -19,7 +19,7 @@ from tempfile import mkdtemp
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.moving.takeover import Takeovers, refuse_lost, undecided
-from statefun_runtime.app.places import founding_place
+from statefun_runtime.app.start.places import founding_place
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.connectors.flink.importing.carrying import Wanted, carried_rows
 from statefun_runtime.connectors.flink.importing.deciding import (

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.storage.state_folder import StateFolder
-from statefun_runtime.app.places import founding_place
+from statefun_runtime.app.start.places import founding_place
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.manifest import Positions
 from statefun_runtime.core.checkpoints.overlay import Row

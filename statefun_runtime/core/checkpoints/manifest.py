@@ -201,7 +201,7 @@ class Snapshot:
         """Read what `encode` made."""
         return cls(
             part=_part(content.pop("part")),
-            outboxes=_outboxes(content.pop("outboxes")),
+            outboxes=read_outboxes(content.pop("outboxes")),
             refused=_refused(content.pop("refused")),
             progress=_progress(content.pop("progress")),
             functions=tuple(content.pop("functions")),
@@ -294,7 +294,7 @@ class Manifest:
             content = _from_version_2(content)
         return cls(
             parts=tuple(_part(part) for part in content.pop("parts")),
-            outboxes=_outboxes(content.pop("outboxes")),
+            outboxes=read_outboxes(content.pop("outboxes")),
             refused=_refused(content.pop("refused")),
             progress=_progress(content.pop("progress")),
             functions=tuple(content.pop("functions", ())),
@@ -320,7 +320,8 @@ def form(value: Any) -> Any:
     return {name: form(getattr(value, name)) for name in value.__slots__}
 
 
-def _outboxes(content: list[dict[str, Any]]) -> tuple[Outbox, ...]:
+def read_outboxes(content: list[dict[str, Any]]) -> tuple[Outbox, ...]:
+    """Read what `form` made of outboxes."""
     return tuple(
         Outbox(**{**outbox, "object": StoredObject(**outbox["object"])}) for outbox in content
     )

@@ -1,6 +1,6 @@
 """What goes from worker to worker: frames, each a barrier or many messages.
 
-    b <epoch>                                              a barrier
+    b <epoch> <1: the one before is complete, 0: it is not>      a barrier
     m { <length> header  <length> id  <length> body }…     messages, in the order in which they were sent
 
     header      id               body
@@ -19,7 +19,7 @@ from statefun_runtime.core.model.messages import join_parts, read_varint, split_
 MESSAGES, BARRIER = b"m", b"b"
 FUNCTION, KEYED, EGRESS = b"f", b"k", b"e"
 
-Message = tuple[bytes, bytes, bytes]
+Message = tuple[bytes, bytes, bytes, int]
 
 
 def header(kind: bytes, name: TypeName) -> bytes:
@@ -55,20 +55,22 @@ def read_egress_record(body: bytes) -> tuple[str, bytes]:
     return typename.decode(), value
 
 
-def barrier(epoch: int) -> bytes:
-    """Return the frame of a barrier."""
-    return BARRIER + varint(epoch)
+def barrier(epoch: int, *, is_last_complete: bool) -> bytes:
+    """Return the frame of a barrier, which may come before the leader's word on the epoch before it."""
+    return BARRIER + varint(epoch) + varint(is_last_complete)
 
 
-def read_barrier(frame: bytes) -> int:
-    """Return its epoch."""
-    return read_varint(frame, 1)[0]
+def read_barrier(frame: bytes) -> tuple[int, bool]:
+    """Return its epoch, and whether the one before it is complete."""
+    epoch, offset = read_varint(frame, 1)
+    return epoch, frame[offset:] == b"\1"
 
 
 def split_messages(data: bytes, offset: int = 0) -> Iterator[Message]:
-    """Yield header, id and body of every message; raise ValueError if they are cut off."""
+    """Yield header, id and body of every message, and where it begins; raise ValueError if they are cut off."""
     end = len(data)
     while offset < end:
+        start = offset
         size, begin = read_varint(data, offset)
         header_end = begin + size
         size, id_begin = read_varint(data, header_end)
@@ -77,4 +79,4 @@ def split_messages(data: bytes, offset: int = 0) -> Iterator[Message]:
         offset = body_begin + size
         if offset > end:
             raise ValueError("a message is cut off")
-        yield data[begin:header_end], data[id_begin:id_end], data[body_begin:offset]
+        yield data[begin:header_end], data[id_begin:id_end], data[body_begin:offset], start

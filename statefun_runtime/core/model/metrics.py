@@ -23,29 +23,29 @@ class MetricKind(Enum):
 class Histogram:
     """Counts values in buckets; bounds in the unit of the values."""
 
-    __slots__ = ("_bounds", "buckets", "total")
+    __slots__ = ("bounds", "buckets", "total")
 
     def __init__(self, bounds: Sequence[float] = LATENCY_BOUNDS_MS) -> None:
-        self._bounds = bounds
+        self.bounds = bounds
         self.buckets = [0] * (len(bounds) + 1)
         self.total = 0.0
 
     def add(self, value: float) -> None:
         """Count one value."""
-        self.buckets[bisect_left(self._bounds, value)] += 1
+        self.buckets[bisect_left(self.bounds, value)] += 1
         self.total += value
 
     def cumulative(self) -> list[tuple[float, int]]:
         """Return, per upper bound, how many values were at most so large."""
         counts, so_far = [], 0
-        for bound, count in zip((*self._bounds, float("inf")), self.buckets, strict=True):
+        for bound, count in zip((*self.bounds, float("inf")), self.buckets, strict=True):
             so_far += count
             counts.append((bound, so_far))
         return counts
 
     def divided(self, by: float) -> "Histogram":
         """Return the same values in a unit that is so many times larger."""
-        larger = Histogram([bound / by for bound in self._bounds])
+        larger = Histogram([bound / by for bound in self.bounds])
         larger.buckets, larger.total = list(self.buckets), self.total / by
         return larger
 

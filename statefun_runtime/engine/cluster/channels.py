@@ -8,7 +8,7 @@ Barriers and the order of frames make it a channel of Chandy and Lamport's (core
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from zlib import crc32
@@ -40,6 +40,7 @@ from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.chunks import keep
 from statefun_runtime.engine.state.idempotency import Idempotency
 from statefun_runtime.engine.state.states import States
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.egress import RecordRefused
 from statefun_runtime.ports.team import Links
 
@@ -48,6 +49,8 @@ log = logging.getLogger("statefun.channels")
 _FRAME_BYTES = 64 * 1024
 _WAITING_BYTES_MAX = 16 * 1024 * 1024
 
+# Has something called once when rows can be read again.
+WhenReadable = Callable[[Callable[[], None]], None]
 Take = Callable[[str, bytes], None]
 Deliver = Callable[[Function, str, bytes], None]
 
@@ -126,10 +129,10 @@ class Outgoing:
         self._bytes[slot] = 0
         self._links.send(slot, b"".join((MESSAGES, *pieces)))
 
-    def cut(self, epoch: int) -> None:
+    def cut(self, epoch: int, *, is_last_complete: bool) -> None:
         """Write a barrier to everybody, behind all that was sent."""
         self._flush()
-        frame = barrier(epoch)
+        frame = barrier(epoch, is_last_complete=is_last_complete)
         for slot in self._pieces:
             self._links.send(slot, frame)
 
@@ -148,21 +151,44 @@ class Incoming:
         self,
         alignment: Alignment,
         targets: "Targets",
-        met: Callable[[int, int], None],
+        met: Callable[[int, int, bool], None],
+        when_readable: WhenReadable,
     ) -> None:
         self._alignment = alignment
         self._targets = targets
         self._met = met
+        self._when_readable = when_readable
         self._recorded: list[bytes] = []
+        self._waiting: list[bytes] = []
 
     def take(self, sender: int, frame: bytes) -> None:
         """Take a frame."""
         if frame[:1] == BARRIER:
-            self._met(sender, read_barrier(frame))
+            self._met(sender, *read_barrier(frame))
             return
         if self._alignment.is_recording(sender):
             self._recorded.append(frame[1:])
-        self._targets.deliver(split_messages(frame, 1))
+        if self._waiting:
+            self._waiting.append(frame[1:])
+        else:
+            self._deliver(frame, 1)
+
+    def _deliver(self, data: bytes, offset: int) -> None:
+        """Deliver messages; from the first on that needs a row which cannot be read now, they wait."""
+        reached = self._targets.deliver(data, offset)
+        if reached < len(data):
+            self._waiting.insert(0, data[reached:])
+            self._when_readable(self._go_on)
+
+    def _go_on(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        while waiting and not self._waiting:
+            self._deliver(waiting.pop(0), 0)
+        self._waiting += waiting
+
+    def cut(self) -> None:
+        """What has come and waits is neither in a backlog nor still to come: it is recorded."""
+        self._recorded = list(self._waiting)
 
     def recorded(self) -> list[bytes]:
         """Return, once, what has come since the cut and was sent before its sender's."""
@@ -182,7 +208,9 @@ class Targets:
         states: States,
         *,
         key_group_count: int,
+        is_home: bool,
     ) -> None:
+        self._is_home = is_home
         self._resolve = resolve
         self._deliver = deliver
         self._idempotency = idempotency
@@ -192,20 +220,30 @@ class Targets:
         self._by_header: dict[bytes, Take] = {}
         self.received = 0
 
-    def deliver(
-        self,
-        messages: Iterable[tuple[bytes, bytes, bytes]],
-        wanted: Callable[[str], bool] | None = None,
-    ) -> None:
-        """Deliver messages; of those to addresses only those whose id is `wanted`."""
+    def deliver(self, data: bytes, offset: int, wanted: Callable[[str], bool] | None = None) -> int:
+        """Deliver messages, of those to addresses only those whose id is `wanted`.
+
+        Return where the first begins that cannot be delivered now, since a row cannot be read; of messages from a
+        checkpoint, which some are `wanted` of, raise UnavailableError.
+        """
         by_header, count = self._by_header, 0
-        for content, function_id, body in messages:
+        for content, function_id, body, start in split_messages(data, offset):
             take = by_header.get(content) or self._target(content)
             decoded = function_id.decode()
-            if wanted is None or wanted(decoded) or content[:1] == EGRESS:
-                take(decoded, body)
+            if wanted is None or self._is_wanted(content, decoded, wanted):
+                try:
+                    take(decoded, body)
+                except UnavailableError:
+                    if wanted is not None:
+                        raise
+                    return start
                 count += 1
         self.received += count
+        return len(data)
+
+    def _is_wanted(self, content: bytes, function_id: str, wanted: Callable[[str], bool]) -> bool:
+        """Return whether a message from a checkpoint is this worker's; records for an egress are at home."""
+        return self._is_home if content[:1] == EGRESS else wanted(function_id)
 
     def _target(self, content: bytes) -> Take:
         kind, name = read_header(content)

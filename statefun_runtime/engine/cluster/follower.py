@@ -107,12 +107,14 @@ class Follower:
         self._closed_by = closed_by
         self._hold = hold
         self._report_s = min(_REPORT_S_MAX, max(_REPORT_S_MIN, interval_s / 10))
+        self._idle_s = min(_REPORT_S_MAX, max(_REPORT_S_MIN, interval_s))
         self._incoming: Incoming | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._loop = asyncio.get_running_loop()
         self._aligned = asyncio.Event()
         self._finished: asyncio.Future[bool] = self._loop.create_future()
         self._is_taking = self._is_last = False
+        self._is_last_complete = True
         self._ended: asyncio.Future[bool] | None = None
         self._snapshot: Snapshot | None = None
         self._began_s = self._all_saved_s = self._loop.time()
@@ -187,9 +189,11 @@ class Follower:
                     self._cut(epoch)
                 self._is_last = is_last
             case words.Complete(epoch):
-                self._completed(epoch)
+                if self._is_in(epoch):
+                    self._completed(epoch)
             case words.Abort(epoch, why):
-                self._aborted(epoch, why)
+                if self._is_in(epoch):
+                    self._aborted(epoch, why)
             case words.Collected(left):
                 self._participant.collected(left)
             case words.Hold(why):
@@ -199,9 +203,20 @@ class Follower:
             case words.Finish():
                 self._stop.ask()
 
-    def met(self, sender: int, epoch: int) -> None:
-        """The barrier of another worker has come; whoever meets it before the leader's word cuts now."""
+    def _is_in(self, epoch: int) -> bool:
+        """Return whether it is not known here yet how an epoch has ended."""
+        return self._is_taking and epoch == self._alignment.epoch
+
+    def met(self, sender: int, epoch: int, is_last_complete: bool) -> None:
+        """The barrier of another worker has come; whoever meets it before the leader's word cuts now.
+
+        It may also come before the leader's word on the epoch before, and says how that has ended.
+        """
         if self._alignment.is_new(epoch):
+            if self._is_taking and is_last_complete:
+                self._completed(self._alignment.epoch)
+            elif self._is_taking:
+                self._aborted(self._alignment.epoch, "another worker has heard of it")
             self._cut(epoch)
         self._alignment.barrier(sender, epoch)
         if self._alignment.is_whole:
@@ -213,8 +228,10 @@ class Follower:
         assert self._tasks is not None
         began_s = self._clock.now_s()
         self._is_taking, self._began_s = True, self._loop.time()
+        assert self._incoming is not None
         self._participant.cut(epoch)
-        self._outgoing.cut(epoch)
+        self._incoming.cut()
+        self._outgoing.cut(epoch, is_last_complete=self._is_last_complete)
         self._alignment.cut(epoch)
         self._aligned.clear()
         if self._alignment.is_whole:
@@ -250,9 +267,7 @@ class Follower:
         self._leader.tell(words.Acknowledged(epoch, snapshot))
 
     def _completed(self, epoch: int) -> None:
-        assert self._is_taking
-        assert epoch == self._alignment.epoch
-        assert self._snapshot is not None
+        assert self._snapshot is not None, f"epoch {epoch} is complete without this worker"
         snapshot, self._snapshot = self._snapshot, None
         # What this worker knows of it: its own part.
         self.last_complete = manifest_of(self._identity, epoch, [snapshot], None)
@@ -264,8 +279,6 @@ class Follower:
         self._end(is_complete=True)
 
     def _aborted(self, epoch: int, why: str) -> None:
-        assert self._is_taking
-        assert epoch == self._alignment.epoch
         self._snapshot = None
         self.aborted_count += 1
         self.trouble = why
@@ -273,7 +286,7 @@ class Follower:
         self._end(is_complete=False)
 
     def _end(self, *, is_complete: bool) -> None:
-        self._is_taking = False
+        self._is_taking, self._is_last_complete = False, is_complete
         finished, self._finished = self._finished, self._loop.create_future()
         finished.set_result(is_complete)
         if self._is_last and self._ended is not None:
@@ -283,7 +296,7 @@ class Follower:
     # ── what the leader is told ──
 
     async def _report(self) -> None:
-        said_s = 0.0
+        said_s, pause_s = 0.0, self._report_s
         while True:
             report = words.Report(
                 self._participant.is_changed,
@@ -300,4 +313,7 @@ class Follower:
             if report != self._reported or self._loop.time() - said_s >= _ALIVE_S:
                 self._reported, said_s = report, self._loop.time()
                 self._leader.tell(report)
-            await asyncio.sleep(self._report_s)
+                pause_s = self._report_s
+            else:
+                pause_s = min(self._idle_s, pause_s * 1.5)
+            await asyncio.sleep(pause_s)

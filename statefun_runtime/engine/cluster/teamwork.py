@@ -5,7 +5,7 @@ from statefun_runtime.engine.beginning import Beginning
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.ledger import Identity
 from statefun_runtime.engine.checkpoints.participant import LocalParticipant
-from statefun_runtime.engine.cluster.channels import Incoming, Outgoing, Targets
+from statefun_runtime.engine.cluster.channels import Incoming, Outgoing, Targets, WhenReadable
 from statefun_runtime.engine.cluster.follower import Follower, RemoteUse
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from statefun_runtime.engine.settings import EngineSettings
@@ -29,9 +29,6 @@ class Teamwork:
         self.use = RemoteUse(team.leader, lambda: self._bases.named if self._bases else [])
         self.carry = team.links.run
 
-    async def enter(self) -> None:
-        """The leader has written the entry of this life."""
-
     def follow(
         self,
         participant: LocalParticipant,
@@ -41,6 +38,7 @@ class Teamwork:
         store: CheckpointStore,
         clock: Clock,
         stop: Stop,
+        when_readable: WhenReadable,
     ) -> Follower:
         """Return what stands for a checkpointer; from now on what comes is taken."""
         settings, start = self._settings, self._start
@@ -60,7 +58,7 @@ class Teamwork:
             last=start.manifest,
             interval_s=settings.checkpoint_interval_s,
         )
-        incoming = Incoming(self._alignment, targets, follower.met)
+        incoming = Incoming(self._alignment, targets, follower.met, when_readable)
         follower.attach(incoming)
         self._team.links.attach(incoming.take)
         return follower

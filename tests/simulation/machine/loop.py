@@ -96,7 +96,8 @@ class SimLoop(_Loop):  # type: ignore[misc]
     only lets others have a turn.
     """
 
-    def __init__(self, turn_s: float = 0.0) -> None:
+    def __init__(self, turn_s: float = 0.0, *, steps_max: int = _STEPS_MAX) -> None:
+        self._steps_max = steps_max
         self._now_s = 1000.0
         self._turn_s = turn_s
         self._outside = contextvars.copy_context()
@@ -193,7 +194,7 @@ class SimLoop(_Loop):  # type: ignore[misc]
             ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
             self._run(ready.popleft())
-        if self.steps > _STEPS_MAX:
+        if self.steps > self._steps_max:
             raise Stuck(f"{self.steps} steps, and no end")
 
     def _run(self, handle: Handle) -> None:

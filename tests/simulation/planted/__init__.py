@@ -8,6 +8,7 @@ from tests.simulation.planted import (
     moving,
     state,
     storage,
+    team,
 )
 from tests.simulation.planted.mutant import Mutant
 
@@ -19,4 +20,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *moving.MUTANTS,
     *state.MUTANTS,
     *storage.MUTANTS,
+    *team.MUTANTS,
 )

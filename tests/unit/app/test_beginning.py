@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from statefun_runtime.app.beginning import require_ports, require_topics, tell_left_behind
+from statefun_runtime.app.start.requirements import require_ports, require_topics, tell_left_behind
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.connectors.kafka.settings.values import TopicRoute
 from statefun_runtime.connectors.kafka.specs import KafkaIngressSpec

@@ -7,7 +7,7 @@ import pytest
 import uvloop
 
 from statefun_runtime.adapters.http.server import HttpRequest, HttpResponse, HttpServer
-from statefun_runtime.app.life import _crash_on_bugs
+from statefun_runtime.app.loops import crash_on_bugs
 
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -19,7 +19,7 @@ def test_an_exception_where_bytes_are_received_ends_the_worker(
 
     async def main() -> None:
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-            _crash_on_bugs(tasks)
+            crash_on_bugs(tasks)
             server = HttpServer(stumble, host="127.0.0.1", port=0, body_bytes_max=1024)
             await server.start(what="the test")
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -23,7 +23,7 @@ def test_messages_come_out_as_they_went_in(messages: list[tuple[str, str, str, b
 
     found = [
         (frames.read_header(head), function_id, body)
-        for head, function_id, body in frames.split_messages(frames.MESSAGES + data, 1)
+        for head, function_id, body, _ in frames.split_messages(frames.MESSAGES + data, 1)
     ]
     assert found == wanted
 
@@ -35,7 +35,9 @@ def test_a_message_that_is_cut_off_is_told():
 
 
 def test_a_barrier_has_its_epoch():
-    assert frames.read_barrier(frames.barrier(70_000)) == 70_000
+    for outcome in (True, False):
+        frame = frames.barrier(70_000, is_last_complete=outcome)
+        assert frames.read_barrier(frame) == (70_000, outcome)
 
 
 def test_bodies_of_keyed_records_and_of_egress_records():

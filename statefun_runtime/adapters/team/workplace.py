@@ -1,0 +1,66 @@
+"""Workers of this machine: processes that a nursery forks, with a pipe each and a pair of sockets for each two."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from typing import Any
+
+from statefun_runtime.adapters.team.nursery import Nursery
+from statefun_runtime.adapters.team.pipe import Pipe
+from statefun_runtime.ports.team import Hired
+
+_STARTED_S = 60.0
+_REPORT_BYTES_MAX = 64 * 1024
+
+
+class LocalWorkplace:
+    """The Workplace of one machine; close it."""
+
+    def __init__(self, nursery: Nursery) -> None:
+        self._nursery = nursery
+        self._ended: Callable[[int, int], None] | None = None
+        self._pid: asyncio.Future[int] | None = None
+        self._loop = asyncio.get_running_loop()
+        nursery.reports.setblocking(False)
+        self._loop.add_reader(nursery.reports, self._hear)
+
+    def attach(self, ended: Callable[[int, int], None]) -> None:
+        """Say who is told of the end of a process."""
+        self._ended = ended
+
+    async def hire(self, requests: Mapping[int, dict[str, Any]]) -> dict[int, Hired]:
+        """Start the workers of a plan."""
+        ends: dict[int, dict[int, socket.socket]] = {slot: {} for slot in requests}
+        for one, other in combinations(requests, 2):
+            ends[one][other], ends[other][one] = socket.socketpair()
+        hired = {}
+        for slot, request in requests.items():
+            ours, theirs = socket.socketpair()
+            self._pid = self._loop.create_future()
+            content = {**request, "peers": list(ends[slot])}
+            self._nursery.start(content, [theirs, *ends[slot].values()])
+            async with asyncio.timeout(_STARTED_S):
+                pid = await self._pid
+            hired[slot] = Hired(pid, await Pipe.open(ours))
+        return hired
+
+    def _hear(self) -> None:
+        try:
+            said = json.loads(self._nursery.reports.recv(_REPORT_BYTES_MAX) or b"{}")
+        except BlockingIOError:
+            return
+        if "pid" in said:
+            assert self._pid is not None
+            self._pid.set_result(said["pid"])
+        elif "exited" in said and self._ended is not None:
+            self._ended(said["exited"], said["status"])
+
+    def kill(self, pid: int) -> None:
+        """End a worker at once."""
+        self._nursery.kill(pid)
+
+    def close(self) -> None:
+        """Hear of nobody any more."""
+        self._loop.remove_reader(self._nursery.reports)

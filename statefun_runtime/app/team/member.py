@@ -1,0 +1,220 @@
+"""One worker of several on this machine: a process that its leader has started, and says all to.
+
+    plan (who owns what, where it begins) ─▶ restore ─▶ ready ─▶ orders and questions ─▶ ended
+
+It has no signals and no ports of its own but those of the module, and ends at once when its leader is gone.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import shutil
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from statefun_runtime.adapters.admin.admin_socket import Command
+from statefun_runtime.adapters.admin.process_facts import ProcessFacts
+from statefun_runtime.adapters.descriptors import Descriptors
+from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.adapters.team.pipe import Pipe
+from statefun_runtime.adapters.team.socket_links import SocketLinks
+from statefun_runtime.app.build import build_worker, machine_ports
+from statefun_runtime.app.commands import make_commands
+from statefun_runtime.app.embedded import Embedded
+from statefun_runtime.app.endpoint_security import AllEndpointSecurity
+from statefun_runtime.app.factories import Application
+from statefun_runtime.app.loops import crash_on_bugs, loop_factory
+from statefun_runtime.app.shadow import shadow_of
+from statefun_runtime.app.start.places import with_place
+from statefun_runtime.app.start.requirements import tell_left_behind
+from statefun_runtime.app.team.metric_form import metric_form
+from statefun_runtime.app.team.numbered import number_logs
+from statefun_runtime.config.settings import Settings
+from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.checkpoints.manifest import read_outboxes
+from statefun_runtime.engine.beginning import Beginning, Ports
+from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_manifest
+from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
+from statefun_runtime.engine.cluster.worker_process import error_form
+from statefun_runtime.engine.metrics import engine_metrics
+from statefun_runtime.engine.stop import Stop
+from statefun_runtime.engine.worker import Worker
+from statefun_runtime.errors import StatefunError
+from statefun_runtime.ports.egress import Listens
+from statefun_runtime.ports.module import ModuleSpec
+from statefun_runtime.ports.team import Team
+
+log = logging.getLogger("statefun.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was read and checked before there were workers."""
+
+    settings: Settings
+    module: ModuleSpec
+    security: AllEndpointSecurity
+    descriptors: Descriptors
+
+
+class SharedFolder:
+    """The state folder of a leader, as its workers use it: each has live folders of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lives = 0
+
+    def fresh_live_folder(self) -> Path:
+        """Return a path for live files which does not exist."""
+        self._lives += 1
+        parent = self.folder / "live"
+        parent.mkdir(exist_ok=True)
+        return parent / f"{os.getpid()}-{self._lives}"
+
+    def discard(self, live: Path) -> None:
+        """Throw live files away that will not be used."""
+        shutil.rmtree(live, ignore_errors=True)
+
+
+def run_member(loaded: Loaded, request: dict[str, Any], sockets: Sequence[socket.socket]) -> None:
+    """Run a worker until its leader lets it go; `sockets` are the pipe and the channels, in the order of the request."""
+    number_logs(request["slot"])
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_run(loaded, request, sockets))
+
+
+async def _listen_while_led(leader: PipeLeader) -> None:
+    await leader.listen()
+    # The leader is gone: nobody is to do anything any more.
+    os._exit(1)
+
+
+async def _run(loaded: Loaded, request: dict[str, Any], sockets: Sequence[socket.socket]) -> None:
+    pipe = await Pipe.open(sockets[0])
+    links = SocketLinks(dict(zip(request["peers"], sockets[1:], strict=True)))
+    leader, stop = PipeLeader(pipe), Stop()
+    ended: dict[str, Any] = {"ended": True}
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            crash_on_bugs(tasks)
+            beside = [
+                tasks.create_task(_listen_while_led(leader)),
+                tasks.create_task(leader.tell_failure(stop)),
+            ]
+            await _live(loaded, request, Team(links, leader), leader, pipe, tasks, stop)
+            for task in beside:
+                task.cancel()
+    except* StatefunError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        assert isinstance(error, StatefunError)
+        ended["error"] = error_form(error)
+    pipe.say(ended)
+    await pipe.drained()
+    pipe.close()
+
+
+def member_ports(folder: SharedFolder, settings: Settings) -> Ports:
+    """Return the ports of a worker whose state folder others share: nothing that may be another's is swept."""
+    objects = ObjectFolder(
+        folder.folder / "objects",
+        asyncio.to_thread,
+        sweep=False,
+        # What the leader is to delete it has to find by its name: what lies in a segment only its writer knows.
+        small_bytes_max=0,
+    )
+    ports = machine_ports(folder, objects)
+    fetched = folder.folder / "live" / f"fetched-{os.getpid()}"
+    # The leader alone writes to the log, and holds the place.
+    return replace(with_place(ports, settings, fetched), commit_log=ports.commit_log)
+
+
+async def _live(
+    loaded: Loaded,
+    request: dict[str, Any],
+    team: Team,
+    leader: PipeLeader,
+    pipe: Pipe,
+    tasks: asyncio.TaskGroup,
+    stop: Stop,
+) -> None:
+    folder = SharedFolder(loaded.settings.state_dir)
+    ports = member_ports(folder, loaded.settings)
+    beginning = await _beginning(ports, request)
+    functions = folder.folder / "live" / f"functions-{os.getpid()}"
+    async with Embedded(loaded.module, tasks.create_task, functions) as embedded:
+        application = Application(
+            loaded.settings,
+            loaded.module,
+            folder,
+            tasks,
+            beginning.start,
+            beginning.history,
+            ports.checkpoints,
+            security=loaded.security,
+            descriptors=loaded.descriptors,
+            embedded=embedded,
+            slot=beginning.slot,
+        )
+        worker = await build_worker(application, ports, beginning, stop, team)
+        if request["is_home"]:
+            tell_left_behind(beginning.start, loaded.module, worker.parts.states)
+        await _listen(worker)
+        await _work(application, worker, leader, pipe)
+
+
+async def _work(application: Application, worker: Worker, leader: PipeLeader, pipe: Pipe) -> None:
+    tasks, facts = application.tasks, ProcessFacts()
+    gc.collect()
+    gc.freeze()
+    beside = [
+        tasks.create_task(facts.run()),
+        tasks.create_task(leader.answer(_commands(application.settings, worker, facts))),
+    ]
+    try:
+        await worker.run(tasks, lambda: pipe.say({"ready": True}))
+        await worker.close()
+    finally:
+        for task in beside:
+            task.cancel()
+        worker.parts.states.store.close()
+
+
+async def _beginning(ports: Ports, request: dict[str, Any]) -> Beginning:
+    history = History(tuple(await ports.commit_log.read()))
+    started = history.last_started
+    assert started is not None
+    assert started.nonce == request["nonce"], "another life has begun in the folder"
+    chosen = started.from_manifest
+    manifest = await read_manifest(ports.checkpoints, chosen) if chosen else None
+    start = StartingPoint(
+        started, manifest, (), frozenset(), request["first_epoch"], request["is_ours"]
+    )
+    return Beginning(start, history, read_outboxes(request["outboxes"]), request["slot"])
+
+
+async def _listen(worker: Worker) -> None:
+    for egress in worker.parts.egresses.values():
+        await egress.start()
+    for ingress in worker.parts.ingresses.values():
+        if isinstance(ingress, Listens):
+            await ingress.listen()
+
+
+def _commands(settings: Settings, worker: Worker, facts: ProcessFacts) -> dict[str, Command]:
+    shadow = shadow_of(settings)
+    commands = make_commands(worker, "", shadow="" if shadow is None else str(shadow))
+
+    async def metrics(arguments: dict[str, Any]) -> dict[str, Any]:
+        found = [*engine_metrics(worker.parts), *facts.metrics()]
+        return {"metrics": [metric_form(one) for one in found]}
+
+    async def readiness(arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"reasons": worker.readiness.reasons(), "waits": worker.readiness.waits()}
+
+    return {**commands, "metrics": metrics, "readiness": readiness}

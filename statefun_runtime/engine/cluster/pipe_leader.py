@@ -1,0 +1,61 @@
+"""The leader of a worker, at the other end of a pipe."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any
+
+from statefun_runtime.core.cluster import words
+from statefun_runtime.engine.cluster.worker_process import error_form
+from statefun_runtime.engine.stop import Stop
+from statefun_runtime.errors import StatefunError
+from statefun_runtime.ports.team import Pipe
+
+_ORDERS_MAX = 10_000
+
+Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class PipeLeader:
+    """The LeaderLink of a worker whose leader is the process at the other end of a pipe; answers its questions."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._orders: asyncio.Queue[words.Order] = asyncio.Queue(_ORDERS_MAX)
+        self._asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_ORDERS_MAX)
+
+    def tell(self, answer: words.Answer) -> None:
+        """Tell the leader something."""
+        self._pipe.say(words.encode(answer))
+
+    async def orders(self) -> AsyncGenerator[words.Order, None]:
+        """Yield what the leader says."""
+        while True:
+            yield await self._orders.get()
+
+    async def listen(self) -> None:
+        """Take what is said until the leader is gone."""
+        async for line in self._pipe.heard():
+            if line.startswith(b'{"ask"'):
+                self._asked.put_nowait(json.loads(line))
+            else:
+                word = words.decode(line)
+                assert isinstance(word, words.Order)
+                self._orders.put_nowait(word)
+
+    async def answer(self, commands: Mapping[str, Command]) -> None:
+        """Answer one question after the other until cancelled."""
+        while True:
+            asked = await self._asked.get()
+            told: dict[str, Any] = {"told": asked["ask"]}
+            try:
+                told["content"] = await commands[asked["command"]](asked["arguments"])
+            except StatefunError as error:
+                told["error"] = error_form(error)
+            self._pipe.say(told)
+
+    async def tell_failure(self, stop: Stop) -> None:
+        """Tell what an operator has declared fatal: it ends the whole application."""
+        await stop.asked()
+        if stop.failure is not None:
+            self._pipe.say({"failing": error_form(stop.failure)})

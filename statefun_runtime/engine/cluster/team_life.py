@@ -1,0 +1,286 @@
+"""One life of several workers: from a plan in the commit log until all have ended well, or one has not.
+
+    plan written ─▶ workers started with pipes and channels ─▶ all ready ─▶ checkpoints ─▶ Finish ─▶ all rest ─▶ last
+    checkpoints ─▶ all have ended
+                    └───────────── a worker is gone, or says nothing ─────────────▶ all are killed
+
+Who leads is the one process that holds the folder, so nobody else can; its plan is void when it writes the next one.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from statefun_runtime.core.checkpoints.manifest import Outbox, form
+from statefun_runtime.core.checkpoints.retention import Retention
+from statefun_runtime.core.cluster import words
+from statefun_runtime.engine.beginning import Beginning, Ports
+from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
+from statefun_runtime.engine.checkpoints.ledger import Identity, Ledger
+from statefun_runtime.engine.cluster.leading import RemoteParticipant, Using
+from statefun_runtime.engine.cluster.worker_process import WorkerProcess, beginning_again
+from statefun_runtime.engine.settings import EngineSettings
+from statefun_runtime.engine.stop import Stop
+from statefun_runtime.errors import StatefunError, UnavailableError
+from statefun_runtime.ports.team import Workplace
+
+log = logging.getLogger("statefun.leader")
+
+_LOOK_S = 0.02
+_SILENCE_LOOK_S = 0.25
+_SETTLE_SAY_S = 5.0
+_BURIED_S = 10.0
+
+
+class TeamLife:
+    """Leads the workers of one plan."""
+
+    def __init__(
+        self,
+        workplace: Workplace,
+        ports: Ports,
+        beginning: Beginning,
+        settings: EngineSettings,
+        stop: Stop,
+        *,
+        silence_s: float,
+    ) -> None:
+        self._workplace = workplace
+        self._ports = ports
+        self._beginning = beginning
+        self._settings = settings
+        self._stop = stop
+        self._silence_s = silence_s
+        self._loop = asyncio.get_running_loop()
+        self._plan = beginning.start.started.plan
+        self.workers: dict[int, WorkerProcess] = {}
+        self._using = Using()
+        self._held_by = ""
+        self._is_finishing = False
+        self.lost: asyncio.Future[StatefunError] = self._loop.create_future()
+        self._news = asyncio.Event()
+        clock = ports.make_clock(0)
+        self._participants = [
+            RemoteParticipant(member.owner, self._teller(member.slot), self._using, self._wanted)
+            for member in self._plan.members
+        ]
+        self.checkpointer = Checkpointer(
+            self._participants,
+            self._make_ledger(),
+            self._using,
+            clock,
+            interval_s=settings.checkpoint_interval_s,
+            first_epoch=beginning.start.first_epoch,
+            abandoned=settings.abandoned_egresses,
+        )
+
+    def _make_ledger(self) -> Ledger:
+        settings, start, ports = self._settings, self._beginning.start, self._ports
+        return Ledger(
+            Identity(start.started, settings.key_group_count, settings.partition_count),
+            ports.checkpoints,
+            ports.commit_log,
+            Retention(
+                settings.checkpoints_kept,
+                start.kept,
+                set(start.there),
+                start.started.from_manifest,
+            ),
+            self._using,
+            last=start.manifest,
+            collect_every=settings.pace.collect_every,
+        )
+
+    def _teller(self, slot: int) -> Callable[[words.Order], None]:
+        return lambda order: self.workers[slot].tell(order)
+
+    def _wanted(self) -> None:
+        self.checkpointer.end_early()
+
+    # ── from start to end ──
+
+    async def run(self, announce: Callable[[], None]) -> None:
+        """Lead until the application has stopped; raise what a worker ended with, or that one is gone."""
+        await self._ports.commit_log.append(self._beginning.start.started)
+        beside: list[asyncio.Task[Any]] = []
+        try:
+            await self._start(beside)
+            await self._unless_lost(self._all(lambda one: one.is_ready))
+            beside.append(self._loop.create_task(self._watch()))
+            announce()
+            beside.append(self._loop.create_task(self._checkpoints()))
+            await self._unless_lost(self._stop.asked())
+            await self._unless_lost(self._finish())
+        finally:
+            error = beginning_again()
+            for worker in self.workers.values():
+                worker.gone(error)
+            # What may be in the log is known before the next plan is written.
+            await self.checkpointer.rest()
+            for task in beside:
+                task.cancel()
+            for worker in self.workers.values():
+                self._workplace.kill(worker.pid)
+            await self._buried()
+
+    async def _buried(self) -> None:
+        """Wait until nobody holds a port or a file any more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_BURIED_S):
+                await self._all(lambda one: one.is_buried)
+
+    async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for something, or raise why a worker is lost."""
+        task = self._loop.create_task(work)
+        waiting: list[asyncio.Future[Any]] = [task, self.lost]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            raise self.lost.result()
+        await task
+
+    async def _start(self, beside: list[asyncio.Task[Any]]) -> None:
+        self._workplace.attach(self._ended)
+        slots = [member.slot for member in self._plan.members]
+        hired = await self._workplace.hire({slot: self._request(slot) for slot in slots})
+        for slot, participant in zip(slots, self._participants, strict=True):
+            worker = WorkerProcess(slot, hired[slot].pid, hired[slot].pipe, self._heard)
+            worker.participant = participant
+            self.workers[slot] = worker
+            beside.append(self._loop.create_task(worker.listen()))
+
+    def _request(self, slot: int) -> dict[str, Any]:
+        start = self._beginning.start
+        return {
+            "slot": slot,
+            "nonce": start.started.nonce,
+            "first_epoch": start.first_epoch,
+            "is_ours": start.is_ours,
+            "is_home": slot == self._plan.home.slot,
+            "outboxes": form([one for one in self._beginning.outboxes if self._heir(one) == slot]),
+        }
+
+    def _heir(self, outbox: Outbox) -> int:
+        """Return the slot of who publishes an outbox: its owner, or if that is no more whoever is at home."""
+        for member in self._plan.members:
+            if member.owner == outbox.owner:
+                return member.slot
+        return self._plan.home.slot
+
+    def _ended(self, pid: int, status: int) -> None:
+        for worker in self.workers.values():
+            if worker.pid == pid:
+                worker.is_buried, worker.status = True, status
+                self._news.set()
+                self._judge(worker)
+
+    def _judge(self, worker: WorkerProcess) -> None:
+        """Decide, when all that a worker has said was heard, whether it was right to end."""
+        if not (worker.is_buried and worker.has_hung_up):
+            return
+        if worker.failure is not None or not (worker.has_ended and self._is_finishing):
+            self._lose(worker.slot, f"ended (status {worker.status})")
+
+    def _lose(self, slot: int, what: str) -> None:
+        if self.lost.done():
+            return
+        worker = self.workers[slot]
+        self.lost.set_result(
+            worker.failure or UnavailableError(f"worker {slot} {what}", code="SF3062")
+        )
+
+    async def _all(self, holds: Callable[[WorkerProcess], bool]) -> None:
+        while not all(map(holds, self.workers.values())):
+            self._news.clear()
+            await self._news.wait()
+
+    def _heard(self, worker: WorkerProcess) -> None:
+        self._news.set()
+        if worker.failure is not None and not worker.has_ended:
+            self._stop.fail(worker.failure)
+        self._judge(worker)
+        reason = next(
+            (
+                f"worker {one.slot}: {one.participant.closed_by}"
+                for one in self.workers.values()
+                if one.participant is not None and one.participant.closed_by
+            ),
+            "",
+        )
+        if reason != self._held_by:
+            self._held_by = reason
+            for one in self.workers.values():
+                one.tell(words.Hold(reason))
+
+    async def _watch(self) -> None:
+        """A worker that says nothing is dead or frozen: it is killed, and its exit is heard of."""
+        while True:
+            await asyncio.sleep(_SILENCE_LOOK_S)
+            for slot, worker in self.workers.items():
+                silent_s = self._loop.time() - worker.heard_s
+                if silent_s > self._silence_s and not worker.has_ended:
+                    log.error("worker %d has said nothing for %.1f s: it is killed", slot, silent_s)
+                    self._workplace.kill(worker.pid)
+                    self._lose(slot, f"said nothing for {silent_s:.1f} s")
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what is known of each worker."""
+        now_s = self._loop.time()
+        return [
+            {
+                "worker": member.slot,
+                "pid": self.workers[member.slot].pid,
+                "key_groups": [member.key_groups.first, member.key_groups.end],
+                "heard_s": now_s - self.workers[member.slot].heard_s,
+            }
+            for member in self._plan.members
+        ]
+
+    # ── checkpoints ──
+
+    async def _checkpoints(self) -> None:
+        await self._settled()
+        await self.checkpointer.run()
+
+    async def _settled(self) -> None:
+        """Where ranges have moved, what was to be published before comes first: nothing follows it before a checkpoint."""
+        manifest = self._beginning.start.manifest
+        if manifest is None:
+            return
+        before = {part.owner: part.key_groups for part in manifest.parts}
+        now = {member.owner: member.key_groups for member in self._plan.members}
+        if all(now.get(owner) == key_groups for owner, key_groups in before.items()):
+            return
+        since_s, is_said = self._loop.time(), False
+        while any(map(self._is_pending, self._beginning.outboxes)):
+            if not is_said and self._loop.time() - since_s > _SETTLE_SAY_S:
+                is_said = True
+                log.warning(
+                    "no checkpoint is taken before what other workers had to publish has left"
+                )
+            await asyncio.sleep(_LOOK_S)
+
+    def _is_pending(self, outbox: Outbox) -> bool:
+        if not outbox.is_transactional:
+            return False
+        known = [one.confirmed().get(outbox.owner, {}) for one in self._participants]
+        return all(one.get(outbox.egress, 0) < outbox.epoch for one in known)
+
+    # ── the end ──
+
+    async def _finish(self) -> None:
+        """Have all stop: requests come back, a last checkpoint, what it completes is published, and one more records that."""
+        self._is_finishing = True
+        for worker in self.workers.values():
+            worker.tell(words.Finish())
+        for _ in range(2):
+            await self._all(lambda one: one.participant is not None and one.participant.is_resting)
+            await self.checkpointer.rest()
+            for participant in self._participants:
+                participant.is_resting, participant.is_last = False, True
+            await self.checkpointer.take()
+        await self._all(lambda one: one.has_ended)

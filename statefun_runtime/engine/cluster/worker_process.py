@@ -1,0 +1,127 @@
+"""What a leader knows of one worker process, and what it asks of it."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from statefun_runtime.core.cluster import words
+from statefun_runtime.engine.cluster.leading import RemoteParticipant
+from statefun_runtime.errors import (
+    ConfigError,
+    CorruptionError,
+    FencedError,
+    FunctionError,
+    StatefunError,
+    UnavailableError,
+)
+from statefun_runtime.ports.team import Pipe
+
+_ERRORS: dict[str, type[StatefunError]] = {
+    one.__name__: one
+    for one in (
+        *(StatefunError, ConfigError, FunctionError),
+        *(UnavailableError, FencedError, CorruptionError),
+    )
+}
+
+
+def error_form(error: StatefunError) -> dict[str, Any]:
+    """Return an error as JSON has it."""
+    return {
+        "kind": type(error).__name__,
+        "message": error.message,
+        "code": error.code,
+        "hint": error.hint,
+    }
+
+
+def read_error(content: dict[str, Any]) -> StatefunError:
+    """Return the error that a worker has told of."""
+    kind = _ERRORS.get(content["kind"], StatefunError)
+    return kind(content["message"], code=content["code"], hint=content["hint"])
+
+
+def beginning_again() -> UnavailableError:
+    """Return the error of what is asked while there are no workers, or no more."""
+    return UnavailableError(
+        "the workers begin again", code="SF3061", hint="the same again in a moment may work"
+    )
+
+
+class WorkerProcess:
+    """A worker of a plan; `told` is called with what it says that concerns the application."""
+
+    def __init__(
+        self, slot: int, pid: int, pipe: Pipe, told: Callable[["WorkerProcess"], None]
+    ) -> None:
+        self.slot = slot
+        self.pid = pid
+        self.participant: RemoteParticipant | None = None
+        self.is_ready = self.has_ended = False
+        self.is_buried = self.has_hung_up = False
+        self.status = 0
+        self.failure: StatefunError | None = None
+        self._pipe = pipe
+        self._told = told
+        self._loop = asyncio.get_running_loop()
+        self.heard_s = self._loop.time()
+        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._questions = 0
+
+    def tell(self, order: words.Order) -> None:
+        """Give an order."""
+        self._pipe.say(words.encode(order))
+
+    async def ask(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Have it carry out a command; raise UnavailableError if it cannot, or is gone."""
+        self._questions += 1
+        answer = self._asked[self._questions] = self._loop.create_future()
+        self._pipe.say({"ask": self._questions, "command": command, "arguments": arguments})
+        told = await answer
+        if "error" in told:
+            raise read_error(told["error"])
+        content: dict[str, Any] = told["content"]
+        return content
+
+    async def listen(self) -> None:
+        """Take what it says, until it is gone."""
+        async for line in self._pipe.heard():
+            self.heard_s = self._loop.time()
+            if line.startswith(b'{"word"'):
+                answer = words.decode(line)
+                assert self.participant is not None
+                assert isinstance(answer, words.Answer)
+                self.participant.hear(answer)
+                if isinstance(answer, words.Report | words.Rests):
+                    self._told(self)
+            else:
+                self._hear(json.loads(line))
+        self.has_hung_up = True
+        self._told(self)
+
+    def _hear(self, said: dict[str, Any]) -> None:
+        if "told" in said:
+            answer = self._asked.pop(said["told"])
+            if not answer.done():
+                answer.set_result(said)
+            return
+        if "ready" in said:
+            self.is_ready = True
+        elif "failing" in said:
+            self.failure = read_error(said["failing"])
+        elif "ended" in said:
+            self.has_ended = True
+            if "error" in said:
+                self.failure = read_error(said["error"])
+        self._told(self)
+
+    def gone(self, error: UnavailableError) -> None:
+        """It answers no more."""
+        if self.participant is not None:
+            self.participant.gone(error)
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(error)
+        self._asked.clear()
+        self._pipe.close()

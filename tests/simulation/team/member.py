@@ -1,0 +1,123 @@
+"""One of several simulated workers, and who leads them."""
+
+import asyncio
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.checkpoints.manifest import read_outboxes
+from statefun_runtime.engine.assembly import assemble
+from statefun_runtime.engine.beginning import Beginning, Ports
+from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_manifest
+from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
+from statefun_runtime.engine.cluster.planning import planned
+from statefun_runtime.engine.cluster.team_life import TeamLife
+from statefun_runtime.engine.cluster.worker_process import error_form
+from statefun_runtime.engine.stop import Stop
+from statefun_runtime.errors import (
+    ConfigError,
+    CorruptionError,
+    FencedError,
+    StatefunError,
+)
+from statefun_runtime.ports.egress import Listens
+from statefun_runtime.ports.team import Team
+from tests.simulation.life import Outside, SimulatedConnectors, begin_there, make_ports
+from tests.simulation.team.channels import SimLinks, SimPipe
+
+if TYPE_CHECKING:
+    from tests.simulation.team.workplace import SimWorkplace
+
+_SILENCE_S = 1.5
+_PAUSE_S = 0.1
+
+
+async def lead(
+    outside: Outside, stop: Stop, workplace: "SimWorkplace", count: int, say: Any
+) -> None:
+    """Lead workers until told to stop."""
+    while not stop.is_asked:
+        try:
+            ports = make_ports(outside)
+            beginning = planned(await begin_there(outside, ports), count)
+            life = TeamLife(
+                workplace, ports, beginning, outside.settings, stop, silence_s=_SILENCE_S
+            )
+            leader: Any = SimpleNamespace(parts=SimpleNamespace(checkpointer=life.checkpointer))
+            await life.run(partial(outside.operator.runs, leader))
+            break
+        except (ConfigError, CorruptionError, FencedError):
+            raise
+        except (StatefunError, OSError) as error:
+            say(f"all begin again: {error}")
+            await asyncio.sleep(_PAUSE_S)
+    if stop.failure is not None:
+        raise stop.failure
+
+
+async def serve(outside: Outside, request: dict[str, Any], links: SimLinks, pipe: SimPipe) -> None:
+    """Run one of the workers of a plan."""
+    leader, stop = PipeLeader(pipe), Stop()
+    ended: dict[str, Any] = {"ended": True}
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            beside = [
+                tasks.create_task(leader.listen()),
+                tasks.create_task(leader.tell_failure(stop)),
+            ]
+            await _work(outside, request, Team(links, leader), pipe, tasks, stop)
+            for task in beside:
+                task.cancel()
+    except* StatefunError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        assert isinstance(error, StatefunError)
+        ended["error"] = error_form(error)
+    pipe.say(ended)
+    pipe.close()
+
+
+async def _work(
+    outside: Outside,
+    request: dict[str, Any],
+    team: Team,
+    pipe: SimPipe,
+    tasks: asyncio.TaskGroup,
+    stop: Stop,
+) -> None:
+    ports = make_ports(outside, is_first=False)
+    beginning = await _beginning(ports, request)
+    assembly = await assemble(
+        ports,
+        SimulatedConnectors(outside, ports, beginning),
+        outside.module,
+        outside.settings,
+        beginning,
+        decode_reply,
+        stop,
+        team,
+    )
+    worker = await assembly.restored()
+    for egress in worker.parts.egresses.values():
+        await egress.start()
+    for ingress in worker.parts.ingresses.values():
+        if isinstance(ingress, Listens):
+            await ingress.listen()
+    await worker.run(tasks, lambda: pipe.say({"ready": True}))
+    await worker.close()
+
+
+async def _beginning(ports: Ports, request: dict[str, Any]) -> Beginning:
+    history = History(tuple(await ports.commit_log.read()))
+    started = history.last_started
+    assert started is not None
+    assert started.nonce == request["nonce"]
+    chosen = started.from_manifest
+    manifest = await read_manifest(ports.checkpoints, chosen) if chosen else None
+    start = StartingPoint(
+        started, manifest, (), frozenset(), request["first_epoch"], request["is_ours"]
+    )
+    return Beginning(start, history, read_outboxes(request["outboxes"]), request["slot"])
