@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.conformance.sdks.cases import CHAPTERS, Case
 from tests.conformance.sdks.outcomes import shown
-from tests.conformance.sdks.servers import SDKS, STOCK_VERSION
+from tests.conformance.sdks.servers import SDKS, STOCK_JAVA_VERSION, STOCK_VERSION
 from tests.support.processes import Process
 from tests.support.provisions import ROOT, Unavailable
 from tests.support.sockets import free_port
@@ -22,10 +22,11 @@ _INTRODUCTION = f"""\
 
 <!-- Written by `make sdks` from the answers of the SDKs; a test fails while it is not what one of them does. -->
 
-The same requests to the same functions, written with the three SDKs of this project and with the stock ones ({STOCK_VERSION}).
+The same requests to the same functions, written with the three SDKs of this project and with the stock ones ({STOCK_VERSION}, of Java {STOCK_JAVA_VERSION}).
 A cell is what the reply asks the runtime for: `n := 5` sets a state, a text alone is a record of it that the function sent,
 which is what it saw. *500, does not say why* is an answer with an empty body, or with what a web server says of every failure
-(the stock Python SDK leaves failures to the server, here aiohttp): the runtime's operator sees a status and nothing else.
+(the stock Python SDK leaves failures to the server, here aiohttp): the runtime's operator sees a status and nothing else. In Java some cases
+cannot be written down, since the types of states and messages are checked by the compiler.
 """
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import stock_sdk
-from tests.support.provisions import made_once
+from tests.support.provisions import command_path, made_once, run_or_unavailable
 from tests.support.sdks import go_sdk, javascript_sdk
 
 PROGRAMS = Path(__file__).parent / "programs"
 STOCK_GO = "github.com/apache/flink-statefun/statefun-sdk-go/v3"
 STOCK_VERSION = stock_sdk.STOCK_VERSION
+# The last one that was published: 3.3.0 names an artifact that is not there.
+STOCK_JAVA_VERSION = "3.2.0"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,39 @@ def _go_program(module: str, needed: list[str], sources: list[Path]) -> Path:
     return made_once(f"go-matrix-{digest.hexdigest()[:8]}", make) / "program"
 
 
+_POM = f"""\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>tests</groupId><artifactId>matrix</artifactId><version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.flink</groupId>
+      <artifactId>statefun-sdk-java</artifactId>
+      <version>{STOCK_JAVA_VERSION}</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+
+
+def _stock_java(port: int) -> list[str]:
+    program = PROGRAMS / "Matrix.java"
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"
+
+    def make(home: Path) -> None:
+        (home / "pom.xml").write_text(_POM)
+        maven = [command_path("mvn"), "-q", "-B", goal, f"-DoutputDirectory={home / 'libs'}"]
+        run_or_unavailable(maven, cwd=home, timeout_s=300)
+        compiler = [command_path("javac"), "-d", home, "-cp", f"{home / 'libs'}/*", program]
+        run_or_unavailable(compiler, cwd=home, timeout_s=300)
+
+    java = command_path("java")
+    digest = hashlib.sha256(program.read_bytes() + _POM.encode()).hexdigest()[:8]
+    home = made_once(f"java-matrix-{digest}", make)
+    return [java, "-cp", f"{home}:{home / 'libs'}/*", "Matrix", str(port)]
+
+
 SDKS = {
     "python": Sdk("Python", _ours_python),
     "stock-python": Sdk("stock Python", _stock_python),
@@ -71,4 +106,5 @@ SDKS = {
     "stock-javascript": Sdk("stock JavaScript", _stock_js),
     "go": Sdk("Go", _ours_go),
     "stock-go": Sdk("stock Go", _stock_go),
+    "stock-java": Sdk("stock Java", _stock_java),
 }

@@ -10,7 +10,7 @@ from tests.support.provisions import Unavailable
 pytestmark = [pytest.mark.integration, pytest.mark.stock_sdk]
 
 # What must be there, or the tests that need it are skipped, or fail where that is asked for.
-NEEDS = {"javascript": "node", "go": "Go", "stock-go": "Go"}
+NEEDS = {"javascript": "node", "go": "Go", "stock-go": "Go", "stock-java": "Java and Maven"}
 
 
 @pytest.mark.parametrize("name", SDKS)
