@@ -11,7 +11,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 case $what in
 greeter) file=$root/docker/compose.greeter.yaml broker=kafka workers=(worker) services=() ;;
 cluster)
-    file=$root/docker/compose.yaml broker=kafka-1 workers=(worker-1 worker-2 worker-3)
+    file=$root/docker/compose.yaml broker=kafka-1 workers=(worker)
     services=(kafka-1 kafka-2 kafka-3 bucket s3 functions "${workers[@]}")
     # Debian has no package of Grafana; here no registry has its image.
     [ "${LOCAL:-}" = 1 ] || services+=(prometheus grafana)

@@ -20,10 +20,8 @@ CHART = DOCKER / "kubernetes" / "chart"
 KUBERNETES = "1.30"
 VARIABLES = {"KAFKA": "kafka:9092", "FUNCTIONS": "http://functions:8000/statefun"}
 VALUES = {
-    "cluster": (),
-    "autoscaling": ("--set", "autoscaling.enabled=true"),
-    "standalone": ("--set", "cluster.enabled=false,checkpoints="),
-    "standalone-and-bucket": ("--set", "cluster.enabled=false"),
+    "volume": (),
+    "bucket-and-workers": ("--set", "workers=3,checkpoints=s3://checkpoints/shop"),
     "all-that-is-optional": (
         "--set-json",
         'envFromSecrets=["keys"],extraArgs=["--strict"],podAnnotations={"a":"b"},'
@@ -82,8 +80,7 @@ def test_plain_manifests_are_what_kubernetes_takes():
     check(found)
     assert {one["kind"] for one in found} >= {
         "Deployment",
-        "PodDisruptionBudget",
-        "HorizontalPodAutoscaler",
+        "StatefulSet",
         "Service",
         "ConfigMap",
     }
@@ -111,9 +108,8 @@ def test_the_chart_writes_what_kubernetes_takes(values: str, pytestconfig: pytes
         skip_or_fail(pytestconfig, "helm", error)
     found = manifests(text)
     check(found)
-    kinds = {one["kind"] for one in found}
-    assert ("StatefulSet" in kinds) == values.startswith("standalone")
-    assert ("HorizontalPodAutoscaler" in kinds) == (values == "autoscaling")
+    assert {"StatefulSet", "Service"} <= {one["kind"] for one in found}
+    assert ("--workers=3" in text) == ("--checkpoints=" in text) == (values == "bucket-and-workers")
 
 
 def test_the_greeters_module_loads_and_is_the_same_in_kubernetes(tmp_path: Path):

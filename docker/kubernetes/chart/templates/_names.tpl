@@ -34,12 +34,6 @@ spec:
   {{- with .Values.tolerations }}
   tolerations: {{- toYaml . | nindent 4 }}
   {{- end }}
-  topologySpreadConstraints:
-    - maxSkew: 1
-      topologyKey: kubernetes.io/hostname
-      whenUnsatisfiable: ScheduleAnyway
-      labelSelector:
-        matchLabels: {{- include "statefun.selector" . | nindent 10 }}
   containers:
     - name: worker
       image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
@@ -47,12 +41,9 @@ spec:
       args:
         - --module=/etc/statefun
         - --state-dir=/var/lib/statefun/state
-        {{- if .Values.cluster.enabled }}
-        - --cluster={{ .Values.cluster.name | default .Release.Name }}
-        - --kafka={{ required "cluster.kafka names the brokers" .Values.cluster.kafka }}
-        - --checkpoints={{ required "a cluster needs checkpoints that all workers reach" .Values.checkpoints }}
-        {{- else if .Values.checkpoints }}
-        - --checkpoints={{ .Values.checkpoints }}
+        - --workers={{ .Values.workers }}
+        {{- with .Values.checkpoints }}
+        - --checkpoints={{ . }}
         {{- end }}
         - --host=0.0.0.0
         - --metrics-port=9090
@@ -97,9 +88,4 @@ spec:
       configMap: {name: {{ include "statefun.name" . }}-modules}
     - name: tmp
       emptyDir: {medium: Memory, sizeLimit: 64Mi}
-    {{- if .Values.cluster.enabled }}
-    # What a worker of a cluster works on is made anew from the bucket.
-    - name: state
-      emptyDir: {}
-    {{- end }}
 {{- end -}}
