@@ -1,4 +1,4 @@
-"""A state folder that a worker of an earlier version left: everything in it is found, and is of version 3 afterwards."""
+"""A state folder that a worker of an earlier version left: everything in it is found, and is of today's version afterwards."""
 
 import json
 import sys
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
+from statefun_runtime.core.checkpoints.manifest import FORMAT
 from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.support.processes import Process, wait_until
 from tests.support.provisions import ROOT
@@ -136,7 +137,7 @@ def test_all_that_is_in_it_is_found_and_written_anew(tmp_path: Path):
         wait_until(lambda: len(old.kept()) == 310, "the result")
         assert old.kept()[0] == "id-0 1 first"
         assert old.kept()[-1] == "id-0 10 again"
-        wait_until(lambda: old.manifest()["format"] == 3, "a checkpoint of version 3")
+        wait_until(lambda: old.manifest()["format"] == FORMAT, "a checkpoint of today's version")
 
         # From here on nothing of version 2 is needed.
         old.worker.kill9()
