@@ -98,6 +98,26 @@ def test_state_comes_back_from_the_bucket_after_kill_9_though_all_but_the_logs_i
         assert KEY_ID not in text
 
 
+def test_several_workers_share_a_bucket_and_come_back_from_it(
+    s3: S3Server, start: Callable[..., HttpApplication]
+) -> None:
+    bucket = s3.new_bucket()
+    app = start(f"s3://{bucket}/shop", "--workers", "2")
+    app.greet("Bob", "Ada", "Bob")
+    assert sorted(app.receive(3)) == ["Nice to see you again Bob", "Welcome Ada", "Welcome Bob"]
+    app.worker.kill9()
+    for name in ("live", "objects"):
+        shutil.rmtree(app.worker.state_dir / name, ignore_errors=True)
+
+    app.worker.arguments[-1] = "3"
+    app.start()
+    app.greet("Bob", "Ada")
+    wait_until(
+        lambda: {app.take(), app.take()} >= {"Third time is a charm Bob"}, "the third greeting"
+    )
+    app.worker.stop_cleanly()
+
+
 def test_a_store_that_is_away_delays_checkpoints_and_nothing_else(
     s3: S3Server, start: Callable[..., HttpApplication], greeter: FaultyProcess
 ) -> None:
