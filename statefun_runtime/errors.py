@@ -65,3 +65,12 @@ class CorruptionError(StatefunError):
     """Stored data is not what was written; it must not be overwritten."""
 
     code = "SF5000"
+
+
+def first_of(group: BaseExceptionGroup[StatefunError]) -> StatefunError:
+    """Return the first error in a group, however deep it lies."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, StatefunError)
+    return error

@@ -36,8 +36,7 @@ from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.metrics import engine_metrics
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
-from statefun_runtime.errors import ConfigError, StatefunError
-from statefun_runtime.ports.egress import Listens
+from statefun_runtime.errors import ConfigError, StatefunError, first_of
 from statefun_runtime.ports.module import ModuleSpec
 
 log = logging.getLogger("statefun.worker")
@@ -75,10 +74,7 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
         else:
             _run_alone(settings, module, security, descriptors)
     except* StatefunError as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
+        raise first_of(group) from None
 
 
 def _run_alone(
@@ -175,12 +171,7 @@ async def _listen(
     application: Application, worker: Worker, facts: ProcessFacts
 ) -> tuple[MetricsPort | None, AdminSocket]:
     settings = application.settings
-    for egress in worker.parts.egresses.values():
-        await egress.start()
-    for ingress in worker.parts.ingresses.values():
-        # A port that cannot be had must be known before anything runs.
-        if isinstance(ingress, Listens):
-            await ingress.listen()
+    await worker.listen()
 
     shadow = shadow_of(settings)
     commands = make_commands(

@@ -30,6 +30,7 @@ from statefun_runtime.engine.state.states import States
 from statefun_runtime.engine.state.upgrade import upgrade_rows
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.clock import Clock
+from statefun_runtime.ports.egress import Listens
 from statefun_runtime.ports.ingress import IngressSource
 
 log = logging.getLogger("statefun.worker")
@@ -103,6 +104,14 @@ class Worker:
                 "the backlogs of %d addresses are kept but wait: no endpoint serves their function type",
                 left_behind,
             )
+
+    async def listen(self) -> None:
+        """Take the ports: one that cannot be had must be known before anything runs."""
+        for egress in self.parts.egresses.values():
+            await egress.start()
+        for ingress in self.parts.ingresses.values():
+            if isinstance(ingress, Listens):
+                await ingress.listen()
 
     def _restore_heads(self, heads: Mapping[bytes, bytes]) -> int:
         left_behind = 0

@@ -34,17 +34,14 @@ from statefun_runtime.app.start.requirements import tell_left_behind
 from statefun_runtime.app.team.metric_form import metric_form
 from statefun_runtime.app.team.numbered import number_logs
 from statefun_runtime.config.settings import Settings
-from statefun_runtime.core.checkpoints.commits import History
-from statefun_runtime.core.checkpoints.manifest import read_outboxes
-from statefun_runtime.engine.beginning import Beginning, Ports
-from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_manifest
+from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
+from statefun_runtime.engine.cluster.planning import member_beginning
 from statefun_runtime.engine.cluster.worker_process import error_form
 from statefun_runtime.engine.metrics import engine_metrics
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
-from statefun_runtime.errors import StatefunError
-from statefun_runtime.ports.egress import Listens
+from statefun_runtime.errors import StatefunError, first_of
 from statefun_runtime.ports.module import ModuleSpec
 from statefun_runtime.ports.team import Team
 
@@ -109,11 +106,7 @@ async def _run(loaded: Loaded, request: dict[str, Any], sockets: Sequence[socket
             for task in beside:
                 task.cancel()
     except* StatefunError as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        assert isinstance(error, StatefunError)
-        ended["error"] = error_form(error)
+        ended["error"] = error_form(first_of(group))
     pipe.say(ended)
     await pipe.drained()
     pipe.close()
@@ -145,7 +138,7 @@ async def _live(
 ) -> None:
     folder = SharedFolder(loaded.settings.state_dir)
     ports = member_ports(folder, loaded.settings)
-    beginning = await _beginning(ports, request)
+    beginning = await member_beginning(ports, request)
     functions = folder.folder / "live" / f"functions-{os.getpid()}"
     async with Embedded(loaded.module, tasks.create_task, functions) as embedded:
         application = Application(
@@ -164,7 +157,7 @@ async def _live(
         worker = await build_worker(application, ports, beginning, stop, team)
         if request["is_home"]:
             tell_left_behind(beginning.start, loaded.module, worker.parts.states)
-        await _listen(worker)
+        await worker.listen()
         await _work(application, worker, leader, pipe)
 
 
@@ -183,27 +176,6 @@ async def _work(application: Application, worker: Worker, leader: PipeLeader, pi
         for task in beside:
             task.cancel()
         worker.parts.states.store.close()
-
-
-async def _beginning(ports: Ports, request: dict[str, Any]) -> Beginning:
-    history = History(tuple(await ports.commit_log.read()))
-    started = history.last_started
-    assert started is not None
-    assert started.nonce == request["nonce"], "another life has begun in the folder"
-    chosen = started.from_manifest
-    manifest = await read_manifest(ports.checkpoints, chosen) if chosen else None
-    start = StartingPoint(
-        started, manifest, (), frozenset(), request["first_epoch"], request["is_ours"]
-    )
-    return Beginning(start, history, read_outboxes(request["outboxes"]), request["slot"])
-
-
-async def _listen(worker: Worker) -> None:
-    for egress in worker.parts.egresses.values():
-        await egress.start()
-    for ingress in worker.parts.ingresses.values():
-        if isinstance(ingress, Listens):
-            await ingress.listen()
 
 
 def _commands(settings: Settings, worker: Worker, facts: ProcessFacts) -> dict[str, Command]:

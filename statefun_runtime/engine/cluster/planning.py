@@ -1,10 +1,13 @@
-"""The plan of a life that several workers share."""
+"""The plan of a life that several workers share, and where each of them begins."""
 
 from dataclasses import replace
+from typing import Any
 
 from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.checkpoints.manifest import read_outboxes
 from statefun_runtime.core.cluster.plan import assign
-from statefun_runtime.engine.beginning import Beginning
+from statefun_runtime.engine.beginning import Beginning, Ports
+from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_manifest
 
 
 def planned(beginning: Beginning, count: int) -> Beginning:
@@ -18,3 +21,17 @@ def planned(beginning: Beginning, count: int) -> Beginning:
     return replace(
         beginning, start=replace(start, started=started), history=History((*entries, started))
     )
+
+
+async def member_beginning(ports: Ports, request: dict[str, Any]) -> Beginning:
+    """Return where one of the workers begins, from its leader's request and the entry that this has written."""
+    history = History(tuple(await ports.commit_log.read()))
+    started = history.last_started
+    assert started is not None
+    assert started.nonce == request["nonce"], "another life has begun in the folder"
+    chosen = started.from_manifest
+    manifest = await read_manifest(ports.checkpoints, chosen) if chosen else None
+    start = StartingPoint(
+        started, manifest, (), frozenset(), request["first_epoch"], request["is_ours"]
+    )
+    return Beginning(start, history, read_outboxes(request["outboxes"]), request["slot"])

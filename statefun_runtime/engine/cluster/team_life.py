@@ -148,8 +148,7 @@ class TeamLife:
         slots = [member.slot for member in self._plan.members]
         hired = await self._workplace.hire({slot: self._request(slot) for slot in slots})
         for slot, participant in zip(slots, self._participants, strict=True):
-            worker = WorkerProcess(slot, hired[slot].pid, hired[slot].pipe, self._heard)
-            worker.participant = participant
+            worker = WorkerProcess(slot, hired[slot], participant, self._heard)
             self.workers[slot] = worker
             beside.append(self._loop.create_task(worker.listen()))
 
@@ -207,7 +206,7 @@ class TeamLife:
             (
                 f"worker {one.slot}: {one.participant.closed_by}"
                 for one in self.workers.values()
-                if one.participant is not None and one.participant.closed_by
+                if one.participant.closed_by
             ),
             "",
         )
@@ -278,7 +277,7 @@ class TeamLife:
         for worker in self.workers.values():
             worker.tell(words.Finish())
         for _ in range(2):
-            await self._all(lambda one: one.participant is not None and one.participant.is_resting)
+            await self._all(lambda one: one.participant.is_resting)
             await self.checkpointer.rest()
             for participant in self._participants:
                 participant.is_resting, participant.is_last = False, True

@@ -15,7 +15,7 @@ from statefun_runtime.errors import (
     StatefunError,
     UnavailableError,
 )
-from statefun_runtime.ports.team import Pipe
+from statefun_runtime.ports.team import Hired
 
 _ERRORS: dict[str, type[StatefunError]] = {
     one.__name__: one
@@ -53,16 +53,20 @@ class WorkerProcess:
     """A worker of a plan; `told` is called with what it says that concerns the application."""
 
     def __init__(
-        self, slot: int, pid: int, pipe: Pipe, told: Callable[["WorkerProcess"], None]
+        self,
+        slot: int,
+        hired: Hired,
+        participant: RemoteParticipant,
+        told: Callable[["WorkerProcess"], None],
     ) -> None:
         self.slot = slot
-        self.pid = pid
-        self.participant: RemoteParticipant | None = None
+        self.pid = hired.pid
+        self.participant = participant
         self.is_ready = self.has_ended = False
         self.is_buried = self.has_hung_up = False
         self.status = 0
         self.failure: StatefunError | None = None
-        self._pipe = pipe
+        self._pipe = hired.pipe
         self._told = told
         self._loop = asyncio.get_running_loop()
         self.heard_s = self._loop.time()
@@ -90,7 +94,6 @@ class WorkerProcess:
             self.heard_s = self._loop.time()
             if line.startswith(b'{"word"'):
                 answer = words.decode(line)
-                assert self.participant is not None
                 assert isinstance(answer, words.Answer)
                 self.participant.hear(answer)
                 if isinstance(answer, words.Report | words.Rests):
@@ -118,8 +121,7 @@ class WorkerProcess:
 
     def gone(self, error: UnavailableError) -> None:
         """It answers no more."""
-        if self.participant is not None:
-            self.participant.gone(error)
+        self.participant.gone(error)
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(error)

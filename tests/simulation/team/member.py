@@ -6,13 +6,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from statefun_runtime.adapters.wire import decode_reply
-from statefun_runtime.core.checkpoints.commits import History
-from statefun_runtime.core.checkpoints.manifest import read_outboxes
 from statefun_runtime.engine.assembly import assemble
-from statefun_runtime.engine.beginning import Beginning, Ports
-from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_manifest
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
-from statefun_runtime.engine.cluster.planning import planned
+from statefun_runtime.engine.cluster.planning import member_beginning, planned
 from statefun_runtime.engine.cluster.team_life import TeamLife
 from statefun_runtime.engine.cluster.worker_process import error_form
 from statefun_runtime.engine.stop import Stop
@@ -21,8 +17,8 @@ from statefun_runtime.errors import (
     CorruptionError,
     FencedError,
     StatefunError,
+    first_of,
 )
-from statefun_runtime.ports.egress import Listens
 from statefun_runtime.ports.team import Team
 from tests.simulation.life import Outside, SimulatedConnectors, begin_there, make_ports
 from tests.simulation.team.channels import SimLinks, SimPipe
@@ -71,11 +67,7 @@ async def serve(outside: Outside, request: dict[str, Any], links: SimLinks, pipe
             for task in beside:
                 task.cancel()
     except* StatefunError as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        assert isinstance(error, StatefunError)
-        ended["error"] = error_form(error)
+        ended["error"] = error_form(first_of(group))
     pipe.say(ended)
     pipe.close()
 
@@ -89,7 +81,7 @@ async def _work(
     stop: Stop,
 ) -> None:
     ports = make_ports(outside, is_first=False)
-    beginning = await _beginning(ports, request)
+    beginning = await member_beginning(ports, request)
     assembly = await assemble(
         ports,
         SimulatedConnectors(outside, ports, beginning),
@@ -101,23 +93,6 @@ async def _work(
         team,
     )
     worker = await assembly.restored()
-    for egress in worker.parts.egresses.values():
-        await egress.start()
-    for ingress in worker.parts.ingresses.values():
-        if isinstance(ingress, Listens):
-            await ingress.listen()
+    await worker.listen()
     await worker.run(tasks, lambda: pipe.say({"ready": True}))
     await worker.close()
-
-
-async def _beginning(ports: Ports, request: dict[str, Any]) -> Beginning:
-    history = History(tuple(await ports.commit_log.read()))
-    started = history.last_started
-    assert started is not None
-    assert started.nonce == request["nonce"]
-    chosen = started.from_manifest
-    manifest = await read_manifest(ports.checkpoints, chosen) if chosen else None
-    start = StartingPoint(
-        started, manifest, (), frozenset(), request["first_epoch"], request["is_ours"]
-    )
-    return Beginning(start, history, read_outboxes(request["outboxes"]), request["slot"])
