@@ -8,7 +8,13 @@ import json
 from pathlib import Path
 
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
-from statefun_runtime.core.checkpoints.commits import Completed, Entry, entry_form, fenced, read_entry
+from statefun_runtime.core.checkpoints.commits import (
+    Completed,
+    Entry,
+    entry_form,
+    fenced,
+    read_entry,
+)
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.off_loop import OffLoop
 
