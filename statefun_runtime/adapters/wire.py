@@ -229,17 +229,14 @@ def _message(message: Message) -> OutgoingMessage:
 
 def _delayed(message: Message) -> DelayedMessage:
     target = message.target
-    return _new(
-        DelayedMessage,
-        (
-            message.delay_ms,
-            target.namespace,
-            target.type,
-            target.id,
-            message.argument,
-            message.is_cancellation,
-            message.token,
-        ),
+    return DelayedMessage(
+        message.delay_ms,
+        target.namespace,
+        target.type,
+        target.id,
+        message.argument,
+        message.is_cancellation,
+        message.token,
     )
 
 

@@ -66,7 +66,12 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
     require_folder(settings)
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
-        if settings.workers > 1:
+        if settings.cluster is not None:
+            from statefun_runtime.app.cluster.running import run_process
+            from statefun_runtime.app.team.member import Loaded
+
+            run_process(Loaded(settings, module, security, descriptors))
+        elif settings.workers > 1:
             from statefun_runtime.app.team.member import Loaded
             from statefun_runtime.app.team.running import run_team
 

@@ -11,13 +11,11 @@ from statefun_runtime.cli import (
     dead_letters,
     explain,
     module,
-    parked,
-    retry,
     run,
     savepoint,
-    show,
     validate,
 )
+from statefun_runtime.cli.asking import cluster, parked, retry, show
 from statefun_runtime.cli.moving import compare, state
 from statefun_runtime.cli.status import CLOSED_PIPE, GOOD, INTERRUPTED, status_of
 from statefun_runtime.config.problems import did_you_mean
@@ -27,6 +25,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "validate": validate.main,
     "module": module.main,
     "checkpoints": checkpoints.main,
+    "cluster": cluster.main,
     "savepoint": savepoint.main,
     "state": state.main,
     "compare": compare.main,

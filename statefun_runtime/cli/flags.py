@@ -73,6 +73,22 @@ def add_checkpoints(parser: Flags) -> None:
     )
 
 
+def add_kafka(parser: Flags, *, is_required: bool = False) -> None:
+    parser.add_argument(
+        "--kafka",
+        metavar="SERVERS",
+        required=is_required,
+        default=argparse.SUPPRESS,
+        help="the brokers that a cluster is found at, such as kafka:9092",
+    )
+    parser.add_argument(
+        "--kafka-properties",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="properties of Kafka's clients for them, such as security.protocol, a line name=value each",
+    )
+
+
 def add_settings(parser: Flags) -> None:
     """Add the flags that options and placeholders are set with."""
     parser.add_argument(

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from statefun_runtime.cli.flags import (
     add_checkpoints,
+    add_kafka,
     add_settings,
     add_state_dir,
     bare_numbers,
@@ -34,6 +35,7 @@ commands:
   statefun-worker module upgrade FILE             write a module of any format in today's
   statefun-worker module check-migration CONF FILE…   see what a move from Flink means
   statefun-worker checkpoints list|show|verify    see what is in a state folder
+  statefun-worker cluster status|plan|drain       see who is in a cluster, and have a process leave it
   statefun-worker savepoint                       have a running worker write a savepoint
   statefun-worker savepoint import PATH           bring the state of an application on Flink here
   statefun-worker state export|import             all that an application has, as lines of JSON
@@ -49,6 +51,7 @@ examples:
   statefun-worker --module module.yaml
   statefun-worker --module module.yaml --state-dir /var/lib/shop --metrics-port 9090
   statefun-worker --module functions.yaml --module io/ --set KAFKA=kafka:9092
+  statefun-worker --module module.yaml --cluster shop --kafka kafka:9092 --checkpoints s3://bucket/shop
   statefun-worker --module modules/ --config /opt/flink/conf/flink-conf.yaml
   statefun-worker --module module.yaml --from-savepoint .statefun/savepoints/before-upgrade
 
@@ -111,6 +114,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_checkpoints(state)
     _add_beginning(state)
     _add_process(parser.add_argument_group("the process"))
+    _add_cluster(parser.add_argument_group("a cluster of processes on any machines"))
     return parser
 
 
@@ -253,3 +257,13 @@ def _add_process(group: argparse._ArgumentGroup) -> None:
         metavar="DURATION",
         help="how long a clean stop may wait for replies and egresses, such as 500ms or 1min (default: 30s)",
     )
+
+
+def _add_cluster(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--cluster",
+        metavar="NAME",
+        help="this process is one of those that run the application together; all name the same module, brokers and "
+        "--checkpoints, and each has a state folder of its own, for passing files",
+    )
+    add_kafka(group)

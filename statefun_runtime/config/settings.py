@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from statefun_runtime.config import options
+from statefun_runtime.config.cluster import ClusterSettings, read_cluster
 from statefun_runtime.config.flink import ConfigFile
 from statefun_runtime.config.options import Option
 from statefun_runtime.config.problems import Code, did_you_mean
@@ -53,6 +54,7 @@ class Settings:
     state_dir: Path = STATE_DIR
     checkpoints: StoreUrl | Path | None = None
     workers: int = 1
+    cluster: ClusterSettings | None = None
     partitions: int = 8
     key_group_count: int = 128
     host: str = "127.0.0.1"
@@ -136,6 +138,10 @@ def read_settings(
         if "checkpoints" not in flags:
             # Those that a file or an option names are its original's.
             fields.pop("checkpoints", None)
+    try:
+        fields["cluster"] = read_cluster(fields)
+    except ConfigError as error:
+        reading.errors.append(error)
     if "checkpoints" in fields:
         fields["checkpoints"] = reading.place(fields["checkpoints"])
     settings = Settings(

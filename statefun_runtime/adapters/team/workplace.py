@@ -43,7 +43,7 @@ class LocalWorkplace:
             self._nursery.start(content, [theirs, *ends[slot].values()])
             async with asyncio.timeout(_STARTED_S):
                 pid = await self._pid
-            hired[slot] = Hired(pid, await Pipe.open(ours))
+            hired[slot] = Hired(pid, pid, await Pipe.open(ours))
         return hired
 
     def _hear(self) -> None:
@@ -57,9 +57,17 @@ class LocalWorkplace:
         elif "exited" in said and self._ended is not None:
             self._ended(said["exited"], said["status"])
 
-    def kill(self, pid: int) -> None:
+    def kill(self, number: int) -> None:
         """End a worker at once."""
-        self._nursery.kill(pid)
+        self._nursery.kill(number)
+
+    async def changed(self) -> None:
+        """There is always room for as many."""
+        await asyncio.Event().wait()
+
+    def now_s(self) -> float:
+        """Return the loop's time."""
+        return self._loop.time()
 
     def close(self) -> None:
         """Hear of nobody any more."""

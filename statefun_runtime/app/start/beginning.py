@@ -25,6 +25,7 @@ from statefun_runtime.engine.beginning import Beginning, Ports, begin
 from statefun_runtime.engine.checkpoints.recovery import Names, StartingPoint, is_whole
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.commit_log import CommitLog
 from statefun_runtime.ports.module import ModuleSpec
 
 log = logging.getLogger("statefun.worker")
@@ -33,19 +34,27 @@ _FAR_AHEAD_S = 3600.0
 
 
 async def begin_application(
-    settings: Settings, module: ModuleSpec, folder: StateFolder
+    settings: Settings, module: ModuleSpec, folder: StateFolder, log: CommitLog | None = None
 ) -> tuple[Ports, Beginning]:
-    """Return what the application keeps its state in, and where it begins; nothing is written but where checkpoints lie."""
-    ports = with_place(machine_ports(folder), settings, folder.folder / "live" / "fetched")
+    """Return what the application keeps its state in, and where it begins; nothing is written but where checkpoints lie.
+
+    A `log` that others read, too, takes the place of the folder's.
+    """
+    ports = machine_ports(folder)
+    if log is not None:
+        ports = replace(ports, commit_log=log)
+    ports = with_place(ports, settings, folder.folder / "live" / "fetched")
     await require_reachable(ports)
     names = Names(str(uuid.uuid4()), secrets.token_hex(8), str(uuid.uuid4()), named(settings))
     history = History(tuple(await ports.commit_log.read()))
     require_own_folder(settings, history)
-    require_same_place(settings, history)
+    if log is None:
+        require_same_place(settings, history)
     origin = await _origin(settings, history, ports.checkpoints)
     beginning = await begin(ports, history, names, engine_settings(settings), origin=origin)
     require_state(settings, beginning.start)
-    keep_place(settings.state_dir, settings.checkpoints)
+    if log is None:
+        keep_place(settings.state_dir, settings.checkpoints)
     beginning = _with_homes(beginning, settings, module)
     return ports, beginning
 

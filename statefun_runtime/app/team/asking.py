@@ -6,7 +6,7 @@ the longest, a failure counts only if all have failed.
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -16,11 +16,10 @@ from statefun_runtime.adapters.admin.admin_socket import Arguments, Command
 from statefun_runtime.adapters.admin.metrics_port import CONTENT_TYPE, MetricFamilies, readiness
 from statefun_runtime.adapters.http.server import Deferred, HttpRequest, HttpResponse, HttpServer
 from statefun_runtime.app.commands import absolute_place
+from statefun_runtime.app.team.leader import Leader
 from statefun_runtime.app.team.metric_form import read_metric
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.model.metrics import Metric, MetricKind
-from statefun_runtime.engine.cluster.team_life import TeamLife
-from statefun_runtime.engine.cluster.worker_process import WorkerProcess, beginning_again
 from statefun_runtime.errors import StatefunError
 
 _NAMES = ("function", "id")
@@ -28,27 +27,33 @@ _LONGEST = ("_s", "_ms", "_seconds", "_age")
 _ANSWER_S = 10.0
 
 
-class HasLife(Protocol):
-    """A leader."""
+class Asked(Protocol):
+    """A worker that is asked."""
 
-    life: TeamLife | None
+    slot: int
+
+    async def ask(self, command: str, arguments: Arguments) -> dict[str, Any]:
+        """Have it carry out a command; raise StatefunError if it cannot, or is gone."""
+        ...
+
+
+class HasWorkers(Protocol):
+    """Whoever has workers to ask."""
+
     restarts: int
 
-
-def _workers(leader: HasLife) -> list[WorkerProcess]:
-    workers = list(leader.life.workers.values()) if leader.life is not None else []
-    if not workers or not all(worker.is_ready for worker in workers):
-        raise beginning_again()
-    return workers
+    def workers(self) -> Sequence[Asked]:
+        """Return them; raise UnavailableError while they begin."""
+        ...
 
 
-async def _ask_all(leader: HasLife, command: str, arguments: Arguments) -> list[dict[str, Any]]:
+async def _ask_all(leader: HasWorkers, command: str, arguments: Arguments) -> list[dict[str, Any]]:
     """Return what those say that can do it; raise what the first says if none can."""
-    workers = _workers(leader)
+    workers = leader.workers()
     told: list[dict[str, Any]] = []
     errors: list[StatefunError] = []
 
-    async def ask(worker: WorkerProcess) -> None:
+    async def ask(worker: Asked) -> None:
         try:
             told.append(await worker.ask(command, arguments))
         except StatefunError as error:
@@ -62,11 +67,11 @@ async def _ask_all(leader: HasLife, command: str, arguments: Arguments) -> list[
     return told
 
 
-def team_commands(leader: HasLife, savepoints: str) -> dict[str, Command]:
+def team_commands(leader: Leader, savepoints: str) -> dict[str, Command]:
     """Return the commands by name."""
 
     async def savepoint(arguments: Arguments) -> dict[str, Any]:
-        _workers(leader)
+        leader.workers()
         assert leader.life is not None
         named = arguments.get("folder") or f"{savepoints}/{datetime.now():%Y%m%d-%H%M%S}"
         place = absolute_place(named)
@@ -75,7 +80,7 @@ def team_commands(leader: HasLife, savepoints: str) -> dict[str, Command]:
 
     async def replay(arguments: Arguments) -> dict[str, Any]:
         # One of them finds the targets, wherever they are.
-        return await _workers(leader)[0].ask("replay", arguments)
+        return await leader.workers()[0].ask("replay", arguments)
 
     def together(command: str) -> Command:
         async def ask(arguments: Arguments) -> dict[str, Any]:
@@ -160,7 +165,7 @@ def _name(each: dict[str, Any]) -> str:
 class TeamMetricsPort:
     """The one metrics port of several workers; each number says whose it is."""
 
-    def __init__(self, leader: HasLife, settings: Settings, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, leader: HasWorkers, settings: Settings, tasks: asyncio.TaskGroup) -> None:
         self._leader = leader
         self._tasks = tasks
         self._is_shadow = settings.shadow
@@ -213,7 +218,7 @@ class TeamMetricsPort:
         ]
         try:
             async with asyncio.timeout(_ANSWER_S):
-                for worker in _workers(self._leader):
+                for worker in self._leader.workers():
                     content = await worker.ask("metrics", {})
                     found += [read_metric(one, worker.slot) for one in content["metrics"]]
         except (StatefunError, TimeoutError):
@@ -228,7 +233,7 @@ class TeamMetricsPort:
         waits: list[str] = []
         try:
             async with asyncio.timeout(_ANSWER_S):
-                for worker in _workers(self._leader):
+                for worker in self._leader.workers():
                     content = await worker.ask("readiness", {})
                     reasons += [f"worker {worker.slot}: {one}" for one in content["reasons"]]
                     waits += [f"worker {worker.slot}: {one}" for one in content["waits"]]

@@ -34,6 +34,9 @@ from statefun_runtime.app.start.requirements import tell_left_behind
 from statefun_runtime.app.team.metric_form import metric_form
 from statefun_runtime.app.team.numbered import number_logs
 from statefun_runtime.config.settings import Settings
+from statefun_runtime.connectors.kafka.cluster.links import TopicLinks
+from statefun_runtime.connectors.kafka.cluster.log import TopicLog
+from statefun_runtime.connectors.kafka.cluster.topics import brokers_of
 from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
 from statefun_runtime.engine.cluster.planning import member_beginning
@@ -42,8 +45,9 @@ from statefun_runtime.engine.metrics import engine_metrics
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import StatefunError, first_of
+from statefun_runtime.ports.commit_log import CommitLog
 from statefun_runtime.ports.module import ModuleSpec
-from statefun_runtime.ports.team import Team
+from statefun_runtime.ports.team import Links, Team
 
 log = logging.getLogger("statefun.worker")
 
@@ -92,7 +96,7 @@ async def _listen_while_led(leader: PipeLeader) -> None:
 
 async def _run(loaded: Loaded, request: dict[str, Any], sockets: Sequence[socket.socket]) -> None:
     pipe = await Pipe.open(sockets[0])
-    links = SocketLinks(dict(zip(request["peers"], sockets[1:], strict=True)))
+    links = _links(loaded.settings, request, sockets[1:])
     leader, stop = PipeLeader(pipe), Stop()
     ended: dict[str, Any] = {"ended": True}
     try:
@@ -112,7 +116,14 @@ async def _run(loaded: Loaded, request: dict[str, Any], sockets: Sequence[socket
     pipe.close()
 
 
-def member_ports(folder: SharedFolder, settings: Settings) -> Ports:
+def _links(settings: Settings, request: dict[str, Any], sockets: Sequence[socket.socket]) -> Links:
+    if settings.cluster is None:
+        return SocketLinks(dict(zip(request["peers"], sockets, strict=True)))
+    brokers, nonce = brokers_of(settings.cluster), request["nonce"]
+    return TopicLinks(brokers, nonce, request["slot"], request["inbox"])
+
+
+def member_ports(folder: SharedFolder, settings: Settings, nonce: str) -> Ports:
     """Return the ports of a worker whose state folder others share: nothing that may be another's is swept."""
     objects = ObjectFolder(
         folder.folder / "objects",
@@ -124,7 +135,10 @@ def member_ports(folder: SharedFolder, settings: Settings) -> Ports:
     ports = machine_ports(folder, objects)
     fetched = folder.folder / "live" / f"fetched-{os.getpid()}"
     # The leader alone writes to the log, and holds the place.
-    return replace(with_place(ports, settings, fetched), commit_log=ports.commit_log)
+    log: CommitLog = ports.commit_log
+    if settings.cluster is not None:
+        log = TopicLog(brokers_of(settings.cluster), nonce=nonce)
+    return replace(with_place(ports, settings, fetched), commit_log=log)
 
 
 async def _live(
@@ -137,7 +151,7 @@ async def _live(
     stop: Stop,
 ) -> None:
     folder = SharedFolder(loaded.settings.state_dir)
-    ports = member_ports(folder, loaded.settings)
+    ports = member_ports(folder, loaded.settings, request["nonce"])
     beginning = await member_beginning(ports, request)
     functions = folder.folder / "live" / f"functions-{os.getpid()}"
     async with Embedded(loaded.module, tasks.create_task, functions) as embedded:

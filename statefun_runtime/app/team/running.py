@@ -1,15 +1,21 @@
-"""Runs an application with several workers on this machine."""
+"""`--workers N`: one process starts N workers on this machine, and leads them."""
 
 import asyncio
 import gc
 from functools import partial
 
+from statefun_runtime.adapters.admin.admin_socket import AdminSocket, admin_socket
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.adapters.team.nursery import Nursery
 from statefun_runtime.adapters.team.workplace import LocalWorkplace
+from statefun_runtime.app.banner import announce_team
 from statefun_runtime.app.loops import crash_on_bugs, loop_factory, stop_on_signals
+from statefun_runtime.app.start.beginning import begin_application
+from statefun_runtime.app.team.asking import TeamMetricsPort, team_commands
 from statefun_runtime.app.team.leader import Leader
 from statefun_runtime.app.team.member import Loaded, run_member
+from statefun_runtime.engine.beginning import Beginning, Ports
+from statefun_runtime.engine.cluster.planning import planned
 from statefun_runtime.engine.stop import Stop
 
 
@@ -23,17 +29,56 @@ def run_team(loaded: Loaded) -> None:
         folder = StateFolder(loaded.settings.state_dir)
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                runner.run(_lead(loaded, folder, nursery))
+                runner.run(_run(loaded, folder, nursery))
         finally:
             folder.close()
     finally:
         nursery.close()
 
 
-async def _lead(loaded: Loaded, folder: StateFolder, nursery: Nursery) -> None:
+async def _run(loaded: Loaded, folder: StateFolder, nursery: Nursery) -> None:
     stop = Stop()
     stop_on_signals(stop)
     async with asyncio.TaskGroup() as tasks:
         crash_on_bugs(tasks)
         workplace = LocalWorkplace(nursery)
-        await Leader(loaded.settings, loaded.module, folder, workplace, stop).run(tasks)
+        try:
+            await _lead(loaded, folder, workplace, stop, tasks)
+        finally:
+            workplace.close()
+
+
+async def _lead(
+    loaded: Loaded,
+    folder: StateFolder,
+    workplace: LocalWorkplace,
+    stop: Stop,
+    tasks: asyncio.TaskGroup,
+) -> None:
+    settings = loaded.settings
+
+    async def begin() -> tuple[Ports, Beginning]:
+        ports, beginning = await begin_application(settings, loaded.module, folder)
+        return ports, planned(beginning, range(settings.workers))
+
+    leader = Leader(settings, workplace, stop, begin, folder.clear_live)
+    savepoints = str(settings.savepoints_dir or settings.state_dir / "savepoints")
+    admin = AdminSocket(admin_socket(settings.state_dir), team_commands(leader, savepoints))
+    metrics = TeamMetricsPort(leader, settings, tasks)
+    await admin.start()
+    await metrics.start()
+    answering = tasks.create_task(admin.run())
+    is_announced = False
+
+    def announce() -> None:
+        nonlocal is_announced
+        if not is_announced:
+            is_announced = True
+            announce_team(settings, loaded.module, metrics.port)
+
+    try:
+        await leader.run(announce)
+    finally:
+        answering.cancel()
+        await admin.close()
+        await metrics.close()

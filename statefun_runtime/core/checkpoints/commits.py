@@ -11,7 +11,7 @@ from typing import Any
 
 from statefun_runtime.core.checkpoints.manifest import KeyGroups, ObjectId
 from statefun_runtime.core.cluster.plan import Member, Plan, alone
-from statefun_runtime.errors import FencedError
+from statefun_runtime.errors import CorruptionError, FencedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,11 @@ def fenced(where: str) -> FencedError:
         f"another worker has written to {where}: this one is no longer the one that runs",
         code="SF4001",
     )
+
+
+def unreadable(what: str, error: Exception) -> CorruptionError:
+    """Return the error of an entry that cannot be read."""
+    return CorruptionError(f"{what} cannot be read: {error}", code="SF5008")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from statefun_runtime.core.partition.backlog import (
 )
 from statefun_runtime.core.partition.failures import Failures
 from statefun_runtime.core.partition.spill import Chunk, Spill
-from statefun_runtime.core.partition.timers import TIMER_LIMITS, TimerLimits, Timers
+from statefun_runtime.core.partition.timers import Timers
 
 
 class Partition:
@@ -44,14 +44,14 @@ class Partition:
         "waiting_bytes",
     )
 
-    def __init__(self, number: int, groups: range, timers: TimerLimits = TIMER_LIMITS) -> None:
+    def __init__(self, number: int, groups: range) -> None:
         self.number = number
         self.groups = groups
         self.waiting_bytes = 0
         self.spilled_bytes = 0
         self.tallies: dict[Function, Tally] = {}
         self.failures = Failures(self)
-        self.timers = Timers(groups, timers)
+        self.timers = Timers()
 
     def __str__(self) -> str:
         return f"partition {self.number} (key groups {self.groups.start} to {self.groups.stop - 1})"

@@ -18,10 +18,12 @@ from statefun_runtime.core.checkpoints.manifest import (
     Base,
     Confirmed,
     Manifest,
+    Outbox,
     Snapshot,
 )
 from statefun_runtime.core.checkpoints.retention import Savepoint
 from statefun_runtime.core.checkpoints.round import Round, Station
+from statefun_runtime.core.checkpoints.settling import have_left
 from statefun_runtime.core.model.metrics import Histogram
 from statefun_runtime.engine.checkpoints.ledger import Ledger
 from statefun_runtime.engine.checkpoints.participant import Participant
@@ -31,6 +33,8 @@ from statefun_runtime.ports.clock import Clock
 log = logging.getLogger("statefun.checkpoints")
 
 _RETRY_S = 0.5
+_LOOK_S = 0.02
+_SETTLE_SAY_S = 5.0
 
 
 class NamesBases(Protocol):
@@ -43,7 +47,10 @@ class NamesBases(Protocol):
 
 
 class Checkpointer:
-    """Triggers checkpoints and sees each to its end; `abandoned` are egresses of which nothing is to leave any more."""
+    """Triggers checkpoints and sees each to its end.
+
+    `abandoned` are egresses of which nothing is to leave any more; `first` is what has to leave before the first checkpoint.
+    """
 
     def __init__(
         self,
@@ -55,6 +62,7 @@ class Checkpointer:
         interval_s: float,
         first_epoch: int,
         abandoned: Collection[str] = (),
+        first: Sequence[Outbox] = (),
     ) -> None:
         self._participants = participants
         self._ledger = ledger
@@ -64,6 +72,7 @@ class Checkpointer:
         self._loop = asyncio.get_running_loop()
         self._last_epoch = first_epoch - 1
         self._abandoned = dict.fromkeys(abandoned, first_epoch - 1)
+        self._first = tuple(first)
         self._wants_early = asyncio.Event()
         self._finished: asyncio.Future[bool] = self._loop.create_future()
         self._is_taking = self._is_resting = False
@@ -82,6 +91,7 @@ class Checkpointer:
 
     async def run(self) -> None:
         """Take a checkpoint per interval, when anything changed, until cancelled."""
+        await self.settled()
         next_s = self._loop.time() + self._interval_s
         while not self._is_resting:
             try:
@@ -98,6 +108,23 @@ class Checkpointer:
             elif not await self.take():
                 # Whoever wants one early would have it tried again at once, and for ever.
                 await asyncio.sleep(_RETRY_S)
+
+    async def settled(self) -> None:
+        """Return when a checkpoint may be taken: nothing of it may leave before what other workers had to publish."""
+        since_s, is_said = self._loop.time(), False
+        while not self._is_settled():
+            if not is_said and self._loop.time() - since_s > _SETTLE_SAY_S:
+                is_said = True
+                log.warning(
+                    "no checkpoint is taken before what other workers had to publish has left"
+                )
+            await asyncio.sleep(_LOOK_S)
+
+    def _is_settled(self) -> bool:
+        if self._first:
+            known = [{ANY_OWNER: self._abandoned}, *(one.confirmed() for one in self._participants)]
+            self._first = () if have_left(self._first, known) else self._first
+        return not self._first
 
     def end_early(self) -> None:
         """The epoch has grown enough."""
@@ -138,8 +165,10 @@ class Checkpointer:
         return await self._ledger.savepoint(place)
 
     async def take(self) -> bool:
-        """Take one checkpoint; return whether it is complete."""
+        """Take one checkpoint; return whether it is complete. None is taken while that is not `settled`."""
         assert not self._is_taking
+        if not self._is_settled():
+            return False
         self._is_taking = True
         started_s = self._loop.time()
         try:
@@ -152,7 +181,7 @@ class Checkpointer:
                 return False
             self._completed(taken)
             self._all_saved_s = started_s
-            left = await self._ledger.collect(self._confirmed(), self._bases.named)
+            left = await self._ledger.collect(self._all_confirmed(), self._bases.named)
             if left is not None:
                 for participant in self._participants:
                     participant.collected(left)
@@ -195,7 +224,7 @@ class Checkpointer:
     async def _commit(self, taken: Round[Snapshot]) -> UnavailableError | None:
         """Have it in the log; return why it is not, if that is certain."""
         try:
-            await self._ledger.commit(taken.epoch, taken.parts, self._confirmed())
+            await self._ledger.commit(taken.epoch, taken.parts, self._all_confirmed())
         except UnavailableError as error:
             taken.decide(is_logged=False)
             return error
@@ -221,7 +250,7 @@ class Checkpointer:
         for participant in self._participants:
             participant.aborted(taken.epoch)
 
-    def _confirmed(self) -> Confirmed:
+    def _all_confirmed(self) -> Confirmed:
         """Return up to which epoch all that waited for it has left; nothing is left of what an operator gave up."""
         confirmed: Confirmed = {ANY_OWNER: self._abandoned}
         for participant in self._participants:

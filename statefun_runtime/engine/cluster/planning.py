@@ -1,22 +1,22 @@
 """The plan of a life that several workers share, and where each of them begins."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import read_outboxes
 from statefun_runtime.core.cluster.plan import assign
+from statefun_runtime.core.cluster.troubles import beginning_again
 from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_manifest
 
 
-def planned(beginning: Beginning, count: int) -> Beginning:
-    """Return where a life of so many workers begins, with a plan near to that of the life before."""
+def planned(beginning: Beginning, slots: Collection[int]) -> Beginning:
+    """Return where a life of workers in these slots begins, with a plan near to that of the life before."""
     start, entries = beginning.start, beginning.history.entries[:-1]
     before = History(entries).last_started
-    plan = assign(
-        start.started.key_group_count, range(count), before.plan if before is not None else None
-    )
+    plan = assign(start.started.key_group_count, slots, before.plan if before is not None else None)
     started = replace(start.started, members=plan.members)
     return replace(
         beginning, start=replace(start, started=started), history=History((*entries, started))
@@ -27,8 +27,8 @@ async def member_beginning(ports: Ports, request: dict[str, Any]) -> Beginning:
     """Return where one of the workers begins, from its leader's request and the entry that this has written."""
     history = History(tuple(await ports.commit_log.read()))
     started = history.last_started
-    assert started is not None
-    assert started.nonce == request["nonce"], "another life has begun in the folder"
+    if started is None or started.nonce != request["nonce"]:
+        raise beginning_again("another life has begun meanwhile")
     chosen = started.from_manifest
     manifest = await read_manifest(ports.checkpoints, chosen) if chosen else None
     start = StartingPoint(

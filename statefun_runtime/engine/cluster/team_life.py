@@ -15,22 +15,22 @@ from typing import Any
 
 from statefun_runtime.core.checkpoints.manifest import Outbox, form
 from statefun_runtime.core.checkpoints.retention import Retention
+from statefun_runtime.core.checkpoints.settling import before_any_other
 from statefun_runtime.core.cluster import words
+from statefun_runtime.core.cluster.troubles import beginning_again, worker_lost
 from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.checkpoints.ledger import Identity, Ledger
 from statefun_runtime.engine.cluster.leading import RemoteParticipant, Using
-from statefun_runtime.engine.cluster.worker_process import WorkerProcess, beginning_again
+from statefun_runtime.engine.cluster.worker_process import WorkerProcess
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
-from statefun_runtime.errors import StatefunError, UnavailableError
+from statefun_runtime.errors import StatefunError
 from statefun_runtime.ports.team import Workplace
 
 log = logging.getLogger("statefun.leader")
 
-_LOOK_S = 0.02
 _SILENCE_LOOK_S = 0.25
-_SETTLE_SAY_S = 5.0
 _BURIED_S = 10.0
 
 
@@ -54,8 +54,9 @@ class TeamLife:
         self._stop = stop
         self._silence_s = silence_s
         self._loop = asyncio.get_running_loop()
-        self._plan = beginning.start.started.plan
+        self.plan = beginning.start.started.plan
         self.workers: dict[int, WorkerProcess] = {}
+        self._ended_early: dict[int, int] = {}
         self._using = Using()
         self._held_by = ""
         self._is_finishing = False
@@ -64,7 +65,7 @@ class TeamLife:
         clock = ports.make_clock(0)
         self._participants = [
             RemoteParticipant(member.owner, self._teller(member.slot), self._using, self._wanted)
-            for member in self._plan.members
+            for member in self.plan.members
         ]
         self.checkpointer = Checkpointer(
             self._participants,
@@ -74,6 +75,7 @@ class TeamLife:
             interval_s=settings.checkpoint_interval_s,
             first_epoch=beginning.start.first_epoch,
             abandoned=settings.abandoned_egresses,
+            first=before_any_other(beginning.start.manifest, self.plan, beginning.outboxes),
         )
 
     def _make_ledger(self) -> Ledger:
@@ -110,8 +112,8 @@ class TeamLife:
             await self._unless_lost(self._all(lambda one: one.is_ready))
             beside.append(self._loop.create_task(self._watch()))
             announce()
-            beside.append(self._loop.create_task(self._checkpoints()))
-            await self._unless_lost(self._stop.asked())
+            beside.append(self._loop.create_task(self.checkpointer.run()))
+            await self._unless_lost(self._over())
             await self._unless_lost(self._finish())
         finally:
             error = beginning_again()
@@ -122,8 +124,20 @@ class TeamLife:
             for task in beside:
                 task.cancel()
             for worker in self.workers.values():
-                self._workplace.kill(worker.pid)
+                self._workplace.kill(worker.number)
             await self._buried()
+
+    async def _over(self) -> None:
+        """Return when the application is to stop, or to go on with other workers."""
+        ways = [
+            self._loop.create_task(self._stop.asked()),
+            self._loop.create_task(self._workplace.changed()),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
 
     async def _buried(self) -> None:
         """Wait until nobody holds a port or a file any more."""
@@ -145,12 +159,16 @@ class TeamLife:
 
     async def _start(self, beside: list[asyncio.Task[Any]]) -> None:
         self._workplace.attach(self._ended)
-        slots = [member.slot for member in self._plan.members]
+        slots = [member.slot for member in self.plan.members]
         hired = await self._workplace.hire({slot: self._request(slot) for slot in slots})
         for slot, participant in zip(slots, self._participants, strict=True):
-            worker = WorkerProcess(slot, hired[slot], participant, self._heard)
+            worker = WorkerProcess(
+                slot, hired[slot], participant, self._heard, self._workplace.now_s
+            )
             self.workers[slot] = worker
             beside.append(self._loop.create_task(worker.listen()))
+        for number, status in self._ended_early.items():
+            self._ended(number, status)
 
     def _request(self, slot: int) -> dict[str, Any]:
         start = self._beginning.start
@@ -159,23 +177,26 @@ class TeamLife:
             "nonce": start.started.nonce,
             "first_epoch": start.first_epoch,
             "is_ours": start.is_ours,
-            "is_home": slot == self._plan.home.slot,
+            "is_home": slot == self.plan.home.slot,
             "outboxes": form([one for one in self._beginning.outboxes if self._heir(one) == slot]),
         }
 
     def _heir(self, outbox: Outbox) -> int:
         """Return the slot of who publishes an outbox: its owner, or if that is no more whoever is at home."""
-        for member in self._plan.members:
+        for member in self.plan.members:
             if member.owner == outbox.owner:
                 return member.slot
-        return self._plan.home.slot
+        return self.plan.home.slot
 
-    def _ended(self, pid: int, status: int) -> None:
+    def _ended(self, number: int, status: int) -> None:
         for worker in self.workers.values():
-            if worker.pid == pid:
+            if worker.number == number:
                 worker.is_buried, worker.status = True, status
                 self._news.set()
                 self._judge(worker)
+                return
+        # While the others of its plan were still being started.
+        self._ended_early[number] = status
 
     def _judge(self, worker: WorkerProcess) -> None:
         """Decide, when all that a worker has said was heard, whether it was right to end."""
@@ -188,9 +209,7 @@ class TeamLife:
         if self.lost.done():
             return
         worker = self.workers[slot]
-        self.lost.set_result(
-            worker.failure or UnavailableError(f"worker {slot} {what}", code="SF3062")
-        )
+        self.lost.set_result(worker.failure or worker_lost(f"worker {slot} {what}"))
 
     async def _all(self, holds: Callable[[WorkerProcess], bool]) -> None:
         while not all(map(holds, self.workers.values())):
@@ -220,54 +239,26 @@ class TeamLife:
         while True:
             await asyncio.sleep(_SILENCE_LOOK_S)
             for slot, worker in self.workers.items():
-                silent_s = self._loop.time() - worker.heard_s
+                silent_s = self._workplace.now_s() - worker.heard_s
                 if silent_s > self._silence_s and not worker.has_ended:
                     log.error("worker %d has said nothing for %.1f s: it is killed", slot, silent_s)
-                    self._workplace.kill(worker.pid)
+                    self._workplace.kill(worker.number)
                     self._lose(slot, f"said nothing for {silent_s:.1f} s")
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return what is known of each worker."""
-        now_s = self._loop.time()
+        """Return what is known of each worker that was started."""
+        now_s = self._workplace.now_s()
         return [
             {
                 "worker": member.slot,
-                "pid": self.workers[member.slot].pid,
+                "pid": worker.pid,
+                "where": worker.where,
                 "key_groups": [member.key_groups.first, member.key_groups.end],
-                "heard_s": now_s - self.workers[member.slot].heard_s,
+                "heard_s": now_s - worker.heard_s,
             }
-            for member in self._plan.members
+            for member in self.plan.members
+            if (worker := self.workers.get(member.slot)) is not None
         ]
-
-    # ── checkpoints ──
-
-    async def _checkpoints(self) -> None:
-        await self._settled()
-        await self.checkpointer.run()
-
-    async def _settled(self) -> None:
-        """Where ranges have moved, what was to be published before comes first: nothing follows it before a checkpoint."""
-        manifest = self._beginning.start.manifest
-        if manifest is None:
-            return
-        before = {part.owner: part.key_groups for part in manifest.parts}
-        now = {member.owner: member.key_groups for member in self._plan.members}
-        if all(now.get(owner) == key_groups for owner, key_groups in before.items()):
-            return
-        since_s, is_said = self._loop.time(), False
-        while any(map(self._is_pending, self._beginning.outboxes)):
-            if not is_said and self._loop.time() - since_s > _SETTLE_SAY_S:
-                is_said = True
-                log.warning(
-                    "no checkpoint is taken before what other workers had to publish has left"
-                )
-            await asyncio.sleep(_LOOK_S)
-
-    def _is_pending(self, outbox: Outbox) -> bool:
-        if not outbox.is_transactional:
-            return False
-        known = [one.confirmed().get(outbox.owner, {}) for one in self._participants]
-        return all(one.get(outbox.egress, 0) < outbox.epoch for one in known)
 
     # ── the end ──
 
@@ -276,6 +267,7 @@ class TeamLife:
         self._is_finishing = True
         for worker in self.workers.values():
             worker.tell(words.Finish())
+        await self._settled()
         for _ in range(2):
             await self._all(lambda one: one.participant.is_resting)
             await self.checkpointer.rest()
@@ -283,3 +275,11 @@ class TeamLife:
                 participant.is_resting, participant.is_last = False, True
             await self.checkpointer.take()
         await self._all(lambda one: one.has_ended)
+
+    async def _settled(self) -> None:
+        """A last checkpoint waits for the same as the first; if that does not leave in time there is none."""
+        try:
+            async with asyncio.timeout(self._settings.stop_timeout_s):
+                await self.checkpointer.settled()
+        except TimeoutError:
+            raise worker_lost("what others had to publish has not left in time to stop") from None

@@ -10,6 +10,7 @@ from statefun_runtime.engine.cluster.follower import Follower, RemoteUse
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.team import Team
@@ -27,7 +28,15 @@ class Teamwork:
         self.outgoing = Outgoing(plan, beginning.slot, team.links)
         self._bases: Bases | None = None
         self.use = RemoteUse(team.leader, lambda: self._bases.named if self._bases else [])
-        self.carry = team.links.run
+        self._stop: Stop | None = None
+
+    async def carry(self) -> None:
+        """Carry what comes and goes until cancelled; when the application stops, who ends first closes its channels."""
+        try:
+            await self._team.links.run()
+        except UnavailableError:
+            if self._stop is None or not self._stop.is_asked:
+                raise
 
     def follow(
         self,
@@ -42,7 +51,7 @@ class Teamwork:
     ) -> Follower:
         """Return what stands for a checkpointer; from now on what comes is taken."""
         settings, start = self._settings, self._start
-        self._bases = bases
+        self._bases, self._stop = bases, stop
         follower = Follower(
             participant,
             self._team.leader,

@@ -42,13 +42,6 @@ def read_error(content: dict[str, Any]) -> StatefunError:
     return kind(content["message"], code=content["code"], hint=content["hint"])
 
 
-def beginning_again() -> UnavailableError:
-    """Return the error of what is asked while there are no workers, or no more."""
-    return UnavailableError(
-        "the workers begin again", code="SF3061", hint="the same again in a moment may work"
-    )
-
-
 class WorkerProcess:
     """A worker of a plan; `told` is called with what it says that concerns the application."""
 
@@ -58,9 +51,12 @@ class WorkerProcess:
         hired: Hired,
         participant: RemoteParticipant,
         told: Callable[["WorkerProcess"], None],
+        now_s: Callable[[], float],
     ) -> None:
         self.slot = slot
+        self.number = hired.number
         self.pid = hired.pid
+        self.where = hired.where
         self.participant = participant
         self.is_ready = self.has_ended = False
         self.is_buried = self.has_hung_up = False
@@ -69,7 +65,8 @@ class WorkerProcess:
         self._pipe = hired.pipe
         self._told = told
         self._loop = asyncio.get_running_loop()
-        self.heard_s = self._loop.time()
+        self._now_s = now_s
+        self.heard_s = now_s()
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._questions = 0
 
@@ -91,7 +88,7 @@ class WorkerProcess:
     async def listen(self) -> None:
         """Take what it says, until it is gone."""
         async for line in self._pipe.heard():
-            self.heard_s = self._loop.time()
+            self.heard_s = self._now_s()
             if line.startswith(b'{"word"'):
                 answer = words.decode(line)
                 assert isinstance(answer, words.Answer)

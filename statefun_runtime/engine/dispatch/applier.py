@@ -29,8 +29,6 @@ from statefun_runtime.ports.egress import RecordRefused
 
 # One is made for every change: the class, called, takes three times as long.
 _new = tuple.__new__
-# The delayed messages that wait, by token: of those tokens that a reply names.
-Pending = dict[str, bytes | None]
 
 
 class Applier:
@@ -54,7 +52,8 @@ class Applier:
     def apply(self, backlog: Backlog, result: Result) -> None:
         """Apply a result whole; raise ReplyRefused, or UnavailableError, before anything was applied."""
         targets = [self._target(message.namespace, message.name) for message in result.messages]
-        pending = self._check_delayed(backlog, result.delayed) if result.delayed else {}
+        if result.delayed:
+            self._check_delayed(backlog, result.delayed)
         records = [self._prepare(message) for message in result.egress]
         mutations = self._admit(backlog, result.mutations) if result.mutations else None
 
@@ -66,7 +65,7 @@ class Applier:
                 deliver(function, message.id, invocation(caller, message.argument))
             counts.out_local += len(targets)
         if result.delayed:
-            self._apply_delayed(backlog, result.delayed, pending)
+            self._apply_delayed(backlog, result.delayed)
         if records:
             for egress, record in records:
                 egress.emit(record)
@@ -123,35 +122,21 @@ class Applier:
         self._states.save(backlog)
         backlog.has_unsaved_stamp = False
 
-    def _check_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> Pending:
-        group = backlog.key[:2]
-        pending = {
-            message.token: self._delays.pending(group, backlog.id, message.token)
-            for message in delayed
-            if message.token
-        }
-        check_delayed(delayed, is_pending=lambda token: pending[token] is not None)
+    def _check_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
+        timers = self._owned[backlog.owner].timers
+        check_delayed(delayed, is_pending=lambda token: timers.holds(backlog.id, token))
         for message in delayed:
             if not message.is_cancellation:
                 self._target(message.namespace, message.name)
-        return pending
 
-    def _apply_delayed(
-        self, backlog: Backlog, delayed: list[DelayedMessage], pending: Pending
-    ) -> None:
+    def _apply_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
         caller, now_ms = backlog.function.address_field(backlog.id), self._clock.now_ms()
-        partition, group = self._owned[backlog.owner], backlog.key[:2]
+        partition = self._owned[backlog.owner]
         for message in delayed:
-            token = message.token
             if message.is_cancellation:
-                if (key := pending[token]) is not None:
-                    self._delays.cancel(partition, key, backlog.id, token)
-                    pending[token] = None
+                self._delays.cancel(partition, backlog.id, message.token)
                 continue
-            target = self._target(message.namespace, message.name).type
+            target = TypeName(message.namespace, message.name)
             whole = invocation(caller, message.argument)
-            delayed_message = _new(Delayed, (backlog.id, target, message.id, whole, token))
-            due_ms = now_ms + message.delay_ms
-            key = self._delays.schedule(partition, group, due_ms, delayed_message)
-            if token:
-                pending[token] = key
+            delayed_message = Delayed(backlog.id, target, message.id, whole, message.token)
+            self._delays.schedule(partition, now_ms + message.delay_ms, delayed_message)

@@ -31,6 +31,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "",
     ),
     shared(
+        "take a checkpoint before what other workers had to publish has left",
+        "core/checkpoints/settling.py",
+        "    return tuple(outbox for outbox in outboxes if outbox.is_transactional)\n",
+        "    return ()\n",
+    ),
+    shared(
         "take what was between workers whoever owns it",
         _ASSEMBLY,
         "self._targets.deliver(data, 0, self._owns)",
@@ -57,7 +63,7 @@ MUTANTS: tuple[Mutant, ...] = (
     shared(
         "let nobody publish what a worker had left that is no more",
         "engine/cluster/team_life.py",
-        "        return self._plan.home.slot\n\n    def _ended",
+        "        return self.plan.home.slot\n\n    def _ended",
         "        return -1\n\n    def _ended",
     ),
     shared(

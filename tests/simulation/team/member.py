@@ -37,7 +37,7 @@ async def lead(
     while not stop.is_asked:
         try:
             ports = make_ports(outside)
-            beginning = planned(await begin_there(outside, ports), count)
+            beginning = planned(await begin_there(outside, ports), range(count))
             life = TeamLife(
                 workplace, ports, beginning, outside.settings, stop, silence_s=_SILENCE_S
             )

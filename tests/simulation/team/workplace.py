@@ -46,7 +46,7 @@ class SimWorkplace:
             self._said[process] = [up, *out.values()]
             links, pipe = SimLinks(out, into), SimPipe(up, down)
             self._start(process, {**requests[slot], "peers": list(out)}, links, pipe)
-            hired[slot] = Hired(process.number, SimPipe(down, up))
+            hired[slot] = Hired(process.number, process.number, SimPipe(down, up))
         return hired
 
     def _way(self, to: Process) -> OneWay:
@@ -81,6 +81,12 @@ class SimWorkplace:
         for process in self.workers:
             if process.number == pid:
                 self.end(process)
+
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
+
+    def now_s(self) -> float:
+        return self._world.loop.time()
 
     def end(self, process: Process) -> None:
         """End a worker at once; nothing of it runs any more."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from statefun_runtime.cli.show import status_lines
+from statefun_runtime.cli.asking.show import status_lines
 
 ADDRESS = {
     "function": "shop.fns/order",

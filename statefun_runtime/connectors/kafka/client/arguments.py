@@ -84,6 +84,16 @@ def connection_arguments(arguments: Arguments) -> Arguments:
     return {name: value for name, value in arguments.items() if name in _SHARED}
 
 
+def client_arguments(
+    servers: str, properties: tuple[tuple[str, str], ...], owner: str
+) -> Arguments:
+    """Return what any client at these brokers takes; raise ConfigError if a file of the properties is unusable."""
+    return {
+        **_translate(properties, _COMMON, owner),
+        "bootstrap_servers": plain_servers(servers),
+    }
+
+
 def discovery_s(spec: KafkaIngressSettings) -> float:
     """Return how often new topic partitions are looked for."""
     given = dict(spec.properties)

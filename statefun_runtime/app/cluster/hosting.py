@@ -1,0 +1,198 @@
+"""The workers that one process of a cluster has: forked for a leader anywhere, whose words are passed on.
+
+hire ─▶ workers of other lives are ended and buried ─▶ fork ─▶ lines up and down ─▶ hung up, exited
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from statefun_runtime.adapters.team.workplace import LocalWorkplace
+from statefun_runtime.core.cluster.troubles import beginning_again
+from statefun_runtime.engine.cluster.worker_process import read_error
+from statefun_runtime.ports.control import Control, Notice
+from statefun_runtime.ports.team import Pipe
+
+_ASKED_S = 10.0
+_HIRES_MAX = 1000
+# How the answer begins to what this process asks, and not the leader: its numbers are negative.
+_OWN_ANSWER = b'{"told": -'
+
+
+@dataclass(slots=True)
+class Lodger:
+    """A worker of this process; `number` is its leader's for it."""
+
+    leader: str
+    number: int
+    slot: int
+    nonce: str
+    request: dict[str, Any]
+    pid: int = 0
+    pipe: Pipe | None = None
+    is_ready: bool = False
+    early: list[bytes] = field(default_factory=list)
+    asked: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+    questions: int = 0
+    is_unwanted: bool = False
+    is_starting: bool = False
+
+    def say(self, line: bytes) -> None:
+        """Say something to it; what comes before it is there waits."""
+        if self.pipe is None:
+            self.early.append(line)
+        else:
+            self.pipe.say(line)
+
+    async def ask(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Have it carry out a command; raise UnavailableError if it cannot, or is gone."""
+        self.questions -= 1
+        number = self.questions
+        answer = self.asked[number] = asyncio.get_running_loop().create_future()
+        asked = {"ask": number, "command": command, "arguments": arguments}
+        self.say(json.dumps(asked).encode())
+        try:
+            async with asyncio.timeout(_ASKED_S):
+                told = await answer
+        except TimeoutError:
+            raise beginning_again(f"worker {self.slot} does not answer") from None
+        finally:
+            del self.asked[number]
+        if "error" in told:
+            raise read_error(told["error"])
+        content: dict[str, Any] = told["content"]
+        return content
+
+    def hear(self, line: bytes) -> bool:
+        """Return whether a line of it is an answer to this process."""
+        if line.startswith(b'{"ready"'):
+            self.is_ready = True
+        if not line.startswith(_OWN_ANSWER):
+            return False
+        told = json.loads(line)
+        answer = self.asked.get(told["told"])
+        if answer is not None and not answer.done():
+            answer.set_result(told)
+        return True
+
+
+class Hosting:
+    """The workers of this process."""
+
+    restarts = 0
+
+    def __init__(self, workplace: LocalWorkplace, control: Control) -> None:
+        self._workplace = workplace
+        self._control = control
+        self._hires: asyncio.Queue[Lodger] = asyncio.Queue(_HIRES_MAX)
+        self._lodgers: list[Lodger] = []
+        self._news = asyncio.Event()
+        workplace.attach(self._ended)
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """The slots whose workers are here."""
+        return tuple(sorted(one.slot for one in self._lodgers if not one.is_unwanted))
+
+    def workers(self) -> list[Lodger]:
+        """Return those that are asked; raise UnavailableError while they begin."""
+        if not all(one.is_ready for one in self._lodgers):
+            raise beginning_again()
+        return list(self._lodgers)
+
+    async def run(self) -> None:
+        """Start what is hired, one after the other, until cancelled; end all that is left then."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    lodger = await self._hires.get()
+                    await self._clear(lodger.nonce)
+                    if not lodger.is_unwanted:
+                        await self._start(lodger, tasks)
+        finally:
+            for lodger in self._lodgers:
+                self._end(lodger)
+
+    async def empty(self) -> None:
+        """Return when no worker is left; they are not ended."""
+        while self._lodgers:
+            self._news.clear()
+            await self._news.wait()
+
+    # ── what a leader says ──
+
+    def take(self, notice: Notice) -> None:
+        """Take what a leader says of a worker here."""
+        if notice.kind == "hire":
+            request = json.loads(notice.content)
+            nonce, slot = request["nonce"], request["slot"]
+            lodger = Lodger(notice.sender, notice.number, slot, nonce, request)
+            self._lodgers.append(lodger)
+            self._hires.put_nowait(lodger)
+            return
+        found = self._find(notice.sender, notice.number)
+        if found is not None and notice.kind == "down":
+            found.say(notice.content)
+        elif found is not None and notice.kind == "kill":
+            self._end(found)
+
+    def _find(self, leader: str, number: int) -> Lodger | None:
+        wanted = (leader, number)
+        return next((one for one in self._lodgers if (one.leader, one.number) == wanted), None)
+
+    # ── from its start to its end ──
+
+    async def _clear(self, nonce: str) -> None:
+        """End the workers of other lives: they have the ports, and what they do is in vain."""
+        await self._until_gone(lambda one: one.nonce != nonce)
+
+    async def _until_gone(self, is_meant: Callable[[Lodger], bool]) -> None:
+        for lodger in list(filter(is_meant, self._lodgers)):
+            self._end(lodger)
+        while any(map(is_meant, self._lodgers)):
+            self._news.clear()
+            await self._news.wait()
+
+    async def _start(self, lodger: Lodger, tasks: asyncio.TaskGroup) -> None:
+        lodger.is_starting = True
+        hired = (await self._workplace.hire({lodger.slot: lodger.request}))[lodger.slot]
+        lodger.pid, lodger.pipe = hired.pid, hired.pipe
+        self._control.say(lodger.leader, "hired", lodger.number, str(hired.pid).encode())
+        for line in lodger.early:
+            hired.pipe.say(line)
+        if lodger.is_unwanted:
+            self._end(lodger)
+        tasks.create_task(self._pass_on(lodger, hired.pipe))
+
+    async def _pass_on(self, lodger: Lodger, pipe: Pipe) -> None:
+        async for line in pipe.heard():
+            if not lodger.hear(line):
+                self._control.say(lodger.leader, "up", lodger.number, line.rstrip(b"\n"))
+        self._control.say(lodger.leader, "hung-up", lodger.number)
+
+    def _end(self, lodger: Lodger) -> None:
+        """End a worker; one that has not begun never does."""
+        lodger.is_unwanted = True
+        if lodger.pid:
+            self._workplace.kill(lodger.pid)
+        elif not lodger.is_starting:
+            self._control.say(lodger.leader, "exited", lodger.number, b"-9")
+            self._gone(lodger)
+
+    def _ended(self, pid: int, status: int) -> None:
+        for lodger in self._lodgers:
+            if lodger.pid == pid:
+                self._control.say(lodger.leader, "exited", lodger.number, str(status).encode())
+                self._gone(lodger)
+                return
+
+    def _gone(self, lodger: Lodger) -> None:
+        self._lodgers.remove(lodger)
+        if lodger.pipe is not None:
+            lodger.pipe.close()
+        for answer in lodger.asked.values():
+            if not answer.done():
+                answer.set_exception(beginning_again())
+        self._news.set()

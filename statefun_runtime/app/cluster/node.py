@@ -1,0 +1,268 @@
+"""A process of a cluster: it says that it is there, has workers, and leads when it is its turn.
+
+    control topic ◀═▶ beats (core/cluster/presence.py) ─▶ nobody leads ─▶ claim the log ─▶ Leader over all seats
+                 ◀═▶ a leader's words to and from the workers here (hosting.py)
+                 ◀═▶ questions to whoever leads, from anywhere
+
+Invariant: what is decided stands in the log, which only the last to claim it can write. A leader that another one has
+followed finds out at its next word in the log, or when it hears of it, and is a process like all others then.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from statefun_runtime.adapters.team.far_workplace import FarWorkplace
+from statefun_runtime.adapters.team.workplace import LocalWorkplace
+from statefun_runtime.app.cluster.describing import cluster_commands
+from statefun_runtime.app.cluster.hosting import Hosting, Lodger
+from statefun_runtime.app.team.leader import Leader
+from statefun_runtime.core.cluster.presence import BEAT_S, Here, Presence
+from statefun_runtime.core.cluster.troubles import no_leader
+from statefun_runtime.engine.cluster.worker_process import error_form, read_error
+from statefun_runtime.engine.stop import Stop
+from statefun_runtime.errors import (
+    FencedError,
+    StatefunError,
+    UnavailableError,
+)
+from statefun_runtime.ports.cluster import ClusterPorts, LeaderLog
+from statefun_runtime.ports.control import EVERYBODY, Notice
+
+log = logging.getLogger("statefun.cluster")
+
+_WAIT_BEATS_MAX = 3
+_ASKED_S = 60.0
+
+MakeLeader = Callable[[FarWorkplace, LeaderLog, Stop], Leader]
+
+
+class Node:
+    """One connection of a process to its cluster; it ends when that is broken, or the process has left.
+
+    `make_leader` makes who leads from here; `stop` has this process leave.
+    """
+
+    def __init__(
+        self,
+        ports: ClusterPorts,
+        workplace: LocalWorkplace,
+        make_leader: MakeLeader,
+        stop: Stop,
+        *,
+        form: str,
+        seats: int,
+        leave_s: float,
+        savepoints: str,
+    ) -> None:
+        host = socket.gethostname().replace(" ", "-")
+        self.name = f"{host}-{secrets.token_hex(2)}"
+        self._host, self._form, self._seats = host, form, seats
+        self._ports = ports
+        self._make_leader = make_leader
+        self._stop = stop
+        self._leave_s = leave_s
+        self._savepoints = savepoints
+        self._control = ports.make_control(self.name)
+        self._presence = Presence(self.name, wait=secrets.randbelow(_WAIT_BEATS_MAX + 1))
+        self._workplace = FarWorkplace(
+            self._control, self._presence, self.name, form, ports.slots_max, ports.inbox_ends
+        )
+        self.hosting = Hosting(workplace, self._control)
+        self._begun = asyncio.Event()
+        self._beaten = 0
+        self._term = 0
+        self._is_leaving = False
+        self._leader: Leader | None = None
+        self._leading: asyncio.Task[None] | None = None
+        self._leader_stop = Stop()
+        self._commands: dict[str, Any] = {}
+        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._questions = 0
+        self._told_of = ""
+        self._tasks: asyncio.TaskGroup
+
+    # ── what is asked of this process ──
+
+    @property
+    def restarts(self) -> int:
+        """How often all have begun again, as far as this process has led them."""
+        return self._leader.restarts if self._leader is not None else 0
+
+    def workers(self) -> list[Lodger]:
+        """Return the workers here."""
+        return self.hosting.workers()
+
+    async def ask(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Ask whoever leads; raise UnavailableError if nobody does, or no answer comes."""
+        leader = self._presence.leader
+        if leader is None:
+            raise no_leader("nobody leads the cluster now")
+        self._questions += 1
+        number = self._questions
+        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        content = {"command": command, "arguments": arguments}
+        self._control.say(leader, "ask", number, json.dumps(content).encode())
+        try:
+            async with asyncio.timeout(_ASKED_S):
+                told = await answer
+        except TimeoutError:
+            raise no_leader(f"{leader}, which leads, does not answer") from None
+        finally:
+            del self._asked[number]
+        if "error" in told:
+            raise read_error(told["error"])
+        found: dict[str, Any] = told["content"]
+        return found
+
+    # ── from coming to leaving ──
+
+    async def run(self) -> None:
+        """Be part of the cluster until this process leaves; raise UnavailableError when the brokers are away."""
+        async with asyncio.TaskGroup() as self._tasks:
+            beside = [
+                self._tasks.create_task(self._control.run(self._take, self._begun.set)),
+                self._tasks.create_task(self.hosting.run()),
+                self._tasks.create_task(self._beat_always()),
+            ]
+            await self._stop.asked()
+            await self._leave()
+            for task in (*beside, *filter(None, [self._leading])):
+                task.cancel()
+
+    async def _leave(self) -> None:
+        """Have the workers here come to rest, and their work go on elsewhere."""
+        self._is_leaving = True
+        self._beat()
+        self._leader_stop.ask()
+        try:
+            async with asyncio.timeout(self._leave_s):
+                if self._leading is not None:
+                    await asyncio.wait([self._leading])
+                await self.hosting.empty()
+        except TimeoutError:
+            log.warning(
+                "the work of this process did not come to rest in time: it goes all the same"
+            )
+        self._control.say(EVERYBODY, "bye")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEAT_S):
+                await self._control.said()
+
+    async def _beat_always(self) -> None:
+        await self._begun.wait()
+        while True:
+            # While the last one has not come back the brokers are away: it is no use to say it again.
+            if self._presence.beats >= self._beaten:
+                self._beat()
+            await asyncio.sleep(BEAT_S)
+
+    def _beat(self) -> None:
+        self._beaten = self._presence.beats + 1
+        here = Here(
+            self._host,
+            os.getpid(),
+            self._seats,
+            self._form,
+            self._term,
+            self._is_leaving,
+            self.hosting.slots,
+        )
+        self._control.say(EVERYBODY, "here", content=here.encode())
+
+    # ── what is heard ──
+
+    def _take(self, notice: Notice) -> None:
+        match notice.kind:
+            case "here":
+                self._heard(notice.sender, Here.decode(notice.content))
+            case "bye":
+                self._presence.forget(notice.sender)
+            case "hire" | "kill":
+                if notice.sender == self._presence.leader:
+                    self.hosting.take(notice)
+            case "down":
+                self.hosting.take(notice)
+            case "up" | "hired" | "hung-up" | "exited":
+                self._workplace.take(notice)
+            case "ask":
+                self._tasks.create_task(self._answer(notice))
+            case "told":
+                answer = self._asked.get(notice.number)
+                if answer is not None and not answer.done():
+                    answer.set_result(json.loads(notice.content))
+            case "leave":
+                self._stop.ask()
+            case "over":
+                self._stop.fail(read_error(json.loads(notice.content)))
+
+    def _heard(self, name: str, here: Here) -> None:
+        self._presence.heard(name, here)
+        if name != self.name:
+            if here.term > self._term and self._leading is not None and self._term:
+                self._step_down(name)
+            return
+        self._tell()
+        if self._leading is not None:
+            self._workplace.look()
+        elif self._presence.is_claim_due and not self._is_leaving:
+            self._leading = self._tasks.create_task(self._lead())
+
+    def _tell(self) -> None:
+        """Say what this process is, when that has changed."""
+        slots = ", ".join(map(str, self.hosting.slots))
+        leader = self._presence.leader or "nobody"
+        role = f"has worker {slots}" if slots else "stands by"
+        told = f"{role}; {leader if leader != self.name else 'this process'} leads"
+        if told != self._told_of:
+            self._told_of = told
+            log.info("%s %s", self.name, told)
+
+    # ── leading ──
+
+    async def _lead(self) -> None:
+        leader_log = self._ports.make_log()
+        try:
+            self._term = await leader_log.claim(self.name)
+            self._beat()
+            self._leader = self._make_leader(self._workplace, leader_log, self._leader_stop)
+            self._commands = cluster_commands(
+                self._leader, self._workplace, self._presence, self._control, self._savepoints
+            )
+            await self._leader.run(lambda: None)
+        except FencedError as error:
+            log.warning("leads no more: %s", error.line)
+        except UnavailableError as error:
+            log.warning("cannot lead: %s", error.line)
+        except StatefunError as error:
+            # What is wrong is so wherever one leads from.
+            self._control.say(EVERYBODY, "over", content=json.dumps(error_form(error)).encode())
+        finally:
+            self._term, self._leader, self._commands = 0, None, {}
+            self._leading = None
+            self._beat()
+            await leader_log.close()
+
+    def _step_down(self, name: str) -> None:
+        assert self._leading is not None
+        log.warning("%s leads in place of this process", name)
+        self._term = 0
+        self._leading.cancel()
+
+    async def _answer(self, notice: Notice) -> None:
+        asked = json.loads(notice.content)
+        told: dict[str, Any]
+        try:
+            command = self._commands.get(asked["command"])
+            if command is None:
+                raise no_leader("this process leads no more")
+            told = {"content": await command(asked["arguments"])}
+        except StatefunError as error:
+            told = {"error": error_form(error)}
+        self._control.say(notice.sender, "told", notice.number, json.dumps(told).encode())

@@ -1,0 +1,168 @@
+"""Processes of a cluster on one broker, of which any may die or freeze, while others come and leave."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.rig import FNSERVER, function_server
+from tests.chaos.rig import IS_FULL, PARTITIONS, Feed, Reader, Rig, Tell, module
+from tests.support.kafka.broker import KafkaBroker
+from tests.support.processes import wait_until
+from tests.support.worker import Worker
+
+pytestmark = [pytest.mark.integration, pytest.mark.kafka]
+
+
+class Processes:
+    """The processes of one cluster, which share a folder for checkpoints; it stands for a worker in a rig."""
+
+    def __init__(self, broker: KafkaBroker, text: str, folder: Path) -> None:
+        self._broker = broker
+        self._text = text
+        self._folder = folder
+        self._count = 0
+        self.name = f"c{uuid.uuid4().hex[:8]}"
+        self.running: list[Worker] = []
+
+    def add(self, *, is_ready_awaited: bool = True) -> Worker:
+        self._count += 1
+        arguments = ["--cluster", self.name, "--kafka", self._broker.bootstrap]
+        arguments += ["--checkpoints", (self._folder / "shared").as_uri()]
+        arguments += ["--checkpoint-interval", "100ms"]
+        worker = Worker(self._text, self._folder / f"p{self._count}", arguments=arguments)
+        self.running.append(worker)
+        return worker.start(is_ready_awaited=is_ready_awaited)
+
+    def ask(self, *what: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "statefun_runtime.cli", "cluster", *what]
+        command += ["--cluster", self.name, "--kafka", self._broker.bootstrap, "--format", "json"]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        found: dict[str, Any] = json.loads(answer.stdout)
+        return found
+
+    def wait_for_seats(self, count: int) -> dict[str, Any]:
+        """Return the cluster's status when so many processes have a worker."""
+        found: list[dict[str, Any]] = []
+
+        def is_so() -> bool:
+            try:
+                found[:] = [self.ask("status")]
+            except subprocess.CalledProcessError:
+                return False
+            seated = [one for one in found[0]["processes"] if one["slots"]]
+            return len(seated) == count == len(found[0]["workers"])
+
+        wait_until(is_so, f"{count} workers:\n{self.output()[-6000:]}", timeout_s=60)
+        return found[0]
+
+    def output(self) -> str:
+        return "\n".join(f"== {w.directory.name}\n{w.output()}" for w in self.running)
+
+    def stop_cleanly(self) -> None:
+        """Stop all, one after the other: the last one takes the last checkpoint."""
+        for worker in self.running:
+            if worker.process.exit_status is None:
+                worker.stop_cleanly()
+
+    def close(self) -> None:
+        for worker in self.running:
+            worker.close()
+
+
+@contextmanager
+def cluster(broker: KafkaBroker, folder: Path, *, seed: int, count: int) -> Iterator[Rig]:
+    """Run functions in C, the processes of a cluster, feed and reader."""
+    names, out = broker.unique_topic("names", PARTITIONS), broker.unique_topic("out", PARTITIONS)
+    with function_server(FNSERVER, out, folder) as (_, port):
+        processes = Processes(broker, module(broker, port, names), folder / "cluster")
+        feed = Feed(broker, names, seed=seed, value=lambda n: b"%d" % n)
+        reader = Reader(broker, out)
+        try:
+            for _ in range(count):
+                processes.add(is_ready_awaited=False)
+            processes.wait_for_seats(count)
+            feed.start()
+            yield Rig(processes, feed, [reader], seed)  # type: ignore[arg-type]
+        finally:
+            processes.close()
+            reader.close()
+
+
+def _of(rig: Rig) -> Processes:
+    processes: Any = rig.worker
+    assert isinstance(processes, Processes)
+    return processes
+
+
+def test_processes_of_a_cluster_die_and_others_go_on(
+    broker: KafkaBroker, tmp_path: Path, tell: Tell
+):
+    chance = random.Random(21)
+    with cluster(broker, tmp_path, seed=21, count=3) as rig:
+        processes = _of(rig)
+        rig.wait_for_more()
+        for _ in range(20 if IS_FULL else 2):
+            rig.pause_at_random(2.0)
+            victim = chance.choice([w for w in processes.running if w.process.exit_status is None])
+            victim.kill9()
+            rig.kills += 1
+            rig.wait_for_more()
+            processes.add(is_ready_awaited=False)
+            processes.wait_for_seats(3)
+            rig.wait_for_more()
+        tell(rig.check())
+
+
+def test_processes_come_and_leave_and_nothing_is_taken_back(
+    broker: KafkaBroker, tmp_path: Path, tell: Tell
+):
+    with cluster(broker, tmp_path, seed=22, count=1) as rig:
+        processes = _of(rig)
+        rig.wait_for_more()
+        processes.add(is_ready_awaited=False)
+        processes.wait_for_seats(2)
+        rig.wait_for_more()
+        processes.running[0].stop_cleanly()
+        rig.wait_for_more()
+        processes.add(is_ready_awaited=False)
+        status = processes.wait_for_seats(2)
+        rig.wait_for_more()
+        drained = next(one["process"] for one in status["processes"] if not one["leads"])
+        processes.ask("drain", drained)
+        processes.wait_for_seats(1)
+        rig.wait_for_more()
+        assert "go back to the last complete checkpoint" not in processes.output()
+        tell(rig.check())
+
+
+def test_a_process_that_is_frozen_is_replaced_and_finds_itself_fenced_when_it_wakes(
+    broker: KafkaBroker, tmp_path: Path, tell: Tell
+):
+    with cluster(broker, tmp_path, seed=23, count=2) as rig:
+        processes = _of(rig)
+        for _ in range(5 if IS_FULL else 1):
+            rig.wait_for_more()
+            status = processes.wait_for_seats(2)
+            leader = next(one for one in status["processes"] if one["leads"])
+            _signal_all(leader["pid"], signal.SIGSTOP)
+            rig.wait_for_more(300)
+            _signal_all(leader["pid"], signal.SIGCONT)
+            processes.wait_for_seats(2)
+        tell(rig.check())
+
+
+def _signal_all(pid: int, number: int) -> None:
+    """Signal a process and all below it."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        _signal_all(int(child), number)
+    os.kill(pid, number)
