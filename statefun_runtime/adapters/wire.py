@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from statefun_runtime.adapters.effects import Heads, split_effects
 from statefun_runtime.core.model.reply import (
     DelayedMessage,
     EgressMessage,
@@ -124,6 +125,9 @@ def _build_classes() -> dict[str, Message]:
 
 _CLASSES = _build_classes()
 _FromFunction = _CLASSES["FromFunction"]
+_Mutation, _Egress, _Invocation, _Delayed = (
+    _CLASSES[name] for name in ("Mutation", "Egress", "Invocation", "Delayed")
+)
 _KafkaRecord = _CLASSES["KafkaRecord"]
 # Raises DecodeError for what is none.
 decode_outcome: Callable[[bytes], Message] = _CLASSES["BundleOutcome"].FromString
@@ -134,8 +138,58 @@ _DELETE, _MODIFY = 0, 1
 _new = tuple.__new__
 
 
+_MUTATION, _MESSAGE, _DELAYED, _EGRESS = 0x0A, 0x12, 0x1A, 0x22
+
+
+class ReplyReader:
+    """Decodes what functions answer; it knows more and more of how that begins."""
+
+    def __init__(self) -> None:
+        self._heads = Heads()
+
+    def decode(self, body: bytes) -> Reply:
+        """Decode a FromFunction; raise ReplyRefused if it is none. An empty body is a result without effects."""
+        if body:
+            try:
+                return self._read(body)
+            except (ValueError, IndexError, DecodeError):
+                # The parser says what is wrong, if anything is.
+                pass
+        return decode_reply(body)
+
+    def _read(self, body: bytes) -> Result:
+        """Return the result that stands there in the usual form; raise anything if it does not."""
+        heads = self._heads
+        result = _new(Result, ([], [], [], []))
+        messages, delayed, egress, mutations = result
+        for tag, start, end in split_effects(body):
+            if tag == _EGRESS:
+                found = heads.egress(body, start, end)
+                if found is None:
+                    found = _egress(_Egress.FromString(body[start:end]))
+                    heads.learn_egress(found)
+                egress.append(found)
+            elif tag == _MUTATION:
+                change = heads.mutation(body, start, end)
+                if change is None:
+                    change = _mutation(_Mutation.FromString(body[start:end]))
+                    heads.learn_mutation(change)
+                mutations.append(change)
+            elif tag == _MESSAGE:
+                message = heads.message(body, start, end)
+                if message is None:
+                    message = _message(_Invocation.FromString(body[start:end]))
+                    heads.learn_message(message)
+                messages.append(message)
+            elif tag == _DELAYED:
+                delayed.append(_delayed(_Delayed.FromString(body[start:end])))
+            else:
+                raise ValueError("an effect of another kind")
+        return result
+
+
 def decode_reply(body: bytes) -> Reply:
-    """Decode a FromFunction; raise ReplyRefused if it is none. An empty body is a result without effects."""
+    """Decode a FromFunction with a parser; raise ReplyRefused if it is none."""
     try:
         reply = _FromFunction.FromString(body)
     except DecodeError as error:
@@ -148,10 +202,7 @@ def decode_reply(body: bytes) -> Reply:
     return Result(
         [_message(message) for message in result.messages],
         [_delayed(message) for message in result.delayed],
-        [
-            _new(EgressMessage, (m.namespace, m.type, (a := m.argument).typename, a.value))
-            for m in result.egress
-        ],
+        [_egress(message) for message in result.egress],
         [_mutation(mutation) for mutation in result.mutations],
     )
 
@@ -225,6 +276,11 @@ def decode_aggregated(value: bytes) -> Message | None:
 def _message(message: Message) -> OutgoingMessage:
     target = message.target
     return _new(OutgoingMessage, (target.namespace, target.type, target.id, message.argument))
+
+
+def _egress(message: Message) -> EgressMessage:
+    argument = message.argument
+    return _new(EgressMessage, (message.namespace, message.type, argument.typename, argument.value))
 
 
 def _delayed(message: Message) -> DelayedMessage:

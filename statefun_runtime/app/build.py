@@ -11,7 +11,7 @@ from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.adapters.storage.state_folder import StateFolder
-from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.adapters.wire import ReplyReader
 from statefun_runtime.app.clients import Clients
 from statefun_runtime.app.dead_letters import check_routes
 from statefun_runtime.app.factories import Application, make_egress, make_ingress
@@ -125,7 +125,7 @@ async def build_worker(
         application.module,
         engine_settings(application.settings),
         beginning,
-        decode_reply,
+        ReplyReader().decode,
         stop,
         team,
     )

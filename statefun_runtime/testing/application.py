@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from statefun_runtime.adapters.embedded.in_process import InProcessClient
-from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.adapters.wire import ReplyReader
 from statefun_runtime.connectors.modules import load_module
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.model.address import TypeName
@@ -208,7 +208,7 @@ class LocalApplication:
         beginning = await begin(ports, history, names, self._settings)
         connectors = _Connectors(self._functions, self._topic, self._outsides, beginning)
         assembly = await assemble(
-            ports, connectors, self._module, self._settings, beginning, decode_reply, Stop()
+            ports, connectors, self._module, self._settings, beginning, ReplyReader().decode, Stop()
         )
         self._worker = worker = await assembly.restored()
         async with asyncio.TaskGroup() as tasks:

@@ -5,10 +5,12 @@ worker at full speed: CPU per message of every process group, throughput, memory
 which core had nothing left, and whether every key was counted right.
 
     python -m tests.bench.bench [--messages N] [--rounds N] [--addresses N …]
-        [--delivery none|at-least-once|exactly-once] [--worker-args "…"] [--function c|serve|aiohttp|javascript|go]
+        [--delivery none|at-least-once|exactly-once] [--worker-args "…"]
+        [--function c|serve|aiohttp|javascript|go|embedded|embedded-2|in-process]
 
 The functions are a program in C, or with one of our SDKs: Python under `statefun serve`, JavaScript and Go take many addresses
-in one request, Python under aiohttp is asked for each.
+in one request, Python under aiohttp is asked for each. `embedded` has the worker run them, in one process of their own that gets the
+core of the rest, `embedded-2` in two; `in-process` in the worker itself.
 
 Prints one JSON line per round, the table comes last.
 """
@@ -21,7 +23,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -36,20 +38,31 @@ from tests.bench.rig import (
     take_cores,
 )
 from tests.support.kafka.broker import KafkaBroker
-from tests.support.meter import Meter, tree_memory_mb
+from tests.support.meter import Meter, process_tree, tree_memory_mb
 from tests.support.processes import Process
 from tests.support.provisions import Unavailable
 from tests.support.sockets import http_get
 from tests.support.worker import Worker
 
 PARTITIONS = 4
-MODULE = """\
+REMOTE = """\
 kind: io.statefun.endpoints.v2/http
 spec:
   functions: demo/*
-  urlPathTemplate: http://127.0.0.1:{function_port}/statefun
+  urlPathTemplate: http://127.0.0.1:{port}/statefun
   transport:
     type: io.statefun.transports.v1/async
+"""
+EMBEDDED = """\
+kind: io.statefun.endpoints.v1/python
+spec:
+  functions: demo/*
+  module: tests.bench.functions.greeter
+  processes: {processes}
+"""
+# How many processes of the worker's own serve the functions.
+PROCESSES = {"embedded": 1, "embedded-2": 2, "in-process": 0}
+MODULE = """\
 ---
 kind: io.statefun.kafka.v1/ingress
 spec:
@@ -125,14 +138,14 @@ class Line:
         *,
         feed: Feed,
         collector: Collector,
-        function_port: int,
-        others: Mapping[str, int],
+        function_port: int | None,
+        others: Mapping[str, int | Sequence[int]],
         cores: Cores,
     ) -> None:
         self.worker = worker
         self._feed = feed
         self._collector = collector
-        self._stats_url = f"http://127.0.0.1:{function_port}/stats"
+        self._function_port = function_port
         self._groups = {"worker": worker.pid, **others}
         self._owners = cores.owners()
         self._check = CountCheck()
@@ -168,11 +181,14 @@ class Line:
         )
 
     def _function_stats(self) -> dict[str, int]:
-        answer = http_get(self._stats_url)
+        # Only the one in C counts.
+        nothing = {"invocations": 0, "requests": 0}
+        if self._function_port is None:
+            return nothing
+        answer = http_get(f"http://127.0.0.1:{self._function_port}/stats")
         assert answer is not None, "the function server does not answer"
         if answer[0] != 200:
-            # Only the one in C counts.
-            return {"invocations": 0, "requests": 0}
+            return nothing
         stats: dict[str, int] = json.loads(answer[1])
         return stats
 
@@ -202,10 +218,9 @@ def line(
     is_committed = options.delivery == "exactly-once"
     with (
         tempfile.TemporaryDirectory(prefix="statefun-bench-") as folder,
-        _functions(options, greetings, Path(folder)) as (function, port),
+        _functions(options, greetings, Path(folder)) as (functions, port),
     ):
-        module = MODULE.format(
-            function_port=port,
+        module = _endpoint(options, port) + MODULE.format(
             bootstrap=broker.bootstrap,
             names=names,
             delivery=options.delivery,
@@ -218,17 +233,19 @@ def line(
             Path(folder),
             arguments=extra,
             # Another checkout's package, not the one of the folder that this runs in.
-            env={"PYTHONSAFEPATH": "1"},
+            env={"PYTHONSAFEPATH": "1", "BENCH_TOPIC": greetings},
             cpus=cores.worker,
             python=options.python,
         )
-        others = {"function": function.pid, "driver": os.getpid()}
+        others: dict[str, int | Sequence[int]] = {"driver": os.getpid()}
         if broker.is_ours:
             others["broker"] = broker.pid
         collector = Collector(broker.bootstrap, greetings, is_committed=is_committed)
         try:
+            worker.start()
+            others["function"] = [functions.pid] if functions else _children(worker, cores)
             yield Line(
-                worker.start(),
+                worker,
                 feed=Feed(broker.bootstrap, names, addresses=addresses),
                 collector=collector,
                 function_port=port,
@@ -242,11 +259,27 @@ def line(
 
 def _functions(
     options: argparse.Namespace, topic: str, folder: Path
-) -> AbstractContextManager[tuple[Process, int]]:
+) -> AbstractContextManager[tuple[Process | None, int | None]]:
     kind = getattr(options, "function", "c")
+    if kind in PROCESSES:
+        return nullcontext((None, None))
     if kind == "c":
         return function_server(FNSERVER, topic, folder)
     return sdk_functions(kind, topic, folder)
+
+
+def _endpoint(options: argparse.Namespace, port: int | None) -> str:
+    if port is not None:
+        return REMOTE.format(port=port)
+    return EMBEDDED.format(processes=PROCESSES[options.function])
+
+
+def _children(worker: Worker, cores: Cores) -> list[int]:
+    """Return the processes that a worker runs functions in; they get the core that is not the worker's."""
+    children = [pid for pid in process_tree(worker.pid) if pid != worker.pid]
+    for pid in children:
+        os.sched_setaffinity(pid, cores.rest or os.sched_getaffinity(0))
+    return children
 
 
 def table(rounds: Sequence[Round]) -> str:
@@ -293,7 +326,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--worker-args", default="", help='as in --worker-args="--partitions 2"')
     parser.add_argument(
-        "--function", choices=["c", "serve", "aiohttp", "javascript", "go"], default="c"
+        "--function",
+        choices=["c", "serve", "aiohttp", "javascript", "go", *PROCESSES],
+        default="c",
     )
     parser.add_argument("--python", type=Path, help="of another checkout, to measure its worker")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for a round")

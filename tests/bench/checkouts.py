@@ -1,9 +1,10 @@
 """This checkout's worker beside another's: paired runs of the yardstick's job, in one broker.
 
     python -m tests.bench.checkouts PYTHON [--pairs N] [--messages N] [--addresses N …] [--worker-args "…"]
+        [--function c|embedded|embedded-2|in-process]
 
 PYTHON is the interpreter of the other checkout's .venv. A pair is a run of the other's worker and one of ours, in turn
-first. Prints one JSON line per pair, then medians of what a message costs, of peak memory, and of the ratios of the
+first. What the worker runs of functions is the other's SDK with the other's worker. Prints one JSON line per pair, then medians of what a message costs, of peak memory, and of the ratios of the
 pairs; the exit status is 1 if a ratio of costs is over --limit.
 """
 
@@ -69,7 +70,7 @@ def _told(broker: KafkaBroker, cores: Cores, addresses: int, options: argparse.N
                 3,
             ),
         }
-        for what in ("cpu_us", "peak_mb")
+        for what in theirs[0]
     }
     print(json.dumps({"addresses": addresses, **told}), flush=True)
     return told["cpu_us"]["ratio"] <= options.limit
@@ -89,11 +90,15 @@ def _cost(
         messages=options.messages,
         warmup=options.messages // 3,
         rounds=1,
+        function=options.function,
         timeout=120.0,
     )
     (row,) = bench.rounds_of(broker, cores, addresses, asked)
     assert row.is_right(), f"counts are wrong: {row}"
-    return {"cpu_us": row.cpu_us["worker"], "peak_mb": row.worker_memory["peak_mb"]}
+    cost = {"cpu_us": row.cpu_us["worker"], "peak_mb": row.worker_memory["peak_mb"]}
+    if bench.PROCESSES.get(options.function):
+        cost["function_us"] = row.cpu_us["function"]
+    return cost
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -104,6 +109,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--addresses", nargs="+", type=int, default=[100_000, 1_000, 10])
     parser.add_argument("--delivery", default="exactly-once")
     parser.add_argument("--worker-args", default="")
+    parser.add_argument("--function", choices=["c", *bench.PROCESSES], default="c")
     parser.add_argument("--limit", type=float, default=1.03)
     return parser.parse_args(arguments)
 

@@ -11,7 +11,7 @@ from statefun_runtime.adapters.http.server import ServerFactory
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.disk import Disk
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
-from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.adapters.wire import ReplyReader
 from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
 from statefun_runtime.connectors.kafka.egress.publisher import KafkaPublisher
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
@@ -115,7 +115,7 @@ async def live(outside: Outside, stop: Stop) -> None:
             outside.module,
             outside.settings,
             beginning,
-            decode_reply,
+            ReplyReader().decode,
             stop,
         )
         worker = await assembly.restored()

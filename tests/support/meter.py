@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +37,12 @@ class Usage:
 
 
 class Meter:
-    """Measures groups of processes, each with those descendants that are no group of their own."""
+    """Measures groups of processes, each with those descendants that are in no group of their own."""
 
-    def __init__(self, groups: Mapping[str, int]) -> None:
-        self._groups = dict(groups)
+    def __init__(self, groups: Mapping[str, int | Sequence[int]]) -> None:
+        self._groups = {
+            name: [root] if isinstance(root, int) else list(root) for name, root in groups.items()
+        }
         self._start_s = 0.0
         self._cpu: dict[str, float] = {}
         self._cores: dict[int, tuple[int, int]] = {}
@@ -56,9 +58,10 @@ class Meter:
         return Usage(wall_s, cpu, core_shares(self._cores, _read_cores()))
 
     def _read_groups(self) -> dict[str, float]:
-        roots = frozenset(self._groups.values())
+        every = frozenset(pid for roots in self._groups.values() for pid in roots)
         return {
-            group: _cpu_s(process_tree(pid, without=roots)) for group, pid in self._groups.items()
+            group: sum(_cpu_s(process_tree(pid, without=every)) for pid in roots)
+            for group, roots in self._groups.items()
         }
 
 

@@ -48,8 +48,7 @@ class Mutation(NamedTuple):
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The batch is done, with these effects."""
 
     messages: list[OutgoingMessage]

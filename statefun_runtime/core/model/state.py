@@ -21,6 +21,7 @@ from statefun_runtime.core.model.messages import field, read_fields, read_varint
 UNSET_TYPENAME = "io.statefun.types/unset"
 _HAS_VALUE = b"\x10\x01"
 _STAMP_BYTES = 8
+_FRONTS_MAX = 1024
 _PLAIN, _STAMPED = b"\x00", b"\x01"
 
 
@@ -61,6 +62,7 @@ class StateSchema:
     def __init__(self) -> None:
         self._specs: dict[str, StateSpec] = {}
         self._prefixes: dict[str, bytes] = {}
+        self._fronts: dict[str, dict[int, bytes]] = {}
         # How the typed values of each state begin in all known SDKs: saves parsing them.
         self._heads: dict[str, bytes] = {}
         # An address without any value sends only names; that section is the same for all.
@@ -93,6 +95,7 @@ class StateSchema:
         name = field(b"\x0a", spec.name.encode())
         self._specs[spec.name] = spec
         self._prefixes[spec.name] = name
+        self._fronts[spec.name] = {}
         self._heads[spec.name] = field(b"\x0a", spec.typename.encode()) + _HAS_VALUE
         self._names[spec.name] = field(b"\x12", name)
         self.empty_section = b"".join(self._names.values())
@@ -111,18 +114,16 @@ class StateSchema:
 
     def encode(self, name: str, value: bytes) -> bytes:
         """Return the stored field of a typed value."""
-        prefix = self._prefixes[name]
         size = len(value)
-        return b"".join(
-            (
-                b"\x12",
-                varint(len(prefix) + 1 + len(varint(size)) + size),
-                prefix,
-                b"\x12",
-                varint(size),
-                value,
-            )
-        )
+        # All bytes in front of a value depend on its length alone.
+        fronts = self._fronts[name]
+        front = fronts.get(size)
+        if front is None:
+            inner = self._prefixes[name] + b"\x12" + varint(size)
+            front = b"\x12" + varint(len(inner) + size) + inner
+            if len(fronts) < _FRONTS_MAX:
+                fronts[size] = front
+        return front + value
 
     def admit(self, name: str, value: bytes | None) -> bytes | None:
         """Return the typed value to store under `name` (None: delete); raise StateError if that may not be."""

@@ -24,9 +24,10 @@ Here is what is known about an address. It is changed by the partition that owns
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Never, SupportsIndex
 from urllib.parse import quote
 
 from statefun_runtime.core.model.address import Address, TypeName
@@ -61,6 +62,23 @@ LEGAL_MOVES: dict[Phase, tuple[Phase, ...]] = {
 
 # Plain numbers for the hot path: an attribute of an enum class costs as much as the move itself.
 IDLE, READY, IN_FLIGHT, BACKING_OFF, PARKED = (phase.value for phase in Phase)
+
+
+class _Nothing(list[bytes]):
+    """No invocations: what all addresses have that have none, so it refuses any."""
+
+    def append(self, invocation: bytes) -> Never:
+        raise AssertionError("an invocation for all addresses at once")
+
+    def extend(self, invocations: Iterable[bytes]) -> Never:
+        raise AssertionError("invocations for all addresses at once")
+
+    def insert(self, index: SupportsIndex, invocation: bytes) -> Never:
+        raise AssertionError("an invocation for all addresses at once")
+
+
+# Two lists of its own for each address in memory, made anew for each batch, are most of what a collector has to look at.
+NOTHING: list[bytes] = _Nothing()
 
 
 class Tally:
@@ -119,9 +137,9 @@ class Backlog:
         self.key = key
         self.values: Values | None = None
         self.phase: int = IDLE
-        self.waiting: list[bytes] = []
+        self.waiting = NOTHING
         self.waiting_bytes = 0
-        self.in_flight: list[bytes] = []
+        self.in_flight = NOTHING
         self.in_flight_bytes = 0
         self.started_s = 0.0
         self.is_recent = True

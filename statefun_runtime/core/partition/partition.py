@@ -19,6 +19,7 @@ from statefun_runtime.core.partition.backlog import (
     IDLE,
     IN_FLIGHT,
     LEGAL_MOVES,
+    NOTHING,
     PARKED,
     READY,
     Backlog,
@@ -94,7 +95,10 @@ class Partition:
             backlog.spill = backlog.spill or Spill()
             backlog.spill.add(invocation)
             return False
-        backlog.waiting.append(invocation)
+        if backlog.waiting:
+            backlog.waiting.append(invocation)
+        else:
+            backlog.waiting = [invocation]
         backlog.waiting_bytes += size
         if backlog.phase != IDLE:
             return False
@@ -133,7 +137,7 @@ class Partition:
             backlog.failing = backlog.failing.after_batch(
                 len(backlog.in_flight), well_from_s=backlog.started_s
             )
-        backlog.in_flight = []
+        backlog.in_flight = NOTHING
         backlog.in_flight_bytes = 0
         if backlog.waiting or backlog.spill is not None:
             backlog.phase = READY
@@ -213,7 +217,7 @@ class Partition:
         tally = backlog.tally
         tally.waiting -= len(backlog.in_flight)
         self.waiting_bytes -= backlog.in_flight_bytes
-        backlog.in_flight, backlog.in_flight_bytes = [], 0
+        backlog.in_flight, backlog.in_flight_bytes = NOTHING, 0
         if backlog.waiting or backlog.spill is not None:
             tally.busy += 1
             backlog.phase = READY
@@ -258,7 +262,7 @@ class Partition:
         size = backlog.in_flight_bytes + backlog.waiting_bytes
         self.waiting_bytes -= size
         self.spilled_bytes += size
-        backlog.in_flight, backlog.waiting = [], []
+        backlog.in_flight = backlog.waiting = NOTHING
         backlog.in_flight_bytes = backlog.waiting_bytes = 0
         return [(spill.put_in_front(piece), piece) for piece in reversed(pieces)]
 
@@ -312,7 +316,7 @@ def _move(backlog: Backlog, what: str, start: Phase, end: Phase) -> None:
 def _take(backlog: Backlog, batch_bytes_max: int) -> None:
     width = 0 if backlog.failing is None else backlog.failing.width
     if backlog.waiting_bytes <= batch_bytes_max and not width:
-        backlog.in_flight, backlog.waiting = backlog.waiting, []
+        backlog.in_flight, backlog.waiting = backlog.waiting, NOTHING
         backlog.in_flight_bytes, backlog.waiting_bytes = backlog.waiting_bytes, 0
         return
     _take_some(backlog, batch_bytes_max, width=width)
@@ -340,7 +344,10 @@ def _take_some(backlog: Backlog, batch_bytes_max: int, *, width: int) -> None:
 
 def _to_head(backlog: Backlog, invocations: list[bytes]) -> None:
     assert backlog.spill is not None
-    backlog.waiting.extend(invocations)
+    if backlog.waiting:
+        backlog.waiting.extend(invocations)
+    else:
+        backlog.waiting = list(invocations)
     backlog.waiting_bytes += total_size(invocations)
     if backlog.spill.is_empty:
         backlog.spill = None

@@ -51,21 +51,23 @@ class Applier:
 
     def apply(self, backlog: Backlog, result: Result) -> None:
         """Apply a result whole; raise ReplyRefused, or UnavailableError, before anything was applied."""
-        targets = [self._target(message.namespace, message.name) for message in result.messages]
-        if result.delayed:
-            self._check_delayed(backlog, result.delayed)
-        records = [self._prepare(message) for message in result.egress]
-        mutations = self._admit(backlog, result.mutations) if result.mutations else None
+        messages, delayed, egress_messages, changes = result
+        # Most results have none of most kinds.
+        targets = [self._target(each.namespace, each.name) for each in messages] if messages else ()
+        if delayed:
+            self._check_delayed(backlog, delayed)
+        records = [self._prepare(each) for each in egress_messages] if egress_messages else ()
+        mutations = self._admit(backlog, changes) if changes else None
 
         counts = backlog.function.counts
         if targets:
             caller = backlog.function.address_field(backlog.id)
             deliver = self._exchange.deliver
-            for function, message in zip(targets, result.messages, strict=True):
+            for function, message in zip(targets, messages, strict=True):
                 deliver(function, message.id, invocation(caller, message.argument))
             counts.out_local += len(targets)
-        if result.delayed:
-            self._apply_delayed(backlog, result.delayed)
+        if delayed:
+            self._apply_delayed(backlog, delayed)
         if records:
             for egress, record in records:
                 egress.emit(record)

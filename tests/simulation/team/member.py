@@ -5,7 +5,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.adapters.wire import ReplyReader
 from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
 from statefun_runtime.engine.cluster.planning import member_beginning, planned
@@ -88,7 +88,7 @@ async def _work(
         outside.module,
         outside.settings,
         beginning,
-        decode_reply,
+        ReplyReader().decode,
         stop,
         team,
     )

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statefun._wire import FromFunction, KafkaProducerRecord
 
-from statefun_runtime.adapters.wire import decode_kafka_record, decode_reply
+from statefun_runtime.adapters.wire import ReplyReader, decode_kafka_record
 from statefun_runtime.core.model.reply import Incomplete, ReplyRefused, Result
 from statefun_runtime.core.model.state import UNSET_TYPENAME, ExpireMode, StateSpec
 from statefun_runtime.core.partition.retry import Cause
 from tests.support.wire_builders import incomplete, result, typed
 
+decode_reply = ReplyReader().decode
 GOLDEN = Path(__file__).parents[2] / "conformance" / "golden" / "golden_cases.tsv"
 
 

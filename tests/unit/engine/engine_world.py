@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from statefun_runtime.adapters.wire import decode_reply
+from statefun_runtime.adapters.wire import ReplyReader
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.model.address import TypeName, key_group
 from statefun_runtime.core.model.keys import group_prefix, is_head
@@ -122,7 +122,7 @@ class World:
         self.objects.takes_s = log.takes_s = 0.01
         module = ModuleSpec((endpoint,), (), (egress,))
         self._assembly = Assembly(
-            ports, self, module, settings, self.beginning, live, decode_reply, self.stop
+            ports, self, module, settings, self.beginning, live, ReplyReader().decode, self.stop
         )
         self.worker = self._assembly.worker
         parts = self.worker.parts

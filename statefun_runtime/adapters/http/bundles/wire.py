@@ -13,6 +13,8 @@ CONTENT_TYPE = "application/vnd.statefun.bundle"
 LENGTH_BYTES = 4
 _LENGTH_BYTES_MAX = 10
 _FAILED = 500
+# Tags of an outcome.
+_INDEX, _REPLY = 0x08, 0x12
 _ONE_BYTE = tuple(bytes([number]) for number in range(128))
 
 Outcome = bytes | Failure
@@ -94,6 +96,23 @@ class OutcomeReader:
 
 
 def _outcome(data: bytes) -> tuple[int, Outcome]:
+    try:
+        # An index, if it is not 0, and a reply up to the end: what a parser is not needed for.
+        index, at = (data[1], 2) if data[0] == _INDEX else (0, 0)
+        if index > 127:
+            index, at = index & 127 | data[2] << 7, 3
+        if data[at] == _REPLY and index < 1 << 14:
+            length, at = data[at + 1], at + 2
+            if length > 127:
+                length, at = length & 127 | data[at] << 7, at + 1
+            if length < 1 << 14 and at + length == len(data):
+                return index, data[at:]
+    except IndexError:
+        pass
+    return _parsed_outcome(data)
+
+
+def _parsed_outcome(data: bytes) -> tuple[int, Outcome]:
     try:
         outcome = decode_outcome(data)
     except DecodeError as error:
