@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from statefun import Context, IntType, Message, RequestReplyHandler, StatefulFunctions, ValueSpec
-from statefun.bundles import BUNDLE
+from statefun.calls.bundles import BUNDLE
 
 from tests.support.http.bundles import read_varint, split
 

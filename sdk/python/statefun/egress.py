@@ -1,12 +1,14 @@
 """Messages to egresses, and the records that Kafka and Kinesis egresses expect in them."""
 
 import struct
+from functools import lru_cache
 from typing import Any
 
 from statefun._wire import KafkaProducerRecord, KinesisEgressRecord, TypedValue
 from statefun.address import split_typename
 from statefun.arguments import refuse, text
-from statefun.encoding import delimited
+from statefun.calls.encoding import delimited
+from statefun.carrier import Carrier
 from statefun.record import Headers, encode_options
 from statefun.types import T, Type, make_protobuf_type, to_bytes, to_typed_value
 
@@ -15,10 +17,10 @@ _new = object.__new__
 _KINESIS_RECORD = make_protobuf_type(KinesisEgressRecord)
 
 
-class EgressMessage:
+class EgressMessage(Carrier):
     """A typed value on its way out, through the egress of this typename."""
 
-    __slots__ = ("typed_value", "typename")
+    __slots__ = ("typename",)
 
     def __init__(self, typename: str, typed_value: TypedValue) -> None:
         self.typename = _egress_typename(typename)
@@ -27,12 +29,6 @@ class EgressMessage:
         if type(typed_value) is not TypedValue and not hasattr(typed_value, "has_value"):
             refuse(typed_value, "typed_value", f"a message to egress {typename}", "a TypedValue")
         self.typed_value = typed_value
-
-    def value_typename(self) -> str:
-        return self.typed_value.typename
-
-    def raw_value(self) -> bytes | None:
-        return self.typed_value.value if self.typed_value.has_value else None
 
 
 def egress_message_builder(target_typename: str, value: T, value_type: Type[T]) -> EgressMessage:
@@ -69,16 +65,22 @@ def kafka_egress_message(
         raise ValueError(f"{to} needs a topic")
     _check_value(value, to)
     data = to_bytes(value, value_type) if value_type is not None else _kafka_bytes(value)
-    record = delimited(b"\x1a", text(topic, "topic", to).encode())
+    record = _topic_field(text(topic, "topic", to))
     if data:
         record = delimited(b"\x12", data) + record
     if key:
         record = delimited(b"\x0a", text(key, "key", to).encode()) + record
     elif key is not None:
         text(key, "key", to)
-    # One encoded message behind another is both of them in one.
-    record += encode_options(headers, timestamp_ms, partition, to)
+    if headers is not None or timestamp_ms is not None or partition is not None:
+        # One encoded message behind another is both of them in one.
+        record += encode_options(headers, timestamp_ms, partition, to)
     return _record_message(typename, _KAFKA_RECORD, record)
+
+
+@lru_cache(maxsize=1024)
+def _topic_field(topic: str) -> bytes:
+    return delimited(b"\x1a", topic.encode())
 
 
 def kinesis_egress_message(
@@ -108,11 +110,11 @@ def kinesis_egress_message(
 
 
 def _record_message(typename: str, value_typename: str, record: bytes) -> EgressMessage:
-    typename = _egress_typename(typename)
-    split_typename(typename)
+    # What is no text may be nothing that can be remembered.
+    name = _proper_typename if type(typename) is str else _proper_typename.__wrapped__
     message = _new(EgressMessage)
-    message.typename = typename
-    message.typed_value = TypedValue(typename=value_typename, has_value=True, value=record)
+    message.typename = name(typename)
+    message.carry(value_typename, record)
     return message
 
 
@@ -165,6 +167,13 @@ def _egress_typename(typename: str) -> str:
             "an egress message needs the typename of its egress, like 'com.example/out'"
         )
     return text(typename, "typename", "an egress message")
+
+
+@lru_cache(maxsize=1024)
+def _proper_typename(typename: str) -> str:
+    typename = _egress_typename(typename)
+    split_typename(typename)
+    return typename
 
 
 def _check_value(value: Any, to: str) -> None:

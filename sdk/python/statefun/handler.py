@@ -6,14 +6,12 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
-from statefun._wire import FromFunction, ToFunction
-from statefun.address import received
+from statefun._wire import FromFunction
 from statefun.arguments import integer, refuse
-from statefun.batch import BatchContext
-from statefun.bundle_run import BundleRun
-from statefun.bundles import BUNDLE, OFFER, is_bundle
+from statefun.calls.batch import BatchContext
+from statefun.calls.bundle_run import BundleRun
+from statefun.calls.bundles import BUNDLE, OFFER, is_bundle
+from statefun.calls.requests import Body, Invocation, RequestReader
 from statefun.failures import OCTETS, RAISED, Failures, Response
 from statefun.functions import RegisteredFunction, StatefulFunctions
 from statefun.message import Message
@@ -21,8 +19,6 @@ from statefun.value_spec import ValueSpec
 
 # For so long plain functions of a bundle run before the loop has its turn.
 TURN_S = 0.005
-
-Body = bytes | bytearray | memoryview
 
 
 class RequestReplyHandler:
@@ -54,6 +50,7 @@ class RequestReplyHandler:
         if not hasattr(functions, "for_typename"):
             refuse(functions, "functions", "a handler", "StatefulFunctions")
         self.functions = functions
+        self._reader = RequestReader()
         self.failures = Failures(show_tracebacks=show_tracebacks)
         self._threads = (
             ThreadPoolExecutor(integer(sync_threads, "sync_threads", "a handler", low=1, bits=32))
@@ -132,44 +129,43 @@ class RequestReplyHandler:
 
     def call_for(self, request_bytes: Body) -> "Call | bytes":
         """Return what a request asks to be called, or the answer to it if nothing can be called yet."""
-        batch = _parse(request_bytes)
-        target = batch.target
-        namespace, name = target.namespace, target.type
-        typename = f"{namespace}/{name}"
+        namespace, name, typename, id_, states, invocations = self._reader.read(request_bytes)
         function = self.functions.for_typename(typename)
-        states = {value.state_name: value.state_value for value in batch.state}
         for state in function.specs:
             if state not in states:
                 return _incomplete([s for s in function.specs.values() if s.name not in states])
-        address = received(namespace, name, target.id, typename)
-        context = BatchContext(address, function.specs, states)
-        return Call(function, context, batch, self._threads)
+        context = BatchContext(namespace, name, typename, id_, function.specs, states)
+        return Call(function, context, typename, id_, invocations, self._threads)
 
 
 class Call:
     """The invocations of one batch, about to run one after another; `may_wait` says how."""
 
-    __slots__ = ("_batch", "_function", "_threads", "context", "may_wait")
+    __slots__ = ("_function", "_id", "_invocations", "_threads", "_typename", "context", "may_wait")
 
     def __init__(
         self,
         function: RegisteredFunction,
         context: BatchContext,
-        batch: ToFunction.InvocationBatchRequest,
+        typename: str,
+        id_: str,
+        invocations: list[Invocation],
         threads: ThreadPoolExecutor | None,
     ) -> None:
         self._function = function
         self.context = context
-        self._batch = batch
+        self._typename = typename
+        self._id = id_
+        self._invocations = invocations
         self._threads = threads
         self.may_wait = function.is_async or threads is not None
 
     def run(self) -> None:
         """Run them now."""
         context, fun = self.context, self._function.fun
-        typename, id_ = context.address.typename, context.address.id
-        for invocation in self._batch.invocations:
-            message = Message.received(typename, id_, invocation.argument)
+        typename, id_ = self._typename, self._id
+        for invocation in self._invocations:
+            message = Message.made(typename, id_, invocation.typename, invocation.data)
             context.begin(invocation)
             fun(context, message)
 
@@ -179,9 +175,9 @@ class Call:
             await asyncio.get_running_loop().run_in_executor(self._threads, self.run)
             return
         context, fun = self.context, self._function.fun
-        typename, id_ = context.address.typename, context.address.id
-        for invocation in self._batch.invocations:
-            message = Message.received(typename, id_, invocation.argument)
+        typename, id_ = self._typename, self._id
+        for invocation in self._invocations:
+            message = Message.made(typename, id_, invocation.typename, invocation.data)
             context.begin(invocation)
             await fun(context, message)
 
@@ -203,19 +199,6 @@ def _is_loop_running() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _parse(request_bytes: Body) -> ToFunction.InvocationBatchRequest:
-    if not isinstance(request_bytes, (bytes, bytearray, memoryview)):
-        raise TypeError(f"the request body must be bytes, not {type(request_bytes).__name__}")
-    try:
-        # Some versions of protobuf parse nothing but bytes, and those are not copied here.
-        request = ToFunction.FromString(bytes(request_bytes))
-    except DecodeError as error:
-        raise DecodeError(f"the request body is not a ToFunction: {error}") from error
-    if not request.HasField("invocation"):
-        raise ValueError("the request holds no invocation batch; was its body lost on the way?")
-    return request.invocation
 
 
 def _incomplete(missing: list[ValueSpec]) -> bytes:

@@ -5,6 +5,7 @@ from typing import Any, Literal, overload
 from statefun._wire import TypedValue
 from statefun.address import split_typename
 from statefun.arguments import refuse, text
+from statefun.carrier import Carrier
 from statefun.types import (
     BoolType,
     DoubleType,
@@ -14,7 +15,7 @@ from statefun.types import (
     StringType,
     T,
     Type,
-    to_typed_value,
+    to_bytes,
 )
 
 _PRIMITIVES: dict[str, Type[Any]] = {
@@ -30,7 +31,7 @@ _new = object.__new__
 _HOW = f"give one of {', '.join(f'{name}=' for name in _PRIMITIVES)} or both value= and value_type="
 
 
-class Message:
+class Message(Carrier):
     """A typed value on its way to one address.
 
     `is_int()` and its kin compare the typename. `as_int()` and its kin do not: they read the
@@ -38,7 +39,7 @@ class Message:
     ValueError with `required=True`, with which a type checker knows that there is one.
     """
 
-    __slots__ = ("target_id", "target_typename", "typed_value")
+    __slots__ = ("target_id", "target_typename")
 
     def __init__(self, target_typename: str, target_id: str, typed_value: TypedValue) -> None:
         if target_typename is None or target_typename == "":
@@ -56,14 +57,15 @@ class Message:
         self.typed_value = typed_value
 
     @staticmethod
-    def received(target_typename: str, target_id: str, typed_value: TypedValue) -> "Message":
-        """Make a message of what a request brought, where only the id may be missing."""
+    def made(target_typename: str, target_id: str, typename: str, data: bytes | None) -> "Message":
+        """Make a message of arguments that are known to be good, but for an id that is missing."""
         if not target_id:
-            return Message(target_typename, target_id, typed_value)
+            # Says what is wrong.
+            return Message(target_typename, target_id, TypedValue())
         message = _new(Message)
         message.target_typename = target_typename
         message.target_id = target_id
-        message.typed_value = typed_value
+        message.carry(typename, data)
         return message
 
     def is_int(self) -> bool:
@@ -127,7 +129,7 @@ class Message:
         return self._read(DoubleType, required=required)
 
     def is_type(self, tpe: Type[Any]) -> bool:
-        return self.typed_value.typename == tpe.typename
+        return self.value_typename() == tpe.typename
 
     @overload
     def as_type(self, tpe: Type[T]) -> T | None: ...
@@ -137,19 +139,14 @@ class Message:
         return self._read(tpe, required=required)
 
     def _read(self, tpe: Type[T], *, required: bool) -> T | None:
-        if self.typed_value.has_value:
-            return tpe.serializer().deserialize(self.typed_value.value)
+        data = self.raw_value()
+        if data is not None:
+            return tpe.serializer().deserialize(data)
         if required:
             raise ValueError(
                 f"the message to {self.target_typename}/{self.target_id} has no value; {tpe.typename} is required"
             )
         return None
-
-    def value_typename(self) -> str:
-        return self.typed_value.typename
-
-    def raw_value(self) -> bytes | None:
-        return self.typed_value.value if self.typed_value.has_value else None
 
 
 @overload
@@ -171,16 +168,18 @@ def message_builder(
 def message_builder(target_typename: str, target_id: str, **kwargs: Any) -> Message:
     """Build a message from exactly one `int_value=` or its kin, or from `value=` and `value_type=`."""
     keyword, value, value_type = _value_of(kwargs)
-    message = Message(target_typename, target_id, _typed_value(keyword, value, value_type))
+    data = _bytes_of(keyword, value, value_type)
+    message = Message(target_typename, target_id, TypedValue(has_value=True))
+    message.carry(value_type.typename, data)
     split_typename(message.target_typename)
     return message
 
 
-def _typed_value(keyword: str, value: Any, value_type: Type[Any]) -> TypedValue:
+def _bytes_of(keyword: str, value: Any, value_type: Type[Any]) -> bytes:
     if keyword == "value":
-        return to_typed_value(value, value_type)
+        return to_bytes(value, value_type)
     try:
-        return to_typed_value(value, value_type)
+        return to_bytes(value, value_type)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{keyword} of a message: {error}") from error
 

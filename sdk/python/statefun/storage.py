@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Never
 
-from statefun._wire import TypedValue
+from statefun.calls.requests import Value
 from statefun.types import to_bytes
 from statefun.value_spec import ValueSpec
 
+# Stands for no entry, where None is one.
+_UNWRITTEN: Any = object()
 TOO_LATE = "the batch is over, and what is asked for now would be lost; await what goes on"
 
 
@@ -20,7 +22,7 @@ class Storage:
     # The names are mangled to _Storage__…; no state can have such a name, for it is not in lower case.
     __slots__ = ("__received", "__specs", "__typename", "__written")
 
-    __received: Mapping[str, TypedValue]
+    __received: Mapping[str, Value]
     __specs: Mapping[str, ValueSpec]
     __typename: str
     __written: dict[str, bytes | None]
@@ -29,7 +31,7 @@ class Storage:
         self,
         typename: str,
         specs: Mapping[str, ValueSpec],
-        received: Mapping[str, TypedValue],
+        received: Mapping[str, Value],
         written: dict[str, bytes | None],
     ) -> None:
         """Start from what a request brought; note in `written` what was set, or deleted as None.
@@ -45,8 +47,11 @@ class Storage:
         spec = self.__specs.get(name)
         if spec is None:
             self.__refuse(name)
-        written = self.__written
-        data = written[name] if name in written else self.__read(spec)
+        data = self.__written.get(name, _UNWRITTEN)
+        if data is _UNWRITTEN:
+            typename, data = self.__received[name]
+            if data is not None and typename != spec.type.typename:
+                self.__refuse_stored(spec, typename)
         if data is None:
             return None
         try:
@@ -78,16 +83,11 @@ class Storage:
     def __dir__(self) -> list[str]:
         return sorted(self.__specs)
 
-    def __read(self, spec: ValueSpec) -> bytes | None:
-        received = self.__received[spec.name]
-        if not received.has_value:
-            return None
-        if received.typename != spec.type.typename:
-            raise TypeError(
-                f"{self.__describe(spec)} was stored as {received.typename or 'no type'}; "
-                "give its ValueSpec that type, or choose another name for the new one"
-            )
-        return received.value
+    def __refuse_stored(self, spec: ValueSpec, typename: str) -> Never:
+        raise TypeError(
+            f"{self.__describe(spec)} was stored as {typename or 'no type'}; "
+            "give its ValueSpec that type, or choose another name for the new one"
+        )
 
     def __describe(self, spec: ValueSpec) -> str:
         return f"state {spec.name!r} ({spec.type.typename}) of function {self.__typename!r}"
@@ -98,16 +98,21 @@ class Storage:
         )
 
 
-class _Closed(dict[str, bytes | None]):
-    """What was written, when the response of its batch is made: it can be read."""
+class _ClosedStorage(Storage):
+    """The state of a batch whose response is made: it can be read."""
 
-    def __setitem__(self, name: str, data: object) -> Never:
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise RuntimeError(TOO_LATE)
+
+    def __delattr__(self, name: str) -> None:
         raise RuntimeError(TOO_LATE)
 
 
-def close(storage: Storage, written: dict[str, bytes | None]) -> None:
+def close(storage: Storage) -> None:
     """Let nothing be set any more: the response is made."""
-    _put_written(storage, _Closed(written))
+    object.__setattr__(storage, "__class__", _ClosedStorage)
 
 
 def _setter(slot: str) -> Callable[[Storage, object], None]:

@@ -1,6 +1,7 @@
 """Types: how values of a function become the bytes of a typed value, and come back."""
 
 import json
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, overload
@@ -145,17 +146,45 @@ class _FunctionSerializer(TypeSerializer[T]):
 
 
 class _PrimitiveSerializer(TypeSerializer[T]):
-    """Values as a protobuf message with the value as its only field."""
+    """Values as a protobuf message with the value as its only field.
 
-    __slots__ = ("_expected", "_parse", "_typename", "_wrapper")
+    With a `form`, the tag of that field and how the value is packed, usual values need no such message.
+    """
 
-    def __init__(self, typename: str, wrapper: type[Any], expected: type[T]) -> None:
+    __slots__ = (
+        "_expected",
+        "_pack",
+        "_parse",
+        "_size",
+        "_tag",
+        "_typename",
+        "_unpack",
+        "_wrapper",
+    )
+
+    def __init__(
+        self,
+        typename: str,
+        wrapper: type[Any],
+        expected: type[T],
+        form: tuple[int, str] | None = None,
+    ) -> None:
+        self._tag, packed = form or (0, "<B")
+        self._pack = struct.Struct(f"<B{packed[1:]}").pack
+        self._unpack = struct.Struct(packed).unpack_from
+        self._size = 1 + struct.calcsize(packed) if form else -1
         self._typename = typename
         self._wrapper = wrapper
         self._parse = wrapper.FromString
         self._expected = expected
 
     def serialize(self, value: T) -> bytes:
+        if value and type(value) is self._expected and self._tag:
+            try:
+                return self._pack(self._tag, value)
+            except (struct.error, OverflowError):
+                # Protobuf says what does not fit.
+                pass
         wrapped = self._wrapper()
         try:
             # A bool is an int in Python; not every version of protobuf agrees.
@@ -171,6 +200,9 @@ class _PrimitiveSerializer(TypeSerializer[T]):
         return data
 
     def deserialize(self, byte: bytes) -> T:
+        if len(byte) == self._size and byte[0] == self._tag:
+            read: T = self._unpack(byte, 1)[0]
+            return read
         value: T = self._parse(byte).value
         return value
 
@@ -194,14 +226,16 @@ def _serialize_protobuf(value: ProtobufMessage) -> bytes:
     return value.SerializeToString()
 
 
-def _primitive(name: str, wrapper: type[Any], expected: type[T]) -> Type[T]:
+def _primitive(
+    name: str, wrapper: type[Any], expected: type[T], form: tuple[int, str] | None = None
+) -> Type[T]:
     typename = f"io.statefun.types/{name}"
-    return _SimpleType(typename, _PrimitiveSerializer(typename, wrapper, expected))
+    return _SimpleType(typename, _PrimitiveSerializer(typename, wrapper, expected, form))
 
 
 BoolType = _primitive("bool", _wire.BooleanWrapper, bool)
-IntType = _primitive("int", _wire.IntWrapper, int)
-FloatType = _primitive("float", _wire.FloatWrapper, float)
-LongType = _primitive("long", _wire.LongWrapper, int)
-DoubleType = _primitive("double", _wire.DoubleWrapper, float)
+IntType = _primitive("int", _wire.IntWrapper, int, (0x0D, "<i"))
+FloatType = _primitive("float", _wire.FloatWrapper, float, (0x0D, "<f"))
+LongType = _primitive("long", _wire.LongWrapper, int, (0x09, "<q"))
+DoubleType = _primitive("double", _wire.DoubleWrapper, float, (0x09, "<d"))
 StringType = _primitive("string", _wire.StringWrapper, str)

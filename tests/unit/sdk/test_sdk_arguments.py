@@ -21,7 +21,7 @@ from statefun import (
 )
 from statefun._wire import IntWrapper, TypedValue
 from statefun.address import SdkAddress
-from statefun.batch import BatchContext
+from statefun.calls.batch import BatchContext
 
 ADDRESS = SdkAddress("a", "b", "c", "a/b")
 MESSAGE = message_builder("a/b", "c", int_value=1)
@@ -30,7 +30,7 @@ NOWHERE = "is not of the form 'namespace/name', so nothing can be sent to it"
 
 
 def context() -> BatchContext:
-    return BatchContext(ADDRESS, {}, {})
+    return BatchContext("a", "b", "a/b", "c", {}, {})
 
 
 def kafka(**arguments):

@@ -13,8 +13,8 @@ from statefun import (
     ValueSpec,
     failures,
 )
-from statefun.bundles import BUNDLE, failure_outcome
-from statefun.encoding import varint
+from statefun.calls.bundles import BUNDLE, failure_outcome
+from statefun.calls.encoding import varint
 
 from tests.unit.sdk.sdk_requests import FUNCTION, INT, request, value
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from statefun.bundle_run import BundleRun
-from statefun.bundles import BUNDLE, is_bundle
+from statefun.calls.bundle_run import BundleRun
+from statefun.calls.bundles import BUNDLE, is_bundle
 from statefun.failures import Response
 from statefun.handler import TURN_S, RequestReplyHandler
 from statefun.hosting.served import Served, handler_of, headers_of, refusal

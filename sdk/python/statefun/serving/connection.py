@@ -11,8 +11,8 @@ from typing import Any, Protocol, cast
 
 import httptools
 
-from statefun.bundle_run import BundleRun, Spawn
-from statefun.bundles import BUNDLE, is_bundle
+from statefun.calls.bundle_run import BundleRun, Spawn
+from statefun.calls.bundles import BUNDLE, is_bundle
 from statefun.failures import OCTETS, RAISED, Response
 from statefun.handler import TURN_S, Call, RequestReplyHandler
 

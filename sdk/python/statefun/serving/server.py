@@ -7,7 +7,7 @@ import asyncio
 import logging
 import socket
 
-from statefun.bundle_run import Spawn
+from statefun.calls.bundle_run import Spawn
 from statefun.failures import Response
 from statefun.handler import RequestReplyHandler
 from statefun.serving.connection import Request, ServerConnection

@@ -13,7 +13,7 @@ from wsgiref.validate import validator
 import flask
 import pytest
 from statefun import Context, Message, RequestReplyHandler, StatefulFunctions
-from statefun.bundles import BUNDLE
+from statefun.calls.bundles import BUNDLE
 from statefun.hosting import (
     asgi_application,
     azure_function,

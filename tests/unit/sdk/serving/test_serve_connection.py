@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from statefun import Context, Message, RequestReplyHandler, StatefulFunctions
-from statefun.bundles import BUNDLE
+from statefun.calls.bundles import BUNDLE
 from statefun.serving.processes import listen
 from statefun.serving.server import Server
 

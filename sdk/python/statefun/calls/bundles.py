@@ -5,8 +5,9 @@ A bundle is a sequence of ToFunction, each behind its length; its answer is one 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
-from statefun.encoding import varint
+from statefun.calls.encoding import varint
 
 BUNDLE = "application/vnd.statefun.bundle"
 # What a response says so that the runtime sends bundles from then on.
@@ -53,8 +54,13 @@ def _length(body: bytes, at: int) -> tuple[int, int]:
 
 def reply_outcome(index: int, reply: bytes) -> bytes:
     """Return the outcome of a batch that was answered, behind its length."""
-    head = _index(index) + b"\x12" + varint(len(reply))
-    return varint(len(head) + len(reply)) + head + reply
+    return _reply_head(index, len(reply)) + reply
+
+
+@lru_cache(maxsize=16_384)
+def _reply_head(index: int, size: int) -> bytes:
+    head = _index(index) + b"\x12" + varint(size)
+    return varint(len(head) + size) + head
 
 
 def failure_outcome(index: int, status: int, text: str, retry_after_s: int = 0) -> bytes:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from statefun.bundles import failure_outcome, reply_outcome, split
+from statefun.calls.bundles import failure_outcome, reply_outcome, split
 from statefun.failures import RAISED, seconds_of, status_of
 
 if TYPE_CHECKING:

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Never
 
-from statefun._wire import Address, FromFunction, ToFunction, TypedValue
-from statefun.address import SdkAddress, split_typename
+from statefun._wire import Address, FromFunction
+from statefun.address import SdkAddress, received, split_typename
 from statefun.arguments import milliseconds, text
+from statefun.calls.encoding import (
+    deletion,
+    delimited,
+    encoded_message,
+    encoded_record,
+    modification_head,
+)
+from statefun.calls.requests import Invocation, Value
+from statefun.carrier import Carrier
 from statefun.context import Context
 from statefun.egress import EgressMessage
-from statefun.encoding import deletion, delimited, modification, typename_fields
 from statefun.message import Message
 from statefun.record import RecordMetadata, read_metadata
 from statefun.storage import TOO_LATE, Storage, close
@@ -45,47 +53,60 @@ class BatchContext(Context):
 
     __slots__ = (
         "_address",
-        "_caller",
         "_delayed",
         "_egress_messages",
         "_invocation",
         "_messages",
+        "_received",
         "_specs",
         "_storage",
+        "_target",
         "_written",
     )
 
     def __init__(
         self,
-        address: SdkAddress,
+        namespace: str,
+        name: str,
+        typename: str,
+        id_: str,
         specs: Mapping[str, ValueSpec],
-        received: Mapping[str, TypedValue],
+        values: Mapping[str, Value],
     ) -> None:
-        self._address = address
+        self._target = (namespace, name, id_, typename)
+        self._address: SdkAddress | None = None
         self._specs = specs
+        self._received = values
         self._written: dict[str, bytes | None] = {}
-        self._storage = Storage(address.typename, specs, received, self._written)
-        self._caller: SdkAddress | None = None
-        self._invocation: ToFunction.Invocation | None = None
+        self._storage: Storage | None = None
+        self._invocation: Invocation | None = None
         self._messages: list[Message] = []
         self._delayed: list[_Delayed] = []
         self._egress_messages: list[EgressMessage] = []
 
     @property
     def address(self) -> SdkAddress:
+        if self._address is None:
+            self._address = received(*self._target)
         return self._address
 
     @property
     def storage(self) -> Storage:
-        return self._storage
+        storage = self._storage
+        if storage is None:
+            typename = self._target[3]
+            storage = Storage(typename, self._specs, self._received, self._written)
+            self._storage = storage
+        return storage
 
     @property
     def caller(self) -> SdkAddress | None:
-        return self._caller
+        return None if self._invocation is None else self._invocation.caller
 
     @property
     def record_metadata(self) -> RecordMetadata | None:
-        return None if self._invocation is None else read_metadata(self._invocation)
+        original = None if self._invocation is None else self._invocation.original
+        return None if original is None else read_metadata(original)
 
     def send(self, message: Message) -> None:
         _check_message(message)
@@ -117,10 +138,9 @@ class BatchContext(Context):
         _check_egress_message(message)
         self._egress_messages.append(message)
 
-    def begin(self, invocation: ToFunction.Invocation) -> None:
+    def begin(self, invocation: Invocation) -> None:
         """Turn to the next invocation of the batch."""
         self._invocation = invocation
-        self._caller = _caller(invocation.caller) if invocation.HasField("caller") else None
 
     def response(self) -> bytes:
         """Return the serialized FromFunction: no bytes at all if nothing was asked for."""
@@ -128,17 +148,14 @@ class BatchContext(Context):
         if self._written:
             self._add_mutations(parts)
         for message in self._messages:
-            target = typename_fields(message.target_typename)
-            if message.target_id:
-                target += delimited(b"\x1a", message.target_id.encode())
-            argument = message.typed_value.SerializeToString()
-            call = delimited(b"\x0a", target) + delimited(b"\x12", argument)
-            parts.append(delimited(b"\x12", call))
+            # Whatever looks like a message may be one, so that tests can send their own.
+            parts.append(
+                encoded_message(message.target_typename, message.target_id, _encoded_value(message))
+            )
         if self._delayed:
             parts.append(self._delayed_part())
         for record in self._egress_messages:
-            argument = delimited(b"\x1a", record.typed_value.SerializeToString())
-            parts.append(delimited(b"\x22", typename_fields(record.typename) + argument))
+            parts.append(encoded_record(record.typename, _encoded_value(record)))
         self._close()
         return delimited(b"\xa2\x06", b"".join(parts)) if parts else b""
 
@@ -146,7 +163,7 @@ class BatchContext(Context):
         """Refuse what is asked for from now on, by a task that nobody waited for."""
         self._messages = self._delayed = self._egress_messages = _OVER
         if self._specs:
-            close(self._storage, self._written)
+            close(self.storage)
 
     def _add_mutations(self, parts: list[bytes]) -> None:
         written = self._written
@@ -155,9 +172,9 @@ class BatchContext(Context):
                 continue
             data = written[name]
             if data is None:
-                parts.append(delimited(b"\x0a", deletion(name)))
+                parts.append(deletion(name))
             else:
-                parts.append(delimited(b"\x0a", modification(name, spec.type.typename, data)))
+                parts.append(modification_head(name, spec.type.typename, len(data)) + data)
 
     def _delayed_part(self) -> bytes:
         result = FromFunction.InvocationResponse()
@@ -175,12 +192,10 @@ class BatchContext(Context):
         return result.SerializeToString()
 
 
-def _caller(caller: Address) -> SdkAddress | None:
-    namespace, name, id_ = caller.namespace, caller.type, caller.id
-    if not (namespace or name or id_):
-        # Some runtimes write an address without content for a message from an ingress.
-        return None
-    return SdkAddress(namespace, name, id_, f"{namespace}/{name}")
+def _encoded_value(message: Message | EgressMessage) -> bytes:
+    if isinstance(message, Carrier):
+        return message.encoded_value()
+    return message.typed_value.SerializeToString()
 
 
 def _set_target(target: Address, message: Message) -> None:
@@ -189,7 +204,6 @@ def _set_target(target: Address, message: Message) -> None:
 
 
 def _check_message(message: Message) -> None:
-    # Whatever looks like a message may be one, so that tests can send their own.
     if not isinstance(message, Message) and not hasattr(message, "target_typename"):
         raise TypeError(f"a message from message_builder is needed, not {_kind(message)}")
     split_typename(message.target_typename)

@@ -1,0 +1,1 @@
+"""What happens between a request's bytes and its response's."""
