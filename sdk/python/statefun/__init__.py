@@ -1,6 +1,7 @@
 """Write stateful functions in Python and serve them to a StateFun runtime."""
 
 from statefun.address import SdkAddress
+from statefun.calls.failures import RetryLater
 from statefun.context import Context
 from statefun.egress import (
     EgressMessage,
@@ -8,11 +9,9 @@ from statefun.egress import (
     kafka_egress_message,
     kinesis_egress_message,
 )
-from statefun.failures import RetryLater
 from statefun.functions import StatefulFunctions
 from statefun.handler import RequestReplyHandler
 from statefun.message import Message, message_builder
-from statefun.typed_storage import TypedContext
 from statefun.types import (
     BoolType,
     DoubleType,
@@ -27,6 +26,7 @@ from statefun.types import (
     simple_type,
 )
 from statefun.value_spec import ValueSpec
+from statefun.values.typed_storage import TypedContext
 
 __all__ = [
     "BoolType",

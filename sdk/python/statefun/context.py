@@ -6,8 +6,8 @@ from datetime import timedelta
 from statefun.address import SdkAddress
 from statefun.egress import EgressMessage
 from statefun.message import Message
-from statefun.record import RecordMetadata
 from statefun.storage import Storage
+from statefun.values.record import RecordMetadata
 
 
 class Context(ABC):

@@ -6,11 +6,11 @@ from typing import Any
 
 from statefun._wire import KafkaProducerRecord, KinesisEgressRecord, TypedValue
 from statefun.address import split_typename
-from statefun.arguments import refuse, text
+from statefun.calls.arguments import refuse, text
 from statefun.calls.encoding import delimited
-from statefun.carrier import Carrier
-from statefun.record import Headers, encode_options
 from statefun.types import T, Type, make_protobuf_type, to_bytes, to_typed_value
+from statefun.values.carrier import Carrier
+from statefun.values.record import Headers, encode_options
 
 _KAFKA_RECORD = make_protobuf_type(KafkaProducerRecord).typename
 _new = object.__new__

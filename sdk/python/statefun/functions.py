@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from statefun.arguments import text
+from statefun.calls.arguments import text
 from statefun.context import Context
 from statefun.message import Message
-from statefun.typed_storage import TypedContext, check_storage
 from statefun.value_spec import ValueSpec
+from statefun.values.typed_storage import TypedContext, check_storage
 
 Function = Callable[[Context, Message], object]
 F = TypeVar("F", bound=Function)

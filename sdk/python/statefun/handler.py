@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from statefun._wire import FromFunction
-from statefun.arguments import integer, refuse
+from statefun.calls.arguments import integer, refuse
 from statefun.calls.batch import BatchContext
 from statefun.calls.bundle_run import BundleRun
 from statefun.calls.bundles import BUNDLE, OFFER, is_bundle
+from statefun.calls.failures import OCTETS, RAISED, Failures, Response
 from statefun.calls.requests import Body, Invocation, RequestReader
-from statefun.failures import OCTETS, RAISED, Failures, Response
 from statefun.functions import RegisteredFunction, StatefulFunctions
 from statefun.message import Message
 from statefun.value_spec import ValueSpec

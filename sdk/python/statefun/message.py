@@ -4,8 +4,7 @@ from typing import Any, Literal, overload
 
 from statefun._wire import TypedValue
 from statefun.address import split_typename
-from statefun.arguments import refuse, text
-from statefun.carrier import Carrier
+from statefun.calls.arguments import refuse, text
 from statefun.types import (
     BoolType,
     DoubleType,
@@ -17,6 +16,7 @@ from statefun.types import (
     Type,
     to_bytes,
 )
+from statefun.values.carrier import Carrier
 
 _PRIMITIVES: dict[str, Type[Any]] = {
     "int_value": IntType,

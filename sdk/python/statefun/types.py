@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, overload
 from google.protobuf.message import Message as ProtobufMessage
 
 from statefun import _wire
-from statefun.arguments import refuse, text
-from statefun.json_types import dump_json, json_codec
+from statefun.calls.arguments import refuse, text
+from statefun.values.json_types import dump_json, json_codec
 
 if TYPE_CHECKING:
     # The default lets users write plain `Type`; type checkers bring typing_extensions along.

@@ -4,7 +4,7 @@ from datetime import timedelta
 from keyword import iskeyword
 from typing import Any
 
-from statefun.arguments import milliseconds
+from statefun.calls.arguments import milliseconds
 from statefun.types import Type
 
 

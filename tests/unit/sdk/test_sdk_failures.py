@@ -11,8 +11,8 @@ from statefun import (
     RetryLater,
     StatefulFunctions,
     ValueSpec,
-    failures,
 )
+from statefun.calls import failures
 from statefun.calls.bundles import BUNDLE, failure_outcome
 from statefun.calls.encoding import varint
 

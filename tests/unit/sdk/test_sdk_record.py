@@ -11,7 +11,7 @@ from statefun import (
     kafka_egress_message,
 )
 from statefun._wire import KafkaProducerRecord, ToFunction
-from statefun.record import CLASSES, RecordMetadata
+from statefun.values.record import CLASSES, RecordMetadata
 from test_sdk_wire import REPOSITORY, built, declared
 
 from statefun_runtime.adapters.wire import RecordOptions, decode_kafka_record

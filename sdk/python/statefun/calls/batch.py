@@ -7,7 +7,7 @@ from typing import Any, Never
 
 from statefun._wire import Address, FromFunction
 from statefun.address import SdkAddress, received, split_typename
-from statefun.arguments import milliseconds, text
+from statefun.calls.arguments import milliseconds, text
 from statefun.calls.encoding import (
     deletion,
     delimited,
@@ -16,13 +16,13 @@ from statefun.calls.encoding import (
     modification_head,
 )
 from statefun.calls.requests import Invocation, Value
-from statefun.carrier import Carrier
 from statefun.context import Context
 from statefun.egress import EgressMessage
 from statefun.message import Message
-from statefun.record import RecordMetadata, read_metadata
 from statefun.storage import TOO_LATE, Storage, close
 from statefun.value_spec import ValueSpec
+from statefun.values.carrier import Carrier
+from statefun.values.record import RecordMetadata, read_metadata
 
 
 @dataclass(frozen=True, slots=True)

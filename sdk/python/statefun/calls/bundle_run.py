@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from statefun.calls.bundles import failure_outcome, reply_outcome, split
-from statefun.failures import RAISED, seconds_of, status_of
+from statefun.calls.failures import RAISED, seconds_of, status_of
 
 if TYPE_CHECKING:
     from statefun.handler import Call, RequestReplyHandler

@@ -6,7 +6,7 @@ from typing import Any
 
 from statefun.calls.bundle_run import BundleRun
 from statefun.calls.bundles import BUNDLE, is_bundle
-from statefun.failures import Response
+from statefun.calls.failures import Response
 from statefun.handler import TURN_S, RequestReplyHandler
 from statefun.hosting.served import Served, handler_of, headers_of, refusal
 

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from statefun.failures import Response
+from statefun.calls.failures import Response
 from statefun.hosting.served import Served, handler_of, headers_of, refusal
 
 _AS_TEXT = (

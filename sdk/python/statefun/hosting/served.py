@@ -1,6 +1,6 @@
 """What all of them have in common."""
 
-from statefun.failures import Response
+from statefun.calls.failures import Response
 from statefun.functions import StatefulFunctions
 from statefun.handler import RequestReplyHandler
 

@@ -13,7 +13,7 @@ import httptools
 
 from statefun.calls.bundle_run import BundleRun, Spawn
 from statefun.calls.bundles import BUNDLE, is_bundle
-from statefun.failures import OCTETS, RAISED, Response
+from statefun.calls.failures import OCTETS, RAISED, Response
 from statefun.handler import TURN_S, Call, RequestReplyHandler
 
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}

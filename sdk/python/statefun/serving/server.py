@@ -8,7 +8,7 @@ import logging
 import socket
 
 from statefun.calls.bundle_run import Spawn
-from statefun.failures import Response
+from statefun.calls.failures import Response
 from statefun.handler import RequestReplyHandler
 from statefun.serving.connection import Request, ServerConnection
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from statefun.arguments import milliseconds
+from statefun.calls.arguments import milliseconds
 from statefun.functions import UnknownFunctionError
 
 OCTETS = "application/octet-stream"

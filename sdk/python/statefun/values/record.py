@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from statefun._wire import ToFunction
-from statefun.arguments import integer, refuse, text
+from statefun.calls.arguments import integer, refuse, text
 
 Headers = Mapping[str, bytes | str | None] | Iterable[tuple[str, bytes | str | None]]
 

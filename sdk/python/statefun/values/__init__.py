@@ -1,0 +1,1 @@
+"""Values: what classes become of bytes, and what carries them."""
