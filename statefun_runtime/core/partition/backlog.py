@@ -236,7 +236,7 @@ class Function:
         self.ready: deque[Backlog] = deque()
         self.suspects: deque[Backlog] = deque()
         self.tallies: list[Tally] = []
-        self.circuit = Circuit(asked_max_s=endpoint.transport.call_s)
+        self.circuit = Circuit()
         self.is_awake = False
         self.wake: Callable[[], None] = _nobody
         self.counts = Counts()

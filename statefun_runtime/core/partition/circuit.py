@@ -4,8 +4,9 @@
     OPEN ──pause over──▶ PROBING ──success──▶ CLOSED
                             └──failure──▶ OPEN, with a longer pause
 
-While it is not closed the endpoint's addresses wait, none is parked, and one probe at a time goes out. Only a reply
-that cannot be applied is no failure of the endpoint; addresses that fail while others succeed do not count.
+While it is not closed the endpoint's addresses wait, none is parked, and one probe at a time goes out. A reply that cannot
+be applied, and the word that this address is to come later, are answers of an endpoint that lives; addresses that fail
+while others succeed do not count.
 """
 
 from enum import Enum
@@ -26,10 +27,9 @@ class CircuitState(Enum):
 
 
 class Circuit:
-    """The circuit of one function type's endpoint, which is asked again after `asked_max_s` whatever it asks for."""
+    """The circuit of one function type's endpoint; it is left alone for `pause_s` while it is open."""
 
-    def __init__(self, *, asked_max_s: float) -> None:
-        self._asked_max_s = asked_max_s
+    def __init__(self) -> None:
         self.state = CircuitState.CLOSED
         self.opened_times = 0
         self.reason = ""
@@ -38,8 +38,7 @@ class Circuit:
         self.succeeded_s = 0.0
         self.well_from_s = 0.0
         self._failing: dict[str, None] = {}
-        self._pause_s = _PAUSE_FIRST_S
-        self._asked_s = 0.0
+        self.pause_s = _PAUSE_FIRST_S
 
     @property
     def is_closed(self) -> bool:
@@ -60,7 +59,7 @@ class Circuit:
         if self.state is CircuitState.CLOSED:
             return False
         self.state = CircuitState.CLOSED
-        self._pause_s = _PAUSE_FIRST_S
+        self.pause_s = _PAUSE_FIRST_S
         return True
 
     def failed(self, function_id: str, failure: Failure, *, is_known: bool = False) -> bool:
@@ -68,12 +67,12 @@ class Circuit:
 
         What an address does that is known to fail while others go well does not open the circuit.
         """
-        if failure.is_refused_reply:
-            # The endpoint answered: whatever is wrong is wrong with this address.
+        if failure.is_refused_reply or failure.is_later:
+            # The endpoint answered: whatever it says is about this address.
             self.answered()
             return False
         if self.state is CircuitState.PROBING:
-            self._pause_s = min(self._pause_s * 2, _PAUSE_LAST_S)
+            self.pause_s = min(self.pause_s * 2, _PAUSE_LAST_S)
         elif self.state is CircuitState.CLOSED:
             if is_known:
                 return False
@@ -81,20 +80,9 @@ class Circuit:
             if failure.cause is not Cause.CONNECT and len(self._failing) < _ADDRESSES_TO_OPEN:
                 return False
             self.opened_times += 1
-        self._asked_s = failure.retry_after_s or 0.0 if failure.is_later else 0.0
         self.reason = failure.detail
         self.state = CircuitState.OPEN
         return True
-
-    @property
-    def pause_s(self) -> float:
-        """How long the endpoint is left alone now."""
-        return max(self._pause_s, min(self._asked_s, self._asked_max_s))
-
-    @property
-    def is_told_to_wait(self) -> bool:
-        """Whether the endpoint itself said how long it wants to be left alone."""
-        return self._asked_s > 0
 
     def probe(self) -> None:
         """The pause is over: one request may go out."""

@@ -1,8 +1,8 @@
 """What becomes of a failed attempt: the law of docs/reference/failures.md. *Who* fails decides, not how.
 
     attempt failed ─▶ the request is too large, several invocations: half of them at once; nothing is counted
+                   ├─▶ "later" (429, 503 with Retry-After): this address after that time; nothing is counted
                    ├─▶ circuit open: again with the others, when a probe goes well; nothing is counted
-                   ├─▶ "later" (429, 503 with Retry-After): after that time; nothing is counted
                    ├─▶ budget left for an attempt that can succeed: again, after a pause
                    ├─▶ budget spent, several invocations: half of them again, until the one that fails is found
                    └─▶ budget spent, one invocation

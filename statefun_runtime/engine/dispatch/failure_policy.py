@@ -234,7 +234,7 @@ class FailurePolicy:
     def hurry(self) -> None:
         """An address that never failed is ready while the endpoint is left alone: if it is well, it shows it soon."""
         alarm, ends_s = self._probe_alarm, self._left_alone_s + _PAUSE_FOR_OTHERS_S
-        if alarm is not None and self._probe_at_s > ends_s and not self._circuit.is_told_to_wait:
+        if alarm is not None and self._probe_at_s > ends_s:
             alarm.cancel()
             self._plan_probe(ends_s)
 

@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -215,6 +216,24 @@ def test_who_asks_for_later_is_called_again_and_has_not_failed(
         f"{name}-{count} first 1" for name in ("id", "busy") for count in range(3)
     )
     assert app.of_function("skippedInvocations_total", "plain") == 0
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_addresses_that_all_ask_for_later_come_back_together(
+    run: Callable[..., HttpApplication], processes: int
+):
+    app = run(processes=processes, more="call: 60s")
+    # So that the first of them go together, too.
+    tell(app, "first")
+    assert app.receive(1) == ["first first 1"]
+
+    began_s = time.monotonic()
+    for count in range(20):
+        tell(app, f"busy-{count}", "later")
+
+    assert sorted(app.receive(20)) == sorted(f"busy-{count} first 1" for count in range(20))
+    # One after another, with a pause before each, it was the whole of 20 s.
+    assert time.monotonic() - began_s < 8
 
 
 @pytest.mark.parametrize("text", ["", "block"])

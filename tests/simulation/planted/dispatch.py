@@ -135,6 +135,17 @@ MUTANTS = (
         _LAW_TEST,
     ),
     Mutant(
+        "take what is asked for later for an outage",
+        (
+            (
+                "core/partition/circuit.py",
+                "        if failure.is_refused_reply or failure.is_later:\n",
+                "        if failure.is_refused_reply:\n",
+            ),
+        ),
+        _LAW_TEST,
+    ),
+    Mutant(
         "count what is asked for later",
         (("core/partition/failure_law.py", "    if failure.is_later:\n", "    if False:\n"),),
         _LAW_TEST,

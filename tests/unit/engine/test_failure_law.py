@@ -250,6 +250,62 @@ def test_what_is_asked_for_later_is_sent_later_and_never_given_up(status: int):
     run_virtual(main)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_addresses_that_are_all_asked_for_later_go_on_when_their_time_has_come(status: int):
+    async def main():
+        world = World(transport=AsyncTransport(call_s=60.0), on_failure=OnFailure.SKIP)
+        asked: dict[str, list[float]] = {}
+
+        def handler(request: Request) -> Answer:
+            times = asked.setdefault(request.id, [])
+            times.append(round(world.clock.now_s()))
+            return well(request) if len(times) > 1 else Answer(status=status, retry_after_s=3.0)
+
+        world.serve("f", handler)
+        for number in range(20):
+            world.send("f", str(number), b"%d" % number)
+        await world.passes(2.0)
+        # Whoever comes meanwhile does not wait for the others.
+        world.send("f", "new", b"new")
+        await world.passes(2.0)
+
+        assert len(asked) == 21
+        assert {times[1] - times[0] for name, times in asked.items() if name != "new"} == {3}
+        assert len(world.egress.left) == 20
+        await world.passes(2.0)
+        assert len(world.egress.left) == 21
+        assert gone(world) == 0
+
+    run_virtual(main)
+
+
+def test_an_endpoint_that_was_away_and_asks_for_later_is_back():
+    async def main():
+        world = World(transport=AsyncTransport(call_s=60.0))
+        world.serve("f", lambda _: Answer(status=500))
+        for number in range(20):
+            world.send("f", str(number), b"%d" % number)
+        await world.passes(10.0)
+        assert world.function("f").is_down
+
+        told: set[str] = set()
+
+        def handler(request: Request) -> Answer:
+            if request.id in told:
+                return well(request)
+            told.add(request.id)
+            return Answer(status=503, retry_after_s=2.0)
+
+        world.serve("f", handler)
+        await world.passes(5.5)
+        # The probe was told, and all others were asked; each comes back when it was told to.
+        assert not world.function("f").is_down
+        await world.passes(4.0)
+        assert len(world.egress.left) == 20
+
+    run_virtual(main)
+
+
 def test_who_may_fail_for_its_endpoint_is_tried_every_few_seconds_and_not_given_up():
     async def main():
         world = World(transport=SECOND, on_failure=OnFailure.SKIP)
@@ -355,7 +411,7 @@ def test_a_part_that_went_well_proves_nothing_where_the_batch_was_cut_for_anothe
 
 
 def test_what_is_left_of_a_batch_fails_alone_only_if_it_fails_at_once_after_the_rest_went_well():
-    failing, circuit = FailureState(), Circuit(asked_max_s=60.0)
+    failing, circuit = FailureState(), Circuit()
     failing.failed_s = 9.9
     failing.narrow(2, batch=4)
     for started_s, is_decided in ((10.5, True), (12.0, False)):

@@ -5,24 +5,29 @@ from statefun_runtime.core.partition.retry import Cause, Failure
 
 REFUSED = Failure(Cause.CONNECT, "cannot connect")
 ERROR = Failure(Cause.STATUS, "status 500", 500)
+LATER = [
+    Failure(Cause.STATUS, "", 429),
+    Failure(Cause.STATUS, "", 429, retry_after_s=3600.0),
+    Failure(Cause.STATUS, "", 503, retry_after_s=7.0),
+]
 BAD_REPLY = Failure(Cause.BAD_REPLY, "no FromFunction")
 
 
 def opened() -> Circuit:
-    circuit = Circuit(asked_max_s=60.0)
+    circuit = Circuit()
     assert circuit.failed("", REFUSED)
     return circuit
 
 
 def test_one_address_that_fails_leaves_the_circuit_closed():
-    circuit = Circuit(asked_max_s=60.0)
+    circuit = Circuit()
 
     assert not any(circuit.failed("alice", ERROR) for _ in range(100))
     assert circuit.is_closed
 
 
 def test_five_addresses_that_fail_in_a_row_open_it():
-    circuit = Circuit(asked_max_s=60.0)
+    circuit = Circuit()
 
     assert [circuit.failed(str(n), ERROR) for n in range(5)] == [False] * 4 + [True]
     assert circuit.state is CircuitState.OPEN
@@ -31,7 +36,7 @@ def test_five_addresses_that_fail_in_a_row_open_it():
 
 
 def test_a_success_between_them_keeps_it_closed():
-    circuit = Circuit(asked_max_s=60.0)
+    circuit = Circuit()
     for number in range(4):
         circuit.failed(str(number), ERROR)
 
@@ -45,7 +50,7 @@ def test_a_refused_connection_opens_it_at_once():
 
 
 def test_an_answer_that_cannot_be_used_shows_that_the_endpoint_lives():
-    circuit = Circuit(asked_max_s=60.0)
+    circuit = Circuit()
     for number in range(4):
         circuit.failed(str(number), ERROR)
 
@@ -73,29 +78,38 @@ def test_a_probe_whose_reply_cannot_be_applied_closes_it():
 @pytest.mark.parametrize(
     "failure",
     [
-        *(Failure(Cause.STATUS, "", status) for status in (401, 404, 429, 500, 503)),
+        *(Failure(Cause.STATUS, "", status) for status in (401, 404, 500, 503)),
         Failure(Cause.CONTENT_TYPE, "text/html"),
         Failure(Cause.BAD_HTTP, "no HTTP"),
     ],
 )
 def test_how_they_fail_is_not_what_opens_it_but_that_all_do(failure: Failure):
-    circuit = Circuit(asked_max_s=60.0)
+    circuit = Circuit()
 
     assert [circuit.failed(str(n), failure) for n in range(5)] == [False] * 4 + [True]
 
 
 def test_addresses_that_fail_where_others_go_well_do_not_open_it():
-    circuit = Circuit(asked_max_s=60.0)
+    circuit = Circuit()
 
     assert not any(circuit.failed(str(number), ERROR, is_known=True) for number in range(20))
 
 
-def test_an_endpoint_that_asks_for_time_is_left_alone_as_long_up_to_its_budget():
-    for asked_s, pause_s in ((7.0, 7.0), (3600.0, 60.0)):
-        circuit = Circuit(asked_max_s=60.0)
-        for number in range(5):
-            circuit.failed(str(number), Failure(Cause.STATUS, "", 429, retry_after_s=asked_s))
-        assert circuit.pause_s == pause_s
+@pytest.mark.parametrize("later", LATER)
+def test_an_address_that_is_to_come_later_says_nothing_against_the_endpoint(later: Failure):
+    circuit = Circuit()
+
+    assert not any(circuit.failed(str(number), later) for number in range(100))
+    assert circuit.is_closed
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_a_probe_that_is_to_come_later_closes_it(later: Failure):
+    circuit = opened()
+    circuit.probe()
+
+    assert not circuit.failed("alice", later)
+    assert circuit.is_closed
 
 
 def test_pauses_double_with_each_failed_probe_up_to_five_seconds():
