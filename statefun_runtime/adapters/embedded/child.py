@@ -40,7 +40,7 @@ class Child:
     `connections` are those that were opened to it.
     """
 
-    def __init__(self, program: str, number: int, at: Path) -> None:
+    def __init__(self, program: str, number: int, at: Path, *, threads: int) -> None:
         self.name = f"{program}/{number}"
         self.path = at
         self.functions: list[str] | None = None
@@ -48,6 +48,7 @@ class Child:
         self.connections: list[Connection] = []
         self.has_overrun = False
         self._program = program
+        self._threads = threads
         self._process: subprocess.Popen[bytes]
         self._control: asyncio.StreamWriter | None = None
         self._output: asyncio.ReadTransport
@@ -145,6 +146,7 @@ class Child:
     def _command(self, descriptor: int) -> list[str]:
         serve = [sys.executable, "-m", "statefun", "serve", self._program, "--path", PATH]
         serve += ["--unix", str(self.path), "--supervised", str(descriptor)]
+        serve += ["--threads", str(self._threads)]
         return [*serve, "--grace", f"{_GRACE_S:g}"]
 
     def _hear(self, line: bytes) -> None:

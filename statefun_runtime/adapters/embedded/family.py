@@ -124,7 +124,8 @@ class Family:
 
     def _make(self, number: int) -> Child:
         self._made += 1
-        return Child(self._program.name, number, self._folder / f"{self._made}.sock")
+        path = self._folder / f"{self._made}.sock"
+        return Child(self._program.name, number, path, threads=self._program.threads)
 
     def _begin(self, slot: _Slot, child: Child) -> None:
         self._tasks += 1

@@ -9,13 +9,14 @@ from statefun_runtime.config.reading.fields import Fields, Shape
 from statefun_runtime.core.module.specs import AsyncTransport, EndpointSpec, ProgramSpec
 
 _PROCESSES_MAX = 256
+_THREADS_MAX = 256
 _SECOND_NS = 1_000_000_000
 _PROGRAM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*)?")
 _PROGRAM_FORM = "name it like shop.functions:functions, a module and the StatefulFunctions in it"
 
 EMBEDDED = Shape(
     "embedded endpoint",
-    ("functions", "module", "processes", "call", "payload_max_bytes", *COMMON),
+    ("functions", "module", "processes", "threads", "call", "payload_max_bytes", *COMMON),
     advice={
         "urlPathTemplate": "embedded functions have no URL; io.statefun.endpoints.v2/http has it",
         "transport": "embedded functions are called by the worker itself; 'call' is a field of the spec here",
@@ -28,12 +29,13 @@ def read_embedded(fields: Fields) -> EndpointSpec | None:
     pattern = read_pattern(fields)
     program = _read_program(fields)
     processes = fields.integer("processes", low=0, high=_PROCESSES_MAX)
+    threads = _read_threads(fields, processes)
     transport = _read_transport(fields)
     threshold = read_threshold(fields)
     on_failure, dead_letters = read_on_failure(fields)
     if pattern is None or program is None:
         return None
-    spec = ProgramSpec(program, 1 if processes is None else processes)
+    spec = ProgramSpec(program, 1 if processes is None else processes, threads)
     # Joined, not formatted: a name from outside the file is printed as the file has it.
     url = "python:" + program
     return EndpointSpec(pattern, url, threshold, transport, on_failure, dead_letters, program=spec)
@@ -50,6 +52,19 @@ def _read_program(fields: Fields) -> str | None:
         fields.draft.error(scalar.place, Code.WRONG_VALUE, message, _PROGRAM_FORM)
         return None
     return scalar.text
+
+
+def _read_threads(fields: Fields, processes: int | None) -> int:
+    threads = fields.integer("threads", low=0, high=_THREADS_MAX) or 0
+    if threads and processes == 0:
+        fields.draft.error(
+            fields.value_place("threads"),
+            Code.WRONG_VALUE,
+            "'threads' is for processes of their own, and 'processes: 0' has none",
+            "say 'processes: 1': a thread that hangs can be ended with its process alone",
+        )
+        return 0
+    return threads
 
 
 def _read_transport(fields: Fields) -> AsyncTransport:

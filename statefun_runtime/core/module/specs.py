@@ -108,10 +108,14 @@ class DeadLetterRoute:
 
 @dataclass(frozen=True, slots=True)
 class ProgramSpec:
-    """Functions of Python that the worker runs itself: `module:name`, and in how many processes; 0 is in its own."""
+    """Functions of Python that the worker runs itself: `module:name`, and in how many processes; 0 is in its own.
+
+    Plain functions of a process run in so many `threads` beside each other; with 0 one after another.
+    """
 
     name: str
     processes: int = 1
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

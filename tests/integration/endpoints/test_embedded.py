@@ -63,7 +63,12 @@ async def waits(context, message):
 
 
 def embedded(
-    *, module: str = "shop", functions: str = "t/*", processes: int = 2, more: str = "call: 2s"
+    *,
+    module: str = "shop",
+    functions: str = "t/*",
+    processes: int = 2,
+    threads: int = 0,
+    more: str = "call: 2s",
 ) -> str:
     return f"""\
 kind: io.statefun.endpoints.v1/python
@@ -71,6 +76,7 @@ spec:
   functions: {functions}
   module: {module}
   processes: {processes}
+  threads: {threads}
   {more}
 """
 
@@ -180,6 +186,19 @@ def test_a_function_that_blocks_is_killed_at_its_budget_and_others_go_on(
     assert sorted(app.receive(10)) == sorted(f"id-{number} first 1" for number in range(10))
     assert app.failures("timeout") >= 1
     wait_until(lambda: app.worker.metrics().total("statefun_embedded_ready") >= 1, "a process")
+
+
+def test_plain_functions_in_threads_do_not_wait_for_one_that_blocks(
+    run: Callable[..., HttpApplication],
+):
+    app = run(processes=1, threads=2, more="call: 30s")
+    tell(app, "stuck", "block")
+
+    for number in range(10):
+        tell(app, f"id-{number}")
+    # The one that blocks has most of its time yet, and its process was not ended for it.
+    assert sorted(app.receive(10)) == sorted(f"id-{number} first 1" for number in range(10))
+    assert app.worker.metrics().total("statefun_embedded_restarts_total") == 0
 
 
 @pytest.mark.parametrize("name", ["plain", "waits"])

@@ -308,6 +308,7 @@ _SPECS: Mapping[str, _Object] = {
             },
             "module": _pattern(r"^[^\d\W]\w*(\.[^\d\W]\w*)*(:[^\d\W]\w*)?$"),
             "processes": _integer(0, 256),
+            "threads": _integer(0, 256),
             "call": _ref("duration"),
             "payload_max_bytes": _integer(1),
         },
