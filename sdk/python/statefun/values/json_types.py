@@ -6,6 +6,7 @@ refused then. What was stored earlier may lack fields that have a default, and h
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -18,6 +19,9 @@ T = TypeVar("T")
 # From what JSON holds, and where it was found, to what the annotation says.
 Reader = Callable[[Any, str], Any]
 Known = dict[type, Reader]
+
+# pydantic and msgspec write NaN as null, which neither reads back as the number that it was.
+_MAY_STAND_FOR_NAN = b"null"
 
 _PLAIN: dict[Any, type] = {str: str, int: int, bool: bool, types.NoneType: types.NoneType}
 
@@ -35,7 +39,13 @@ def json_codec(cls: type[T]) -> tuple[Callable[[T], bytes], Callable[[bytes], T]
     if hasattr(cls, "__struct_fields__"):
         import msgspec
 
-        return _checked(cls, msgspec.json.encode), msgspec.json.Decoder(given).decode
+        def write(value: T) -> bytes:
+            data: bytes = msgspec.json.encode(value)
+            if _MAY_STAND_FOR_NAN in data and _has_nan(msgspec.to_builtins(value)):
+                _refuse_nan(value)
+            return data
+
+        return _checked(cls, write), msgspec.json.Decoder(given).decode
     if dataclasses.is_dataclass(cls):
         read = _reader(cls, cls.__name__, {})
         return _checked(cls, _write), lambda data: typing.cast(
@@ -53,8 +63,21 @@ def dump_json(value: object, default: Callable[[Any], Any] | None = None) -> byt
     except ValueError as error:
         if "JSON compliant" not in str(error):
             raise
-        raise ValueError(f"JSON has no NaN and no infinity, as in {shortened(value)}") from None
+        _refuse_nan(value)
     return text.encode()
+
+
+def _has_nan(value: Any) -> bool:
+    """Return whether numbers that JSON does not have are in what objects were turned into."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_has_nan, value.values()))
+    return isinstance(value, (list, tuple, set, frozenset)) and any(map(_has_nan, value))
+
+
+def _refuse_nan(value: object) -> typing.NoReturn:
+    raise ValueError(f"JSON has no NaN and no infinity, as in {shortened(value)}") from None
 
 
 def _checked(cls: type[T], write: Callable[[T], bytes]) -> Callable[[T], bytes]:
@@ -69,7 +92,14 @@ def _checked(cls: type[T], write: Callable[[T], bytes]) -> Callable[[T], bytes]:
 
 def _write_pydantic(value: Any) -> bytes:
     text: str = value.model_dump_json()
-    return text.encode()
+    data = text.encode()
+    # Not as for JSON, where values of any type have become null already.
+    if _MAY_STAND_FOR_NAN in data and _has_nan(value.model_dump()):
+        _refuse_nan(value)
+    if b"NaN" in data or b"Infinity" in data:
+        # As text they may be meant: what a model writes is its own affair, as long as it is JSON.
+        json.loads(data, parse_constant=lambda _: _refuse_nan(value))
+    return data
 
 
 def _write(value: object) -> bytes:

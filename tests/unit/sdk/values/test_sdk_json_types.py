@@ -1,6 +1,7 @@
 """JSON values as objects: dataclasses, pydantic models, msgspec structs."""
 
 import json
+import math
 import sys
 import types
 from dataclasses import dataclass, field
@@ -161,13 +162,20 @@ def test_a_class_that_cannot_be_read_back_is_refused_at_once(cls: Any, said: str
 
 
 class Model:
-    """What of a pydantic model is used."""
+    """What of a pydantic model is used; it writes NaN as models do: as null, or as its settings say."""
 
-    def __init__(self, owner: str) -> None:
+    def __init__(self, owner: str, weight: float | None = 1.0, nan: str = "null") -> None:
         self.owner = owner
+        self.weight = weight
+        self._nan = nan
 
     def model_dump_json(self) -> str:
-        return json.dumps({"owner": self.owner})
+        if self.weight == 1.0:
+            return json.dumps({"owner": self.owner})
+        return json.dumps(self.model_dump()).replace("NaN", self._nan)
+
+    def model_dump(self) -> dict[str, Any]:
+        return {"owner": self.owner, "weight": self.weight}
 
     @classmethod
     def model_validate_json(cls, data: bytes) -> "Model":
@@ -181,6 +189,23 @@ def test_a_pydantic_model_writes_and_reads_itself():
     assert kind.deserialize(b'{"owner": "zoe"}').owner == "zoe"
     with pytest.raises(TypeError, match="Model is needed"):
         kind.serialize(7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("nan", ["null", "NaN"])
+def test_a_pydantic_model_with_nan_is_not_written(nan: str):
+    kind = make_json_type("shop/Model", Model).serializer()
+
+    with pytest.raises(ValueError, match="JSON has no NaN and no infinity, as in ") as refusal:
+        kind.serialize(Model("zoe", math.nan, nan))
+
+    assert refusal.value.__notes__ == ["as a value of type shop/Model"]
+
+
+def test_a_pydantic_model_may_write_null_and_nan_in_words():
+    kind = make_json_type("shop/Model", Model).serializer()
+
+    assert kind.serialize(Model("zoe", None)) == b'{"owner": "zoe", "weight": null}'
+    assert kind.serialize(Model("zoe", math.nan, '"NaN"')) == b'{"owner": "zoe", "weight": "NaN"}'
 
 
 def test_a_msgspec_struct_is_written_and_read_by_msgspec(monkeypatch: pytest.MonkeyPatch):
@@ -202,3 +227,26 @@ def test_a_msgspec_struct_is_written_and_read_by_msgspec(monkeypatch: pytest.Mon
 
     assert kind.serialize(Struct()) == b"{}"
     assert isinstance(kind.deserialize(b"{}"), Struct)
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf, -math.inf, None])
+def test_a_msgspec_struct_with_nan_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, weight: float | None
+):
+    class Struct:
+        __struct_fields__ = ("weight",)
+
+    package = types.ModuleType("msgspec")
+    package.json = types.SimpleNamespace(  # type: ignore[attr-defined]
+        encode=lambda _: b'{"weight":null}',
+        Decoder=lambda _: types.SimpleNamespace(decode=json.loads),
+    )
+    package.to_builtins = lambda _: {"weight": [weight]}  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "msgspec", package)
+    kind = make_json_type("shop/Struct", Struct).serializer()
+
+    if weight is None:
+        assert kind.serialize(Struct()) == b'{"weight":null}'
+        return
+    with pytest.raises(ValueError, match="JSON has no NaN and no infinity, as in "):
+        kind.serialize(Struct())
