@@ -49,7 +49,7 @@ REMOTE = """\
 kind: io.statefun.endpoints.v2/http
 spec:
   functions: demo/*
-  urlPathTemplate: http://127.0.0.1:{port}/statefun
+  urlPathTemplate: http://127.0.0.1:{function_port}/statefun
   transport:
     type: io.statefun.transports.v1/async
 """
@@ -62,7 +62,7 @@ spec:
 """
 # How many processes of the worker's own serve the functions.
 PROCESSES = {"embedded": 1, "embedded-2": 2, "in-process": 0}
-MODULE = """\
+KAFKA = """\
 ---
 kind: io.statefun.kafka.v1/ingress
 spec:
@@ -84,6 +84,9 @@ spec:
   deliverySemantic:
     type: {delivery}
 """
+
+
+MODULE = REMOTE + KAFKA
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +223,7 @@ def line(
         tempfile.TemporaryDirectory(prefix="statefun-bench-") as folder,
         _functions(options, greetings, Path(folder)) as (functions, port),
     ):
-        module = _endpoint(options, port) + MODULE.format(
+        module = _endpoint(options, port) + KAFKA.format(
             bootstrap=broker.bootstrap,
             names=names,
             delivery=options.delivery,
@@ -270,7 +273,7 @@ def _functions(
 
 def _endpoint(options: argparse.Namespace, port: int | None) -> str:
     if port is not None:
-        return REMOTE.format(port=port)
+        return REMOTE.format(function_port=port)
     return EMBEDDED.format(processes=PROCESSES[options.function])
 
 

@@ -14,7 +14,7 @@ from tests.integration.applications import documents, endpoint, kafka_egress, ka
 from tests.support.http.faulty_process import FaultyProcess
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import wait_until
-from tests.support.sockets import http_get
+from tests.support.sockets import free_port, http_get
 from tests.support.worker import Worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
@@ -291,3 +291,36 @@ def test_a_topic_partition_that_is_added_between_two_runs_is_read_from_its_begin
     running.start()
 
     assert broker.consume(out, 1)[0].value == b"echo a 1"
+
+
+@pytest.mark.parametrize(
+    "semantic", ["type: at-least-once", "type: exactly-once, transactionTimeout: 1min"]
+)
+def test_kafka_in_memory_refuses_the_state_of_a_real_broker_and_leaves_it_as_it_is(
+    broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess, semantic: str
+) -> None:
+    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
+    broker.client.produce(topic, [("k", f"{out}|one")])
+    running = worker(
+        documents(
+            endpoint(kafka_functions.url, "t/*"),
+            kafka_ingress(broker.bootstrap, "names", {topic: ["echo"]}),
+            kafka_egress(broker.bootstrap, semantic),
+        )
+    )
+    wait_until(lambda: broker.client.read_all(out), "the first record")
+    running.stop_cleanly()
+
+    arguments = list(running.arguments)
+    running.arguments += ["--local-kafka", str(free_port())]
+    running.start(is_ready_awaited=False)
+    assert running.process.wait() == 2
+    assert "SF1163" in running.output()
+    assert "is to be in memory, and the state folder knows of a real broker" in running.output()
+
+    running.arguments[:] = arguments
+    broker.client.produce(topic, [("k", f"{out}|two")])
+    running.start()
+    wait_until(lambda: len(broker.client.read_all(out)) == 2, "the second record")
+    values = [record.value for record in broker.client.read_all(out)]
+    assert values == [b"echo one 1", b"echo two 2"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from statefun_runtime.connectors.kafka.local.topics import LocalKafka
 from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
 from statefun_runtime.core.module.checks import Attempt
+from statefun_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
@@ -31,6 +32,10 @@ class LocalIngressSpec(KafkaIngressSpec):
         """Return the ingress."""
         from statefun_runtime.connectors.kafka.local.ends import LocalIngress
 
+        if context.restored:
+            raise _of_a_broker(
+                f"ingress '{self.id}'", f"where {len(context.restored)} splits go on"
+            )
         return LocalIngress(self, context.ingress, self.kafka, context.host)
 
 
@@ -52,9 +57,20 @@ class LocalEgressSpec(KafkaEgressSpec):
         """Return the egress."""
         from statefun_runtime.connectors.kafka.local.ends import LocalEgress
 
+        if context.progress is not None:
+            raise _of_a_broker(f"egress '{self.id}'", "how far it has published")
         return LocalEgress(
             self.kafka, context.host, self.topic_suffix, first_epoch=context.first_epoch
         )
+
+
+def _of_a_broker(subject: str, what: str) -> ConfigError:
+    """Return the error of a state folder that has been with a broker: the next checkpoint would know nothing of it any more."""
+    return ConfigError(
+        f"{subject} is to be in memory, and the state folder knows of a real broker {what}, which would be lost",
+        code="SF1163",
+        hint="choose a folder for development with --state-dir, or start without --local-kafka",
+    )
 
 
 def locally(spec: Any, kafka: LocalKafka) -> Any:
