@@ -11,7 +11,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 case $what in
 greeter) file=$root/docker/compose.greeter.yaml broker=kafka workers=(worker) services=() ;;
 cluster)
-    file=$root/docker/compose.yaml broker=kafka-1 workers=(worker)
+    file=$root/docker/compose.yaml broker=kafka-1 workers=(worker-1 worker-2 worker-3)
     services=(kafka-1 kafka-2 kafka-3 bucket s3 functions "${workers[@]}")
     # Debian has no package of Grafana; here no registry has its image.
     [ "${LOCAL:-}" = 1 ] || services+=(prometheus grafana)
@@ -80,8 +80,15 @@ all_ready() {
 }
 
 send() { # NAMES…
-    printf '%s:greet\n' "$@" |
-        on_broker kafka-console-producer.sh --topic names --property parse.key=true --property key.separator=: >/dev/null 2>&1
+    local tries=0
+    until printf '%s:greet\n' "$@" |
+        on_broker kafka-console-producer.sh --topic names --property parse.key=true --property key.separator=: \
+            >"$work/send.log" 2>&1; do
+        # Where a container has just gone, Podman's names are away for a moment; then nothing was sent.
+        grep -q "No resolvable bootstrap" "$work/send.log" && [ $((tries += 1)) -lt 10 ] ||
+            { tail -20 "$work/send.log" >&2; fail "names could not be sent"; }
+        sleep 1
+    done
     sent+=("$@")
 }
 
@@ -156,6 +163,7 @@ check "before anything was killed"
 say "kill -9 of ${workers[0]}"
 "$engine" kill --signal KILL "$(container "${workers[0]}")" >/dev/null
 send Bob Eve Bob Ada
+[ ${#workers[@]} = 1 ] || check "while ${workers[0]} is gone"
 "$engine" start "$(container "${workers[0]}")" >/dev/null
 send Eve Zoe Bob
 check "after ${workers[0]} was killed"

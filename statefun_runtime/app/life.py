@@ -64,6 +64,10 @@ def run_application(settings: Settings, module: ModuleSpec) -> None:
     require_topics(settings, module)
     require_ports(settings, module)
     require_folder(settings)
+    if settings.cluster is not None:
+        from statefun_runtime.app.cluster.carried import with_carried_http
+
+        module = with_carried_http(module, settings.cluster)
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
         if settings.cluster is not None:

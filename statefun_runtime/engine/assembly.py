@@ -7,6 +7,7 @@ Whatever stands against a start is found before `run`: a start that is refused h
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Part
@@ -337,6 +338,7 @@ class Assembly:
             self._ingresses,
             self._checkpointer,
             tuple(one for egresses in self._ends.adopted.values() for one in egresses.values()),
+            tuple if self._teamwork is None else partial(self._teamwork.metrics, self._targets),
         )
         return Worker(
             parts,

@@ -56,6 +56,7 @@ def engine_metrics(parts: Parts) -> Iterator[Metric]:
         yield Metric(
             "statefun_dead_letters", MetricKind.COUNTER, doc, count, {"egress": str(egress)}
         )
+    yield from parts.channels()
     yield from _checkpoint_samples(parts.checkpointer, parts.states)
 
 

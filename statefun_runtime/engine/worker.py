@@ -14,6 +14,7 @@ from statefun_runtime.core.checkpoints.manifest import FORMAT, KeyGroups
 from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import PARKED, TIMER, group_prefix, parse_address_key
 from statefun_runtime.core.model.messages import split_fields
+from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.partition.backpressure import Load
 from statefun_runtime.engine.checkpoints.checkpointing import Checkpointing
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
@@ -42,7 +43,7 @@ _DRAIN_SHARE = 0.5
 class Parts:
     """What a worker is made of; ingresses and egresses by id.
 
-    `adopted` are egresses that publish what workers had left that are no more.
+    `adopted` are egresses that publish what workers had left that are no more; `channels` counts what goes between workers.
     """
 
     states: States
@@ -58,6 +59,7 @@ class Parts:
     ingresses: Mapping[str, IngressSource]
     checkpointer: Checkpointing
     adopted: tuple[Egress[Any], ...] = ()
+    channels: Callable[[], Iterable[Metric]] = tuple
 
 
 class Worker:

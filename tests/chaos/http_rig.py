@@ -12,9 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.support.http.faulty_process import FaultyProcess
 from tests.support.processes import wait_until
@@ -288,14 +289,23 @@ def running_http(
     folder: Path, *, seed: int, interval: str = "100ms", python: Path | None = None
 ) -> Iterator[HttpRig]:
     """Run functions, worker, clients and readers; no broker is needed."""
+
+    def one(module: str) -> Worker:
+        arguments = ["--checkpoint-interval", interval]
+        return Worker(module, folder / "worker", arguments=arguments, python=python)
+
+    with running_http_on(one, folder, seed=seed) as rig:
+        yield rig
+
+
+@contextmanager
+def running_http_on(
+    make_worker: Callable[[str], Any], folder: Path, *, seed: int
+) -> Iterator[HttpRig]:
+    """Run functions, clients and readers, and a worker, or what stands for one, on a module."""
     functions = FaultyProcess("tests.chaos.functions:handle", folder)
     ingress, egress = free_port(), free_port()
-    worker = Worker(
-        MODULE.format(url=functions.url, ingress=ingress, egress=egress),
-        folder / "worker",
-        arguments=["--checkpoint-interval", interval],
-        python=python,
-    )
+    worker = make_worker(MODULE.format(url=functions.url, ingress=ingress, egress=egress))
     try:
         worker.start()
         rig = HttpRig(worker, ingress, egress, seed=seed)

@@ -20,6 +20,7 @@ from tests.bench.bench import MODULE
 from tests.bench.rig import FNSERVER, function_server
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.client import BEGINNING
+from tests.support.kafka.three import ThreeBrokers
 from tests.support.processes import wait_until
 from tests.support.worker import Worker
 
@@ -32,6 +33,8 @@ _CAUGHT_UP_S = 90.0
 # A client that finds its broker again soon after it came back.
 _QUICK = {"reconnect.backoff.max.ms": 500, "log_level": 0}
 
+# One broker, or three.
+Brokers = KafkaBroker | ThreeBrokers
 Tell = Callable[[str], None]
 Value = Callable[[int], bytes]
 
@@ -44,7 +47,7 @@ class Feed:
 
     def __init__(
         self,
-        broker: KafkaBroker,
+        broker: Brokers,
         topic: str,
         *,
         seed: int,
@@ -104,7 +107,7 @@ class Feed:
 class Reader:
     """Follows a topic as a `read_committed` reader, from its own thread; knows the longest silence."""
 
-    def __init__(self, broker: KafkaBroker, topic: str) -> None:
+    def __init__(self, broker: Brokers, topic: str) -> None:
         self._broker, self._topic = broker, topic
         self._consumer = Consumer(
             {
@@ -248,7 +251,7 @@ def _difference(key: bytes, values: list[bytes], wanted: list[bytes]) -> str:
 
 
 def module(
-    broker: KafkaBroker,
+    broker: Brokers,
     port: int,
     names: str,
     *,

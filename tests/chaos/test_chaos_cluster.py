@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from tests.bench.rig import FNSERVER, function_server
-from tests.chaos.rig import IS_FULL, PARTITIONS, Feed, Reader, Rig, Tell, module
+from tests.chaos.http_rig import HttpRig, running_http_on
+from tests.chaos.rig import IS_FULL, PARTITIONS, Brokers, Feed, Reader, Rig, Tell, module
 from tests.support.kafka.broker import KafkaBroker
+from tests.support.kafka.three import ThreeBrokers
 from tests.support.processes import wait_until
 from tests.support.worker import Worker
 
@@ -26,7 +28,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.kafka]
 class Processes:
     """The processes of one cluster, which share a folder for checkpoints; it stands for a worker in a rig."""
 
-    def __init__(self, broker: KafkaBroker, text: str, folder: Path) -> None:
+    def __init__(self, broker: Brokers, text: str, folder: Path) -> None:
         self._broker = broker
         self._text = text
         self._folder = folder
@@ -42,6 +44,16 @@ class Processes:
         worker = Worker(self._text, self._folder / f"p{self._count}", arguments=arguments)
         self.running.append(worker)
         return worker.start(is_ready_awaited=is_ready_awaited)
+
+    def start(self, count: int = 2) -> None:
+        """Start some, and return when each has a worker."""
+        for _ in range(count):
+            self.add(is_ready_awaited=False)
+        self.wait_for_seats(count)
+
+    def kill_one(self, chance: random.Random) -> None:
+        """Kill one of those that run."""
+        chance.choice([w for w in self.running if w.process.exit_status is None]).kill9()
 
     def ask(self, *what: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "statefun_runtime.cli", "cluster", *what]
@@ -62,7 +74,10 @@ class Processes:
             seated = [one for one in found[0]["processes"] if one["slots"]]
             return len(seated) == count == len(found[0]["workers"])
 
-        wait_until(is_so, f"{count} workers:\n{self.output()[-6000:]}", timeout_s=60)
+        try:
+            wait_until(is_so, f"{count} workers", timeout_s=60)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}\n{found}\n{self.output()}") from None
         return found[0]
 
     def output(self) -> str:
@@ -80,17 +95,15 @@ class Processes:
 
 
 @contextmanager
-def cluster(broker: KafkaBroker, folder: Path, *, seed: int, count: int) -> Iterator[Rig]:
+def cluster(broker: Brokers, folder: Path, *, seed: int, count: int) -> Iterator[Rig]:
     """Run functions in C, the processes of a cluster, feed and reader."""
-    names, out = broker.unique_topic("names", PARTITIONS), broker.unique_topic("out", PARTITIONS)
+    names, out = (broker.client.unique_topic(name, PARTITIONS) for name in ("names", "out"))
     with function_server(FNSERVER, out, folder) as (_, port):
         processes = Processes(broker, module(broker, port, names), folder / "cluster")
         feed = Feed(broker, names, seed=seed, value=lambda n: b"%d" % n)
         reader = Reader(broker, out)
         try:
-            for _ in range(count):
-                processes.add(is_ready_awaited=False)
-            processes.wait_for_seats(count)
+            processes.start(count)
             feed.start()
             yield Rig(processes, feed, [reader], seed)  # type: ignore[arg-type]
         finally:
@@ -98,7 +111,7 @@ def cluster(broker: KafkaBroker, folder: Path, *, seed: int, count: int) -> Iter
             reader.close()
 
 
-def _of(rig: Rig) -> Processes:
+def _of(rig: Rig | HttpRig) -> Processes:
     processes: Any = rig.worker
     assert isinstance(processes, Processes)
     return processes
@@ -113,8 +126,7 @@ def test_processes_of_a_cluster_die_and_others_go_on(
         rig.wait_for_more()
         for _ in range(20 if IS_FULL else 2):
             rig.pause_at_random(2.0)
-            victim = chance.choice([w for w in processes.running if w.process.exit_status is None])
-            victim.kill9()
+            processes.kill_one(chance)
             rig.kills += 1
             rig.wait_for_more()
             processes.add(is_ready_awaited=False)
@@ -157,6 +169,39 @@ def test_a_process_that_is_frozen_is_replaced_and_finds_itself_fenced_when_it_wa
             _signal_all(leader["pid"], signal.SIGSTOP)
             rig.wait_for_more(300)
             _signal_all(leader["pid"], signal.SIGCONT)
+            processes.wait_for_seats(2)
+        tell(rig.check())
+
+
+def test_brokers_die_one_after_the_other_and_are_there_again(tmp_path: Path, tell: Tell):
+    with ThreeBrokers() as brokers:
+        brokers.client.replication = 3
+        with cluster(brokers, tmp_path, seed=24, count=2) as rig:
+            for number in (2, 3) * 4 if IS_FULL else (2,):
+                rig.wait_for_more()
+                brokers.kill(number)
+                # The first is the controller of all, which says when a silent one is gone: nine seconds.
+                rig.wait_for_more(300, timeout_s=120)
+                brokers.start(number)
+                brokers.wait_for(3)
+            tell(rig.check())
+
+
+def test_what_is_put_over_http_is_kept_by_the_brokers_whatever_machine_dies(
+    broker: KafkaBroker, tmp_path: Path, tell: Tell
+):
+    chance = random.Random(25)
+    with running_http_on(
+        lambda text: Processes(broker, text, tmp_path / "cluster"), tmp_path, seed=25
+    ) as rig:
+        processes = _of(rig)
+        for _ in range(20 if IS_FULL else 2):
+            rig.wait_for_more()
+            rig.pause_at_random(1.0)
+            processes.kill_one(chance)
+            rig.kills += 1
+            rig.wait_for_more()
+            processes.add(is_ready_awaited=False)
             processes.wait_for_seats(2)
         tell(rig.check())
 

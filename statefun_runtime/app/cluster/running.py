@@ -2,10 +2,8 @@
 
 import asyncio
 import gc
-import hashlib
 import logging
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from statefun_runtime.adapters.admin.admin_socket import AdminSocket, Arguments, admin_socket
@@ -15,6 +13,7 @@ from statefun_runtime.adapters.team.nursery import Nursery
 from statefun_runtime.adapters.team.workplace import LocalWorkplace
 from statefun_runtime.app.banner import announce_team
 from statefun_runtime.app.cluster.describing import COMMANDS
+from statefun_runtime.app.cluster.form import form_of
 from statefun_runtime.app.cluster.hosting import Lodger
 from statefun_runtime.app.cluster.node import Node
 from statefun_runtime.app.loops import crash_on_bugs, loop_factory, stop_on_signals
@@ -30,7 +29,6 @@ from statefun_runtime.connectors.kafka.cluster.topics import (
     inbox_ends,
     make_topics,
 )
-from statefun_runtime.core.checkpoints.manifest import FORMAT
 from statefun_runtime.core.cluster.troubles import no_leader
 from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.cluster.planning import planned
@@ -159,7 +157,7 @@ class Process:
             self._workplace,
             self._make_leader,
             self._stop,
-            form=_form(settings.key_group_count, self._module),
+            form=form_of(self._module, settings.key_group_count),
             seats=settings.workers,
             leave_s=settings.stop_timeout_s + _LEAVE_EXTRA_S,
             savepoints=settings.savepoints,
@@ -182,10 +180,3 @@ class Process:
 
 def _cut_off() -> UnavailableError:
     return no_leader("this process is cut off from its cluster")
-
-
-def _form(key_group_count: int, module: object) -> str:
-    """Return what tells processes apart that do not fit together."""
-    return hashlib.sha256(
-        repr((version("statefun-runtime"), FORMAT, key_group_count, module)).encode()
-    ).hexdigest()[:12]

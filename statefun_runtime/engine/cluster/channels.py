@@ -8,7 +8,8 @@ Barriers and the order of frames make it a channel of Chandy and Lamport's (core
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 from zlib import crc32
@@ -35,6 +36,7 @@ from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.keys import state_key
 from statefun_runtime.core.model.messages import varint
+from statefun_runtime.core.model.metrics import Metric, MetricKind
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.engine.egress import Egress
 from statefun_runtime.engine.state.chunks import keep
@@ -219,6 +221,8 @@ class Targets:
         self._key_group_count = key_group_count
         self._by_header: dict[bytes, Take] = {}
         self.received = 0
+        # Of records with an idempotency key that was seen before, how many were passed over, and why.
+        self.passed_over: Counter[str] = Counter()
 
     def deliver(self, data: bytes, offset: int, wanted: Callable[[str], bool] | None = None) -> int:
         """Deliver messages, of those to addresses only those whose id is `wanted`.
@@ -261,9 +265,12 @@ class Targets:
 
     def _deliver_keyed(self, function: Function, function_id: str, body: bytes) -> None:
         key, digest, invocation = read_keyed(body)
-        if self._idempotency.look(function, function_id, key, digest) is Repeat.NEW:
-            self._idempotency.remember(function, function_id, key, digest)
-            self._deliver(function, function_id, invocation)
+        repeat = self._idempotency.look(function, function_id, key, digest)
+        if repeat is not Repeat.NEW:
+            self.passed_over["repeated" if repeat is Repeat.SAME else "key-conflict"] += 1
+            return
+        self._idempotency.remember(function, function_id, key, digest)
+        self._deliver(function, function_id, invocation)
 
     def _emit(self, egress_id: str, _: str, body: bytes) -> None:
         egress = self._egresses.get(egress_id)
@@ -285,3 +292,17 @@ class Targets:
             "a message to %s is kept but waits: no endpoint of this worker's module serves it",
             Address(name, function_id),
         )
+
+
+def channel_metrics(outgoing: Outgoing, links: Links, targets: Targets) -> Iterator[Metric]:
+    """Return what goes from worker to worker."""
+    doc = "messages from and to other workers"
+    for direction, count in (("in", targets.received), ("out", outgoing.sent)):
+        labels = {"direction": direction}
+        yield Metric("statefun_channel_messages", MetricKind.COUNTER, doc, count, labels)
+    doc = "bytes that wait for other workers"
+    yield Metric("statefun_channel_waiting_bytes", MetricKind.GAUGE, doc, links.waiting_bytes)
+    doc = "records from other workers whose idempotency key was seen before"
+    for reason, count in targets.passed_over.items():
+        labels = {"reason": reason}
+        yield Metric("statefun_channel_passed_over", MetricKind.COUNTER, doc, count, labels)

@@ -1,11 +1,20 @@
 """What a worker has besides that is not alone: its channels, and its side of the leader's checkpoints."""
 
+from collections.abc import Iterable
+
 from statefun_runtime.core.cluster.alignment import Alignment
+from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.engine.beginning import Beginning
 from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.ledger import Identity
 from statefun_runtime.engine.checkpoints.participant import LocalParticipant
-from statefun_runtime.engine.cluster.channels import Incoming, Outgoing, Targets, WhenReadable
+from statefun_runtime.engine.cluster.channels import (
+    Incoming,
+    Outgoing,
+    Targets,
+    WhenReadable,
+    channel_metrics,
+)
 from statefun_runtime.engine.cluster.follower import Follower, RemoteUse
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
 from statefun_runtime.engine.settings import EngineSettings
@@ -37,6 +46,10 @@ class Teamwork:
         except UnavailableError:
             if self._stop is None or not self._stop.is_asked:
                 raise
+
+    def metrics(self, targets: Targets) -> Iterable[Metric]:
+        """Return what goes between workers."""
+        return channel_metrics(self.outgoing, self._team.links, targets)
 
     def follow(
         self,

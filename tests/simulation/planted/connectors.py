@@ -13,13 +13,13 @@ MUTANTS = (
             (
                 _HTTP_IN,
                 "        try:\n            await asyncio.shield(",
-                "        answers = [self._answer(self._route(record)) for record, _ in waiting]\n"
+                "        answers = [self._front.answer(self._route(record)) for record, _ in waiting]\n"
                 "        try:\n            await asyncio.shield(",
             ),
             (
                 _HTTP_IN,
                 "        for record, answer in waiting:\n"
-                "            answer.resolve(self._answer(await self._routed(record)))\n",
+                "            answer.resolve(self._front.answer(await self._routed(record)))\n",
                 "        for (_, answer), said in zip(waiting, answers):\n"
                 "            answer.resolve(said)\n",
             ),

@@ -46,6 +46,8 @@ class KafkaClient:
             **_QUIET,
             **settings,
         }
+        # How many replicas the topics get that are made here.
+        self.replication = 1
 
     def is_ready(self) -> bool:
         try:
@@ -74,7 +76,9 @@ class KafkaClient:
 
     def create_topic(self, name: str, partitions: int = 1, **config: str) -> str:
         """Create the topic, wait until it has leaders, return its name; fails if it exists."""
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
+        topic = NewTopic(
+            name, num_partitions=partitions, replication_factor=self.replication, config=config
+        )
         admin = self.admin()
         admin.create_topics([topic])[name].result(DEADLINE_S)
         self._wait_for_leaders(name, partitions)

@@ -22,6 +22,11 @@ VARIABLES = {"KAFKA": "kafka:9092", "FUNCTIONS": "http://functions:8000/statefun
 VALUES = {
     "volume": (),
     "bucket-and-workers": ("--set", "workers=3,checkpoints=s3://checkpoints/shop"),
+    "cluster": ("--set", "cluster.name=shop,checkpoints=s3://checkpoints/shop"),
+    "growing-cluster": (
+        "--set",
+        "cluster.name=shop,checkpoints=s3://checkpoints/shop,cluster.autoscaling.enabled=true",
+    ),
     "all-that-is-optional": (
         "--set-json",
         'envFromSecrets=["keys"],extraArgs=["--strict"],podAnnotations={"a":"b"},'
@@ -108,8 +113,22 @@ def test_the_chart_writes_what_kubernetes_takes(values: str, pytestconfig: pytes
         skip_or_fail(pytestconfig, "helm", error)
     found = manifests(text)
     check(found)
-    assert {"StatefulSet", "Service"} <= {one["kind"] for one in found}
-    assert ("--workers=3" in text) == ("--checkpoints=" in text) == (values == "bucket-and-workers")
+    kinds = {one["kind"] for one in found}
+    assert {"Service", "ServiceAccount", "ConfigMap"} <= kinds
+    assert ("StatefulSet" in kinds) == ("cluster" not in values)
+    assert ({"Deployment", "PodDisruptionBudget"} <= kinds) == ("cluster" in values)
+    assert ("HorizontalPodAutoscaler" in kinds) == (values == "growing-cluster")
+    assert ("--cluster=shop" in text) == ("cluster" in values)
+    assert ("--workers=3" in text) == (values == "bucket-and-workers")
+
+
+def test_a_chart_of_a_cluster_needs_a_bucket(pytestconfig: pytest.Config):
+    try:
+        helm("version")
+    except Unavailable as error:
+        skip_or_fail(pytestconfig, "helm", error)
+    with pytest.raises(Unavailable, match="a cluster needs checkpoints"):
+        helm("template", "shop", CHART, "--set", "cluster.name=shop")
 
 
 def test_the_greeters_module_loads_and_is_the_same_in_kubernetes(tmp_path: Path):

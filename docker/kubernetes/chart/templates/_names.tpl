@@ -42,6 +42,12 @@ spec:
         - --module=/etc/statefun
         - --state-dir=/var/lib/statefun/state
         - --workers={{ .Values.workers }}
+        {{- with .Values.cluster }}
+        {{- if .name }}
+        - --cluster={{ .name }}
+        - --kafka={{ .kafka }}
+        {{- end }}
+        {{- end }}
         {{- with .Values.checkpoints }}
         - --checkpoints={{ . }}
         {{- end }}
@@ -88,4 +94,9 @@ spec:
       configMap: {name: {{ include "statefun.name" . }}-modules}
     - name: tmp
       emptyDir: {medium: Memory, sizeLimit: 64Mi}
+    {{- if .Values.cluster.name }}
+    # Files on their way: nothing in it lasts.
+    - name: state
+      emptyDir: {}
+    {{- end }}
 {{- end -}}

@@ -38,6 +38,7 @@ from statefun_runtime.errors import FencedError, UnavailableError
 _MARK = b"leader"
 _TRANSACTION_TIMEOUT_MS = 30_000
 _LIMIT_S = 20.0
+_READ_S, _READS_MAX = 5.0, 4
 _POLL_MS = 200
 
 Content = dict[bytes, bytes]
@@ -95,12 +96,15 @@ class TopicLog:
         if not self._nonce:
             mark = self._mark()
             await self._write({_MARK: mark})
-        try:
-            async with asyncio.timeout(_LIMIT_S):
-                content = await self._content(mark)
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise await self._away(error) from error
-        return self._entries(content)
+        for attempt in range(1, _READS_MAX + 1):
+            try:
+                async with asyncio.timeout(_READ_S):
+                    return self._entries(await self._content(mark))
+            except (KafkaError, OSError, TimeoutError) as error:
+                # A client that is stuck is given up: a new one looks for brokers anew.
+                if attempt == _READS_MAX:
+                    raise await self._away(error) from error
+        raise AssertionError("the last attempt returns or raises")
 
     async def append(self, entry: Entry) -> None:
         """Add an entry; raise FencedError if another process leads, or it is not known whether the entry is there."""

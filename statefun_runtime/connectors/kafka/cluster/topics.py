@@ -1,4 +1,4 @@
-"""The three topics of a cluster, and how its brokers are reached.
+"""The topics of a cluster, and how its brokers are reached.
 
 statefun-NAME-log       what was decided: the commit log; compacted, one topic partition
 statefun-NAME-control   what its processes say to each other; kept for minutes, one topic partition
@@ -27,12 +27,19 @@ from statefun_runtime.connectors.kafka.client.troubles import MISSING, explain
 from statefun_runtime.errors import ConfigError, UnavailableError
 
 SLOTS_MAX = 64
+HTTP_PARTITIONS = 32
+HTTP_BYTES_MAX = 32 * 1024 * 1024
 _REPLICAS_WANTED = 3
 _LIMIT_S = 30.0
 _LOOKS_MAX = 50
 _LOOK_AGAIN_S = 0.1
 _MINUTES_MS = 10 * 60 * 1000
 _LOG = {"cleanup.policy": "compact", "segment.bytes": "4194304", "min.cleanable.dirty.ratio": "0.1"}
+_HTTP = {
+    "cleanup.policy": "delete",
+    "retention.ms": str(7 * 24 * 3600 * 1000),
+    "max.message.bytes": str(HTTP_BYTES_MAX),
+}
 _PASSING = {
     "cleanup.policy": "delete",
     "retention.ms": str(_MINUTES_MS),
@@ -64,6 +71,11 @@ class Brokers:
         return f"statefun-{self.name}-inbox"
 
     @property
+    def http(self) -> str:
+        """The topic of what came in over HTTP."""
+        return f"statefun-{self.name}-http"
+
+    @property
     def leader_id(self) -> str:
         """The transactional id of who leads."""
         return f"statefun-{self.name}-leader"
@@ -86,6 +98,7 @@ async def make_topics(brokers: Brokers, clients: KafkaClients = AIOKAFKA) -> Non
         brokers.log: (1, _LOG),
         brokers.control: (1, _PASSING),
         brokers.inbox: (SLOTS_MAX, _PASSING),
+        brokers.http: (HTTP_PARTITIONS, _HTTP),
     }
     try:
         async with asyncio.timeout(_LIMIT_S):
