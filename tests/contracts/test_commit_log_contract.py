@@ -109,3 +109,17 @@ async def test_old_checkpoints_are_forgotten_but_never_a_start_or_the_newest_ent
     assert await open_log().read() == [started(1), completed(3)]
     await log.append(completed(4))
     assert await open_log().read() == [started(1), completed(3), completed(4)]
+
+
+@on_a_loop
+async def test_checkpoints_of_an_earlier_life_are_forgotten_like_one_s_own(open_log: Opener):
+    log = open_log()
+    await log.read()
+    for entry in (started(1), completed(1), completed(2)):
+        await log.append(entry)
+    again = open_log()
+    await again.read()
+    await again.append(completed(3))
+
+    await again.prune(2)
+    assert await open_log().read() == [started(1), completed(2), completed(3)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, Disk
 from statefun_runtime.core.checkpoints.commits import (
+    Completed,
     Entry,
     entry_form,
     fenced,
@@ -27,6 +28,8 @@ class CommitLogFolder:
         self._off_loop = off_loop
         self._disk = disk
         self._last = 0
+        # Of entries that were read or added here: a prune reads none.
+        self._epochs: dict[int, int] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     async def read(self) -> list[Entry]:
@@ -53,10 +56,11 @@ class CommitLogFolder:
         for number in self._numbers():
             path = self._path(number)
             try:
-                entries.append(read_entry(json.loads(path.read_bytes())))
+                entry = read_entry(json.loads(path.read_bytes()))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise unreadable(str(path), error) from error
-            self._last = number
+            entries.append(entry)
+            self._added(number, entry)
         return entries
 
     def _append(self, entry: Entry) -> None:
@@ -77,13 +81,18 @@ class CommitLogFolder:
             writing.unlink()
         except OSError as error:
             raise _unavailable(self._folder, error) from error
+        self._added(number, entry)
+
+    def _added(self, number: int, entry: Entry) -> None:
         self._last = number
+        if isinstance(entry, Completed):
+            self._epochs[number] = entry.epoch
 
     def _prune(self, oldest_epoch: int) -> None:
-        for number in self._numbers()[:-1]:
-            content = json.loads(self._path(number).read_bytes())
-            if content["kind"] == "completed" and content["epoch"] < oldest_epoch:
+        for number, epoch in list(self._epochs.items()):
+            if epoch < oldest_epoch and number != self._last:
                 self._path(number).unlink(missing_ok=True)
+                del self._epochs[number]
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
