@@ -285,14 +285,17 @@ def _egress(message: Message) -> EgressMessage:
 
 def _delayed(message: Message) -> DelayedMessage:
     target = message.target
-    return DelayedMessage(
-        message.delay_ms,
-        target.namespace,
-        target.type,
-        target.id,
-        message.argument,
-        message.is_cancellation,
-        message.token,
+    return _new(
+        DelayedMessage,
+        (
+            message.delay_ms,
+            target.namespace,
+            target.type,
+            target.id,
+            message.argument,
+            message.is_cancellation,
+            message.token,
+        ),
     )
 
 

@@ -6,12 +6,12 @@
 Whatever stands against a start is found before `run`: a start that is refused has changed nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Part
-from statefun_runtime.core.checkpoints.overlay import Overlay
+from statefun_runtime.core.checkpoints.overlay import Overlay, Row
 from statefun_runtime.core.checkpoints.retention import Retention
 from statefun_runtime.core.checkpoints.settling import before_any_other
 from statefun_runtime.core.model.address import TypeName
@@ -91,7 +91,9 @@ class Assembly:
         self._decode, self._stop = decode, stop
         manifest = self._start.manifest
         self._clock = ports.make_clock(manifest.created_ms if manifest else 0)
-        self._partitions = Partitions(self._member.key_groups, self._partition_count())
+        self._partitions = Partitions(
+            self._member.key_groups, self._partition_count(), settings.timers
+        )
         self._load = Load(settings.limits, self._partitions)
         store, self._heads = live
         self._teamwork = None if team is None else Teamwork(team, beginning, settings)
@@ -135,7 +137,9 @@ class Assembly:
             hooks=self,
         )
         self._spills = Spills(self._states, self._partitions)
-        self._delays = Delays(self._states, self._partitions, load, clock, key_group_count=groups)
+        self._delays = Delays(
+            self._states, self._partitions, load, clock, settings.timers, key_group_count=groups
+        )
         self._idempotency = Idempotency(
             self._states, clock, key_group_count=groups, keep_ms=settings.idempotency_keep_ms
         )
@@ -362,8 +366,13 @@ class Assembly:
 
     # ── what the states tell, to those who were built after them ──
 
+    def cutting(self, epoch: int) -> Iterable[Row]:
+        """Delayed messages are counted in rows."""
+        return self._delays.cut(epoch)
+
     async def stored(self, epoch: int) -> None:
-        """A base may be taken now."""
+        """Delayed messages may be read where they are now, and a base may be taken."""
+        self._delays.stored(epoch)
         await self._bases.stored(epoch)
 
     def full(self) -> None:
@@ -378,6 +387,10 @@ class Assembly:
             self._open_store,
             swap,
         )
+
+    def replaced(self) -> None:
+        """Delayed messages are to be read from the new store."""
+        self._delays.replaced()
 
     async def _open_store(self, part: Part | None) -> StateStore:
         store, _ = await open_store(part, self._ports)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.core.partition.spill import SPILL_LIMITS, SpillLimits
+from statefun_runtime.core.partition.timers import TIMER_LIMITS, TimerLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +44,5 @@ class EngineSettings:
     cache_addresses_max: int = 200_000
     overlay_bytes_max: int = 64 * 1024 * 1024
     spilling: SpillLimits = SPILL_LIMITS
+    timers: TimerLimits = TIMER_LIMITS
     pace: Pace = DEFAULT_PACE

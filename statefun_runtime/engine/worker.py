@@ -12,7 +12,7 @@ from typing import Any
 
 from statefun_runtime.core.checkpoints.manifest import FORMAT, KeyGroups
 from statefun_runtime.core.model.address import KeyGroup
-from statefun_runtime.core.model.keys import PARKED, TIMER, group_prefix, parse_address_key
+from statefun_runtime.core.model.keys import PARKED, group_prefix, parse_address_key
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.partition.backpressure import Load
@@ -98,8 +98,7 @@ class Worker:
         for prefix in prefixes:
             self._restore_chunks(prefix)
             self._restore_parked(prefix + PARKED)
-            for key, row in self.parts.states.scan(prefix + TIMER):
-                self.parts.delays.restore(key, row)
+            self.parts.delays.restore(prefix)
         self.parts.exchange.restored()
         if left_behind:
             log.warning(

@@ -36,6 +36,10 @@ class StateStore(Protocol):
         """Yield keys as `scan` does, each with the size of its value, which is not kept."""
         ...
 
+    def scan_keys(self, prefix: bytes, start: bytes) -> Iterator[bytes]:
+        """Yield the keys that begin with `prefix` and are not below `start`, in order; no value is read."""
+        ...
+
     def flush(self) -> None:
         """Prepare a snapshot; may take long and is called off the loop."""
         ...

@@ -121,6 +121,10 @@ class MemoryStore:
         """Yield their keys and sizes."""
         return ((key, len(row)) for key, row in self.scan(prefix))
 
+    def scan_keys(self, prefix: bytes, start: bytes) -> Iterator[bytes]:
+        """Yield their keys from `start` on."""
+        return (key for key, _ in self.scan(prefix) if key >= start)
+
     def flush(self) -> None:
         """Nothing is in between."""
 

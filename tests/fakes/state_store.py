@@ -49,6 +49,9 @@ class DictStore:
     def scan_sizes(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
         return ((key, len(row)) for key, row in self.scan(prefix))
 
+    def scan_keys(self, prefix: bytes, start: bytes) -> Iterator[bytes]:
+        return (key for key, _ in self.scan(prefix) if key >= start)
+
     def flush(self) -> None:
         self._check()
 

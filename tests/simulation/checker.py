@@ -15,7 +15,9 @@ from statefun_runtime.core.model.keys import (
     CHUNK_INDEX,
     PARKED,
     STATE,
+    TALLY,
     TIMER,
+    TOKEN,
     parse_address_key,
 )
 from statefun_runtime.core.model.state import decode_row
@@ -277,7 +279,7 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
     stored: dict[str, int] = {}
     for key, row in store.scan(b""):
         kind = key[2:3]
-        if kind in (CHUNK, CHUNK_INDEX, TIMER, PARKED) and key[:2] != b"\xff\xff":
+        if kind in (CHUNK, CHUNK_INDEX, TIMER, TOKEN, TALLY, PARKED) and key[:2] != b"\xff\xff":
             yield f"a row is left: {key!r}"
         if kind == STATE and key[:2] != b"\xff\xff":
             owner = parse_address_key(key)

@@ -1,5 +1,6 @@
 """What a history is drawn from: the application that is run, and limits so small that they are met."""
 
+from copy import copy
 from random import Random
 from typing import Any
 
@@ -18,6 +19,7 @@ from statefun_runtime.core.module.specs import (
 )
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.core.partition.spill import SpillLimits
+from statefun_runtime.core.partition.timers import TIMER_LIMITS, TimerLimits
 from statefun_runtime.engine.settings import EngineSettings, Pace
 from statefun_runtime.ports.module import ModuleSpec
 from tests.simulation.outages import Calls
@@ -78,6 +80,8 @@ def draw_settings(rng: Random, *, checkpoints_kept: int) -> EngineSettings:
         batch_bytes_max=rng.choice((100, 400, 1_000_000)),
         overlay_bytes_max=rng.choice((3_000, 1_000_000)),
         spilling=SpillLimits(rng.choice((60, 150, 1_000_000)), rng.choice((60, 200))),
+        # By a copy: what is drawn from here on is no other for it.
+        timers=copy(rng).choice((TimerLimits(1, 1, 50), TimerLimits(2, 2, 1_000), TIMER_LIMITS)),
         pace=Pace(
             store_rows=slice_rows,
             delta_rows=slice_rows,

@@ -89,15 +89,19 @@ class RocksDbStore:
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows under a prefix, in order of their keys."""
-        return self._cursor(prefix, lambda cursor: cursor.value())
+        return self._cursor(prefix, lambda cursor: (cursor.key(), cursor.value()))
 
     def scan_sizes(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
         """Yield keys and sizes under a prefix, in order of the keys."""
-        return self._cursor(prefix, lambda cursor: len(cursor.value()))
+        return self._cursor(prefix, lambda cursor: (cursor.key(), len(cursor.value())))
+
+    def scan_keys(self, prefix: bytes, start: bytes) -> Iterator[bytes]:
+        """Yield the keys under a prefix from `start` on, in their order."""
+        return self._cursor(prefix, lambda cursor: cursor.key(), start)
 
     def _cursor(
-        self, prefix: bytes, read: Callable[[RdictIter], Content]
-    ) -> Iterator[tuple[bytes, Content]]:
+        self, prefix: bytes, read: Callable[[RdictIter], Content], start: bytes = b""
+    ) -> Iterator[Content]:
         options = ReadOptions()
         # What is walked over once is not to take the place of what is read again.
         options.fill_cache(False)  # type: ignore[call-arg]  # its stub forgets the argument
@@ -105,9 +109,9 @@ class RocksDbStore:
             options.set_iterate_upper_bound(_after(prefix))
         with _translated("the live state cannot be read"):
             cursor = self._db.iter(options)
-            cursor.seek(prefix)
+            cursor.seek(max(prefix, start))
         while cursor.valid():
-            yield cursor.key(), read(cursor)
+            yield read(cursor)
             if self._is_closed:
                 raise UnavailableError("the live state was closed", code="SF3016")
             cursor.next()

@@ -16,8 +16,8 @@ from statefun_runtime.core.model.position import Position
 
 ObjectId = NewType("ObjectId", str)
 
-FORMAT = 4
-_FORMATS = (2, 3, FORMAT)
+FORMAT = 5
+_FORMATS = (2, 3, 4, FORMAT)
 # Who runs alone; it wrote all that version 2 names.
 ONLY_OWNER = "standalone"
 

@@ -153,6 +153,13 @@ class Overlay:
         """Return the oldest layer whose rows are not all in the store."""
         return next((layer for layer in self._frozen if not layer.is_stored), None)
 
+    def unstored_rows(self) -> Iterator[tuple[int, Mapping[bytes, bytes | None]]]:
+        """Yield the rows of each layer that are not all in the store, with its epoch, oldest first; the active one is 0."""
+        for layer in self._frozen:
+            if not layer.is_stored:
+                yield layer.epoch, layer.rows
+        yield 0, self._active.rows
+
     def unsaved(self) -> list[Layer]:
         """Return the layers that no complete checkpoint holds, oldest first."""
         return [layer for layer in self._frozen if not layer.is_saved]

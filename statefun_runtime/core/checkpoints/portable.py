@@ -44,7 +44,7 @@ from statefun_runtime.core.model.state import (
     state_field,
 )
 from statefun_runtime.core.partition.spill import MIDDLE_SEQUENCE, SPILL_LIMITS, Chunk
-from statefun_runtime.core.partition.timers import Delayed, decode_delayed, encode_delayed
+from statefun_runtime.core.partition.timers import Delayed, decode_delayed, delayed_rows
 
 FORMAT = 1
 Line = dict[str, Any]
@@ -242,10 +242,9 @@ def _delayed_rows(lines: list[Line], groups: int, sequence: Sequence) -> Iterato
     for line in lines:
         sequence.last += 1
         sender, due_ms = line["sender_id"], line["due_ms"]
-        key = timer_key(sender, due_ms, sequence.last, key_group_count=groups)
         token = line.get("token", "")
         delayed = Delayed(sender, _type(line), line["id"], _invocation(line), token)
-        yield key, encode_delayed(delayed)
+        yield from delayed_rows(delayed, due_ms, sequence.last, key_group_count=groups)
 
 
 def _parked_rows(lines: list[Line], groups: int, _: Sequence) -> Iterator[Row]:

@@ -7,12 +7,15 @@
 <key group, 2 bytes> k <typename> 00 <id> 00 <key>        an idempotency key of the address
 <key group, 2 bytes> p <typename> 00 <id>                 that the address is parked, since when and why
 <key group, 2 bytes> t <due ms, 8 bytes> <sequence, 8>    a delayed message, in its sender's key group
+<key group, 2 bytes> x <size, 4> <sender id> <token>       the key of the delayed message with that cancellation token
+<key group, 2 bytes> n                                    how many delayed messages there are, if any
 <key group 0>        e <topic> 00 <epoch, 8> <index, 8>    a record of the HTTP egress, where its port is
 """
 
 from statefun_runtime.core.model.address import Address, KeyGroup, TypeName, key_group
 
 STATE, BACKLOG, TIMER, ONCE, PARKED = b"s", b"b", b"t", b"k", b"p"
+TOKEN, TALLY = b"x", b"n"
 CHUNK, CHUNK_INDEX = b"c", b"i"
 HTTP_EGRESS = b"e"
 # There they were of no key group, and could not move.
@@ -106,7 +109,20 @@ def parse_address_key(key: bytes) -> Address:
 
 def timer_key(sender_id: str, due_ms: int, sequence: int, *, key_group_count: int) -> bytes:
     """Return the key of a delayed message."""
-    group = key_group(sender_id, key_group_count)
-    return b"".join(
-        (group_prefix(group), TIMER, due_ms.to_bytes(8, "big"), sequence.to_bytes(8, "big"))
-    )
+    return timer_key_in(group_prefix(key_group(sender_id, key_group_count)), due_ms, sequence)
+
+
+def timer_key_in(group: bytes, due_ms: int, sequence: int) -> bytes:
+    """Return the key of a delayed message whose sender's key group has that prefix."""
+    return group + TIMER + due_ms.to_bytes(8, "big") + sequence.to_bytes(8, "big")
+
+
+def token_key(group: bytes, sender_id: str, token: str) -> bytes:
+    """Return the key of a cancellation token's row; both texts may hold any character."""
+    sender = sender_id.encode()
+    return b"".join((group, TOKEN, len(sender).to_bytes(4, "big"), sender, token.encode()))
+
+
+def tally_key(group: bytes) -> bytes:
+    """Return the key of the row that counts a key group's delayed messages."""
+    return group + TALLY

@@ -29,7 +29,7 @@ from statefun_runtime.core.partition.backlog import (
 )
 from statefun_runtime.core.partition.failures import Failures
 from statefun_runtime.core.partition.spill import Chunk, Spill
-from statefun_runtime.core.partition.timers import Timers
+from statefun_runtime.core.partition.timers import TIMER_LIMITS, TimerLimits, Timers
 
 
 class Partition:
@@ -45,14 +45,14 @@ class Partition:
         "waiting_bytes",
     )
 
-    def __init__(self, number: int, groups: range) -> None:
+    def __init__(self, number: int, groups: range, timers: TimerLimits = TIMER_LIMITS) -> None:
         self.number = number
         self.groups = groups
         self.waiting_bytes = 0
         self.spilled_bytes = 0
         self.tallies: dict[Function, Tally] = {}
         self.failures = Failures(self)
-        self.timers = Timers()
+        self.timers = Timers(groups, timers)
 
     def __str__(self) -> str:
         return f"partition {self.number} (key groups {self.groups.start} to {self.groups.stop - 1})"

@@ -7,18 +7,22 @@ from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import group_prefix
 from statefun_runtime.core.partition.backlog import Backlog
 from statefun_runtime.core.partition.partition import Partition
+from statefun_runtime.core.partition.timers import TIMER_LIMITS, TimerLimits
 
 
 class Partitions:
     """Contiguous ranges of key groups, `owned` by number; who owns a key group is found by the first bytes of its keys."""
 
-    def __init__(self, key_groups: KeyGroups, count: int) -> None:
+    def __init__(
+        self, key_groups: KeyGroups, count: int, timers: TimerLimits = TIMER_LIMITS
+    ) -> None:
         first, size = key_groups.first, len(key_groups)
         count = min(count, size)
         self.owned = tuple(
             Partition(
                 number,
                 range(first + size * number // count, first + size * (number + 1) // count),
+                timers,
             )
             for number in range(count)
         )
@@ -41,13 +45,12 @@ class Partitions:
         """Return whether an address was set aside, and has not got past what it failed at."""
         return backlog in self.owned[backlog.owner].failures.parked
 
-    def next_due_ms(self) -> int | None:
-        """Return when the next delayed message is due, or None."""
-        times_ms = (partition.timers.next_due_ms() for partition in self.owned)
-        return min((time_ms for time_ms in times_ms if time_ms is not None), default=None)
+    def next_look_ms(self) -> int:
+        """Return when the next delayed message is due, or more of them are to be read; never, if there is none."""
+        return min(partition.timers.next_look_ms() for partition in self.owned)
 
     def first_due(self, now_ms: int) -> bytes | None:
-        """Return the key of a delayed message that is due, or None; it stays until `taken`.
+        """Return the key of a delayed message that is due, or None; its place stays until `taken`.
 
         Partitions take turns: much that is due in one of them does not hold up the others.
         """
@@ -59,7 +62,7 @@ class Partitions:
         return None
 
     def taken(self, key: bytes) -> None:
-        """Forget the delayed message that `first_due` returned just now."""
+        """Forget the place that `first_due` returned just now."""
         self.owned[self._turn].timers.remove(key)
         self._turn = (self._turn + 1) % len(self.owned)
 

@@ -21,6 +21,7 @@ from statefun_runtime.core.checkpoints.manifest import (
     Positions,
 )
 from statefun_runtime.core.checkpoints.overlay import Row, row_slices
+from statefun_runtime.core.partition.timers import with_tallies
 from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.checkpoints.recovery import Names
 from statefun_runtime.ports.state_store import StateStore
@@ -109,7 +110,7 @@ def _fill(ports: Ports, live: Path, snapshot: Path, rows: Iterable[Row]) -> None
     store: StateStore = ports.open_store(live)
     try:
         unflushed_bytes = 0
-        for some in row_slices(rows, _SLICE_ROWS):
+        for some in row_slices(with_tallies(rows), _SLICE_ROWS):
             store.write(some)
             unflushed_bytes += sum(len(value or b"") for _, value in some)
             if unflushed_bytes >= _FLUSH_BYTES:

@@ -29,6 +29,8 @@ from statefun_runtime.ports.egress import RecordRefused
 
 # One is made for every change: the class, called, takes three times as long.
 _new = tuple.__new__
+# The delayed messages that wait, by token: of those tokens that a reply names.
+Pending = dict[str, bytes | None]
 
 
 class Applier:
@@ -54,8 +56,7 @@ class Applier:
         messages, delayed, egress_messages, changes = result
         # Most results have none of most kinds.
         targets = [self._target(each.namespace, each.name) for each in messages] if messages else ()
-        if delayed:
-            self._check_delayed(backlog, delayed)
+        pending = self._check_delayed(backlog, delayed) if delayed else {}
         records = [self._prepare(each) for each in egress_messages] if egress_messages else ()
         mutations = self._admit(backlog, changes) if changes else None
 
@@ -67,7 +68,7 @@ class Applier:
                 deliver(function, message.id, invocation(caller, message.argument))
             counts.out_local += len(targets)
         if delayed:
-            self._apply_delayed(backlog, delayed)
+            self._apply_delayed(backlog, delayed, pending)
         if records:
             for egress, record in records:
                 egress.emit(record)
@@ -124,21 +125,35 @@ class Applier:
         self._states.save(backlog)
         backlog.has_unsaved_stamp = False
 
-    def _check_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
-        timers = self._owned[backlog.owner].timers
-        check_delayed(delayed, is_pending=lambda token: timers.holds(backlog.id, token))
+    def _check_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> Pending:
+        group = backlog.key[:2]
+        pending = {
+            message.token: self._delays.pending(group, backlog.id, message.token)
+            for message in delayed
+            if message.token
+        }
+        check_delayed(delayed, is_pending=lambda token: pending[token] is not None)
         for message in delayed:
             if not message.is_cancellation:
                 self._target(message.namespace, message.name)
+        return pending
 
-    def _apply_delayed(self, backlog: Backlog, delayed: list[DelayedMessage]) -> None:
+    def _apply_delayed(
+        self, backlog: Backlog, delayed: list[DelayedMessage], pending: Pending
+    ) -> None:
         caller, now_ms = backlog.function.address_field(backlog.id), self._clock.now_ms()
-        partition = self._owned[backlog.owner]
+        partition, group = self._owned[backlog.owner], backlog.key[:2]
         for message in delayed:
+            token = message.token
             if message.is_cancellation:
-                self._delays.cancel(partition, backlog.id, message.token)
+                if (key := pending[token]) is not None:
+                    self._delays.cancel(partition, key, backlog.id, token)
+                    pending[token] = None
                 continue
-            target = TypeName(message.namespace, message.name)
+            target = self._target(message.namespace, message.name).type
             whole = invocation(caller, message.argument)
-            delayed_message = Delayed(backlog.id, target, message.id, whole, message.token)
-            self._delays.schedule(partition, now_ms + message.delay_ms, delayed_message)
+            delayed_message = _new(Delayed, (backlog.id, target, message.id, whole, token))
+            due_ms = now_ms + message.delay_ms
+            key = self._delays.schedule(partition, group, due_ms, delayed_message)
+            if token:
+                pending[token] = key

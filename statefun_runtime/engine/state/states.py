@@ -12,11 +12,11 @@ cannot be read either, whoever needs a row that is not in memory waits, and is t
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Protocol
 
-from statefun_runtime.core.checkpoints.overlay import Layer, Overlay, merge_rows
+from statefun_runtime.core.checkpoints.overlay import Layer, Overlay, Row, merge_rows
 from statefun_runtime.core.model.keys import backlog_key_of
 from statefun_runtime.core.model.state import Values, decode_row, encode_row
 from statefun_runtime.core.partition.backlog import IDLE, Backlog, Function
@@ -36,6 +36,10 @@ Heads = list[tuple[Backlog, tuple[list[bytes], list[bytes], int] | None]]
 class StatesHooks(Protocol):
     """Who is told what becomes of rows: of those who are built after the states, and use them."""
 
+    def cutting(self, epoch: int) -> Iterable[Row]:
+        """The active layer is about to be frozen: return what it has to hold besides."""
+        ...
+
     async def stored(self, epoch: int) -> None:
         """A layer is wholly in the store, and nothing of the next one is; the next waits for this to return."""
         ...
@@ -49,6 +53,10 @@ class StatesHooks(Protocol):
 
         Raise UnavailableError or OSError if that cannot be done now; then nothing has changed.
         """
+        ...
+
+    def replaced(self) -> None:
+        """Another store is in use: it has what its checkpoint had, and layers have the rest."""
         ...
 
 
@@ -158,6 +166,8 @@ class States:
                 backlog.has_row = False
                 heads.append((backlog, None))
         self._touched = []
+        for key, row in self._hooks.cutting(epoch):
+            self._overlay.put(key, row)
         return self._overlay.freeze(epoch), heads
 
     async def seal(self, layer: Layer, heads: Heads) -> None:
@@ -189,14 +199,21 @@ class States:
         sizes = {key: None if value is None else len(value) for key, value in layered.items()}
         return merge_rows(sizes, self._store.scan_sizes(prefix))
 
-    def stored_keys(self, prefix: bytes) -> Iterator[bytes]:
-        """Yield the keys of rows of past cuts; raise UnavailableError if the store cannot be read any more."""
+    def stored_keys(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
+        """Yield the keys of rows of past cuts, from `start` on; raise UnavailableError if the store cannot be read."""
         try:
-            for key, _ in self._store.scan_sizes(prefix):
-                yield key
+            yield from self._store.scan_keys(prefix, start)
         except UnavailableError as error:
             self._failed(error)
             raise
+
+    def is_deleted(self, key: bytes) -> bool:
+        """Return whether a row of a past cut is known in memory to be there no more."""
+        return self._overlay.find(key) == (True, None)
+
+    def unstored_rows(self) -> Iterator[tuple[int, Mapping[bytes, bytes | None]]]:
+        """Yield the rows of each layer that the store lacks, with its epoch, oldest first; 0 is the active one's."""
+        return self._overlay.unstored_rows()
 
     def _failed(self, error: UnavailableError) -> None:
         self._failure = self._failure or error
@@ -248,6 +265,7 @@ class States:
         """Take a store of an epoch's checkpoint instead of the one that failed, which is returned; wake who waits."""
         before, self._store = self._store, store
         self._overlay.store_replaced(epoch)
+        self._hooks.replaced()
         self._failure = None
         waiting, self._waiting = self._waiting, {}
         for wake in waiting:

@@ -9,12 +9,15 @@ from statefun_runtime.core.model.keys import (
     CHUNK,
     HTTP_EGRESS,
     HTTP_EGRESS_OF_VERSION_2,
+    TIMER,
     chunk_index_key_of,
     egress_prefix,
     group_prefix,
+    token_key,
 )
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.partition.spill import Chunk
+from statefun_runtime.core.partition.timers import decode_delayed, with_tallies
 from statefun_runtime.engine.state.states import States
 
 
@@ -23,9 +26,10 @@ def upgrade_rows(states: States, version: int, *, key_group_count: int) -> None:
     if version == 2:
         _count_chunks(states, key_group_count)
         _bring_home(states, HTTP_EGRESS_OF_VERSION_2)
-    else:
+    elif version == 3:
         for group in range(1, key_group_count):
             _bring_home(states, group_prefix(KeyGroup(group)) + HTTP_EGRESS)
+    _find_delayed(states, key_group_count)
 
 
 def _count_chunks(states: States, key_group_count: int) -> None:
@@ -34,6 +38,19 @@ def _count_chunks(states: States, key_group_count: int) -> None:
         for key, row in states.scan(group_prefix(KeyGroup(group)) + CHUNK):
             chunk = Chunk(0, sum(1 for _ in split_fields(row)), len(row))
             states.write(chunk_index_key_of(key), chunk.index_row())
+
+
+def _find_delayed(states: States, key_group_count: int) -> None:
+    """Count the delayed messages of each key group, and have them found by their tokens."""
+    for group in range(key_group_count):
+        rows = states.scan(group_prefix(KeyGroup(group)) + TIMER)
+        for key, row in with_tallies(rows):
+            if key[2:3] != TIMER:
+                states.write(key, row)
+                continue
+            delayed = decode_delayed(row or b"")
+            if delayed.token:
+                states.write(token_key(key[:2], delayed.sender_id, delayed.token), key)
 
 
 def _bring_home(states: States, prefix: bytes) -> None:

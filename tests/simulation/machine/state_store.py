@@ -61,6 +61,9 @@ class DictStore:
     def scan_sizes(self, prefix: bytes) -> Iterator[tuple[bytes, int]]:
         return ((key, len(value)) for key, value in self.scan(prefix))
 
+    def scan_keys(self, prefix: bytes, start: bytes) -> Iterator[bytes]:
+        return (key for key, _ in self.scan(prefix) if key >= start)
+
     def flush(self) -> None:
         self._check()
 

@@ -3,6 +3,7 @@
 from tests.simulation.planted.mutant import Mutant, one
 
 _WORKER = "engine/worker.py"
+_TIMERS = "core/partition/timers.py"
 
 MUTANTS = (
     one(
@@ -12,10 +13,46 @@ MUTANTS = (
         "",
     ),
     one(
-        "forget a timer",
+        "forget how many delayed messages wait",
         _WORKER,
-        "                self.parts.delays.restore(key, row)\n",
-        "                pass\n",
+        "            self.parts.delays.restore(prefix)\n",
+        "            pass\n",
+    ),
+    one(
+        "forget a timer when its layer is stored",
+        _TIMERS,
+        "        if heap:\n            self._lower(heap[0])\n",
+        "",
+    ),
+    one(
+        "pass over what is behind a slab",
+        "engine/state/delays.py",
+        "        last = keys[-1] if len(keys) == self._slab_rows else None\n",
+        "        last = None\n",
+    ),
+    # A delayed message has no order that a history could check.
+    Mutant(
+        "fire before what is stored was looked at",
+        (
+            (
+                _TIMERS,
+                "        if not heap or heap[0] >= self._first_bound or _due_ms(heap[0]) > now_ms:\n",
+                "        if not heap or _due_ms(heap[0]) > now_ms:\n",
+            ),
+        ),
+        "tests/unit/core/partition/test_timers.py",
+    ),
+    one(
+        "look for delayed messages in the store that was lost",
+        "engine/state/delays.py",
+        "            for epoch, rows in self._states.unstored_rows()\n",
+        "            for epoch, rows in ()\n",
+    ),
+    one(
+        "keep a token whose message has fired",
+        "engine/state/delays.py",
+        "        if delayed.token:\n            self._states.write(token_key(key[:2], delayed.sender_id, delayed.token), None)\n",
+        "",
     ),
     one(
         "a timer fires again",

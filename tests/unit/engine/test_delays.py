@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from statefun_runtime.core.model.address import key_group
+from statefun_runtime.core.model.keys import group_prefix
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, result
-from tests.unit.engine.engine_world import World, start_background
+from tests.unit.engine.engine_world import KEY_GROUPS, World, start_background
 
 Body = Callable[[World], Awaitable[None]]
 
@@ -177,12 +179,16 @@ def test_delayed_messages_survive_a_restart_and_overdue_ones_come_at_once():
 
         again = World(store=world.store)
         again.take_over(world)
-        assert again.partition("alice").timers.holds("alice", "a")
+        group = group_prefix(key_group("alice", KEY_GROUPS))
+        assert again.delays.pending(group, "alice", "a") is not None
+        assert len(again.delays) == 2
         async with asyncio.TaskGroup() as tasks:
             background = start_background(tasks, again)
             await again.passes(0.1)
             assert [request.values for request in again.requests("g")] == [[b"soon"]]
-            again.delays.cancel(again.partition("alice"), "alice", "b")
+            key = again.delays.pending(group, "alice", "b")
+            assert key is not None
+            again.delays.cancel(again.partition("alice"), key, "alice", "b")
             await again.passes(60.0)
             assert len(again.requests("g")) == 1
             for task in background:

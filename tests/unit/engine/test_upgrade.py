@@ -1,14 +1,17 @@
-"""Rows of version 2 of the format, and what becomes of them."""
+"""Rows of older versions of the format, and what becomes of them."""
 
-from statefun_runtime.core.model.address import Address, TypeName
+from statefun_runtime.core.model.address import Address, TypeName, key_group
 from statefun_runtime.core.model.keys import (
     HTTP_EGRESS_OF_VERSION_2,
     chunk_key_of,
     egress_key,
     egress_prefix,
+    group_prefix,
     state_key,
+    timer_key,
 )
 from statefun_runtime.core.partition.spill import Chunk
+from statefun_runtime.core.partition.timers import Delayed, encode_delayed
 from statefun_runtime.engine.state.chunks import stored_chunks
 from statefun_runtime.engine.state.upgrade import upgrade_rows
 from tests.fakes.state_store import DictStore
@@ -52,6 +55,25 @@ def test_records_of_http_topics_move_to_where_the_port_is():
         assert dict(world.states.scan(b"")) == {**wanted, KEY: b"state"}
         # The store itself is as it was until a checkpoint has what changed.
         assert len(store.rows) == 4
+
+    run_virtual(main)
+
+
+def test_delayed_messages_are_counted_and_found_by_their_tokens():
+    async def main() -> None:
+        store = DictStore()
+        group = group_prefix(key_group("alice", KEY_GROUPS))
+        keys = [timer_key("alice", 5_000, number, key_group_count=KEY_GROUPS) for number in (4, 9)]
+        for key, token in zip(keys, ("", "token"), strict=True):
+            row = encode_delayed(Delayed("alice", TYPE, "bob", INVOCATION, token))
+            store.write([(key, row)])
+        world = World(store=store)
+        upgrade_rows(world.states, 4, key_group_count=KEY_GROUPS)
+        world.delays.restore(group)
+
+        assert len(world.delays) == 2
+        assert world.delays.pending(group, "alice", "token") == keys[1]
+        assert world.partition("alice").timers.schedule(group, 5_000) > keys[1]
 
     run_virtual(main)
 

@@ -20,10 +20,10 @@ from statefun_runtime.connectors.flink.importing.sorting import AddressRows, Sen
 from statefun_runtime.core.checkpoints.overlay import Row
 from statefun_runtime.core.checkpoints.portable import chunk_rows
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.keys import state_key, timer_key
+from statefun_runtime.core.model.keys import state_key
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.model.state import Values, encode_row
-from statefun_runtime.core.partition.timers import Delayed, encode_delayed
+from statefun_runtime.core.partition.timers import Delayed, delayed_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,11 @@ def carried_rows(
     for sender in sorting.senders():
         for damage in sender_damages(sender):
             damages.add(damage)
-        for row in _timer_rows(sender, sequence, wanted, report):
+        for delayed, due_ms in _delayed(sender, wanted, report):
             sequence += 1
-            yield row
+            yield from delayed_rows(
+                delayed, due_ms, sequence, key_group_count=wanted.key_group_count
+            )
 
 
 def _value_rows(
@@ -89,14 +91,13 @@ def _backlog_rows(
             yield from chunk_rows(key, split_fields(b"".join(parts)))
 
 
-def _timer_rows(sender: SenderRows, before: int, wanted: Wanted, report: Report) -> Iterator[Row]:
+def _delayed(sender: SenderRows, wanted: Wanted, report: Report) -> Iterator[tuple[Delayed, int]]:
+    """Yield the delayed messages of a sender, and when they are due."""
     tokens = tokens_that_count(sender)
     for (_, due_ms, target, target_id, _, invocation), token in zip(
         sender.messages, tokens, strict=True
     ):
         if target in wanted.without:
             continue
-        before += 1
         report.counts(str(target)).delayed += 1
-        key = timer_key(sender.id, due_ms, before, key_group_count=wanted.key_group_count)
-        yield key, encode_delayed(Delayed(sender.id, target, target_id, invocation, token))
+        yield Delayed(sender.id, target, target_id, invocation, token), due_ms

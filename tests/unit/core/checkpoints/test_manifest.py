@@ -106,7 +106,7 @@ def test_version_2_is_that_of_one_owner_and_is_written_anew_as_todays():
     assert manifest.version == 2
 
     anew = Manifest.from_json(stored(manifest))
-    assert anew.version == 4
+    assert anew.version == 5
     assert stored(anew) == stored(manifest)
 
 
@@ -121,9 +121,9 @@ def test_the_oldest_of_version_2_knew_neither_progress_nor_refusals():
 
 def test_an_unknown_version_is_told():
     with pytest.raises(
-        ValueError, match=r"^it is of version 5, and this worker reads versions 2, 3, 4$"
+        ValueError, match=r"^it is of version 6, and this worker reads versions 2, 3, 4, 5$"
     ):
-        Manifest.from_json({**VERSION_2, "format": 5})
+        Manifest.from_json({**VERSION_2, "format": 6})
 
 
 def test_what_another_had_of_a_range_is_no_part_of_who_goes_on_with_it():

@@ -28,6 +28,7 @@ from statefun_runtime.core.model.keys import (
     parked_key_of,
     state_key,
     timer_key,
+    token_key,
 )
 from statefun_runtime.core.model.messages import (
     IngressEncoder,
@@ -102,7 +103,8 @@ def test_a_delayed_message_is_told_with_its_time_and_comes_back():
     line = delayed_line(timer_key("bob", 5000, 9, key_group_count=GROUPS), row)
 
     assert (line["sender_id"], line["due_ms"], line["token"]) == ("bob", 5000, "token")
-    assert rows([line]) == [(timer_key("bob", 5000, 1, key_group_count=GROUPS), row)]
+    key = timer_key("bob", 5000, 1, key_group_count=GROUPS)
+    assert rows([line]) == [(key, row), (token_key(key[:2], "bob", "token"), key)]
 
 
 def test_what_is_parked_idempotent_or_a_result_comes_back_as_it_was():

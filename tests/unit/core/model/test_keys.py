@@ -6,9 +6,13 @@ from statefun_runtime.core.model.keys import (
     BACKLOG,
     CHUNK,
     CHUNK_INDEX,
+    HTTP_EGRESS,
     ONCE,
+    PARKED,
     STATE,
+    TALLY,
     TIMER,
+    TOKEN,
     backlog_key_of,
     chunk_key_of,
     group_prefix,
@@ -16,6 +20,7 @@ from statefun_runtime.core.model.keys import (
     parse_chunk_key,
     state_key,
     timer_key,
+    token_key,
 )
 
 GREETER = TypeName("example", "greeter")
@@ -59,4 +64,10 @@ def test_delayed_messages_of_a_key_group_lie_in_the_order_in_which_they_are_due(
 
 
 def test_rows_of_different_kinds_do_not_mix():
-    assert len({STATE, BACKLOG, CHUNK, CHUNK_INDEX, ONCE, TIMER}) == 6
+    kinds = {STATE, BACKLOG, CHUNK, CHUNK_INDEX, ONCE, TIMER, TOKEN, TALLY, PARKED, HTTP_EGRESS}
+    assert len(kinds) == 10
+
+
+def test_a_token_s_key_tells_apart_where_the_sender_s_id_ends():
+    assert token_key(b"\0\1", "a", "bc") != token_key(b"\0\1", "ab", "c")
+    assert token_key(b"\0\1", "a\0b", "c") != token_key(b"\0\1", "a", "b\0c")

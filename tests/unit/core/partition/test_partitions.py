@@ -1,10 +1,10 @@
 import pytest
 
 from statefun_runtime.core.checkpoints.manifest import KeyGroups
-from statefun_runtime.core.model.address import KeyGroup, TypeName
+from statefun_runtime.core.model.address import KeyGroup
 from statefun_runtime.core.model.keys import group_prefix
 from statefun_runtime.core.partition.partitions import Partitions
-from statefun_runtime.core.partition.timers import Delayed
+from statefun_runtime.core.partition.timers import NEVER_MS
 
 
 def test_every_key_group_has_one_owner_and_ranges_are_contiguous():
@@ -23,22 +23,22 @@ def test_every_key_group_has_one_owner_and_ranges_are_contiguous():
 
 def test_what_is_due_is_taken_from_each_of_them_in_turn():
     partitions = Partitions(KeyGroups(0, 4), 2)
-    assert partitions.next_due_ms() is None
-    for number, partition in enumerate(partitions):
-        for due_ms in (10, 20):
-            delayed = Delayed("alice", TypeName("t", "f"), "bob", b"x")
-            key = b"%d at %d" % (number, due_ms)
-            partition.timers.schedule(
-                due_ms + number, partition.timers.next_sequence(), key, delayed
-            )
+    groups = [group_prefix(KeyGroup(group)) for group in range(4)]
+    for group in groups:
+        partitions.owner(group).timers.read(group, [], None)
+    assert partitions.next_look_ms() == NEVER_MS
+    left, right = (
+        [partition.timers.schedule(groups[2 * number], due_ms + number) for due_ms in (10, 20)]
+        for number, partition in enumerate(partitions)
+    )
 
-    assert partitions.next_due_ms() == 10
+    assert partitions.next_look_ms() == 10
     assert partitions.first_due(9) is None
-    for key in (b"0 at 10", b"1 at 10", b"0 at 20", b"1 at 20"):
+    for key in (left[0], right[0], left[1], right[1]):
         assert partitions.first_due(30) == key
         partitions.taken(key)
     assert partitions.first_due(30) is None
-    assert partitions.next_due_ms() is None
+    assert partitions.next_look_ms() == NEVER_MS
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_a_checkpoint_of_a_later_version_is_refused_in_words():
     with pytest.raises(CorruptionError) as refusal:
         result_of(read_manifest(store, object_id))
     assert str(refusal.value) == (
-        f"SF5003: manifest {object_id} cannot be read: it is of version 9, and this worker reads versions 2, 3, 4"
+        f"SF5003: manifest {object_id} cannot be read: it is of version 9, and this worker reads versions 2, 3, 4, 5"
     )
 
 
