@@ -61,9 +61,13 @@ class Layer:
 
     def put_head(self, key: bytes, value: bytes | None) -> None:
         """Write or delete a row that goes into deltas only."""
-        if value is not None and len(value) > _LARGE_ROW_BYTES:
-            self.has_large_heads = True
-        self.heads[key] = value
+        self.put_heads([(key, value)])
+
+    def put_heads(self, rows: list[Row]) -> None:
+        """Write or delete rows that go into deltas only."""
+        if not self.has_large_heads:
+            self.has_large_heads = any(row and len(row) > _LARGE_ROW_BYTES for _, row in rows)
+        self.heads.update(rows)
 
 
 def _slices(

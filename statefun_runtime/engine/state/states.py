@@ -30,7 +30,8 @@ _REOPEN_PAUSE_S = 1.0
 _SAY_AGAIN_S = 60.0
 
 Swap = Callable[[StateStore, int], StateStore]
-Heads = list[tuple[Backlog, tuple[list[bytes], list[bytes], int] | None]]
+# By the key of the address's values: the row as it is, or what it is to be joined of.
+Heads = list[tuple[bytes, bytes | tuple[list[bytes], list[bytes], int] | None]]
 
 
 class StatesHooks(Protocol):
@@ -161,10 +162,12 @@ class States:
             backlog.is_touched = False
             if backlog.phase != IDLE:
                 backlog.has_row = True
-                heads.append((backlog, backlog.head()))
+                waiting = backlog.waiting
+                is_one = len(waiting) == 1 and not backlog.in_flight
+                heads.append((backlog.key, waiting[0] if is_one else backlog.head()))
             elif backlog.has_row:
                 backlog.has_row = False
-                heads.append((backlog, None))
+                heads.append((backlog.key, None))
         self._touched = []
         for key, row in self._hooks.cutting(epoch):
             self._overlay.put(key, row)
@@ -172,11 +175,10 @@ class States:
 
     async def seal(self, layer: Layer, heads: Heads) -> None:
         """Turn the frozen heads of backlogs into rows of their layer, in slices; then it may be stored."""
-        for index, (backlog, head) in enumerate(heads):
-            row = head and b"".join((*head[0], *islice(head[1], head[2])))
-            layer.put_head(backlog_key_of(backlog.key), row)
-            if index % self._slice_rows == self._slice_rows - 1:
-                await asyncio.sleep(0)
+        for begin in range(0, len(heads), self._slice_rows):
+            some = heads[begin : begin + self._slice_rows]
+            layer.put_heads([(backlog_key_of(key), _row_of(head)) for key, head in some])
+            await asyncio.sleep(0)
         self._has_work.set()
 
     def saved(self, layers: list[Layer]) -> None:
@@ -301,3 +303,10 @@ class States:
                 backlog.is_recent = False
                 backlogs[function_id] = backlogs.pop(function_id)
         return dropped
+
+
+def _row_of(head: bytes | tuple[list[bytes], list[bytes], int] | None) -> bytes | None:
+    if head is None or isinstance(head, bytes):
+        return head
+    in_flight, waiting, count = head
+    return b"".join((*in_flight, *islice(waiting, count)))
