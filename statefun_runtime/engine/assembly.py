@@ -341,6 +341,7 @@ class Assembly:
             self._egresses_by_name,
             self._ingresses,
             self._checkpointer,
+            self._bases,
             tuple(one for egresses in self._ends.adopted.values() for one in egresses.values()),
             tuple if self._teamwork is None else partial(self._teamwork.metrics, self._targets),
         )
@@ -370,10 +371,10 @@ class Assembly:
         """Delayed messages are counted in rows."""
         return self._delays.cut(epoch)
 
-    async def stored(self, epoch: int) -> None:
+    def stored(self, epoch: int) -> None:
         """Delayed messages may be read where they are now, and a base may be taken."""
         self._delays.stored(epoch)
-        await self._bases.stored(epoch)
+        self._bases.stored()
 
     def full(self) -> None:
         """Have the epoch end early; too much in no checkpoint stops what makes more."""

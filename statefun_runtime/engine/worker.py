@@ -16,6 +16,7 @@ from statefun_runtime.core.model.keys import PARKED, group_prefix, parse_address
 from statefun_runtime.core.model.messages import split_fields
 from statefun_runtime.core.model.metrics import Metric
 from statefun_runtime.core.partition.backpressure import Load
+from statefun_runtime.engine.checkpoints.bases import Bases
 from statefun_runtime.engine.checkpoints.checkpointing import Checkpointing
 from statefun_runtime.engine.dispatch.dispatcher import Dispatcher
 from statefun_runtime.engine.dispatch.exchange import Exchange
@@ -58,6 +59,7 @@ class Parts:
     egresses: Mapping[str, Egress[Any]]
     ingresses: Mapping[str, IngressSource]
     checkpointer: Checkpointing
+    bases: Bases
     adopted: tuple[Egress[Any], ...] = ()
     channels: Callable[[], Iterable[Metric]] = tuple
 
@@ -155,6 +157,7 @@ class Worker:
         delays = spawn(parts.delays.run(parts.exchange))
         spawn(parts.ingress_context.run())
         spawn(parts.checkpointer.run())
+        spawn(parts.bases.run())
         expiry = spawn(parts.expiry.run())
         for egress in (*parts.egresses.values(), *parts.adopted):
             spawn(egress.run())

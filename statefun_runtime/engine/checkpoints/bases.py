@@ -1,9 +1,10 @@
 """The live store and the checkpoint store: bases are taken from the one, and the one is made anew from the other.
 
-    deltas have grown ─▶ a layer is wholly stored ─▶ flush ─▶ snapshot ─▶ its files taken in ─▶ next cut adopts it
+    deltas have grown, and a layer is wholly stored ─▶ flush ─▶ snapshot ─▶ its files taken in ─▶ next cut adopts it
     the live store fails ─▶ another opened from the last complete checkpoint ─▶ swapped in
 
-Both need objects that no manifest names, or no one that is kept will for long: nothing is collected meanwhile.
+Both need objects that no manifest names, or no one that is kept will for long: nothing is collected meanwhile. Layers go
+on being stored while a base is taken: it may hold some rows of later epochs, all of whose deltas are applied above it.
 """
 
 import asyncio
@@ -84,6 +85,7 @@ class Bases:
         self._next: Base | None = None
         self._sst: dict[str, StoredObject] = {}
         self.in_use: Use = in_use or asyncio.Lock()
+        self._has_more = asyncio.Event()
 
     def adopt(self) -> bool:
         """Take over a base that was made meanwhile; the cut that follows has to hold every backlog's head.
@@ -111,8 +113,19 @@ class Bases:
         """The bases that are named by the next manifest, or may be soon."""
         return [*self._current, *((self._next,) if self._next is not None else ())]
 
-    async def stored(self, epoch: int) -> None:
-        """The store holds exactly the rows up to an epoch: the moment to take a base, if one is wanted."""
+    def stored(self) -> None:
+        """The store holds the rows of one more epoch: a base may be wanted."""
+        self._has_more.set()
+
+    async def run(self) -> None:
+        """Take bases when they are wanted, until cancelled."""
+        while True:
+            await self._has_more.wait()
+            self._has_more.clear()
+            await self.take()
+
+    async def take(self) -> None:
+        """Take a base, if one is wanted."""
         if self._next is not None or not wants_base(
             self._deltas,
             self._current,
@@ -121,10 +134,11 @@ class Bases:
         ):
             return
         async with self.in_use:
-            await self._take(epoch)
+            await self._take()
 
-    async def _take(self, epoch: int) -> None:
-        store, folder = self._states.store, self._scratch()
+    async def _take(self) -> None:
+        """Take a base of the last epoch that is wholly stored now; later ones may be on their way."""
+        store, epoch, folder = self._states.store, self._states.stored_epoch, self._scratch()
         try:
             await self._off_loop(store.flush)
             await self._off_loop(lambda: store.snapshot(folder))
@@ -160,6 +174,7 @@ class Bases:
             self._states.store_lost(epoch)
             part = last.part_for(self._owner, self._key_groups) if last else None
             store = await open_store(part)
-        # Its file names mean other files.
-        self._sst.clear()
-        await self._off_loop(swap(store, epoch).discard)
+            # Its file names mean other files, also to a base that is taken from now on.
+            self._sst.clear()
+            before = swap(store, epoch)
+        await self._off_loop(before.discard)

@@ -41,8 +41,8 @@ class StatesHooks(Protocol):
         """The active layer is about to be frozen: return what it has to hold besides."""
         ...
 
-    async def stored(self, epoch: int) -> None:
-        """A layer is wholly in the store, and nothing of the next one is; the next waits for this to return."""
+    def stored(self, epoch: int) -> None:
+        """A layer is wholly in the store."""
         ...
 
     def full(self) -> None:
@@ -242,7 +242,7 @@ class States:
         layer.is_stored = True
         self.stored_epoch = layer.epoch
         self._overlay.drop_done()
-        await self._hooks.stored(layer.epoch)
+        self._hooks.stored(layer.epoch)
 
     async def _replace_store(self, error: UnavailableError) -> None:
         """After a failed write a store takes nothing any more: it is made anew from the last complete checkpoint."""
@@ -266,6 +266,7 @@ class States:
     def _swap(self, store: StateStore, epoch: int) -> StateStore:
         """Take a store of an epoch's checkpoint instead of the one that failed, which is returned; wake who waits."""
         before, self._store = self._store, store
+        self.stored_epoch = epoch
         self._overlay.store_replaced(epoch)
         self._hooks.replaced()
         self._failure = None

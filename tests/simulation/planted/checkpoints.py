@@ -195,11 +195,22 @@ MUTANTS = (
         (
             (
                 _BASES,
-                "        async with self.in_use:\n            await self._take(epoch)\n",
-                "        await self._take(epoch)\n",
+                "        async with self.in_use:\n            await self._take()\n",
+                "        await self._take()\n",
             ),
         ),
         "tests/unit/engine/checkpoints/test_recovery.py",
+    ),
+    Mutant(
+        "take a base of what another store had",
+        (
+            (
+                "engine/state/states.py",
+                "        self.stored_epoch = epoch\n        self._overlay.store_replaced",
+                "        self._overlay.store_replaced",
+            ),
+        ),
+        "tests/unit/engine/test_lost_store.py",
     ),
     Mutant(
         "look back to what was half collected",

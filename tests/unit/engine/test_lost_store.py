@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from statefun_runtime.core.checkpoints.overlay import Overlay, Row
 from statefun_runtime.core.partition.backlog import Phase
 from statefun_runtime.core.partition.spill import SpillLimits
+from statefun_runtime.engine.state.states import States, Swap
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from tests.fakes.endpoint import Answer
 from tests.fakes.state_store import DictStore
@@ -237,3 +239,51 @@ class Unopened(DictStore):
 
 def refuse(rows: object) -> None:
     raise UnavailableError("no space left on device", code="SF3016")
+
+
+class Replacing:
+    """Hooks that put an empty store, of the checkpoint of epoch 1, in the place of one that fails."""
+
+    def __init__(self) -> None:
+        self.states: States
+        self.told: list[int] = []
+
+    def cutting(self, epoch: int) -> list[Row]:
+        return []
+
+    def stored(self, epoch: int) -> None:
+        self.told.append(self.states.stored_epoch)
+
+    def full(self) -> None:
+        raise AssertionError("nothing is full")
+
+    async def rebuild(self, swap: Swap) -> None:
+        self.states.store_lost(1)
+        swap(DictStore(), 1)
+
+    def replaced(self) -> None:
+        self.told.append(self.states.stored_epoch)
+
+
+def test_what_is_wholly_stored_is_that_of_the_store_in_use():
+    async def main() -> None:
+        store, hooks = DictStore(), Replacing()
+        states = hooks.states = States(
+            store, Overlay(1 << 20), cache_max=10, slice_rows=10, hooks=hooks
+        )
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(states.run())
+            for epoch in (1, 2):
+                states.write(b"row %d" % epoch, b"x")
+                await states.seal(*states.freeze(epoch))
+                await asyncio.sleep(1)
+            store.is_broken = True
+            with pytest.raises(UnavailableError):
+                states.read(b"another row")
+            await asyncio.sleep(10)
+            running.cancel()
+
+        # Both layers were carried, the new store had the first, and was given the second.
+        assert hooks.told == [1, 2, 1, 2]
+
+    run_virtual(main)

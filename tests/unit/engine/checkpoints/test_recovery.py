@@ -141,7 +141,7 @@ def test_no_base_is_taken_while_objects_are_collected(tmp_path: Path):
         bases = Bases(
             "standalone",
             ALL,
-            SimpleNamespace(store=live),  # type: ignore[arg-type]
+            SimpleNamespace(store=live, stored_epoch=1),  # type: ignore[arg-type]
             MemoryObjects(),
             AT_ONCE,
             last=large,
@@ -150,7 +150,7 @@ def test_no_base_is_taken_while_objects_are_collected(tmp_path: Path):
             pace=Pace(),
         )
         async with asyncio.TaskGroup() as tasks, bases.in_use:
-            tasks.create_task(bases.stored(1))
+            tasks.create_task(bases.take())
             await asyncio.sleep(1)
             assert calls == []
         assert calls == ["flush", "snapshot"]
@@ -177,7 +177,9 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
             return SimpleNamespace(discard=list)
 
         states = SimpleNamespace(
-            store=SimpleNamespace(flush=list, snapshot=snapshot), store_lost=lambda epoch: None
+            store=SimpleNamespace(flush=list, snapshot=snapshot),
+            stored_epoch=0,
+            store_lost=lambda epoch: None,
         )
         bases = Bases(
             "standalone",
@@ -192,7 +194,8 @@ def test_the_files_of_a_rebuilt_store_are_not_taken_for_those_of_the_old_one(tmp
         )
         found = []
         for epoch in (1, 2):
-            await bases.stored(epoch)
+            states.stored_epoch = epoch
+            await bases.take()
             assert bases.adopt()
             (base,) = bases.part().bases
             (file,) = base.files
