@@ -6,9 +6,11 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,10 @@ from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.three import ThreeBrokers
 from tests.support.processes import wait_until
 from tests.support.worker import Worker
+
+# For how long all of it happens by chance, and which chances these are.
+STORY_S = float(os.environ.get("STATEFUN_STORY_S", 1800 if IS_FULL else 45))
+STORY_SEED = int(os.environ.get("STATEFUN_STORY_SEED", 26))
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
 
@@ -211,3 +217,88 @@ def _signal_all(pid: int, number: int) -> None:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         _signal_all(int(child), number)
     os.kill(pid, number)
+
+
+class Story:
+    """All that can happen to a cluster of three brokers and some processes, one after the other, by chance."""
+
+    def __init__(self, rig: Rig, brokers: ThreeBrokers, shared: Path, *, seed: int) -> None:
+        self._rig = rig
+        self._processes = _of(rig)
+        self._brokers = brokers
+        self._shared = shared
+        self._chance = random.Random(seed)
+        self.told: Counter[str] = Counter()
+
+    def go_on(self) -> None:
+        """Have something happen, and return when results come again."""
+        ways = [self.kill, self.kill, self.freeze, self.broker_dies, self.join, self.leave]
+        happens = self._chance.choice([*ways, self.drain, self.store_is_away, self.kill_and_kill])
+        self.told[happens.__name__] += 1
+        happens()
+        self._rig.wait_for_more(timeout_s=120)
+
+    def kill(self) -> None:
+        self._processes.kill_one(self._chance)
+        self._rig.kills += 1
+        self._processes.add(is_ready_awaited=False)
+
+    def kill_and_kill(self) -> None:
+        """Another one dies while the first is being replaced."""
+        self.kill()
+        self._rig.pause_at_random(3.0)
+        self.kill()
+
+    def freeze(self) -> None:
+        alive = [w for w in self._processes.running if w.process.exit_status is None]
+        pid = self._chance.choice(alive).pid
+        _signal_all(pid, signal.SIGSTOP)
+        self._rig.pause_at_random(4.0)
+        _signal_all(pid, signal.SIGCONT)
+
+    def broker_dies(self) -> None:
+        """The first is the controller of all."""
+        number = self._chance.choice((2, 3))
+        self._brokers.kill(number)
+        self._rig.wait_for_more(timeout_s=120)
+        self._brokers.start(number)
+        self._brokers.wait_for(3)
+
+    def join(self) -> None:
+        if self._count() < 4:
+            self._processes.add(is_ready_awaited=False)
+
+    def leave(self) -> None:
+        alive = [w for w in self._processes.running if w.process.exit_status is None]
+        if len(alive) > 2:
+            self._chance.choice(alive).stop_cleanly(timeout_s=60)
+
+    def drain(self) -> None:
+        if self._count() > 2:
+            with suppress(subprocess.CalledProcessError):
+                names = [one["process"] for one in self._processes.ask("status")["processes"]]
+                self._processes.ask("drain", self._chance.choice(names))
+
+    def store_is_away(self) -> None:
+        away = self._shared.with_name("away")
+        self._shared.rename(away)
+        self._rig.pause_at_random(3.0)
+        away.rename(self._shared)
+
+    def _count(self) -> int:
+        return sum(w.process.exit_status is None for w in self._processes.running)
+
+
+def test_all_of_it_happens_by_chance(tmp_path: Path, tell: Tell):
+    with ThreeBrokers() as brokers:
+        brokers.client.replication = 3
+        with cluster(brokers, tmp_path, seed=26, count=3) as rig:
+            rig.wait_for_more()
+            story = Story(
+                rig, brokers, tmp_path / "cluster" / "shared" / "objects", seed=STORY_SEED
+            )
+            ends_s = time.monotonic() + STORY_S
+            while time.monotonic() < ends_s:
+                story.go_on()
+            told = ", ".join(f"{name} {count}" for name, count in sorted(story.told.items()))
+            tell(f"{rig.check()}; {told}")
