@@ -89,6 +89,12 @@ spec:
 MODULE = REMOTE + KAFKA
 
 
+WORKER_ARGS = (
+    'as in --worker-args="--partitions 2"; {kafka} stands for the broker, {folder} for a folder as a URL, as in '
+    '"--workers 2 --cluster bench --kafka {kafka} --checkpoints {folder}/shared"'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """One row of the result; times are CPU microseconds per message."""
@@ -230,7 +236,7 @@ def line(
         )
         if is_committed:
             module += "    transactionTimeout: 15min\n"
-        extra = shlex.split(options.worker_args)
+        extra = worker_arguments(options.worker_args, broker, Path(folder))
         worker = Worker(
             module,
             Path(folder),
@@ -269,6 +275,11 @@ def _functions(
     if kind == "c":
         return function_server(FNSERVER, topic, folder)
     return sdk_functions(kind, topic, folder)
+
+
+def worker_arguments(text: str, broker: KafkaBroker, folder: Path) -> list[str]:
+    """Return what is given to the worker; {kafka} and {folder} in it are this round's."""
+    return shlex.split(text.format(kafka=broker.bootstrap, folder=folder.as_uri()))
 
 
 def _endpoint(options: argparse.Namespace, port: int | None) -> str:
@@ -327,7 +338,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--delivery", choices=["none", "at-least-once", "exactly-once"], default="at-least-once"
     )
-    parser.add_argument("--worker-args", default="", help='as in --worker-args="--partitions 2"')
+    parser.add_argument("--worker-args", default="", help=WORKER_ARGS)
     parser.add_argument(
         "--function",
         choices=["c", "serve", "aiohttp", "javascript", "go", *PROCESSES],

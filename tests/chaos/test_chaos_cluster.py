@@ -1,13 +1,10 @@
 """Processes of a cluster on one broker, of which any may die or freeze, while others come and leave."""
 
-import json
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,84 +17,14 @@ from tests.bench.rig import FNSERVER, function_server
 from tests.chaos.http_rig import HttpRig, running_http_on
 from tests.chaos.rig import IS_FULL, PARTITIONS, Brokers, Feed, Reader, Rig, Tell, module
 from tests.support.kafka.broker import KafkaBroker
+from tests.support.kafka.cluster import Processes
 from tests.support.kafka.three import ThreeBrokers
-from tests.support.processes import wait_until
-from tests.support.worker import Worker
 
 # For how long all of it happens by chance, and which chances these are.
 STORY_S = float(os.environ.get("STATEFUN_STORY_S", 1800 if IS_FULL else 45))
 STORY_SEED = int(os.environ.get("STATEFUN_STORY_SEED", 26))
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
-
-
-class Processes:
-    """The processes of one cluster, which share a folder for checkpoints; it stands for a worker in a rig."""
-
-    def __init__(self, broker: Brokers, text: str, folder: Path) -> None:
-        self._broker = broker
-        self._text = text
-        self._folder = folder
-        self._count = 0
-        self.name = f"c{uuid.uuid4().hex[:8]}"
-        self.running: list[Worker] = []
-
-    def add(self, *, is_ready_awaited: bool = True) -> Worker:
-        self._count += 1
-        arguments = ["--cluster", self.name, "--kafka", self._broker.bootstrap]
-        arguments += ["--checkpoints", (self._folder / "shared").as_uri()]
-        arguments += ["--checkpoint-interval", "100ms"]
-        worker = Worker(self._text, self._folder / f"p{self._count}", arguments=arguments)
-        self.running.append(worker)
-        return worker.start(is_ready_awaited=is_ready_awaited)
-
-    def start(self, count: int = 2) -> None:
-        """Start some, and return when each has a worker."""
-        for _ in range(count):
-            self.add(is_ready_awaited=False)
-        self.wait_for_seats(count)
-
-    def kill_one(self, chance: random.Random) -> None:
-        """Kill one of those that run."""
-        chance.choice([w for w in self.running if w.process.exit_status is None]).kill9()
-
-    def ask(self, *what: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "statefun_runtime.cli", "cluster", *what]
-        command += ["--cluster", self.name, "--kafka", self._broker.bootstrap, "--format", "json"]
-        answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-        found: dict[str, Any] = json.loads(answer.stdout)
-        return found
-
-    def wait_for_seats(self, count: int) -> dict[str, Any]:
-        """Return the cluster's status when so many processes have a worker."""
-        found: list[dict[str, Any]] = []
-
-        def is_so() -> bool:
-            try:
-                found[:] = [self.ask("status")]
-            except subprocess.CalledProcessError:
-                return False
-            seated = [one for one in found[0]["processes"] if one["slots"]]
-            return len(seated) == count == len(found[0]["workers"])
-
-        try:
-            wait_until(is_so, f"{count} workers", timeout_s=60)
-        except TimeoutError as error:
-            raise AssertionError(f"{error}\n{found}\n{self.output()}") from None
-        return found[0]
-
-    def output(self) -> str:
-        return "\n".join(f"== {w.directory.name}\n{w.output()}" for w in self.running)
-
-    def stop_cleanly(self) -> None:
-        """Stop all, one after the other: the last one takes the last checkpoint."""
-        for worker in self.running:
-            if worker.process.exit_status is None:
-                worker.stop_cleanly()
-
-    def close(self) -> None:
-        for worker in self.running:
-            worker.close()
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.bench.bench import MODULE
+from tests.bench.bench import MODULE, WORKER_ARGS, worker_arguments
 from tests.bench.isolation import Ends, Pace
 from tests.bench.rig import FNSERVER, Cores, function_server, machine, take_cores
 from tests.support.kafka.broker import KafkaBroker
@@ -140,7 +140,11 @@ def line(
         worker = Worker(
             module,
             Path(folder),
-            arguments=["--checkpoint-interval", interval, *options.worker_args.split()],
+            arguments=[
+                "--checkpoint-interval",
+                interval,
+                *worker_arguments(options.worker_args, broker, Path(folder)),
+            ],
             # Another checkout's package, not the one of the folder that this runs in.
             env={"PYTHONSAFEPATH": "1"},
             cpus=cores.worker,
@@ -223,7 +227,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rate", nargs="+", type=float, default=[10, 50, 100, 500, 1000])
     parser.add_argument("--interval", nargs="+", default=["20ms", "50ms", "100ms", "1s"])
     parser.add_argument("--partitions", type=int, default=1, help="of the topic that is read")
-    parser.add_argument("--worker-args", default="", help='as in --worker-args="--partitions 2"')
+    parser.add_argument("--worker-args", default="", help=WORKER_ARGS)
     parser.add_argument(
         "--folder", type=Path, help="for the state, instead of the default for temporary files"
     )

@@ -1,10 +1,19 @@
-"""The topics of a cluster on a broker under test."""
+"""A cluster under test: its topics on a broker, and its processes."""
 
 import asyncio
+import json
+import random
+import subprocess
+import sys
 import uuid
+from pathlib import Path
+from typing import Any
 
 from statefun_runtime.connectors.kafka.cluster.topics import Brokers, make_topics
 from tests.support.kafka.broker import KafkaBroker
+from tests.support.kafka.three import ThreeBrokers
+from tests.support.processes import wait_until
+from tests.support.worker import Worker
 
 
 def cluster_topics(broker: KafkaBroker) -> Brokers:
@@ -12,3 +21,73 @@ def cluster_topics(broker: KafkaBroker) -> Brokers:
     brokers = Brokers(f"c{uuid.uuid4().hex[:8]}", broker.bootstrap)
     asyncio.run(make_topics(brokers))
     return brokers
+
+
+class Processes:
+    """The processes of one cluster, which share a folder for checkpoints; it stands for a worker in a rig."""
+
+    def __init__(self, broker: KafkaBroker | ThreeBrokers, text: str, folder: Path) -> None:
+        self._broker = broker
+        self._text = text
+        self._folder = folder
+        self._count = 0
+        self.name = f"c{uuid.uuid4().hex[:8]}"
+        self.running: list[Worker] = []
+
+    def add(self, *more: str, is_ready_awaited: bool = True) -> Worker:
+        """Start one more, with these arguments behind those of all."""
+        self._count += 1
+        arguments = ["--cluster", self.name, "--kafka", self._broker.bootstrap]
+        arguments += ["--checkpoints", (self._folder / "shared").as_uri()]
+        arguments += ["--checkpoint-interval", "100ms", *more]
+        worker = Worker(self._text, self._folder / f"p{self._count}", arguments=arguments)
+        self.running.append(worker)
+        return worker.start(is_ready_awaited=is_ready_awaited)
+
+    def start(self, count: int = 2) -> None:
+        """Start some, and return when each has a worker."""
+        for _ in range(count):
+            self.add(is_ready_awaited=False)
+        self.wait_for_seats(count)
+
+    def kill_one(self, chance: random.Random) -> None:
+        """Kill one of those that run."""
+        chance.choice([w for w in self.running if w.process.exit_status is None]).kill9()
+
+    def ask(self, *what: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "statefun_runtime.cli", "cluster", *what]
+        command += ["--cluster", self.name, "--kafka", self._broker.bootstrap, "--format", "json"]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        found: dict[str, Any] = json.loads(answer.stdout)
+        return found
+
+    def wait_for_seats(self, count: int) -> dict[str, Any]:
+        """Return the cluster's status when so many processes have a worker."""
+        found: list[dict[str, Any]] = []
+
+        def is_so() -> bool:
+            try:
+                found[:] = [self.ask("status")]
+            except subprocess.CalledProcessError:
+                return False
+            seated = [one for one in found[0]["processes"] if one["slots"]]
+            return len(seated) == count == len(found[0]["workers"])
+
+        try:
+            wait_until(is_so, f"{count} workers", timeout_s=60)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}\n{found}\n{self.output()}") from None
+        return found[0]
+
+    def output(self) -> str:
+        return "\n".join(f"== {w.directory.name}\n{w.output()}" for w in self.running)
+
+    def stop_cleanly(self) -> None:
+        """Stop all, one after the other: the last one takes the last checkpoint."""
+        for worker in self.running:
+            if worker.process.exit_status is None:
+                worker.stop_cleanly()
+
+    def close(self) -> None:
+        for worker in self.running:
+            worker.close()

@@ -1,0 +1,147 @@
+"""For how long output pauses when a process joins a cluster, leaves it, or dies, with so many addresses.
+
+    python -m tests.bench.engine.moves [--addresses N] [--rate N]
+
+Two processes on one machine, and a broker; checkpoints every 100 ms, exactly-once. All addresses have state before anything
+happens. Prints a JSON line for each: the longest time between two committed records that a reader saw meanwhile.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from tests.bench.bench import MODULE, PARTITIONS
+from tests.bench.rig import FNSERVER, function_server, machine
+from tests.chaos.rig import Reader
+from tests.support.kafka.broker import KafkaBroker
+from tests.support.kafka.cluster import Processes
+from tests.support.processes import wait_until
+from tests.support.provisions import Unavailable
+
+_AFTER_S = 4.0
+
+
+class Trickle:
+    """Sends to one address after the other at a steady rate, until it is stopped."""
+
+    def __init__(self, broker: KafkaBroker, topic: str, *, addresses: int, rate: int) -> None:
+        self._producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5})
+        self._topic, self._addresses, self._rate = topic, addresses, rate
+        self._is_stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.sent = 0
+
+    def fill(self) -> None:
+        """Send one to each address."""
+        for _ in range(self._addresses):
+            self._send()
+        assert not self._producer.flush(300)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_stopped.set()
+        self._thread.join()
+
+    def _send(self) -> None:
+        key = b"%08d" % (self.sent * 7919 % self._addresses)
+        while True:
+            try:
+                self._producer.produce(self._topic, b"%d" % self.sent, key)
+                break
+            except BufferError:
+                self._producer.poll(0.05)
+        self.sent += 1
+
+    def _run(self) -> None:
+        while not self._is_stopped.wait(0.02):
+            for _ in range(self._rate // 50):
+                self._send()
+            self._producer.poll(0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    print(json.dumps({"machine": machine()}), flush=True)
+    try:
+        with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="moves-") as folder:
+            _measure(broker, Path(folder), options)
+    except Unavailable as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> None:
+    names, out = (broker.unique_topic(name, PARTITIONS) for name in ("names", "out"))
+    with function_server(FNSERVER, out, folder) as (_, port):
+        module = MODULE.format(
+            function_port=port, bootstrap=broker.bootstrap, names=names, delivery="exactly-once"
+        )
+        processes = Processes(
+            broker, f"{module}    transactionTimeout: 15min\n", folder / "cluster"
+        )
+        reader = Reader(broker, out)
+        trickle = Trickle(broker, names, addresses=options.addresses, rate=options.rate)
+        try:
+            processes.start(2)
+            trickle.fill()
+            wait_until(lambda: reader.received >= options.addresses, "all", timeout_s=600)
+            trickle.start()
+            time.sleep(_AFTER_S)
+            _tell("nothing happens", options, reader, lambda: time.sleep(_AFTER_S))
+            _tell("one joins", options, reader, lambda: _join(processes))
+            leaves = processes.running[2]
+            _tell("one leaves", options, reader, lambda: _leave(processes, leaves.sigterm))
+            dies = processes.running[1]
+            _tell("one dies", options, reader, lambda: _leave(processes, dies.kill9, left=1))
+            trickle.stop()
+        finally:
+            processes.close()
+            reader.close()
+
+
+def _join(processes: Processes) -> None:
+    processes.add(is_ready_awaited=False)
+    processes.wait_for_seats(3)
+
+
+def _leave(processes: Processes, end: Callable[[], object], left: int = 2) -> None:
+    end()
+    processes.wait_for_seats(left)
+
+
+def _tell(
+    what: str, options: argparse.Namespace, reader: Reader, happens: Callable[[], None]
+) -> None:
+    reader.longest_silence_s = 0.0
+    happens()
+    # What pauses afterwards belongs to it, too.
+    time.sleep(_AFTER_S)
+    row = {
+        "what": what,
+        "addresses": options.addresses,
+        "pause_s": round(reader.longest_silence_s, 2),
+        "load": round(os.getloadavg()[0], 1),
+    }
+    print(json.dumps(row), flush=True)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="moves", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--addresses", type=int, default=1_000_000)
+    parser.add_argument("--rate", type=int, default=500)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
