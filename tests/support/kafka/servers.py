@@ -86,8 +86,9 @@ class JavaServer:
         self._folder = tempfile.TemporaryDirectory(prefix="kafka-broker-")
         self._home = Path(self._folder.name)
         self._config = self._home / "server.properties"
-        data = self._home / "data"
-        lines = properties(port, free_port(), str(data)) | dict(settings)
+        # A folder for each topic partition.
+        self.data = self._home / "data"
+        lines = properties(port, free_port(), str(self.data)) | dict(settings)
         self._config.write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
         self._cpus = cpus
         self._process: Process | None = None
