@@ -31,7 +31,11 @@ _NO_LINKS = (EXDEV, EPERM, EMLINK, ENOTSUP)
 
 
 class ObjectFolder:
-    """A CheckpointStore on a local or shared disk; a savepoint's place is what `path` makes a folder of."""
+    """A CheckpointStore on a local or shared disk; a savepoint's place is what `path` makes a folder of.
+
+    Of several that write to one folder, none may have segments (`small_bytes_max` 0): what lies in one only its writer
+    can delete.
+    """
 
     def __init__(
         self,
@@ -349,7 +353,8 @@ def _verify(path: Path, file: BufferedReader) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> UnavailableError | CorruptionError:
-    if error.errno in _TRANSIENT:
+    # Where there is no folder, its disk is not mounted.
+    if error.errno in _TRANSIENT or not path.parent.is_dir():
         return unavailable(f"{path} cannot be read now", error)
     return damaged(path, error.strerror or str(error))
 

@@ -6,6 +6,7 @@ STATE_DIR/checkpoints says where, if not in STATE_DIR/objects: nobody else could
 import asyncio
 import secrets
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,19 @@ from statefun_runtime.errors import ConfigError
 _KEPT_AT = "checkpoints"
 
 
-def open_place(place: StoreUrl | Path, scratch: Path) -> ObjectStore | ObjectFolder:
+def open_place(
+    place: StoreUrl | Path, scratch: Path, *, has_one_writer: bool = True
+) -> ObjectStore | ObjectFolder:
     """Return the store at a place that others reach, too; raise ConfigError if it cannot be used at all."""
     if isinstance(place, StoreUrl):
         return ObjectStore(place, asyncio.to_thread, scratch=scratch, options=_options(place))
     # A process has the same number as one on another machine.
     disk = MachineDisk(secrets.token_hex(8))
     try:
-        return ObjectFolder(place / "objects", asyncio.to_thread, sweep=False, disk=disk)
+        objects = partial(
+            ObjectFolder, place / "objects", asyncio.to_thread, sweep=False, disk=disk
+        )
+        return objects() if has_one_writer else objects(small_bytes_max=0)
     except OSError as error:
         raise ConfigError(
             f"--checkpoints {place.as_uri()} cannot be used: {error.strerror or error}",
@@ -46,7 +52,8 @@ def with_place(ports: Ports, settings: Settings, scratch: Path) -> Ports:
     """Return the ports of a worker with its checkpoints where the settings say."""
     if settings.checkpoints is None:
         return ports
-    store = open_place(settings.checkpoints, scratch)
+    is_alone = settings.workers == 1 and settings.cluster is None
+    store = open_place(settings.checkpoints, scratch, has_one_writer=is_alone)
     log = ClaimedLog(ports.commit_log, store, name_of(settings.checkpoints))
     return replace(ports, checkpoints=store, commit_log=log)
 
