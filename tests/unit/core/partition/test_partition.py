@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.module.specs import AsyncTransport, EndpointSpec, FunctionPattern
-from statefun_runtime.core.partition.backlog import LEGAL_MOVES, Backlog, Function, Phase
+from statefun_runtime.core.partition.backlog import LEGAL_MOVES, NOTHING, Backlog, Function, Phase
 from statefun_runtime.core.partition.failure_law import Outcome
 from statefun_runtime.core.partition.failure_state import FailureState
 from statefun_runtime.core.partition.partition import Partition
@@ -525,3 +525,11 @@ class OneAddress(RuleBasedStateMachine):
 
 
 TestOneAddress = OneAddress.TestCase
+
+
+def test_what_all_addresses_without_invocations_share_takes_none():
+    for take in (NOTHING.append, NOTHING.extend, lambda one: NOTHING.insert(0, one)):
+        with pytest.raises(AssertionError, match="for all addresses at once"):
+            take(b"1")
+
+    assert NOTHING == []
