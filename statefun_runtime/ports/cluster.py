@@ -18,6 +18,10 @@ class LeaderLog(CommitLog, Protocol):
         """Become the one that appends; return the term. Raise UnavailableError, or FencedError if another claims, too."""
         ...
 
+    async def confirm(self) -> None:
+        """Raise FencedError if somebody else has claimed since."""
+        ...
+
     async def close(self) -> None:
         """Append no more."""
         ...

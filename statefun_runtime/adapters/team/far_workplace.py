@@ -111,7 +111,7 @@ class FarWorkplace:
         }
 
     async def hire(self, requests: Mapping[int, dict[str, Any]]) -> dict[int, Hired]:
-        """Start the workers of a plan; raise UnavailableError if one cannot be had."""
+        """Start the workers of a plan; raise UnavailableError if one cannot be had: then the others are ended, too."""
         loop = asyncio.get_running_loop()
         ends = await self.inbox_ends(list(requests))
         numbers = {}
@@ -123,18 +123,23 @@ class FarWorkplace:
             content = json.dumps({**request, "inbox": ends[slot]}).encode()
             self.control.say(process, "hire", self._last, content)
         self.look()
-        hired = {}
         try:
             async with asyncio.timeout(_HIRED_S):
-                for slot, number in numbers.items():
-                    worker = self._workers[number]
-                    pid = await worker.pid
-                    where = self.presence.present.get(worker.process)
-                    host = where.host if where is not None else ""
-                    hired[slot] = Hired(number, pid, worker.pipe, f"{host} {worker.process}")
-        except TimeoutError:
-            raise worker_lost("a worker could not be started") from None
-        return hired
+                return {slot: await self._hired(number) for slot, number in numbers.items()}
+        except BaseException as error:
+            for number in numbers.values():
+                self.kill(number)
+            if isinstance(error, TimeoutError):
+                raise worker_lost("a worker could not be started") from None
+            raise
+
+    async def _hired(self, number: int) -> Hired:
+        worker = self._workers[number]
+        # Whoever stops waiting for it does not decide that it never comes.
+        pid = await asyncio.shield(worker.pid)
+        where = self.presence.present.get(worker.process)
+        host = where.host if where is not None else ""
+        return Hired(number, pid, worker.pipe, f"{host} {worker.process}")
 
     def kill(self, number: int) -> None:
         """End a worker at once."""
@@ -160,7 +165,9 @@ class FarWorkplace:
             return
         match notice.kind:
             case "hired":
-                worker.pid.set_result(int(notice.content))
+                # Of a process that was taken for gone meanwhile it comes too late.
+                if not worker.pid.done():
+                    worker.pid.set_result(int(notice.content))
             case "up":
                 worker.pipe.take(notice.content)
             case "hung-up":

@@ -184,10 +184,12 @@ class Node:
                 self._heard(notice.sender, Here.decode(notice.content))
             case "bye":
                 self._presence.forget(notice.sender)
-            case "hire" | "kill":
-                if notice.sender == self._presence.leader:
+            case "hire":
+                # Who has just come may be hired before it has heard who leads: its workers ask the log.
+                if self._presence.leader in (None, notice.sender):
                     self.hosting.take(notice)
-            case "down":
+            case "down" | "kill":
+                # Of the workers of whoever says it; those of one who leads no more are wanted by nobody.
                 self.hosting.take(notice)
             case "up" | "hired" | "hung-up" | "exited":
                 self._workplace.take(notice)
@@ -241,13 +243,21 @@ class Node:
         except UnavailableError as error:
             log.warning("cannot lead: %s", error.line)
         except StatefunError as error:
-            # What is wrong is so wherever one leads from.
-            self._control.say(EVERYBODY, "over", content=json.dumps(error_form(error)).encode())
+            await self._over(leader_log, error)
         finally:
             self._term, self._leader, self._commands = 0, None, {}
             self._leading = None
             self._beat()
             await leader_log.close()
+
+    async def _over(self, leader_log: LeaderLog, error: StatefunError) -> None:
+        """What is wrong is so wherever one leads from; but to one whom another has followed much looks wrong."""
+        try:
+            await leader_log.confirm()
+        except (FencedError, UnavailableError) as fenced:
+            log.warning("leads no more: %s; before that: %s", fenced.line, error.line)
+            return
+        self._control.say(EVERYBODY, "over", content=json.dumps(error_form(error)).encode())
 
     def _step_down(self, name: str) -> None:
         assert self._leading is not None
