@@ -82,6 +82,8 @@ class Bases:
         part = last.part_for(owner, key_groups) if last else None
         self._current = part.bases if part else ()
         self._deltas = part.deltas if part else ()
+        # What is named by the last manifest is needed: of several parts one may have a base, and another none.
+        self._whole_until = 0
         self._next: Base | None = None
         self._sst: dict[str, StoredObject] = {}
         self.in_use: Use = in_use or asyncio.Lock()
@@ -94,14 +96,13 @@ class Bases:
         """
         if self._next is None:
             return False
-        self._current, self._next = (self._next,), None
+        self._current, self._whole_until, self._next = (self._next,), self._next.epoch, None
         return True
 
     def part(self, *more: Delta) -> Part:
         """Return what a snapshot names: the bases, the deltas behind them, and what has come since."""
-        oldest = min((base.epoch for base in self._current), default=0)
         deltas = (*self._deltas, *more)
-        kept = tuple(delta for delta in deltas if not self._current or delta.epoch > oldest)
+        kept = tuple(delta for delta in deltas if delta.epoch > self._whole_until)
         return Part(self._owner, self._key_groups, self._current, kept)
 
     def completed(self, part: Part) -> None:
