@@ -353,8 +353,9 @@ def _verify(path: Path, file: BufferedReader) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> UnavailableError | CorruptionError:
-    # Where there is no folder, its disk is not mounted.
-    if error.errno in _TRANSIENT or not path.parent.is_dir():
+    # Where there is no folder, its disk is not mounted; it may be again by now.
+    is_back = path.exists() and not isinstance(error, PermissionError)
+    if error.errno in _TRANSIENT or not path.parent.is_dir() or is_back:
         return unavailable(f"{path} cannot be read now", error)
     return damaged(path, error.strerror or str(error))
 

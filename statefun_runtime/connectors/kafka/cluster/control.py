@@ -20,7 +20,8 @@ class ControlTopic:
     def __init__(self, brokers: Brokers, name: str, clients: KafkaClients = AIOKAFKA) -> None:
         self._topic = brokers.control
         self._name = name
-        self._sender = Sender(brokers, clients)
+        # Everybody reads what is said, and snapshots say much in the same words.
+        self._sender = Sender(brokers, clients, compression="gzip")
         self._receiver = Receiver(brokers, clients, TopicPartition(brokers.control, 0))
 
     def say(self, to: str, kind: str, number: int = 0, content: bytes = b"") -> None:

@@ -30,10 +30,12 @@ Take = Callable[[bytes, bytes], None]
 class Sender:
     """Sends records; `put` never waits, and what is on its way is counted."""
 
-    def __init__(self, brokers: Brokers, clients: KafkaClients) -> None:
+    def __init__(
+        self, brokers: Brokers, clients: KafkaClients, *, compression: str | None = None
+    ) -> None:
         self._brokers = brokers
         self._clients = clients
-        self._arguments = brokers.arguments()
+        self._arguments = brokers.arguments() | {"compression_type": compression}
         self._waiting: deque[tuple[str, int, bytes, bytes]] = deque()
         self._is_wanted = asyncio.Event()
         self._failure: asyncio.Future[KafkaError] = asyncio.get_running_loop().create_future()
