@@ -25,7 +25,6 @@ from statefun_runtime.engine.cluster.leading import RemoteParticipant, Using
 from statefun_runtime.engine.cluster.worker_process import WorkerProcess
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
-from statefun_runtime.errors import StatefunError
 from statefun_runtime.ports.team import Workplace
 
 log = logging.getLogger("statefun.leader")
@@ -60,7 +59,7 @@ class TeamLife:
         self._using = Using()
         self._held_by = ""
         self._is_finishing = False
-        self.lost: asyncio.Future[StatefunError] = self._loop.create_future()
+        self.lost: asyncio.Future[BaseException] = self._loop.create_future()
         self._news = asyncio.Event()
         clock = ports.make_clock(0)
         self._participants = [
@@ -112,7 +111,9 @@ class TeamLife:
             await self._unless_lost(self._all(lambda one: one.is_ready))
             beside.append(self._loop.create_task(self._watch()))
             announce()
-            beside.append(self._loop.create_task(self.checkpointer.run()))
+            checkpoints = self._loop.create_task(self.checkpointer.run())
+            checkpoints.add_done_callback(self._checkpoints_ended)
+            beside.append(checkpoints)
             await self._unless_lost(self._over())
             await self._unless_lost(self._finish())
         finally:
@@ -204,6 +205,12 @@ class TeamLife:
             return
         if worker.failure is not None or not (worker.has_ended and self._is_finishing):
             self._lose(worker.slot, f"ended (status {worker.status})")
+
+    def _checkpoints_ended(self, task: asyncio.Task[None]) -> None:
+        """Without checkpoints nothing is ever complete: whoever is fenced leads no more, even if nobody else does."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.lost.done():
+            self.lost.set_result(error)
 
     def _lose(self, slot: int, what: str) -> None:
         if self.lost.done():
