@@ -76,8 +76,8 @@ MUTANTS = (
     one(
         "a delta after a base is left out",
         _BASES,
-        "if not self._current or delta.epoch > oldest)",
-        "if not self._current or delta.epoch > oldest + 1)",
+        "if delta.epoch > self._whole_until)",
+        "if delta.epoch > self._whole_until + 1)",
     ),
     one(
         "a tail is not in the snapshot",
