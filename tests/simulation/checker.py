@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
-from statefun_runtime.core.checkpoints.commits import History, Started
+from statefun_runtime.core.checkpoints.commits import Entry, History, Started, read_entry
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.core.model.keys import (
     CHUNK,
@@ -150,14 +150,23 @@ def _lineage_count(world: "World") -> int:
 
 
 def _lineages(world: "World", folders: Iterable[FakePath]) -> set[str]:
-    disk: Any = DiskCalls(world.disk)
-    logs: list[Any] = [folder / "log" for folder in folders]
-    entries = [
-        entry
-        for log in logs
-        for entry in result_of(CommitLogFolder(log, AT_ONCE, disk=disk).read())
-    ]
+    entries = [entry for folder in folders for entry in _entries(world, folder)]
     return {entry.lineage for entry in entries if isinstance(entry, Started)}
+
+
+def _entries(world: "World", folder: FakePath) -> Iterable[Entry]:
+    """Return what the commit log says, in a folder or in a topic."""
+    if not world.cluster_size:
+        disk: Any = DiskCalls(world.disk)
+        log: Any = folder / "log"
+        return result_of(CommitLogFolder(log, AT_ONCE, disk=disk).read())
+    content: dict[bytes, bytes] = {}
+    for record in world.cluster.committed("statefun-sim-log")[0]:
+        assert record.key is not None
+        content.pop(record.key, None)
+        if record.value is not None and record.key != b"leader":
+            content[record.key] = record.value
+    return [read_entry(json.loads(value)) for value in content.values()]
 
 
 def _dropped_times(world: "World") -> dict[tuple[str, str], int]:
@@ -262,7 +271,7 @@ def _check_state(world: "World", out: list[Told]) -> Iterator[str]:
     disk: Any = DiskCalls(world.disk)
     folders: Any = (root / "objects", root / "log")
     objects = ObjectFolder(folders[0], AT_ONCE, sweep=False, disk=disk)
-    history = History(tuple(result_of(CommitLogFolder(folders[1], AT_ONCE, disk=disk).read())))
+    history = History(tuple(_entries(world, root)))
     for entry in history.completed[-world.checkpoints_kept :]:
         manifest = result_of(read_manifest(objects, entry.manifest))
         if {stored.id for stored in manifest.objects()} - result_of(objects.ids()):

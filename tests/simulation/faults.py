@@ -121,8 +121,13 @@ async def inject(world: "World", faults: list[Fault]) -> None:
 
 
 async def _do(world: "World", fault: Fault) -> None:
+    from tests.simulation.fleet.faults import strike
+
     if fault.kind in _WORST_IN_TRANSACTIONS and world.rng.random() < 0.5:
         await _transaction(world)
+    if world.fleet is not None:
+        await strike(world, fault)
+        return
     match fault.kind:
         case "kill":
             world.kill(with_power=False)
@@ -169,7 +174,7 @@ async def _do(world: "World", fault: Fault) -> None:
         case "clock":
             world.time.offset_s += world.rng.choice((-86_400, -60, -2, 3, 60, 7_200))
         case _:
-            await _trouble(world, fault)
+            await trouble(world, fault)
 
 
 async def _transaction(world: "World") -> None:
@@ -189,7 +194,7 @@ async def _freeze(world: "World", seconds: float) -> None:
     world.loop.thaw(process)
 
 
-async def _trouble(world: "World", fault: Fault) -> None:
+async def trouble(world: "World", fault: Fault) -> None:
     """Something is bad for a while, and then is not; of two at a time the first that ends, ends it."""
     owner, name = {
         "disk full": (world.disk, "is_full"),

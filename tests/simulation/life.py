@@ -31,9 +31,12 @@ from statefun_runtime.engine.checkpoints.recovery import Names, read_outbox
 from statefun_runtime.engine.ends import EgressServices
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
+from statefun_runtime.ports.checkpoint_store import CheckpointStore
+from statefun_runtime.ports.commit_log import CommitLog
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
+from statefun_runtime.ports.off_loop import OffLoop
 from tests.simulation.fake_functions import Endpoint, FakeFunctionClient
 from tests.simulation.kafka.clients import FakeClients
 from tests.simulation.machine.fake_disk import FakePath
@@ -60,14 +63,31 @@ class Outside:
     publishing: PublisherLimits
     operator: Operator
     rng: Random
+    # Where the checkpoints of a cluster are, and how long it takes to reach that.
+    shared: FakePath | None = None
+    reach: OffLoop = off_loop
+
+    def place(self) -> ObjectFolder:
+        """Return the place of a cluster's checkpoints as a process sees it."""
+        folder: Any = self.shared
+        return ObjectFolder(folder / "objects", self.reach, sweep=False, disk=self.disk)
 
 
 # Some objects of a history are smaller, some are larger.
 _SMALL_BYTES_MAX = 1500
 
 
-def make_ports(outside: Outside, *, is_first: bool = True) -> Ports:
-    """Return the ports of a process; the first in a folder clears away what others have left."""
+def make_ports(
+    outside: Outside,
+    *,
+    is_first: bool = True,
+    checkpoints: CheckpointStore | None = None,
+    commit_log: CommitLog | None = None,
+) -> Ports:
+    """Return the ports of a process; the first in a folder clears away what others have left.
+
+    Checkpoints and log are in the folder, if they are not given.
+    """
     outside.folder.mkdir(exist_ok=True)
     # A path of the simulated disk is one as far as the adapters use it.
     folder: Any = outside.folder
@@ -77,7 +97,8 @@ def make_ports(outside: Outside, *, is_first: bool = True) -> Ports:
         return DictStore(live, outside.store_fails)
 
     return Ports(
-        checkpoints=ObjectFolder(
+        checkpoints=checkpoints
+        or ObjectFolder(
             folder / "objects",
             off_loop,
             sweep=is_first,
@@ -85,7 +106,7 @@ def make_ports(outside: Outside, *, is_first: bool = True) -> Ports:
             path=outside.operator.folder,
             small_bytes_max=_SMALL_BYTES_MAX if is_first else 0,
         ),
-        commit_log=CommitLogFolder(folder / "log", off_loop, disk=outside.disk),
+        commit_log=commit_log or CommitLogFolder(folder / "log", off_loop, disk=outside.disk),
         open_store=open_store,
         scratch=scratch,
         discard=scratch.discard,

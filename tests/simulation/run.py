@@ -12,14 +12,17 @@ from tests.simulation.world import World
 _CHUNK = 50
 
 
-def play(seed: int, *, verbose: bool = False, workers: int = 0) -> World:
-    """Play one history to its end; with `workers` several of them share the work, so many at most."""
+def play(seed: int, *, verbose: bool = False, workers: int = 0, cluster: int = 0) -> World:
+    """Play one history to its end.
+
+    With `workers` several of them share the work, so many at most; with `cluster` processes of so many machines do.
+    """
     if not verbose:
         logging.disable(logging.CRITICAL)
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        world = World(seed, verbose=verbose, workers=workers)
+        world = World(seed, verbose=verbose, workers=workers, cluster=cluster)
         world.run()
         return world
     finally:
@@ -28,11 +31,13 @@ def play(seed: int, *, verbose: bool = False, workers: int = 0) -> World:
             gc.enable()
 
 
-def play_range(first: int, end: int, workers: int = 0) -> tuple[int, list[tuple[int, str]]]:
+def play_range(
+    first: int, end: int, workers: int = 0, cluster: int = 0
+) -> tuple[int, list[tuple[int, str]]]:
     """Play some histories; return how many, and the seeds that failed with their first failure."""
     failed = []
     for seed in range(first, end):
-        world = play(seed, workers=workers)
+        world = play(seed, workers=workers, cluster=cluster)
         if world.failures:
             failed.append((seed, world.failures[0]))
         if seed % 10 == 0:
@@ -61,10 +66,16 @@ def main() -> int:
         default=0,
         help="so many at most share the work (0: one that is alone)",
     )
+    parser.add_argument(
+        "--cluster",
+        type=int,
+        default=0,
+        help="processes of so many machines at most are a cluster",
+    )
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a failure")
     arguments = parser.parse_args()
     if ":" not in arguments.seeds:
-        return _show(int(arguments.seeds), arguments.workers)
+        return _show(int(arguments.seeds), arguments.workers, arguments.cluster)
     first, end = map(int, arguments.seeds.split(":"))
     return _sweep(
         first,
@@ -72,22 +83,23 @@ def main() -> int:
         jobs=arguments.jobs,
         keep_going=arguments.keep_going,
         workers=arguments.workers,
+        cluster=arguments.cluster,
     )
 
 
-def _show(seed: int, workers: int) -> int:
-    world = play(seed, verbose=True, workers=workers)
+def _show(seed: int, workers: int, cluster: int) -> int:
+    world = play(seed, verbose=True, workers=workers, cluster=cluster)
     print(f"seed {seed}: {world.lives} lives, trace {world.trace_hash[:16]}")
     for failure in world.failures:
         print(f"  {failure}")
     return 1 if world.failures else 0
 
 
-def _sweep(first: int, end: int, *, jobs: int, keep_going: bool, workers: int) -> int:
+def _sweep(first: int, end: int, *, jobs: int, keep_going: bool, workers: int, cluster: int) -> int:
     began_s, done, failed = time.monotonic(), 0, []
     with ProcessPoolExecutor(jobs) as pool:
         futures = [
-            pool.submit(play_range, start, min(start + _CHUNK, end), workers)
+            pool.submit(play_range, start, min(start + _CHUNK, end), workers, cluster)
             for start in range(first, end, _CHUNK)
         ]
         for future in as_completed(futures):
@@ -103,7 +115,8 @@ def _sweep(first: int, end: int, *, jobs: int, keep_going: bool, workers: int) -
                 break
     print()
     if failed:
-        print(f"see: python -m tests.simulation.run --seeds {min(failed)[0]} --workers {workers}")
+        shared = f"--workers {workers} --cluster {cluster}"
+        print(f"see: python -m tests.simulation.run --seeds {min(failed)[0]} {shared}")
     return 1 if failed else 0
 
 

@@ -9,6 +9,7 @@ from tests.simulation.run import play
 _SLICE = 200
 _CHUNK = 25
 _TEAM_SLICE, _TEAM_CHUNK = 48, 12
+_CLUSTER_SLICE, _CLUSTER_CHUNK = 24, 12
 
 
 def _found_bugs() -> list[int]:
@@ -33,6 +34,17 @@ def test_so_it_does_when_several_workers_share_the_work(first: int) -> None:
         seed: world.failures
         for seed in range(first, first + _TEAM_CHUNK)
         if (world := play(seed, workers=3)).failures
+    }
+
+    assert failures == {}
+
+
+@pytest.mark.parametrize("first", range(0, _CLUSTER_SLICE, _CLUSTER_CHUNK))
+def test_so_it_does_when_machines_come_and_go(first: int) -> None:
+    failures = {
+        seed: world.failures
+        for seed in range(first, first + _CLUSTER_CHUNK)
+        if (world := play(seed, cluster=3)).failures
     }
 
     assert failures == {}

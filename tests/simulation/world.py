@@ -15,6 +15,7 @@ from typing import Any
 from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
+from statefun_runtime.ports.off_loop import OffLoop
 from tests.simulation import checker
 from tests.simulation.drawing import BURIED_CALL_S, draw_settings, make_module
 from tests.simulation.fake_functions import Endpoint
@@ -25,18 +26,21 @@ from tests.simulation.faults import (
     inject,
     may_start_elsewhere,
 )
+from tests.simulation.fleet.faults import draw_fleet_faults
+from tests.simulation.fleet.fleet import Fleet, Machine
 from tests.simulation.kafka.clients import FakeClients, Network
 from tests.simulation.kafka.cluster import Cluster
-from tests.simulation.life import Outside, live
+from tests.simulation.life import Outside, live, make_ports
 from tests.simulation.machine.fake_disk import Disk, DiskCalls, FakePath
 from tests.simulation.machine.fake_http import Ports, fake_server
-from tests.simulation.machine.loop import PROCESS, RANDOM, Killed, Process, SimLoop
+from tests.simulation.machine.loop import PROCESS, RANDOM, Killed, Process, SimLoop, off_loop
 from tests.simulation.machine.state_store import Failure
 from tests.simulation.machine.wall import Time
 from tests.simulation.operator import Operator
 from tests.simulation.outages import draw_calls
 from tests.simulation.programs import IDS, Program
-from tests.simulation.team.member import lead
+from tests.simulation.team.channels import SimLinks, SimPipe
+from tests.simulation.team.member import lead, serve
 from tests.simulation.team.workplace import SimWorkplace
 from tests.simulation.traffic import Sent, Traffic
 
@@ -56,14 +60,19 @@ _TURNS_S = (0.0, 0.000_02, 0.000_5)
 class World:
     """One history."""
 
-    def __init__(self, seed: int, *, verbose: bool = False, workers: int = 0) -> None:
+    def __init__(
+        self, seed: int, *, verbose: bool = False, workers: int = 0, cluster: int = 0
+    ) -> None:
         self.seed = seed
         # How many there are; none stands for one that is alone.
         self.workers = workers
+        # How many processes a cluster has at most; none stands for no cluster.
+        self.cluster_size = cluster
+        self.fleet: Fleet | None = None
         self.workplaces: dict[Process, SimWorkplace] = {}
         self.rng = Random(seed)
         turn_s = Random(f"{seed} turns").choice(_TURNS_S)
-        self.loop = SimLoop(turn_s, steps_max=_STEPS_MAX * (1 + workers))
+        self.loop = SimLoop(turn_s, steps_max=_STEPS_MAX * (1 + workers + 10 * cluster))
         self.verbose = verbose
         self.trace: list[str] = []
         self.failures: list[str] = []
@@ -72,6 +81,7 @@ class World:
         self.processes = 1000
         self.network_trouble = 0.0
         self.store_failures = 0
+        self.store_slowness_s = 0.0
         self._blindness = Random(seed)
         self.is_over = False
         self.is_given_up = False
@@ -132,14 +142,14 @@ class World:
         # Of four histories one gives poison up as dead letters, and one parks it until everything is well.
         self.is_buried, has_parking = self.seed % 4 == 0, self.seed % 4 == 2
         # Several workers give up as one does, and are too many for so long a history.
-        self.is_buried &= not calls.is_outage and not self.workers
+        self.is_buried &= not calls.is_outage and not self.workers and not self.cluster_size
         has_poison = self.is_buried or (has_parking and not calls.is_outage)
         self.program = Program(rng.getrandbits(32), ids, has_poison=has_poison)
         self.endpoint = Endpoint(self.program, Random(rng.getrandbits(32)), self._saw)
         self.endpoint.is_patient = self.is_buried
         self.endpoint.fates, self.endpoint.batch_max = calls.fates, calls.batch_max
         self.endpoint.slowness_s = rng.choice((0.002, 0.02, 0.2))
-        self.has_http = rng.random() < 0.6
+        self.has_http = rng.random() < 0.6 and not self.cluster_size
         # Where such a reader begins is known by what functions see, and in an outage they see nothing.
         self.is_latest = rng.random() < 0.3 and not calls.is_outage
         # Where such a reader begins is known by what functions see, and they see no poison.
@@ -159,6 +169,9 @@ class World:
         self._settings = draw_settings(rng, checkpoints_kept=self.checkpoints_kept)
         for topic, partitions in (("in", rng.randint(1, 3)), ("out", 2), ("alo", 1), ("dead", 1)):
             self.cluster.make_topic(topic, partitions)
+        if self.cluster_size:
+            self.context = contextvars.copy_context()
+            self.fleet = Fleet(self, self.cluster_size, Random(f"{self.seed} fleet"))
         self._segment_bytes = rng.choice((200, 100_000))
         self._publishing = PublisherLimits(
             transaction_bytes_max=rng.choice((200, 1_000_000)),
@@ -172,7 +185,8 @@ class World:
         self._build()
         self._pool_size = self.rng.choice((2, 8, 64))
         async with asyncio.TaskGroup() as tasks:
-            supervisor = tasks.create_task(self._supervise())
+            lives = self._supervise() if self.fleet is None else self.fleet.run()
+            supervisor = tasks.create_task(lives)
             reader = tasks.create_task(self.traffic.read_web())
             await self._go_wrong()
             self._heal()
@@ -195,6 +209,8 @@ class World:
         faults += draw_lineages(self.seed, window_s=window_s, has_http=self.has_http)
         if self.workers:
             faults = draw_team_faults(self.seed, faults, window_s=window_s)
+        if self.cluster_size:
+            faults = draw_fleet_faults(self.seed, window_s=window_s)
         faults.sort(key=lambda fault: fault.at_s)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(inject(self, faults))
@@ -206,6 +222,9 @@ class World:
     def _heal(self) -> None:
         self._armed = None
         self.store_failures = 0
+        if self.fleet is not None:
+            self.fleet.dies_at_hire = self.fleet.dies_at_request = 0
+            self.cluster.unclear_commits = 0
         self.say("all faults are over")
         self._healed_s = self.loop.time()
         self.endpoint.slowness_s = 0.005
@@ -264,6 +283,8 @@ class World:
 
     async def _end(self, supervisor: "asyncio.Task[None]") -> None:
         self.is_over = True
+        if self.fleet is not None:
+            await self.fleet.stop_all()
         self.stop()
         try:
             async with asyncio.timeout(60):
@@ -305,7 +326,7 @@ class World:
             most = min(self.workers, self._settings.key_group_count)
             count = Random(f"{self.seed} {self.lives} workers").randint(1, most)
         if count > 1:
-            workplace = SimWorkplace(self, process, Random(rng.getrandbits(32)))
+            workplace = SimWorkplace(self, process, Random(rng.getrandbits(32)), self._serve)
             self.workplaces[process] = workplace
             self.say(f"it leads {count}")
             life = lead(outside, stop, workplace, count, self.say)
@@ -315,15 +336,24 @@ class World:
         task.add_done_callback(lambda task: self._finished(process, task))
         return process, ended
 
-    def outside(self, process: Process, rng: Random) -> Outside:
+    def _serve(
+        self, process: Process, request: dict[str, Any], links: SimLinks, pipe: SimPipe
+    ) -> Any:
+        outside = self.outside(process, Random(process.seed))
+        return serve(outside, make_ports(outside, is_first=False), request, links, pipe)
+
+    def outside(self, process: Process, rng: Random, machine: Machine | None = None) -> Outside:
         disk: Any = DiskCalls(self.disk)
-        network = Network(self.cluster, process, rng, lambda: self.network_trouble)
+        is_cut = (lambda: machine.is_cut) if machine is not None else (lambda: False)
+        network = Network(
+            self.cluster, process, rng, lambda: self.network_trouble, is_cut, self._sends
+        )
         return Outside(
             replace(self._settings, partition_count=rng.choice((1, 2, 4))),
             self._module,
-            self.folder,
+            self.folder if machine is None else machine.folder,
             disk,
-            self.time.clocks(),
+            (self.time if machine is None else machine.time).clocks(),
             fake_server(self.ports),
             self.endpoint,
             FakeClients(network, self.say),
@@ -333,7 +363,21 @@ class World:
             self._publishing,
             self.operator,
             rng,
+            None if machine is None else self.folder,
+            self._reach(rng),
         )
+
+    def _sends(self, process: Process) -> None:
+        if self.fleet is not None:
+            self.fleet.requests(process)
+
+    def _reach(self, rng: Random) -> OffLoop:
+        async def reach(work: Any, *args: Any) -> Any:
+            if self.store_slowness_s:
+                await asyncio.sleep(rng.random() * self.store_slowness_s)
+            return await off_loop(work, *args)
+
+        return reach
 
     def _finished(self, process: Process, task: "asyncio.Task[None]") -> None:
         ended = process.ended  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 """What storage asks of the operating system besides paths: syncs, links and copies."""
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -33,6 +34,10 @@ class Disk(Protocol):
         """Copy a file's content."""
         ...
 
+    def lock(self, file: IO[bytes]) -> None:
+        """Wait until nobody else has an open file locked, and lock it until it is closed."""
+        ...
+
     def writer(self) -> str:
         """Return a name for files in the making that no other process has."""
         ...
@@ -63,6 +68,10 @@ class MachineDisk:
     def copy(self, source: Path, target: Path) -> None:
         """Copy a file."""
         shutil.copyfile(source, target)
+
+    def lock(self, file: IO[bytes]) -> None:
+        """Lock it for all processes that reach it."""
+        fcntl.flock(file, fcntl.LOCK_EX)
 
     def writer(self) -> str:
         """Return the number of this process, if it was given no name."""

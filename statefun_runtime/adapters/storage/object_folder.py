@@ -4,7 +4,6 @@ A file is written under another name, synced, and renamed: under its own name it
 memory for the next sync, and is appended to a segment (segments.py) with all else that waits.
 """
 
-import fcntl
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -294,8 +293,8 @@ class ObjectFolder:
     def _hold(self, content: bytes, instead_of: bytes | None) -> bool:
         writing = self.folder / f"{self._disk.writer()}-{_HOLDER}.tmp"
         try:
-            with (self.folder / f"{_HOLDER}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with (self.folder / f"{_HOLDER}.lock").open("wb") as lock:
+                self._disk.lock(lock)
                 if self._holder() != instead_of:
                     return False
                 with writing.open("wb") as file:

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from statefun_runtime.adapters.team.workplace import LocalWorkplace
 from statefun_runtime.core.cluster.troubles import beginning_again
 from statefun_runtime.engine.cluster.worker_process import read_error
 from statefun_runtime.ports.control import Control, Notice
-from statefun_runtime.ports.team import Pipe
+from statefun_runtime.ports.team import Pipe, Workplace
 
 _ASKED_S = 10.0
 _HIRES_MAX = 1000
@@ -83,7 +82,7 @@ class Hosting:
 
     restarts = 0
 
-    def __init__(self, workplace: LocalWorkplace, control: Control) -> None:
+    def __init__(self, workplace: Workplace, control: Control) -> None:
         self._workplace = workplace
         self._control = control
         self._hires: asyncio.Queue[Lodger] = asyncio.Queue(_HIRES_MAX)

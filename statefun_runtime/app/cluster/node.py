@@ -11,15 +11,12 @@ followed finds out at its next word in the log, or when it hears of it, and is a
 import asyncio
 import json
 import logging
-import os
-import secrets
-import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from statefun_runtime.adapters.team.far_workplace import FarWorkplace
-from statefun_runtime.adapters.team.workplace import LocalWorkplace
 from statefun_runtime.app.cluster.describing import cluster_commands
 from statefun_runtime.app.cluster.hosting import Hosting, Lodger
 from statefun_runtime.app.team.leader import Leader
@@ -34,13 +31,25 @@ from statefun_runtime.errors import (
 )
 from statefun_runtime.ports.cluster import ClusterPorts, LeaderLog
 from statefun_runtime.ports.control import EVERYBODY, Notice
+from statefun_runtime.ports.team import Workplace
 
 log = logging.getLogger("statefun.cluster")
 
-_WAIT_BEATS_MAX = 3
 _ASKED_S = 60.0
+# What a process has to leave in beyond the time in which an application stops.
+LEAVE_EXTRA_S = 15.0
 
 MakeLeader = Callable[[FarWorkplace, LeaderLog, Stop], Leader]
+
+
+@dataclass(frozen=True, slots=True)
+class Itself:
+    """What a process is: its name in the cluster, its host and number, and for how many beats it lets others claim first."""
+
+    name: str
+    host: str
+    pid: int
+    wait_beats: int
 
 
 class Node:
@@ -51,8 +60,9 @@ class Node:
 
     def __init__(
         self,
+        itself: Itself,
         ports: ClusterPorts,
-        workplace: LocalWorkplace,
+        workplace: Workplace,
         make_leader: MakeLeader,
         stop: Stop,
         *,
@@ -61,16 +71,15 @@ class Node:
         leave_s: float,
         savepoints: str,
     ) -> None:
-        host = socket.gethostname().replace(" ", "-")
-        self.name = f"{host}-{secrets.token_hex(2)}"
-        self._host, self._form, self._seats = host, form, seats
+        self.name = itself.name
+        self._itself, self._form, self._seats = itself, form, seats
         self._ports = ports
         self._make_leader = make_leader
         self._stop = stop
         self._leave_s = leave_s
         self._savepoints = savepoints
         self._control = ports.make_control(self.name)
-        self._presence = Presence(self.name, wait=secrets.randbelow(_WAIT_BEATS_MAX + 1))
+        self._presence = Presence(self.name, wait=itself.wait_beats)
         self._workplace = FarWorkplace(
             self._control, self._presence, self.name, form, ports.slots_max, ports.inbox_ends
         )
@@ -166,8 +175,8 @@ class Node:
     def _beat(self) -> None:
         self._beaten = self._presence.beats + 1
         here = Here(
-            self._host,
-            os.getpid(),
+            self._itself.host,
+            self._itself.pid,
             self._seats,
             self._form,
             self._term,

@@ -3,6 +3,9 @@
 import asyncio
 import gc
 import logging
+import os
+import secrets
+import socket
 from functools import partial
 from typing import Any
 
@@ -12,34 +15,25 @@ from statefun_runtime.adapters.team.far_workplace import FarWorkplace
 from statefun_runtime.adapters.team.nursery import Nursery
 from statefun_runtime.adapters.team.workplace import LocalWorkplace
 from statefun_runtime.app.banner import announce_team
+from statefun_runtime.app.build import engine_settings
 from statefun_runtime.app.cluster.describing import COMMANDS
 from statefun_runtime.app.cluster.form import form_of
 from statefun_runtime.app.cluster.hosting import Lodger
-from statefun_runtime.app.cluster.node import Node
+from statefun_runtime.app.cluster.membership import Membership, cluster_ports, seated
+from statefun_runtime.app.cluster.node import LEAVE_EXTRA_S, Itself, Node
 from statefun_runtime.app.loops import crash_on_bugs, loop_factory, stop_on_signals
-from statefun_runtime.app.start.beginning import begin_application
+from statefun_runtime.app.start.beginning import begin_application, tell_where_it_begins
 from statefun_runtime.app.team.asking import TeamMetricsPort
-from statefun_runtime.app.team.leader import Leader
+from statefun_runtime.app.team.leader import Leader, require_todays_form
 from statefun_runtime.app.team.member import Loaded, run_member
-from statefun_runtime.connectors.kafka.cluster.control import ControlTopic
-from statefun_runtime.connectors.kafka.cluster.log import TopicLog
-from statefun_runtime.connectors.kafka.cluster.topics import (
-    SLOTS_MAX,
-    brokers_of,
-    inbox_ends,
-    make_topics,
-)
-from statefun_runtime.core.cluster.troubles import no_leader
+from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA
+from statefun_runtime.connectors.kafka.cluster.topics import brokers_of, make_topics
+from statefun_runtime.core.cluster.presence import WAIT_BEATS_MAX
 from statefun_runtime.engine.beginning import Beginning, Ports
-from statefun_runtime.engine.cluster.planning import planned
 from statefun_runtime.engine.stop import Stop
-from statefun_runtime.errors import UnavailableError, first_of
-from statefun_runtime.ports.cluster import ClusterPorts, LeaderLog
+from statefun_runtime.ports.cluster import LeaderLog
 
 log = logging.getLogger("statefun.cluster")
-
-_AGAIN_S = 1.0
-_LEAVE_EXTRA_S = 15.0
 
 
 def run_process(loaded: Loaded) -> None:
@@ -74,7 +68,7 @@ async def _run(loaded: Loaded, folder: StateFolder, nursery: Nursery) -> None:
 
 
 class Process:
-    """A process of a cluster, which comes back when it was cut off."""
+    """A process of a cluster, and what it has on its machine."""
 
     restarts = 0
 
@@ -93,13 +87,11 @@ class Process:
         self._stop = stop
         self._tasks = tasks
         self._brokers = brokers_of(loaded.settings.cluster)
-        self._node: Node | None = None
+        self._membership = Membership(self._join, stop, again=folder.clear_live)
 
     def workers(self) -> list[Lodger]:
         """Return the workers here."""
-        if self._node is None:
-            raise _cut_off()
-        return self._node.workers()
+        return self._membership.node.workers()
 
     async def run(self) -> None:
         """Be there until told to stop."""
@@ -113,7 +105,7 @@ class Process:
         answering = self._tasks.create_task(admin.run())
         announce_team(settings, self._module, metrics.port)
         try:
-            await self._connect_always()
+            await self._membership.run()
         finally:
             answering.cancel()
             await admin.close()
@@ -121,62 +113,46 @@ class Process:
 
     def _asker(self, name: str) -> Any:
         async def ask(arguments: Arguments) -> dict[str, Any]:
-            if self._node is None:
-                raise _cut_off()
-            return await self._node.ask(name, arguments)
+            return await self._membership.node.ask(name, arguments)
 
         return ask
 
-    async def _connect_always(self) -> None:
-        while not self._stop.is_asked:
-            try:
-                await self._connect()
-            except* UnavailableError as group:
-                error = first_of(group)
-                log.error("%s; comes back in %.0f s", error.line, _AGAIN_S)
-                self._folder.clear_live()
-                try:
-                    async with asyncio.timeout(_AGAIN_S):
-                        await self._stop.asked()
-                except TimeoutError:
-                    pass
-            finally:
-                self._node = None
-
-    async def _connect(self) -> None:
+    async def _join(self) -> Node:
         await make_topics(self._brokers)
         settings = self._settings
-        ports = ClusterPorts(
-            make_control=lambda name: ControlTopic(self._brokers, name),
-            make_log=lambda: TopicLog(self._brokers),
-            inbox_ends=partial(inbox_ends, self._brokers),
-            slots_max=min(SLOTS_MAX, settings.key_group_count),
-        )
-        self._node = Node(
-            ports,
+        node = Node(
+            _itself(),
+            cluster_ports(self._brokers, AIOKAFKA, key_group_count=settings.key_group_count),
             self._workplace,
             self._make_leader,
             self._stop,
             form=form_of(self._module, settings.key_group_count),
             seats=settings.workers,
-            leave_s=settings.stop_timeout_s + _LEAVE_EXTRA_S,
+            leave_s=settings.stop_timeout_s + LEAVE_EXTRA_S,
             savepoints=settings.savepoints,
         )
-        log.info("joins cluster '%s' as %s", self._brokers.name, self._node.name)
-        await self._node.run()
+        log.info("joins cluster '%s' as %s", self._brokers.name, node.name)
+        return node
 
     def _make_leader(self, workplace: FarWorkplace, leader_log: LeaderLog, stop: Stop) -> Leader:
+        settings = self._settings
+
         async def begin() -> tuple[Ports, Beginning]:
             ports, beginning = await begin_application(
-                self._settings, self._module, self._folder, leader_log
+                settings, self._module, self._folder, leader_log
             )
-            slots = workplace.seat()
-            if not slots:
-                raise no_leader("all processes are leaving")
-            return ports, planned(beginning, slots)
+            require_todays_form(settings, beginning)
+            return ports, seated(beginning, workplace)
 
-        return Leader(self._settings, workplace, stop, begin, lambda: None)
+        def tell(beginning: Beginning) -> None:
+            tell_where_it_begins(settings, beginning.start, beginning.history)
+
+        return Leader(
+            engine_settings(settings), workplace, stop, begin, tell=tell, again=lambda: None
+        )
 
 
-def _cut_off() -> UnavailableError:
-    return no_leader("this process is cut off from its cluster")
+def _itself() -> Itself:
+    host = socket.gethostname().replace(" ", "-")
+    name = f"{host}-{secrets.token_hex(2)}"
+    return Itself(name, host, os.getpid(), secrets.randbelow(WAIT_BEATS_MAX + 1))

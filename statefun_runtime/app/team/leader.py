@@ -9,14 +9,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from statefun_runtime.app.build import engine_settings
-from statefun_runtime.app.start.beginning import tell_where_it_begins
 from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.manifest import FORMAT
 from statefun_runtime.core.cluster.troubles import beginning_again
 from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.cluster.team_life import TeamLife
 from statefun_runtime.engine.cluster.worker_process import WorkerProcess
+from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import (
     ConfigError,
@@ -37,20 +36,23 @@ Begin = Callable[[], Awaitable[tuple[Ports, Beginning]]]
 
 
 class Leader:
-    """Leads the workers of an application; `again` is called before all begin again."""
+    """Leads the workers of an application; `tell` is told where the first life begins, `again` before all begin again."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: EngineSettings,
         workplace: Workplace,
         stop: Stop,
         begin: Begin,
+        *,
+        tell: Callable[[Beginning], None],
         again: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._workplace = workplace
         self._stop = stop
         self._begin = begin
+        self._tell = tell
         self._clear = again
         self._pause_s = _PAUSE_S
         self.life: TeamLife | None = None
@@ -99,15 +101,14 @@ class Leader:
 
     async def _live(self, announce: Callable[[], None]) -> None:
         ports, beginning = await self._begin()
-        require_todays_form(self._settings, beginning)
         if not self._has_told:
             self._has_told = True
-            tell_where_it_begins(self._settings, beginning.start, beginning.history)
+            self._tell(beginning)
         life = self.life = TeamLife(
             self._workplace,
             ports,
             beginning,
-            engine_settings(self._settings),
+            self._settings,
             self._stop,
             silence_s=SILENCE_S,
         )

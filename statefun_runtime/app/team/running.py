@@ -9,10 +9,11 @@ from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.adapters.team.nursery import Nursery
 from statefun_runtime.adapters.team.workplace import LocalWorkplace
 from statefun_runtime.app.banner import announce_team
+from statefun_runtime.app.build import engine_settings
 from statefun_runtime.app.loops import crash_on_bugs, loop_factory, stop_on_signals
-from statefun_runtime.app.start.beginning import begin_application
+from statefun_runtime.app.start.beginning import begin_application, tell_where_it_begins
 from statefun_runtime.app.team.asking import TeamMetricsPort, team_commands
-from statefun_runtime.app.team.leader import Leader
+from statefun_runtime.app.team.leader import Leader, require_todays_form
 from statefun_runtime.app.team.member import Loaded, run_member
 from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.cluster.planning import planned
@@ -59,9 +60,15 @@ async def _lead(
 
     async def begin() -> tuple[Ports, Beginning]:
         ports, beginning = await begin_application(settings, loaded.module, folder)
+        require_todays_form(settings, beginning)
         return ports, planned(beginning, range(settings.workers))
 
-    leader = Leader(settings, workplace, stop, begin, folder.clear_live)
+    def tell(beginning: Beginning) -> None:
+        tell_where_it_begins(settings, beginning.start, beginning.history)
+
+    leader = Leader(
+        engine_settings(settings), workplace, stop, begin, tell=tell, again=folder.clear_live
+    )
     savepoints = str(settings.savepoints_dir or settings.state_dir / "savepoints")
     admin = AdminSocket(admin_socket(settings.state_dir), team_commands(leader, savepoints))
     metrics = TeamMetricsPort(leader, settings, tasks)

@@ -13,6 +13,8 @@ from typing import Any
 
 BEAT_S = 0.3
 SILENT_BEATS = 5
+# Of several that are to claim the lead, one by chance is first.
+WAIT_BEATS_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,20 @@ class Network:
     """Carries requests of one process to the cluster; `trouble` is the chance that one goes wrong."""
 
     def __init__(
-        self, cluster: Cluster, process: Process, rng: Any, trouble: Callable[[], float]
+        self,
+        cluster: Cluster,
+        process: Process,
+        rng: Any,
+        trouble: Callable[[], float],
+        is_cut: Callable[[], bool] = lambda: False,
+        sends: Callable[[Process], None] = lambda _: None,
     ) -> None:
         self.cluster = cluster
         self.process = process
         self.rng = rng
         self.trouble = trouble
+        self.is_cut = is_cut
+        self.sends = sends
         self._loop = asyncio.get_running_loop()
         self._world = _WORLD
 
@@ -61,10 +69,11 @@ class Network:
 
     async def once(self, request: Callable[[], Any]) -> tuple[bool, Any] | None:
         """Send a request once; None if it is not known what became of it."""
+        self.sends(self.process)
         rng, bad = self.rng, self.rng.random() < self.trouble()
         there_s = 0.0003 + rng.random() * 0.002
         answered: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
-        if bad and rng.random() < 0.3:
+        if (bad and rng.random() < 0.3) or self.is_cut():
             return None
         if bad and rng.random() < 0.5:
             there_s += rng.random() * 2.5
@@ -90,7 +99,7 @@ class Network:
             answer: tuple[bool, Any] = True, request()
         except KafkaError as error:
             answer = False, error
-        if not is_lost:
+        if not is_lost and not self.is_cut():
 
             def hear() -> None:
                 if not answered.done():
@@ -181,7 +190,7 @@ class FakeProducer:
         self._log = log
         self._id = arguments.get("transactional_id")
         self._timeout_s = arguments.get("transaction_timeout_ms", 60_000) / 1000
-        self._batch_bytes = arguments["max_batch_size"]
+        self._batch_bytes = arguments.get("max_batch_size", 16_384)
         self._epoch: int | None = None
         self._sequences: dict[Place, int] = {}
         self._turns: dict[Place, asyncio.Future[Any]] = {}
@@ -232,9 +241,9 @@ class FakeProducer:
         self, topic: str, value: bytes, key: bytes, *, partition: int
     ) -> "asyncio.Future[None]":
         self._check()
-        return asyncio.get_running_loop().create_task(
-            self._produce((topic, partition), [(key, value)])
-        )
+        batch = _Batch(1 << 30)
+        batch.pairs.append((key, value))
+        return await self.send_batch(batch, topic, partition=partition)
 
     async def _in_turn(self, before: Any, place: Place, pairs: list[Pair]) -> None:
         if before is not None:
@@ -269,8 +278,11 @@ class FakeProducer:
         def commit() -> None:
             cluster.commit(self._who, epoch, number)
 
-        if network.rng.random() < network.trouble():
-            await network.once(commit)
+        is_unclear = bool(cluster.unclear_commits) and self._who.endswith("-leader")
+        cluster.unclear_commits -= is_unclear
+        if network.rng.random() < network.trouble() or is_unclear:
+            if not is_unclear or network.rng.random() < 0.6:
+                await network.once(commit)
             self._error = KafkaConnectionError("the connection was cut during a commit")
             self._log("kafka: unclear commit")
             raise self._error

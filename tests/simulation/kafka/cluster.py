@@ -134,6 +134,8 @@ class Cluster:
         self.producers: dict[str, Producer] = {}
         self.groups: dict[tuple[str, Place], int] = {}
         self.is_away = False
+        # So many commits of whoever leads a cluster are of an outcome that it does not hear of.
+        self.unclear_commits = 0
         self.timed_out = 0
         self.plain_count = 0
 

@@ -288,6 +288,10 @@ class DiskCalls:
         names[target.name] = source.inode()
         self._disk.after_write()
 
+    def lock(self, file: FakeFile) -> None:
+        # What has it locked happens in one piece.
+        _check()
+
     def writer(self) -> str:
         process = PROCESS.get()
         return str(process.number if process is not None else 0)

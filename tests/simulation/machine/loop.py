@@ -34,6 +34,7 @@ class Process:
         self.is_dead = False
         self.is_frozen = False
         self.is_zombie = False
+        self.seed = 0
         self.deferred: list[Handle] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.context = contextvars.copy_context()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from statefun_runtime.adapters.wire import ReplyReader
 from statefun_runtime.engine.assembly import assemble
+from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
 from statefun_runtime.engine.cluster.planning import member_beginning, planned
 from statefun_runtime.engine.cluster.team_life import TeamLife
@@ -19,9 +20,9 @@ from statefun_runtime.errors import (
     StatefunError,
     first_of,
 )
-from statefun_runtime.ports.team import Team
+from statefun_runtime.ports.team import Links, Team
 from tests.simulation.life import Outside, SimulatedConnectors, begin_there, make_ports
-from tests.simulation.team.channels import SimLinks, SimPipe
+from tests.simulation.team.channels import SimPipe
 
 if TYPE_CHECKING:
     from tests.simulation.team.workplace import SimWorkplace
@@ -53,7 +54,9 @@ async def lead(
         raise stop.failure
 
 
-async def serve(outside: Outside, request: dict[str, Any], links: SimLinks, pipe: SimPipe) -> None:
+async def serve(
+    outside: Outside, ports: Ports, request: dict[str, Any], links: Links, pipe: SimPipe
+) -> None:
     """Run one of the workers of a plan."""
     leader, stop = PipeLeader(pipe), Stop()
     ended: dict[str, Any] = {"ended": True}
@@ -63,7 +66,7 @@ async def serve(outside: Outside, request: dict[str, Any], links: SimLinks, pipe
                 tasks.create_task(leader.listen()),
                 tasks.create_task(leader.tell_failure(stop)),
             ]
-            await _work(outside, request, Team(links, leader), pipe, tasks, stop)
+            await _work(outside, ports, request, Team(links, leader), pipe, tasks, stop)
             for task in beside:
                 task.cancel()
     except* StatefunError as group:
@@ -74,13 +77,13 @@ async def serve(outside: Outside, request: dict[str, Any], links: SimLinks, pipe
 
 async def _work(
     outside: Outside,
+    ports: Ports,
     request: dict[str, Any],
     team: Team,
     pipe: SimPipe,
     tasks: asyncio.TaskGroup,
     stop: Stop,
 ) -> None:
-    ports = make_ports(outside, is_first=False)
     beginning = await member_beginning(ports, request)
     assembly = await assemble(
         ports,

@@ -1,7 +1,7 @@
 """A simulated machine on which a leader starts workers, each a process that can be killed or frozen alone."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from itertools import permutations
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -10,21 +10,24 @@ from statefun_runtime.errors import StatefunError
 from statefun_runtime.ports.team import Hired
 from tests.simulation.machine.loop import RANDOM, Process
 from tests.simulation.team.channels import OneWay, SimLinks, SimPipe
-from tests.simulation.team.member import serve
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _KILLED = -9
 
+# Runs a worker in a process, with what is asked of it, its links and its pipe.
+Serve = Callable[[Process, dict[str, Any], SimLinks, SimPipe], Coroutine[Any, Any, None]]
+
 
 class SimWorkplace:
     """The Workplace of one leader; its workers die with it."""
 
-    def __init__(self, world: "World", leader: Process, rng: Random) -> None:
+    def __init__(self, world: "World", leader: Process, rng: Random, serve: Serve) -> None:
         self._world = world
         self._leader = leader
         self._rng = rng
+        self._serve = serve
         self._longest_s = rng.choice((0.0001, 0.002, 0.02))
         self._ended: Callable[[int, int], None] | None = None
         self._said: dict[Process, list[OneWay]] = {}
@@ -35,8 +38,9 @@ class SimWorkplace:
 
     async def hire(self, requests: Mapping[int, dict[str, Any]]) -> dict[int, Hired]:
         await asyncio.sleep(self._rng.random() * 0.02)
-        self.workers = [self._process() for _ in requests]
-        at = dict(zip(requests, self.workers, strict=True))
+        self.workers = [one for one in self.workers if not one.is_dead]
+        at = {slot: self._process() for slot in requests}
+        self.workers += at.values()
         ways = {(a, b): self._way(at[b]) for a, b in permutations(requests, 2)}
         hired = {}
         for slot, process in at.items():
@@ -62,8 +66,8 @@ class SimWorkplace:
     def _start(
         self, process: Process, request: dict[str, Any], links: SimLinks, pipe: SimPipe
     ) -> None:
-        outside = self._world.outside(process, Random(self._rng.getrandbits(32)))
-        work = serve(outside, request, links, pipe)
+        process.seed = self._rng.getrandbits(32)
+        work = self._serve(process, request, links, pipe)
         task = self._world.loop.create_task(work, context=process.context)
         task.add_done_callback(lambda task: self._finished(process, task))
 
