@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import Any
@@ -21,7 +22,8 @@ class LocalWorkplace:
     def __init__(self, nursery: Nursery) -> None:
         self._nursery = nursery
         self._ended: Callable[[int, int], None] | None = None
-        self._pid: asyncio.Future[int] | None = None
+        # Who waits for the process of each start, in their order.
+        self._starting: deque[asyncio.Future[int]] = deque()
         self._loop = asyncio.get_running_loop()
         nursery.reports.setblocking(False)
         self._loop.add_reader(nursery.reports, self._hear)
@@ -38,11 +40,12 @@ class LocalWorkplace:
         hired = {}
         for slot, request in requests.items():
             ours, theirs = socket.socketpair()
-            self._pid = self._loop.create_future()
+            started: asyncio.Future[int] = self._loop.create_future()
+            self._starting.append(started)
             content = {**request, "peers": list(ends[slot])}
             self._nursery.start(content, [theirs, *ends[slot].values()])
             async with asyncio.timeout(_STARTED_S):
-                pid = await self._pid
+                pid = await started
             hired[slot] = Hired(pid, pid, await Pipe.open(ours))
         return hired
 
@@ -52,8 +55,12 @@ class LocalWorkplace:
         except BlockingIOError:
             return
         if "pid" in said:
-            assert self._pid is not None
-            self._pid.set_result(said["pid"])
+            started = self._starting.popleft()
+            if started.done():
+                # Nobody waits for it any more.
+                self._nursery.kill(said["pid"])
+            else:
+                started.set_result(said["pid"])
         elif "exited" in said and self._ended is not None:
             self._ended(said["exited"], said["status"])
 

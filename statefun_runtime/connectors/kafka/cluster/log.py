@@ -10,19 +10,20 @@ An append whose outcome is not known ends the claim: whoever claims next reads i
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
     IllegalOperation,
     InvalidProducerEpoch,
     KafkaError,
+    MessageSizeTooLargeError,
     ProducerFenced,
 )
 
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
 from statefun_runtime.connectors.kafka.client.inside import leave, why_it_failed
-from statefun_runtime.connectors.kafka.client.protocols import Consumer, Producer
+from statefun_runtime.connectors.kafka.client.protocols import Batch, Consumer, Producer
 from statefun_runtime.connectors.kafka.cluster.topics import Brokers, away
 from statefun_runtime.core.checkpoints.commits import (
     Completed,
@@ -160,11 +161,8 @@ class TopicLog:
         try:
             async with asyncio.timeout(_LIMIT_S):
                 await producer.begin_transaction()
-                batch = producer.create_batch()
-                for key, value in records.items():
-                    batch.append(timestamp=None, key=key, value=value)
-                batch.close()
-                await (await producer.send_batch(batch, self._brokers.log, partition=0))
+                for batch in _batches(producer, records):
+                    await (await producer.send_batch(batch, self._brokers.log, partition=0))
                 await producer.commit_transaction()
         except (KafkaError, OSError, TimeoutError, AssertionError) as error:
             cause = why_it_failed(producer, error)
@@ -216,6 +214,20 @@ class TopicLog:
 
     async def _away(self, error: BaseException) -> UnavailableError:
         return await away(self._brokers, self._clients, self._arguments, error)
+
+
+def _batches(producer: Producer, records: Mapping[bytes, bytes | None]) -> Iterator[Batch]:
+    """Yield all records in as many batches as they need; raise MessageSizeTooLargeError for one that fits in none."""
+    batch = producer.create_batch()
+    for key, value in records.items():
+        if batch.append(timestamp=None, key=key, value=value) is None:
+            batch.close()
+            yield batch
+            batch = producer.create_batch()
+            if batch.append(timestamp=None, key=key, value=value) is None:
+                raise MessageSizeTooLargeError(key)
+    batch.close()
+    yield batch
 
 
 def _started_key(nonce: str) -> bytes:
