@@ -21,7 +21,7 @@ from tests.support.kafka.cluster import Processes
 from tests.support.kafka.three import ThreeBrokers
 
 # For how long all of it happens by chance, and which chances these are.
-STORY_S = float(os.environ.get("STATEFUN_STORY_S", 1800 if IS_FULL else 45))
+STORY_S = float(os.environ.get("STATEFUN_STORY_S", 1800 if IS_FULL else 20))
 STORY_SEED = int(os.environ.get("STATEFUN_STORY_SEED", 26))
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
@@ -57,7 +57,7 @@ def test_processes_of_a_cluster_die_and_others_go_on(
     with cluster(broker, tmp_path, seed=21, count=3) as rig:
         processes = _of(rig)
         rig.wait_for_more()
-        for _ in range(20 if IS_FULL else 2):
+        for _ in range(20 if IS_FULL else 1):
             rig.pause_at_random(2.0)
             processes.kill_one(chance)
             rig.kills += 1
@@ -106,6 +106,7 @@ def test_a_process_that_is_frozen_is_replaced_and_finds_itself_fenced_when_it_wa
         tell(rig.check())
 
 
+@pytest.mark.skipif(not IS_FULL, reason="the slice has them die by chance")
 def test_brokers_die_one_after_the_other_and_are_there_again(tmp_path: Path, tell: Tell):
     with ThreeBrokers() as brokers:
         brokers.client.replication = 3
@@ -128,7 +129,7 @@ def test_what_is_put_over_http_is_kept_by_the_brokers_whatever_machine_dies(
         lambda text: Processes(broker, text, tmp_path / "cluster"), tmp_path, seed=25
     ) as rig:
         processes = _of(rig)
-        for _ in range(20 if IS_FULL else 2):
+        for _ in range(20 if IS_FULL else 1):
             rig.wait_for_more()
             rig.pause_at_random(1.0)
             processes.kill_one(chance)
