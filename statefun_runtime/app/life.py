@@ -155,7 +155,7 @@ def _reload_on_signal(embedded: Embedded) -> None:
 async def _work(application: Application, ports: Ports, beginning: Beginning, stop: Stop) -> None:
     settings, module, tasks = application.settings, application.module, application.tasks
     worker = await build_worker(application, ports, beginning, stop)
-    tell_where_it_begins(settings, beginning.start, beginning.history)
+    tell_where_it_begins(settings, beginning)
     tell_left_behind(beginning.start, module, worker.parts.states)
     facts = ProcessFacts()
     metrics, admin = await _listen(application, worker, facts)

@@ -72,11 +72,10 @@ class _Worker:
 
 @dataclass(slots=True)
 class FarWorkplace:
-    """The Workplace of a cluster; `own` is the leader's process, and `form` what it runs."""
+    """The Workplace of a cluster; `form` is what its leader's process runs."""
 
     control: Control
     presence: Presence
-    own: str
     form: str
     slots_max: int
     inbox_ends: InboxEnds

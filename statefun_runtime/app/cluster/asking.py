@@ -11,7 +11,7 @@ from statefun_runtime.connectors.kafka.cluster.control import ControlTopic
 from statefun_runtime.connectors.kafka.cluster.topics import brokers_of, require_topics
 from statefun_runtime.core.cluster.presence import Here, Presence
 from statefun_runtime.core.cluster.troubles import no_leader
-from statefun_runtime.engine.cluster.worker_process import read_error
+from statefun_runtime.engine.cluster.questions import read_answer
 from statefun_runtime.errors import StatefunError, first_of
 from statefun_runtime.ports.control import Notice
 
@@ -76,7 +76,4 @@ class _Asking:
                     break
         else:
             raise no_leader(f"cluster '{cluster}' gives no answer: {why}")
-        if "error" in told:
-            raise read_error(told["error"])
-        found: dict[str, Any] = told["content"]
-        return found
+        return read_answer(told)

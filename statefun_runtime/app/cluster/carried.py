@@ -18,6 +18,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from statefun_runtime.adapters.http.server import Deferred, HttpServer
+from statefun_runtime.adapters.invalid_records import InvalidRecordDesk
 from statefun_runtime.config.cluster import ClusterSettings
 from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
@@ -32,8 +33,9 @@ from statefun_runtime.connectors.kafka.cluster.topics import (
 )
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 from statefun_runtime.connectors.kafka.ingress.routes import Route
+from statefun_runtime.connectors.kafka.ingress.routing import Routing
 from statefun_runtime.connectors.kafka.settings.values import KafkaIngressSettings, TopicRoute
-from statefun_runtime.connectors.playground.front import HttpFront, decode_record, route_record
+from statefun_runtime.connectors.playground.front import HttpFront, route_record
 from statefun_runtime.connectors.playground.specs import PlaygroundIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.idempotency import Repeat
@@ -82,21 +84,21 @@ class CarriedIngressSpec:
 
     @property
     def dead_letters(self) -> DeadLetterRoute | None:
-        """What cannot be routed is refused at once."""
-        return None
+        """The same as with one worker."""
+        return self.inner.dead_letters
 
     @property
     def targets(self) -> tuple[TypeName, ...]:
-        """Whoever sends decides."""
-        return ()
+        """The same as with one worker."""
+        return self.inner.targets
 
     def describe(self, host: str) -> str:
         """Return where records are put."""
         return f"{self.inner.describe(host)}, kept in topic {self.brokers.http}"
 
     def checks(self) -> Iterator[tuple[str, Attempt]]:
-        """The brokers are the cluster's."""
-        return iter(())
+        """The brokers are the cluster's: nothing is to be tried besides."""
+        return self.inner.checks()
 
     def build(self, context: IngressBuildContext) -> "CarriedIngress":
         """Return the ingress."""
@@ -130,7 +132,8 @@ class CarriedIngress:
         )
         self._reader = _Reader(spec, context, self._front, clients)
         self._complaint = Complaint(log, f"ingress {spec.id}")
-        self._waiting: list[tuple[bytes, Deferred]] = []
+        # Id, record, and who waits for an answer.
+        self._waiting: list[tuple[bytes, bytes, Deferred]] = []
         self._has_waiting = asyncio.Event()
 
     async def listen(self) -> None:
@@ -180,8 +183,8 @@ class CarriedIngress:
 
     # ── what is kept ──
 
-    def _keep(self, record: bytes, answer: Deferred) -> None:
-        self._waiting.append((record, answer))
+    def _keep(self, function_id: str, record: bytes, answer: Deferred) -> None:
+        self._waiting.append((function_id.encode(), record, answer))
         self._has_waiting.set()
 
     async def _keep_always(self) -> None:
@@ -202,7 +205,7 @@ class CarriedIngress:
         finally:
             self._front.is_taking = False
             waiting, self._waiting = self._waiting, []
-            for _, answer in waiting:
+            for *_, answer in waiting:
                 answer.resolve(self._front.stopping())
 
     async def _send_always(self, producer: Producer) -> None:
@@ -211,16 +214,17 @@ class CarriedIngress:
             self._has_waiting.clear()
             waiting = list(self._waiting)
             async with asyncio.timeout(_SENT_S):
-                sent = [await self._send(producer, record) for record, _ in waiting]
+                sent = [await self._send(producer, at, record) for at, record, _ in waiting]
                 for one in sent:
                     await one
             del self._waiting[: len(waiting)]
             self._complaint.over()
-            for _, answer in waiting:
+            for *_, answer in waiting:
                 answer.resolve(self._front.answer(Repeat.NEW))
 
-    async def _send(self, producer: Producer, record: bytes) -> "asyncio.Future[object]":
-        function_id = decode_record(record)[0][1].encode()
+    async def _send(
+        self, producer: Producer, function_id: bytes, record: bytes
+    ) -> "asyncio.Future[object]":
         partition = crc32(function_id) % HTTP_PARTITIONS
         return await producer.send(self._topic, record, function_id, partition=partition)
 
@@ -228,7 +232,7 @@ class CarriedIngress:
         """Whether these were kept is not known; with an Idempotency-Key they may be sent again."""
         self._front.is_taking = False
         waiting, self._waiting = self._waiting, []
-        for _, answer in waiting:
+        for *_, answer in waiting:
             answer.resolve(self._front.refuse(503, "brokers", why, ("Retry-After", "1")))
 
 
@@ -254,16 +258,22 @@ class _Reader(KafkaIngress):
         # A worker alone has another kind of position: in a log of its own, which it has read.
         ours = {at: one for at, one in context.restored.items() if at.startswith(brokers.http)}
         super().__init__(settings, context.ingress, ours, reads=context.reads, clients=clients)
-        self._routing = _Routing(context.ingress, front, self._positions)  # type: ignore[assignment]
+        self._routing = _Routing(spec.id, context.ingress, self._invalid, self._positions, front)
 
 
-class _Routing:
-    """Routes records in order; `positions` is the reader's own."""
+class _Routing(Routing):
+    """Routes records that say themselves where they go."""
 
-    def __init__(self, context: IngressContext, front: HttpFront, positions: Offsets) -> None:
-        self._context = context
+    def __init__(
+        self,
+        ingress_id: TypeName,
+        context: IngressContext,
+        invalid: InvalidRecordDesk,
+        positions: Offsets,
+        front: HttpFront,
+    ) -> None:
+        super().__init__(ingress_id, context, invalid, positions)
         self._front = front
-        self._positions = positions
 
     def by_key(
         self, topic_partition: TopicPartition, records: Sequence[Fetched], route: Route

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from statefun_runtime.core.cluster.troubles import beginning_again
-from statefun_runtime.engine.cluster.worker_process import read_error
+from statefun_runtime.engine.cluster.questions import Questions
 from statefun_runtime.ports.control import Control, Notice
 from statefun_runtime.ports.team import Pipe, Workplace
 
@@ -33,8 +33,7 @@ class Lodger:
     pipe: Pipe | None = None
     is_ready: bool = False
     early: list[bytes] = field(default_factory=list)
-    asked: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
-    questions: int = 0
+    questions: Questions = field(default_factory=lambda: Questions(-1))
     is_unwanted: bool = False
     is_starting: bool = False
 
@@ -47,22 +46,17 @@ class Lodger:
 
     async def ask(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Have it carry out a command; raise UnavailableError if it cannot, or is gone."""
-        self.questions -= 1
-        number = self.questions
-        answer = self.asked[number] = asyncio.get_running_loop().create_future()
-        asked = {"ask": number, "command": command, "arguments": arguments}
-        self.say(json.dumps(asked).encode())
         try:
             async with asyncio.timeout(_ASKED_S):
-                told = await answer
+                return await self.questions.ask(
+                    lambda number: self.say(
+                        json.dumps(
+                            {"ask": number, "command": command, "arguments": arguments}
+                        ).encode()
+                    )
+                )
         except TimeoutError:
             raise beginning_again(f"worker {self.slot} does not answer") from None
-        finally:
-            del self.asked[number]
-        if "error" in told:
-            raise read_error(told["error"])
-        content: dict[str, Any] = told["content"]
-        return content
 
     def hear(self, line: bytes) -> bool:
         """Return whether a line of it is an answer to this process."""
@@ -71,16 +65,12 @@ class Lodger:
         if not line.startswith(_OWN_ANSWER):
             return False
         told = json.loads(line)
-        answer = self.asked.get(told["told"])
-        if answer is not None and not answer.done():
-            answer.set_result(told)
+        self.questions.told(told["told"], told)
         return True
 
 
 class Hosting:
     """The workers of this process."""
-
-    restarts = 0
 
     def __init__(self, workplace: Workplace, control: Control) -> None:
         self._workplace = workplace
@@ -191,7 +181,5 @@ class Hosting:
         self._lodgers.remove(lodger)
         if lodger.pipe is not None:
             lodger.pipe.close()
-        for answer in lodger.asked.values():
-            if not answer.done():
-                answer.set_exception(beginning_again())
+        lodger.questions.gone(beginning_again())
         self._news.set()

@@ -22,7 +22,12 @@ from statefun_runtime.app.cluster.hosting import Hosting, Lodger
 from statefun_runtime.app.team.leader import Leader
 from statefun_runtime.core.cluster.presence import BEAT_S, Here, Presence
 from statefun_runtime.core.cluster.troubles import no_leader
-from statefun_runtime.engine.cluster.worker_process import error_form, read_error
+from statefun_runtime.engine.cluster.questions import (
+    Questions,
+    answered,
+    error_form,
+    read_error,
+)
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import (
     FencedError,
@@ -81,7 +86,7 @@ class Node:
         self._control = ports.make_control(self.name)
         self._presence = Presence(self.name, wait=itself.wait_beats)
         self._workplace = FarWorkplace(
-            self._control, self._presence, self.name, form, ports.slots_max, ports.inbox_ends
+            self._control, self._presence, form, ports.slots_max, ports.inbox_ends
         )
         self.hosting = Hosting(workplace, self._control)
         self._begun = asyncio.Event()
@@ -92,8 +97,7 @@ class Node:
         self._leading: asyncio.Task[None] | None = None
         self._leader_stop = Stop()
         self._commands: dict[str, Any] = {}
-        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._questions = 0
+        self._questions = Questions()
         self._told_of = ""
         self._tasks: asyncio.TaskGroup
 
@@ -113,22 +117,14 @@ class Node:
         leader = self._presence.leader
         if leader is None:
             raise no_leader("nobody leads the cluster now")
-        self._questions += 1
-        number = self._questions
-        answer = self._asked[number] = asyncio.get_running_loop().create_future()
-        content = {"command": command, "arguments": arguments}
-        self._control.say(leader, "ask", number, json.dumps(content).encode())
+        content = json.dumps({"command": command, "arguments": arguments}).encode()
         try:
             async with asyncio.timeout(_ASKED_S):
-                told = await answer
+                return await self._questions.ask(
+                    lambda number: self._control.say(leader, "ask", number, content)
+                )
         except TimeoutError:
             raise no_leader(f"{leader}, which leads, does not answer") from None
-        finally:
-            del self._asked[number]
-        if "error" in told:
-            raise read_error(told["error"])
-        found: dict[str, Any] = told["content"]
-        return found
 
     # ── from coming to leaving ──
 
@@ -205,9 +201,7 @@ class Node:
             case "ask":
                 self._tasks.create_task(self._answer(notice))
             case "told":
-                answer = self._asked.get(notice.number)
-                if answer is not None and not answer.done():
-                    answer.set_result(json.loads(notice.content))
+                self._questions.told(notice.number, json.loads(notice.content))
             case "leave":
                 self._stop.ask()
             case "over":
@@ -276,12 +270,8 @@ class Node:
 
     async def _answer(self, notice: Notice) -> None:
         asked = json.loads(notice.content)
-        told: dict[str, Any]
-        try:
-            command = self._commands.get(asked["command"])
-            if command is None:
-                raise no_leader("this process leads no more")
-            told = {"content": await command(asked["arguments"])}
-        except StatefunError as error:
-            told = {"error": error_form(error)}
+        if asked["command"] in self._commands:
+            told = await answered(self._commands, asked)
+        else:
+            told = {"error": error_form(no_leader("this process leads no more"))}
         self._control.say(notice.sender, "told", notice.number, json.dumps(told).encode())

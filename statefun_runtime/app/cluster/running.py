@@ -1,7 +1,5 @@
 """`--cluster NAME`: this process is one of an application's, on any machine."""
 
-import asyncio
-import gc
 import logging
 import os
 import secrets
@@ -10,10 +8,7 @@ from functools import partial
 from typing import Any
 
 from statefun_runtime.adapters.admin.admin_socket import AdminSocket, Arguments, admin_socket
-from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.adapters.team.far_workplace import FarWorkplace
-from statefun_runtime.adapters.team.nursery import Nursery
-from statefun_runtime.adapters.team.workplace import LocalWorkplace
 from statefun_runtime.app.banner import announce_team
 from statefun_runtime.app.build import engine_settings
 from statefun_runtime.app.cluster.describing import COMMANDS
@@ -21,11 +16,11 @@ from statefun_runtime.app.cluster.form import form_of
 from statefun_runtime.app.cluster.hosting import Lodger
 from statefun_runtime.app.cluster.membership import Membership, cluster_ports, seated
 from statefun_runtime.app.cluster.node import LEAVE_EXTRA_S, Itself, Node
-from statefun_runtime.app.loops import crash_on_bugs, loop_factory, stop_on_signals
 from statefun_runtime.app.start.beginning import begin_application, tell_where_it_begins
 from statefun_runtime.app.team.asking import TeamMetricsPort
+from statefun_runtime.app.team.forking import Machine, run_forking
 from statefun_runtime.app.team.leader import Leader, require_todays_form
-from statefun_runtime.app.team.member import Loaded, run_member
+from statefun_runtime.app.team.member import Loaded
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA
 from statefun_runtime.connectors.kafka.cluster.topics import brokers_of, make_topics
 from statefun_runtime.core.cluster.presence import WAIT_BEATS_MAX
@@ -38,33 +33,7 @@ log = logging.getLogger("statefun.cluster")
 
 def run_process(loaded: Loaded) -> None:
     """Run until told to stop; raise StatefunError if it cannot run, or not go on."""
-    gc.collect()
-    gc.freeze()
-    # Before the folder is locked: what a nursery has open, its workers have, too.
-    nursery = Nursery(partial(run_member, loaded))
-    try:
-        folder = StateFolder(loaded.settings.state_dir)
-        try:
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                runner.run(_run(loaded, folder, nursery))
-        finally:
-            folder.close()
-    finally:
-        nursery.close()
-
-
-async def _run(loaded: Loaded, folder: StateFolder, nursery: Nursery) -> None:
-    stop = Stop()
-    stop_on_signals(stop)
-    async with asyncio.TaskGroup() as tasks:
-        crash_on_bugs(tasks)
-        workplace = LocalWorkplace(nursery)
-        try:
-            await Process(loaded, folder, workplace, stop, tasks).run()
-        finally:
-            workplace.close()
-    if stop.failure is not None:
-        raise stop.failure
+    run_forking(loaded, lambda machine: Process(loaded, machine).run())
 
 
 class Process:
@@ -72,22 +41,12 @@ class Process:
 
     restarts = 0
 
-    def __init__(
-        self,
-        loaded: Loaded,
-        folder: StateFolder,
-        workplace: LocalWorkplace,
-        stop: Stop,
-        tasks: asyncio.TaskGroup,
-    ) -> None:
+    def __init__(self, loaded: Loaded, machine: Machine) -> None:
         assert loaded.settings.cluster is not None
         self._settings, self._module = loaded.settings, loaded.module
-        self._folder = folder
-        self._workplace = workplace
-        self._stop = stop
-        self._tasks = tasks
+        self._machine = machine
         self._brokers = brokers_of(loaded.settings.cluster)
-        self._membership = Membership(self._join, stop, again=folder.clear_live)
+        self._membership = Membership(self._join, machine.stop, again=machine.folder.clear_live)
 
     def workers(self) -> list[Lodger]:
         """Return the workers here."""
@@ -99,10 +58,10 @@ class Process:
         admin = AdminSocket(
             admin_socket(settings.state_dir), {name: self._asker(name) for name in COMMANDS}
         )
-        metrics = TeamMetricsPort(self, settings, self._tasks)
+        metrics = TeamMetricsPort(self, settings, self._machine.tasks)
         await admin.start()
         await metrics.start()
-        answering = self._tasks.create_task(admin.run())
+        answering = self._machine.tasks.create_task(admin.run())
         announce_team(settings, self._module, metrics.port)
         try:
             await self._membership.run()
@@ -123,9 +82,9 @@ class Process:
         node = Node(
             _itself(),
             cluster_ports(self._brokers, AIOKAFKA, key_group_count=settings.key_group_count),
-            self._workplace,
+            self._machine.workplace,
             self._make_leader,
-            self._stop,
+            self._machine.stop,
             form=form_of(self._module, settings.key_group_count),
             seats=settings.workers,
             leave_s=settings.stop_timeout_s + LEAVE_EXTRA_S,
@@ -139,16 +98,18 @@ class Process:
 
         async def begin() -> tuple[Ports, Beginning]:
             ports, beginning = await begin_application(
-                settings, self._module, self._folder, leader_log
+                settings, self._module, self._machine.folder, leader_log
             )
             require_todays_form(settings, beginning)
             return ports, seated(beginning, workplace)
 
-        def tell(beginning: Beginning) -> None:
-            tell_where_it_begins(settings, beginning.start, beginning.history)
-
         return Leader(
-            engine_settings(settings), workplace, stop, begin, tell=tell, again=lambda: None
+            engine_settings(settings),
+            workplace,
+            stop,
+            begin,
+            tell=partial(tell_where_it_begins, settings),
+            again=lambda: None,
         )
 
 

@@ -22,7 +22,7 @@ from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
 from statefun_runtime.engine.beginning import Beginning, Ports, begin
-from statefun_runtime.engine.checkpoints.recovery import Names, StartingPoint, is_whole
+from statefun_runtime.engine.checkpoints.recovery import Names, is_whole
 from statefun_runtime.errors import ConfigError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.commit_log import CommitLog
@@ -111,7 +111,9 @@ def _with_homes(beginning: Beginning, settings: Settings, module: ModuleSpec) ->
     return replace(beginning, outboxes=at_home)
 
 
-def tell_where_it_begins(settings: Settings, start: StartingPoint, history: History) -> None:
+def tell_where_it_begins(settings: Settings, beginning: Beginning) -> None:
+    """Say whether an application is new, or what it goes on from."""
+    start, history = beginning.start, beginning.history
     manifest, started = start.manifest, start.started
     if manifest is None:
         log.info(

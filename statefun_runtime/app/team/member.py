@@ -40,7 +40,7 @@ from statefun_runtime.connectors.kafka.cluster.topics import brokers_of
 from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
 from statefun_runtime.engine.cluster.planning import member_beginning
-from statefun_runtime.engine.cluster.worker_process import error_form
+from statefun_runtime.engine.cluster.questions import error_form
 from statefun_runtime.engine.metrics import engine_metrics
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker

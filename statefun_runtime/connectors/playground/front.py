@@ -25,8 +25,8 @@ _TYPES_MAX = 1024
 _KEY_LENGTH_MAX = 255
 _DIGEST_BYTES = 16
 
-# Takes a record that is to be kept, and is to answer when it is.
-Keep = Callable[[bytes, Deferred], None]
+# Takes a record for an id that is to be kept, and is to answer when it is.
+Keep = Callable[[str, bytes, Deferred], None]
 
 
 class HttpFront:
@@ -149,7 +149,7 @@ class HttpFront:
                 return self.answer(repeat)
         answer = Deferred()
         record = encode_record(function_type, function_id, key, digest, invocation)
-        self._keep_record(record, answer)
+        self._keep_record(function_id, record, answer)
         return answer
 
     def _encode(self, request: HttpRequest) -> bytes:

@@ -78,7 +78,7 @@ class PlaygroundIngress:
         """Listen, if that was not asked for before."""
         await self.listen()
 
-    def _keep(self, record: bytes, answer: Deferred) -> None:
+    def _keep(self, function_id: str, record: bytes, answer: Deferred) -> None:
         self._waiting.append((record, answer))
         self._has_waiting.set()
 

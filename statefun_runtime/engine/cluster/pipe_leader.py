@@ -2,18 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from statefun_runtime.core.cluster import words
-from statefun_runtime.engine.cluster.worker_process import error_form
+from statefun_runtime.engine.cluster.questions import Command, answered, error_form
 from statefun_runtime.engine.stop import Stop
-from statefun_runtime.errors import StatefunError
 from statefun_runtime.ports.team import Pipe
 
 _ORDERS_MAX = 10_000
-
-Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class PipeLeader:
@@ -47,12 +44,7 @@ class PipeLeader:
         """Answer one question after the other until cancelled."""
         while True:
             asked = await self._asked.get()
-            told: dict[str, Any] = {"told": asked["ask"]}
-            try:
-                told["content"] = await commands[asked["command"]](asked["arguments"])
-            except StatefunError as error:
-                told["error"] = error_form(error)
-            self._pipe.say(told)
+            self._pipe.say({"told": asked["ask"], **await answered(commands, asked)})
 
     async def tell_failure(self, stop: Stop) -> None:
         """Tell what an operator has declared fatal: it ends the whole application."""

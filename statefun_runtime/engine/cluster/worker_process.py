@@ -1,45 +1,14 @@
 """What a leader knows of one worker process, and what it asks of it."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 
 from statefun_runtime.core.cluster import words
 from statefun_runtime.engine.cluster.leading import RemoteParticipant
-from statefun_runtime.errors import (
-    ConfigError,
-    CorruptionError,
-    FencedError,
-    FunctionError,
-    StatefunError,
-    UnavailableError,
-)
+from statefun_runtime.engine.cluster.questions import Questions, read_error
+from statefun_runtime.errors import StatefunError, UnavailableError
 from statefun_runtime.ports.team import Hired
-
-_ERRORS: dict[str, type[StatefunError]] = {
-    one.__name__: one
-    for one in (
-        *(StatefunError, ConfigError, FunctionError),
-        *(UnavailableError, FencedError, CorruptionError),
-    )
-}
-
-
-def error_form(error: StatefunError) -> dict[str, Any]:
-    """Return an error as JSON has it."""
-    return {
-        "kind": type(error).__name__,
-        "message": error.message,
-        "code": error.code,
-        "hint": error.hint,
-    }
-
-
-def read_error(content: dict[str, Any]) -> StatefunError:
-    """Return the error that a worker has told of."""
-    kind = _ERRORS.get(content["kind"], StatefunError)
-    return kind(content["message"], code=content["code"], hint=content["hint"])
 
 
 class WorkerProcess:
@@ -64,11 +33,9 @@ class WorkerProcess:
         self.failure: StatefunError | None = None
         self._pipe = hired.pipe
         self._told = told
-        self._loop = asyncio.get_running_loop()
         self._now_s = now_s
         self.heard_s = now_s()
-        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._questions = 0
+        self._questions = Questions()
 
     def tell(self, order: words.Order) -> None:
         """Give an order."""
@@ -76,14 +43,11 @@ class WorkerProcess:
 
     async def ask(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Have it carry out a command; raise UnavailableError if it cannot, or is gone."""
-        self._questions += 1
-        answer = self._asked[self._questions] = self._loop.create_future()
-        self._pipe.say({"ask": self._questions, "command": command, "arguments": arguments})
-        told = await answer
-        if "error" in told:
-            raise read_error(told["error"])
-        content: dict[str, Any] = told["content"]
-        return content
+        return await self._questions.ask(
+            lambda number: self._pipe.say(
+                {"ask": number, "command": command, "arguments": arguments}
+            )
+        )
 
     async def listen(self) -> None:
         """Take what it says, until it is gone."""
@@ -102,9 +66,7 @@ class WorkerProcess:
 
     def _hear(self, said: dict[str, Any]) -> None:
         if "told" in said:
-            answer = self._asked.pop(said["told"])
-            if not answer.done():
-                answer.set_result(said)
+            self._questions.told(said["told"], said)
             return
         if "ready" in said:
             self.is_ready = True
@@ -119,8 +81,5 @@ class WorkerProcess:
     def gone(self, error: UnavailableError) -> None:
         """It answers no more."""
         self.participant.gone(error)
-        for answer in self._asked.values():
-            if not answer.done():
-                answer.set_exception(error)
-        self._asked.clear()
+        self._questions.gone(error)
         self._pipe.close()

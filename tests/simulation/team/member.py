@@ -10,8 +10,8 @@ from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
 from statefun_runtime.engine.cluster.planning import member_beginning, planned
+from statefun_runtime.engine.cluster.questions import error_form
 from statefun_runtime.engine.cluster.team_life import TeamLife
-from statefun_runtime.engine.cluster.worker_process import error_form
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import (
     ConfigError,

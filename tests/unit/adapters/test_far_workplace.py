@@ -33,7 +33,7 @@ def _workplace() -> tuple[FarWorkplace, SaidControl, Presence]:
     control, presence = SaidControl(), Presence("one", wait=0)
     for name in ("one", "two"):
         presence.heard(name, Here(name, 1, 1, "form"))
-    workplace = FarWorkplace(control, presence, "one", "form", 4, _ends)
+    workplace = FarWorkplace(control, presence, "form", 4, _ends)
     assert workplace.seat() == [0, 1]
     return workplace, control, presence
 
