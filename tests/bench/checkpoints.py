@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,12 +26,11 @@ from statefun_runtime.core.model.metrics import LATENCY_BOUNDS_MS
 from statefun_runtime.engine.checkpoints.recovery import read_manifest
 from tests.bench.bench import MODULE, PARTITIONS
 from tests.bench.million import Bench
-from tests.bench.rig import FNSERVER, function_server, machine
+from tests.bench.rig import FNSERVER, function_server, on_a_broker
 from tests.fakes.off_loop import AT_ONCE, result_of
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.metrics import Samples
 from tests.support.processes import wait_until
-from tests.support.provisions import Unavailable
 from tests.support.worker import Worker
 
 CHANGED_PER_EPOCH, CHANGED_SMALL, EPOCHS = 10_000, 1_000, 20
@@ -40,14 +38,11 @@ CHANGED_PER_EPOCH, CHANGED_SMALL, EPOCHS = 10_000, 1_000, 20
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    print(json.dumps({"machine": machine(), "driver": os.getpid()}), flush=True)
-    try:
-        with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="checkpoints-") as folder:
-            _measure(broker, Path(folder), options)
-    except Unavailable as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return on_a_broker(
+        "checkpoints",
+        lambda broker, folder: _measure(broker, folder, options),
+        driver=os.getpid(),
+    )
 
 
 def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> None:

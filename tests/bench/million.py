@@ -11,7 +11,6 @@ import json
 import os
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,10 +18,9 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from tests.bench.bench import MODULE, PARTITIONS
-from tests.bench.rig import FNSERVER, function_server, machine
+from tests.bench.rig import FNSERVER, function_server, on_a_broker
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.meter import Meter
-from tests.support.provisions import Unavailable
 from tests.support.worker import Worker
 
 RSS_MB_MAX, IDLE_RSS_MB_MAX, IDLE_CPU_MAX = 600.0, 100.0, 0.01
@@ -93,13 +91,9 @@ class Bench:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    print(json.dumps({"machine": machine(), "driver": os.getpid()}), flush=True)
-    try:
-        with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="million-") as folder:
-            return _measure(broker, Path(folder), options)
-    except Unavailable as error:
-        print(error, file=sys.stderr)
-        return 1
+    return on_a_broker(
+        "million", lambda broker, folder: _measure(broker, folder, options), driver=os.getpid()
+    )
 
 
 def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> int:

@@ -1,20 +1,29 @@
 """What every benchmark stands on: pinned cores, a function server in C, a machine described."""
 
 import hashlib
+import json
 import os
 import platform
 import signal
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.install import KAFKA_VERSION
 from tests.support.meter import process_tree
 from tests.support.processes import Process
-from tests.support.provisions import ROOT, command_path, made_once, run_or_unavailable
+from tests.support.provisions import (
+    ROOT,
+    Unavailable,
+    command_path,
+    made_once,
+    run_or_unavailable,
+)
 from tests.support.sdks import go_sdk
 from tests.support.sockets import free_port
 
@@ -108,6 +117,19 @@ def frozen(pid: int) -> Iterator[None]:
     finally:
         for each in tree:
             os.kill(each, signal.SIGCONT)
+
+
+def on_a_broker(
+    name: str, measure: Callable[[KafkaBroker, Path], int | None], **told: object
+) -> int:
+    """Say what machine this is, and measure with a broker and a folder; return the exit status."""
+    print(json.dumps({"machine": machine(), **told}), flush=True)
+    try:
+        with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
+            return measure(broker, Path(folder)) or 0
+    except Unavailable as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def machine() -> dict[str, object]:

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -18,14 +17,13 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from tests.bench.rig import machine
+from tests.bench.rig import on_a_broker
 from tests.bench.waiting import MODULE
 from tests.support.http.faulty_process import FaultyProcess
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.meter import Meter, tree_memory_mb
 from tests.support.metrics import Samples
 from tests.support.processes import wait_until
-from tests.support.provisions import Unavailable
 from tests.support.wire_builders import Request, result
 from tests.support.worker import Worker
 
@@ -151,15 +149,12 @@ class Bench:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    load = os.getloadavg()[0]
-    print(json.dumps({"machine": machine(), "load": load, "tokens": options.tokens}), flush=True)
-    try:
-        with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="delayed-") as folder:
-            _measure(broker, Path(folder), options)
-    except Unavailable as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return on_a_broker(
+        "delayed",
+        lambda broker, folder: _measure(broker, folder, options),
+        load=os.getloadavg()[0],
+        tokens=options.tokens,
+    )
 
 
 def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> None:

@@ -10,21 +10,20 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import Producer
 
 from tests.bench.bench import MODULE, PARTITIONS
-from tests.bench.rig import FNSERVER, function_server, machine
+from tests.bench.rig import FNSERVER, function_server, on_a_broker
 from tests.chaos.rig import Reader
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.cluster import Processes
 from tests.support.processes import wait_until
-from tests.support.provisions import Unavailable
 
 _AFTER_S = 4.0
 
@@ -71,14 +70,7 @@ class Trickle:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    print(json.dumps({"machine": machine()}), flush=True)
-    try:
-        with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="moves-") as folder:
-            _measure(broker, Path(folder), options)
-    except Unavailable as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return on_a_broker("moves", lambda broker, folder: _measure(broker, folder, options))
 
 
 def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> None:
@@ -95,15 +87,15 @@ def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> 
         try:
             processes.start(2)
             trickle.fill()
-            wait_until(lambda: reader.received >= options.addresses, "all", timeout_s=600)
+            _caught_up(reader, trickle)
             trickle.start()
-            time.sleep(_AFTER_S)
-            _tell("nothing happens", options, reader, lambda: time.sleep(_AFTER_S))
-            _tell("one joins", options, reader, lambda: _join(processes))
+            tell = partial(_tell, options, reader, trickle)
+            tell("nothing happens", lambda: time.sleep(_AFTER_S))
+            tell("one joins", lambda: _join(processes))
             leaves = processes.running[2]
-            _tell("one leaves", options, reader, lambda: _leave(processes, leaves.sigterm))
+            tell("one leaves", lambda: _leave(processes, leaves.sigterm))
             dies = processes.running[1]
-            _tell("one dies", options, reader, lambda: _leave(processes, dies.kill9, left=1))
+            tell("one dies", lambda: _leave(processes, dies.kill9, left=1))
             trickle.stop()
         finally:
             processes.close()
@@ -120,13 +112,25 @@ def _leave(processes: Processes, end: Callable[[], object], left: int = 2) -> No
     processes.wait_for_seats(left)
 
 
+def _caught_up(reader: Reader, trickle: Trickle) -> None:
+    """Return when all that has been sent by now has come out: a pause is seen by what comes behind it."""
+    wanted = trickle.sent
+    wait_until(lambda: reader.received >= wanted, f"{wanted} results", timeout_s=600)
+
+
 def _tell(
-    what: str, options: argparse.Namespace, reader: Reader, happens: Callable[[], None]
+    options: argparse.Namespace,
+    reader: Reader,
+    trickle: Trickle,
+    what: str,
+    happens: Callable[[], None],
 ) -> None:
+    _caught_up(reader, trickle)
     reader.longest_silence_s = 0.0
     happens()
     # What pauses afterwards belongs to it, too.
     time.sleep(_AFTER_S)
+    _caught_up(reader, trickle)
     row = {
         "what": what,
         "addresses": options.addresses,

@@ -8,7 +8,6 @@ Processes of one worker each run on this machine. Prints one JSON line.
 import argparse
 import json
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from tests.bench.bench import MODULE, PARTITIONS
 from tests.bench.engine.moves import Trickle
-from tests.bench.rig import FNSERVER, function_server, machine
+from tests.bench.rig import FNSERVER, function_server, on_a_broker
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.cluster import Processes
 from tests.support.kafka.servers import JavaServer
@@ -59,17 +58,10 @@ class Objects:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    print(json.dumps({"machine": machine()}), flush=True)
-    try:
-        with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="traffic-") as folder:
-            print(json.dumps(_measure(broker, Path(folder), options)), flush=True)
-    except Unavailable as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return on_a_broker("traffic", lambda broker, folder: _measure(broker, folder, options))
 
 
-def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> dict[str, float]:
+def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> None:
     names, out = (broker.unique_topic(name, PARTITIONS) for name in ("names", "out"))
     with function_server(FNSERVER, out, folder) as (_, port):
         module = MODULE.format(
@@ -95,7 +87,7 @@ def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> 
             processes.close()
     grown = {name: after[name] - before[name] for name in after}
     epochs, messages = grown["epochs"], grown["messages"]
-    return {
+    row = {
         "workers": options.workers,
         "messages_per_s": round(messages / options.seconds),
         "epochs_per_s": round(epochs / options.seconds, 1),
@@ -105,6 +97,7 @@ def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> 
         "objects_an_epoch": round(len(written) / epochs, 2),
         "object_bytes_a_message": round(sum(written.values()) / messages, 1),
     }
+    print(json.dumps(row), flush=True)
 
 
 def _state(broker: KafkaBroker, processes: Processes, trickle: Trickle) -> dict[str, float]:
