@@ -19,6 +19,7 @@ from tests.chaos.rig import IS_FULL, PARTITIONS, Brokers, Feed, Reader, Rig, Tel
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.cluster import Processes
 from tests.support.kafka.three import ThreeBrokers
+from tests.support.worker import Worker
 
 # For how long all of it happens by chance, and which chances these are.
 STORY_S = float(os.environ.get("STATEFUN_STORY_S", 1800 if IS_FULL else 20))
@@ -65,6 +66,21 @@ def test_processes_of_a_cluster_die_and_others_go_on(
             processes.add(is_ready_awaited=False)
             processes.wait_for_seats(3)
             rig.wait_for_more()
+        tell(rig.check())
+
+
+def test_a_worker_that_dies_is_started_again_and_counted_where_its_leader_is(
+    broker: KafkaBroker, tmp_path: Path, tell: Tell
+):
+    with cluster(broker, tmp_path, seed=27, count=2) as rig:
+        processes = _of(rig)
+        rig.wait_for_more()
+        os.kill(processes.wait_for_seats(2)["workers"][1]["pid"], signal.SIGKILL)
+        rig.kills += 1
+        rig.wait_for_more()
+        assert processes.wait_for_seats(2)["restarts"] == 1
+        counts = [w.metrics().total("statefun_worker_restarts_total") for w in _alive(processes)]
+        assert sorted(counts) == [0, 1]
         tell(rig.check())
 
 
@@ -140,6 +156,10 @@ def test_what_is_put_over_http_is_kept_by_the_brokers_whatever_machine_dies(
         tell(rig.check())
 
 
+def _alive(processes: Processes) -> list[Worker]:
+    return [worker for worker in processes.running if worker.process.exit_status is None]
+
+
 def _signal_all(pid: int, number: int) -> None:
     """Signal a process and all below it."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
@@ -178,7 +198,7 @@ class Story:
         self.kill()
 
     def freeze(self) -> None:
-        alive = [w for w in self._processes.running if w.process.exit_status is None]
+        alive = _alive(self._processes)
         pid = self._chance.choice(alive).pid
         _signal_all(pid, signal.SIGSTOP)
         self._rig.pause_at_random(4.0)
@@ -197,7 +217,7 @@ class Story:
             self._processes.add(is_ready_awaited=False)
 
     def leave(self) -> None:
-        alive = [w for w in self._processes.running if w.process.exit_status is None]
+        alive = _alive(self._processes)
         if len(alive) > 2:
             self._chance.choice(alive).stop_cleanly(timeout_s=60)
 
@@ -214,7 +234,7 @@ class Story:
         away.rename(self._shared)
 
     def _count(self) -> int:
-        return sum(w.process.exit_status is None for w in self._processes.running)
+        return len(_alive(self._processes))
 
 
 def test_all_of_it_happens_by_chance(tmp_path: Path, tell: Tell):

@@ -64,6 +64,11 @@ class Membership:
             raise no_leader("this process is cut off from its cluster")
         return self._node
 
+    @property
+    def restarts(self) -> int:
+        """How often all have begun again, as far as this process has led them; a new lead counts anew."""
+        return self._node.restarts if self._node is not None else 0
+
     async def run(self) -> None:
         """Be there until told to stop."""
         while not self._stop.is_asked:

@@ -39,14 +39,17 @@ def run_process(loaded: Loaded) -> None:
 class Process:
     """A process of a cluster, and what it has on its machine."""
 
-    restarts = 0
-
     def __init__(self, loaded: Loaded, machine: Machine) -> None:
         assert loaded.settings.cluster is not None
         self._settings, self._module = loaded.settings, loaded.module
         self._machine = machine
         self._brokers = brokers_of(loaded.settings.cluster)
         self._membership = Membership(self._join, machine.stop, again=machine.folder.clear_live)
+
+    @property
+    def restarts(self) -> int:
+        """How often all have begun again, as far as this process has led them."""
+        return self._membership.restarts
 
     def workers(self) -> list[Lodger]:
         """Return the workers here."""

@@ -40,7 +40,10 @@ class Asked(Protocol):
 class HasWorkers(Protocol):
     """Whoever has workers to ask."""
 
-    restarts: int
+    @property
+    def restarts(self) -> int:
+        """How often all have begun again."""
+        ...
 
     def workers(self) -> Sequence[Asked]:
         """Return them; raise UnavailableError while they begin."""
