@@ -352,9 +352,10 @@ def _verify(path: Path, file: BufferedReader) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> UnavailableError | CorruptionError:
-    # Where there is no folder, its disk is not mounted; it may be again by now.
+    # Where there is no folder, its disk is not mounted; it may be again by now, so that is asked before and after.
+    is_mounted = path.parent.is_dir()
     is_back = path.exists() and not isinstance(error, PermissionError)
-    if error.errno in _TRANSIENT or not path.parent.is_dir() or is_back:
+    if error.errno in _TRANSIENT or is_back or not (is_mounted and path.parent.is_dir()):
         return unavailable(f"{path} cannot be read now", error)
     return damaged(path, error.strerror or str(error))
 
