@@ -584,16 +584,18 @@ def test_hundreds_of_long_replies_leave_the_loop_to_others_in_between(
         world.serve("f", long_replies)
         world.send("f", "first")
         await world.passes()
-        apply, loop = world.dispatcher("f")._applier.apply, asyncio.get_running_loop()
+        dispatcher, loop = world.dispatcher("f"), asyncio.get_running_loop()
+        applier = dispatcher._applier
         lost_s = 0.0
 
-        def slowly(backlog: Backlog, found: Result) -> None:
-            nonlocal lost_s
-            lost_s += 0.002
-            apply(backlog, found)
+        class Slow:
+            def apply(self, backlog: Backlog, found: Result) -> None:
+                nonlocal lost_s
+                lost_s += 0.002
+                applier.apply(backlog, found)
 
         now = loop.time
-        monkeypatch.setattr(world.dispatcher("f")._applier, "apply", slowly)
+        monkeypatch.setattr(dispatcher, "_applier", Slow())
         monkeypatch.setattr(loop, "time", lambda: now() + lost_s)
         for number in range(200):
             world.send("f", str(number))

@@ -9,10 +9,11 @@ import pytest
 
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.engine.dispatch.ingress_context import EngineIngressContext
+from statefun_runtime.engine.state.idempotency import Idempotency
 from tests.fakes.endpoint import Answer
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, result
-from tests.unit.engine.engine_world import World, start_background
+from tests.unit.engine.engine_world import KEY_GROUPS, World, start_background
 
 
 def test_the_gate_closes_when_too_much_waits_and_opens_when_it_has_left():
@@ -231,10 +232,17 @@ def test_an_ingress_may_rest_where_nothing_leaves_before_its_epoch_ends(
     interval_s: float, leave_at_once: list[bool], rest_s: float
 ):
     async def main() -> float:
-        nobody: Any = SimpleNamespace(deliver=None, look=None, remember=None, forward=None)
+        world = World()
+        parts = world.worker.parts
         egresses: Any = [SimpleNamespace(leaves_at_once=one) for one in leave_at_once]
         context = EngineIngressContext(
-            nobody, nobody, nobody, nobody, nobody, egresses, interval_s=interval_s
+            parts.exchange,
+            Idempotency(parts.states, world.clock, key_group_count=KEY_GROUPS, keep_ms=1),
+            parts.outcomes,
+            parts.load,
+            parts.states,
+            egresses,
+            interval_s=interval_s,
         )
         return context.rest_s
 

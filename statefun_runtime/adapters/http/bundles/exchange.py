@@ -66,7 +66,8 @@ class BundleExchange(Guest):
         self.connection = connection
         self.count = len(entries)
         self.size_bytes = 0
-        self.left: dict[int, tuple[Backlog, float]] = {
+        # An address that was cancelled is None: its outcome may still come, and is then no surprise.
+        self.left: dict[int, tuple[Backlog | None, float]] = {
             index: (backlog, ends_s) for index, (backlog, _, ends_s) in enumerate(entries)
         }
         self.is_heavy = True
@@ -93,9 +94,8 @@ class BundleExchange(Guest):
         index = next((index for index, (each, _) in self.left.items() if each is backlog), None)
         if index is None:
             return False
-        # Its outcome may still come, and is then no surprise.
-        self.left[index] = (_FORGOTTEN, self.left[index][1])
-        if all(each is _FORGOTTEN for each, _ in self.left.values()):
+        self.left[index] = (None, self.left[index][1])
+        if all(each is None for each, _ in self.left.values()):
             self.left.clear()
             self._close()
         return True
@@ -199,19 +199,19 @@ class BundleExchange(Guest):
                 entry = left.pop(index, None)
                 if entry is None:
                     raise BrokenBundleError(f"an outcome of index {index}, which is not wanted")
-                if entry[0] is not _FORGOTTEN:
-                    settled(entry[0], outcome)
+                if (backlog := entry[0]) is not None:
+                    settled(backlog, outcome)
         except BrokenBundleError as error:
             self._break(f"the answer to a bundle holds {error}")
 
-    def _tell(self, backlog: Backlog, outcome: Outcome) -> None:
-        if backlog is not _FORGOTTEN:
+    def _tell(self, backlog: Backlog | None, outcome: Outcome) -> None:
+        if backlog is not None:
             self._owner.settled(backlog, outcome)
 
     def _return_left(self, *, goes_alone: bool) -> None:
         left, self.left = self.left, {}
         for backlog, _ in left.values():
-            if backlog is not _FORGOTTEN:
+            if backlog is not None:
                 self._owner.returned(backlog, goes_alone=goes_alone)
 
     def _break(self, detail: str) -> None:
@@ -233,10 +233,3 @@ class BundleExchange(Guest):
         else:
             self.connection.close()
         self._owner.ended(self)
-
-
-class _Nobody:
-    """Stands for an address that was cancelled."""
-
-
-_FORGOTTEN: Any = _Nobody()
