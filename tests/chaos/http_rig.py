@@ -5,6 +5,7 @@ exactly `1 1`, `2 2`, `3 3`, … must be read. All clients also write to one id 
 """
 
 import http.client
+import itertools
 import json
 import random
 import threading
@@ -12,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ _CLIENTS = 4
 _TRY_AGAIN_S = 0.02
 _ACKNOWLEDGE_EVERY = 5
 _CAUGHT_UP_S = 60.0
+_HOSTS = ("127.0.0.1",)
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 MODULE = """\
@@ -65,11 +67,11 @@ def _answer(request: urllib.request.Request) -> tuple[int, bytes]:
 
 
 class Client:
-    """Sends texts one after the other, each again and again under its key until it hears 200."""
+    """Sends texts one after the other, each again and again under its key until it hears 200: to another host each time."""
 
-    def __init__(self, name: str, port: int, *, seed: int) -> None:
+    def __init__(self, name: str, port: int, *, seed: int, hosts: Sequence[str] = _HOSTS) -> None:
         self._name = name
-        self._url = f"http://127.0.0.1:{port}/chaos/counter"
+        self._urls = itertools.cycle([f"http://{host}:{port}/chaos/counter" for host in hosts])
         self._random = random.Random(f"{seed} {name}")
         self._is_stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -121,7 +123,7 @@ class Client:
     def _put(self, function_id: str, text: str, key: str) -> None:
         headers = {"Content-Type": "application/vnd.chaos/text", "Idempotency-Key": key}
         while not self._is_abandoned:
-            answer = ask("PUT", f"{self._url}/{function_id}", text.encode(), **headers)
+            answer = ask("PUT", f"{next(self._urls)}/{function_id}", text.encode(), **headers)
             if answer is not None and answer[0] == 200:
                 return
             if answer is not None and answer[0] != 503:
@@ -132,10 +134,10 @@ class Client:
 
 
 class CursorReader:
-    """Reads a topic by cursor, and keeps cursor and records together, as one does who wants each once."""
+    """Reads a topic by cursor, and keeps cursor and records together, as one does who wants each once; from any host."""
 
-    def __init__(self, port: int, topic: str) -> None:
-        self._url = f"http://127.0.0.1:{port}/{topic}"
+    def __init__(self, port: int, topic: str, hosts: Sequence[str] = _HOSTS) -> None:
+        self._urls = itertools.cycle([f"http://{host}:{port}/{topic}" for host in hosts])
         self._is_stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.kept: tuple[str, list[str]] = ("", [])
@@ -159,8 +161,9 @@ class CursorReader:
         reads = 0
         while not self._is_stopped.wait(_TRY_AGAIN_S):
             cursor, records = self.kept
-            answer = ask("GET", f"{self._url}?after={cursor}")
-            if answer is None:
+            url = next(self._urls)
+            answer = ask("GET", f"{url}?after={cursor}")
+            if answer is None or answer[0] == 503:
                 self.read_again += 1
                 continue
             if answer[0] != 200:
@@ -171,17 +174,19 @@ class CursorReader:
                 self.kept = (content["next"], records + content["records"])
             reads += 1
             if cursor and reads % _ACKNOWLEDGE_EVERY == 0:
-                ask("DELETE", f"{self._url}?upto={cursor}")
+                ask("DELETE", f"{url}?upto={cursor}")
 
 
 class HttpRig:
     """A worker, its clients and its readers."""
 
-    def __init__(self, worker: Worker, ingress: int, egress: int, *, seed: int) -> None:
+    def __init__(
+        self, worker: Worker, ingress: int, egress: int, *, seed: int, hosts: Sequence[str] = _HOSTS
+    ) -> None:
         self.worker = worker
         self._random = random.Random(seed)
-        self.clients = [Client(f"c{n}", ingress, seed=seed) for n in range(_CLIENTS)]
-        self.out, self.late = CursorReader(egress, "out"), CursorReader(egress, "late")
+        self.clients = [Client(f"c{n}", ingress, seed=seed, hosts=hosts) for n in range(_CLIENTS)]
+        self.out, self.late = (CursorReader(egress, topic, hosts) for topic in ("out", "late"))
         self._ingress_port = ingress
         self.ingress_url = f"http://127.0.0.1:{ingress}"
         self.kills = 0
@@ -300,7 +305,7 @@ def running_http(
 
 @contextmanager
 def running_http_on(
-    make_worker: Callable[[str], Any], folder: Path, *, seed: int
+    make_worker: Callable[[str], Any], folder: Path, *, seed: int, hosts: Sequence[str] = _HOSTS
 ) -> Iterator[HttpRig]:
     """Run functions, clients and readers, and a worker, or what stands for one, on a module."""
     functions = FaultyProcess("tests.chaos.functions:handle", folder)
@@ -308,7 +313,7 @@ def running_http_on(
     worker = make_worker(MODULE.format(url=functions.url, ingress=ingress, egress=egress))
     try:
         worker.start()
-        rig = HttpRig(worker, ingress, egress, seed=seed)
+        rig = HttpRig(worker, ingress, egress, seed=seed, hosts=hosts)
         try:
             rig.start()
             yield rig

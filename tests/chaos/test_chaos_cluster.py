@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.bench.rig import FNSERVER, function_server
-from tests.chaos.http_rig import HttpRig, running_http_on
 from tests.chaos.rig import IS_FULL, PARTITIONS, Brokers, Feed, Reader, Rig, Tell, module
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.cluster import Processes
@@ -45,7 +44,7 @@ def cluster(broker: Brokers, folder: Path, *, seed: int, count: int) -> Iterator
             reader.close()
 
 
-def _of(rig: Rig | HttpRig) -> Processes:
+def _of(rig: Rig) -> Processes:
     processes: Any = rig.worker
     assert isinstance(processes, Processes)
     return processes
@@ -135,25 +134,6 @@ def test_brokers_die_one_after_the_other_and_are_there_again(tmp_path: Path, tel
                 brokers.start(number)
                 brokers.wait_for(3)
             tell(rig.check())
-
-
-def test_what_is_put_over_http_is_kept_by_the_brokers_whatever_machine_dies(
-    broker: KafkaBroker, tmp_path: Path, tell: Tell
-):
-    chance = random.Random(25)
-    with running_http_on(
-        lambda text: Processes(broker, text, tmp_path / "cluster"), tmp_path, seed=25
-    ) as rig:
-        processes = _of(rig)
-        for _ in range(20 if IS_FULL else 1):
-            rig.wait_for_more()
-            rig.pause_at_random(1.0)
-            processes.kill_one(chance)
-            rig.kills += 1
-            rig.wait_for_more()
-            processes.add(is_ready_awaited=False)
-            processes.wait_for_seats(2)
-        tell(rig.check())
 
 
 def _alive(processes: Processes) -> list[Worker]:

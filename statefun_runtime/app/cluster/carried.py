@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from statefun_runtime.adapters.http.server import Deferred, HttpServer
 from statefun_runtime.adapters.invalid_records import InvalidRecordDesk
+from statefun_runtime.app.cluster.shown import ShownEgressSpec
 from statefun_runtime.config.cluster import ClusterSettings
 from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA, KafkaClients
@@ -36,7 +37,7 @@ from statefun_runtime.connectors.kafka.ingress.routes import Route
 from statefun_runtime.connectors.kafka.ingress.routing import Routing
 from statefun_runtime.connectors.kafka.settings.values import KafkaIngressSettings, TopicRoute
 from statefun_runtime.connectors.playground.front import HttpFront, route_record
-from statefun_runtime.connectors.playground.specs import PlaygroundIngressSpec
+from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec, PlaygroundIngressSpec
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.metrics import Metric
@@ -56,13 +57,17 @@ _VALUE_TYPE = "io.statefun.http/record"
 
 
 def with_carried_http(module: ModuleSpec, cluster: ClusterSettings) -> ModuleSpec:
-    """Return a module whose HTTP ingress is one that several machines share."""
+    """Return a module whose HTTP ingress and egress are such that several machines share them."""
     brokers = brokers_of(cluster)
     ingresses = tuple(
         CarriedIngressSpec(spec, brokers) if isinstance(spec, PlaygroundIngressSpec) else spec
         for spec in module.ingresses
     )
-    return replace(module, ingresses=ingresses)
+    egresses = tuple(
+        ShownEgressSpec(spec) if isinstance(spec, PlaygroundEgressSpec) else spec
+        for spec in module.egresses
+    )
+    return replace(module, ingresses=ingresses, egresses=egresses)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,12 @@ class Lodger:
     is_unwanted: bool = False
     is_starting: bool = False
 
+    @property
+    def incarnation(self) -> int:
+        """The number of its life."""
+        number: int = self.request["incarnation"]
+        return number
+
     def say(self, line: bytes) -> None:
         """Say something to it; what comes before it is there waits."""
         if self.pipe is None:
@@ -44,10 +50,12 @@ class Lodger:
         else:
             self.pipe.say(line)
 
-    async def ask(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def ask(
+        self, command: str, arguments: dict[str, Any], limit_s: float = _ASKED_S
+    ) -> dict[str, Any]:
         """Have it carry out a command; raise UnavailableError if it cannot, or is gone."""
         try:
-            async with asyncio.timeout(_ASKED_S):
+            async with asyncio.timeout(limit_s):
                 return await self.questions.ask(
                     lambda number: self.say(
                         json.dumps(
@@ -84,6 +92,12 @@ class Hosting:
     def slots(self) -> tuple[int, ...]:
         """The slots whose workers are here."""
         return tuple(sorted(one.slot for one in self._lodgers if not one.is_unwanted))
+
+    @property
+    def home(self) -> Lodger | None:
+        """The worker of the first key groups, if it is here and ready, of the latest life."""
+        there = [one for one in self._lodgers if one.request["is_home"] and one.is_ready]
+        return max(there, key=lambda one: one.incarnation, default=None)
 
     def workers(self) -> list[Lodger]:
         """Return those that are asked; raise UnavailableError while they begin."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from statefun_runtime.adapters.team.far_workplace import FarWorkplace
 from statefun_runtime.app.cluster.describing import cluster_commands
+from statefun_runtime.app.cluster.home import Home
 from statefun_runtime.app.cluster.hosting import Hosting, Lodger
 from statefun_runtime.app.team.leader import Leader
 from statefun_runtime.core.cluster.presence import BEAT_S, Here, Presence
@@ -89,6 +90,7 @@ class Node:
             self._control, self._presence, form, ports.slots_max, ports.inbox_ends
         )
         self.hosting = Hosting(workplace, self._control)
+        self.home = Home(self.name, self._control, self._presence, self.hosting)
         self._begun = asyncio.Event()
         self._beaten = 0
         self._term = 0
@@ -130,16 +132,19 @@ class Node:
 
     async def run(self) -> None:
         """Be part of the cluster until this process leaves; raise UnavailableError when the brokers are away."""
-        async with asyncio.TaskGroup() as self._tasks:
-            beside = [
-                self._tasks.create_task(self._control.run(self._take, self._begun.set)),
-                self._tasks.create_task(self.hosting.run()),
-                self._tasks.create_task(self._beat_always()),
-            ]
-            await self._stop.asked()
-            await self._leave()
-            for task in (*beside, *filter(None, [self._leading])):
-                task.cancel()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                beside = [
+                    self._tasks.create_task(self._control.run(self._take, self._begun.set)),
+                    self._tasks.create_task(self.hosting.run()),
+                    self._tasks.create_task(self._beat_always()),
+                ]
+                await self._stop.asked()
+                await self._leave()
+                for task in (*beside, *filter(None, [self._leading])):
+                    task.cancel()
+        finally:
+            self.home.close()
 
     async def _leave(self) -> None:
         """Have the workers here come to rest, and their work go on elsewhere."""
@@ -170,6 +175,7 @@ class Node:
 
     def _beat(self) -> None:
         self._beaten = self._presence.beats + 1
+        home = self.hosting.home
         here = Here(
             self._itself.host,
             self._itself.pid,
@@ -178,6 +184,7 @@ class Node:
             self._term,
             self._is_leaving,
             self.hosting.slots,
+            home.incarnation if home is not None else 0,
         )
         self._control.say(EVERYBODY, "here", content=here.encode())
 
@@ -202,6 +209,10 @@ class Node:
                 self._tasks.create_task(self._answer(notice))
             case "told":
                 self._questions.told(notice.number, json.loads(notice.content))
+            case "seek":
+                self._tasks.create_task(self.home.answer(notice))
+            case "found":
+                self.home.found(notice.number, json.loads(notice.content))
             case "leave":
                 self._stop.ask()
             case "over":
@@ -214,6 +225,7 @@ class Node:
                 self._step_down(name)
             return
         self._tell()
+        self.home.look()
         if self._leading is not None:
             self._workplace.look()
         elif self._presence.is_claim_due and not self._is_leaving:

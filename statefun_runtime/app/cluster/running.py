@@ -1,5 +1,6 @@
 """`--cluster NAME`: this process is one of an application's, on any machine."""
 
+import asyncio
 import logging
 import os
 import secrets
@@ -8,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from statefun_runtime.adapters.admin.admin_socket import AdminSocket, Arguments, admin_socket
+from statefun_runtime.adapters.http.server import HttpServer
 from statefun_runtime.adapters.team.far_workplace import FarWorkplace
 from statefun_runtime.app.banner import announce_team
 from statefun_runtime.app.build import engine_settings
@@ -16,6 +18,7 @@ from statefun_runtime.app.cluster.form import form_of
 from statefun_runtime.app.cluster.hosting import Lodger
 from statefun_runtime.app.cluster.membership import Membership, cluster_ports, seated
 from statefun_runtime.app.cluster.node import LEAVE_EXTRA_S, Itself, Node
+from statefun_runtime.app.cluster.shown import Door, ShownEgressSpec
 from statefun_runtime.app.start.beginning import begin_application, tell_where_it_begins
 from statefun_runtime.app.team.asking import TeamMetricsPort
 from statefun_runtime.app.team.forking import Machine, run_forking
@@ -27,6 +30,7 @@ from statefun_runtime.core.cluster.presence import WAIT_BEATS_MAX
 from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.cluster import LeaderLog
+from statefun_runtime.ports.module import EgressSpec
 
 log = logging.getLogger("statefun.cluster")
 
@@ -42,6 +46,7 @@ class Process:
     def __init__(self, loaded: Loaded, machine: Machine) -> None:
         assert loaded.settings.cluster is not None
         self._settings, self._module = loaded.settings, loaded.module
+        self._connections_max = loaded.descriptors.incoming_max
         self._machine = machine
         self._brokers = brokers_of(loaded.settings.cluster)
         self._membership = Membership(self._join, machine.stop, again=machine.folder.clear_live)
@@ -66,12 +71,25 @@ class Process:
         await metrics.start()
         answering = self._machine.tasks.create_task(admin.run())
         announce_team(settings, self._module, metrics.port)
+        beside = [answering, *map(self._open, self._module.egresses)]
         try:
             await self._membership.run()
         finally:
-            answering.cancel()
+            for task in filter(None, beside):
+                task.cancel()
             await admin.close()
             await metrics.close()
+
+    def _open(self, spec: EgressSpec) -> "asyncio.Task[None] | None":
+        """Open the port of an HTTP egress."""
+        if not isinstance(spec, ShownEgressSpec):
+            return None
+        server = partial(HttpServer, connections_max=self._connections_max)
+        door = Door(spec, self._ask_home, host=self._settings.host, make_server=server)
+        return self._machine.tasks.create_task(door.run())
+
+    async def _ask_home(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return await self._membership.node.home.ask(command, arguments)
 
     def _asker(self, name: str) -> Any:
         async def ask(arguments: Arguments) -> dict[str, Any]:

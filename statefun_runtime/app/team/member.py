@@ -37,6 +37,7 @@ from statefun_runtime.config.settings import Settings
 from statefun_runtime.connectors.kafka.cluster.links import TopicLinks
 from statefun_runtime.connectors.kafka.cluster.log import TopicLog
 from statefun_runtime.connectors.kafka.cluster.topics import brokers_of
+from statefun_runtime.connectors.playground.asked import results_commands
 from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
 from statefun_runtime.engine.cluster.planning import member_beginning
@@ -203,4 +204,5 @@ def _commands(settings: Settings, worker: Worker, facts: ProcessFacts) -> dict[s
     async def readiness(arguments: dict[str, Any]) -> dict[str, Any]:
         return {"reasons": worker.readiness.reasons(), "waits": worker.readiness.waits()}
 
-    return {**commands, "metrics": metrics, "readiness": readiness}
+    results = results_commands(one.sink for one in worker.parts.egresses.values())
+    return {**commands, **results, "metrics": metrics, "readiness": readiness}

@@ -24,6 +24,7 @@ from statefun_runtime.adapters.http.server import (
     HttpServer,
     ServerFactory,
 )
+from statefun_runtime.connectors.playground.asked import no_such_topic
 from statefun_runtime.connectors.playground.settings import PlaygroundEgressSettings
 from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD
 from statefun_runtime.core.model.keys import egress_prefix
@@ -42,7 +43,8 @@ _READ_BYTES_MAX = 4 * 1024 * 1024
 class PlaygroundEgress:
     """The HTTP egress, an EgressSink; `origin` names application and lineage in cursors.
 
-    `saved` returns when all that is so now is in a complete checkpoint.
+    `saved` returns when all that is so now is in a complete checkpoint. A read by cursor ends at `read_bytes_max`, with at
+    least one record.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class PlaygroundEgress:
         complete_epoch: int,
         saved: Callable[[], Awaitable[None]],
         make_server: ServerFactory = HttpServer,
+        read_bytes_max: int = _READ_BYTES_MAX,
     ) -> None:
+        self._read_bytes_max = read_bytes_max
         self._by_cursor = spec.cursor_topics
         self._topics = {
             name: Topic(
@@ -70,7 +74,7 @@ class PlaygroundEgress:
         self._saved = saved
         self._origin = origin
         self._server = make_server(
-            self._serve, host=host, port=spec.port, body_bytes_max=1024 * 1024
+            self.serve, host=host, port=spec.port, body_bytes_max=1024 * 1024
         )
         self._unanswered: deque[Deferred] = deque()
         self._has_unanswered = asyncio.Event()
@@ -136,16 +140,13 @@ class PlaygroundEgress:
 
     # ── what readers ask ──
 
-    def _serve(self, request: HttpRequest) -> HttpResponse | Deferred:
-        segments = request.segments()
-        topic = self._topics.get(segments[0]) if len(segments) == 1 else None
-        if topic is None:
-            known = ", ".join(f"/{name}" for name in self._topics)
-            return _respond(
-                404, f"no such topic: {request.path} (there are: {known})\n".encode(), said=405
-            )
+    def serve(self, request: HttpRequest) -> HttpResponse | Deferred:
+        """Answer a reader."""
+        unknown = no_such_topic(request, self._topics)
+        if unknown is not None:
+            return unknown
         try:
-            return self._ask(topic, request)
+            return self._ask(self._topics[request.segments()[0]], request)
         except UnavailableError as error:
             headers = (("Status", "503"), ("Retry-After", "1"))
             return HttpResponse(503, f"{error.message}\n".encode(), headers=headers)
@@ -181,7 +182,7 @@ class PlaygroundEgress:
             if (
                 place[0] > self.outbox.complete_epoch
                 or len(records) >= _RECORDS_PER_READ
-                or size >= _READ_BYTES_MAX
+                or size >= self._read_bytes_max
             ):
                 break
             payload = self.outbox.payload(topic, place)

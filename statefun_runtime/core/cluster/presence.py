@@ -8,7 +8,7 @@ whoever has the highest term; that two believe it for a moment is harmless, sinc
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 BEAT_S = 0.3
@@ -22,7 +22,8 @@ class Here:
     """What a process says of itself with every beat.
 
     `seats` is how many workers it takes, `slots` those it has; `term` is that of its lead, 0 if it does not lead; `form`
-    tells what it runs: only processes of one form work together.
+    tells what it runs: only processes of one form work together. `home` is the number of the life whose first key groups
+    are owned by a worker of it, 0 if there is none.
     """
 
     host: str
@@ -32,6 +33,7 @@ class Here:
     term: int = 0
     is_leaving: bool = False
     slots: tuple[int, ...] = ()
+    home: int = 0
 
     def encode(self) -> bytes:
         """Return it as JSON."""
@@ -39,8 +41,9 @@ class Here:
 
     @classmethod
     def decode(cls, data: bytes) -> "Here":
-        """Read what `encode` made; raise ValueError or TypeError if it is something else."""
-        content: dict[str, Any] = json.loads(data)
+        """Read what `encode` made, of another version, too; raise ValueError or TypeError if it is something else."""
+        said: dict[str, Any] = json.loads(data)
+        content = {one.name: said[one.name] for one in fields(cls) if one.name in said}
         return cls(**{**content, "slots": tuple(content["slots"])})
 
 

@@ -21,3 +21,8 @@ def worker_lost(what: str) -> UnavailableError:
 def no_leader(why: str) -> UnavailableError:
     """Return the error of what is asked of a cluster that nobody leads now."""
     return UnavailableError(why, code="SF3064", hint="the same again in a moment may work")
+
+
+def results_away(why: str) -> UnavailableError:
+    """Return the error of a request for results that only one worker of a cluster has, and that it does not answer."""
+    return UnavailableError(why, code="SF3065", hint="the same again in a moment may work")

@@ -41,10 +41,13 @@ class PipeLeader:
                 self._orders.put_nowait(word)
 
     async def answer(self, commands: Mapping[str, Command]) -> None:
-        """Answer one question after the other until cancelled."""
-        while True:
-            asked = await self._asked.get()
-            self._pipe.say({"told": asked["ask"], **await answered(commands, asked)})
+        """Answer questions until cancelled, each when its answer is known: one may wait for a checkpoint."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                tasks.create_task(self._answer(await self._asked.get(), commands))
+
+    async def _answer(self, asked: dict[str, Any], commands: Mapping[str, Command]) -> None:
+        self._pipe.say({"told": asked["ask"], **await answered(commands, asked)})
 
     async def tell_failure(self, stop: Stop) -> None:
         """Tell what an operator has declared fatal: it ends the whole application."""

@@ -176,6 +176,7 @@ class TeamLife:
         return {
             "slot": slot,
             "nonce": start.started.nonce,
+            "incarnation": start.started.incarnation,
             "first_epoch": start.first_epoch,
             "is_ours": start.is_ours,
             "is_home": slot == self.plan.home.slot,

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,21 @@ def cluster_topics(broker: KafkaBroker) -> Brokers:
 
 
 class Processes:
-    """The processes of one cluster, which share a folder for checkpoints; it stands for a worker in a rig."""
+    """The processes of one cluster, which share a folder for checkpoints; it stands for a worker in a rig.
 
-    def __init__(self, broker: KafkaBroker | ThreeBrokers, text: str, folder: Path) -> None:
+    Each of those that run has one of `hosts` for itself, as if on a machine of its own, if there are any.
+    """
+
+    def __init__(
+        self,
+        broker: KafkaBroker | ThreeBrokers,
+        text: str,
+        folder: Path,
+        *,
+        hosts: Sequence[str] = (),
+    ) -> None:
+        self._hosts = hosts
+        self.host_of: dict[Worker, str] = {}
         self._broker = broker
         self._text = text
         self._folder = folder
@@ -40,9 +53,16 @@ class Processes:
         arguments = ["--cluster", self.name, "--kafka", self._broker.bootstrap]
         arguments += ["--checkpoints", (self._folder / "shared").as_uri()]
         arguments += ["--checkpoint-interval", "100ms", *more]
+        host = self._free_host()
+        arguments += ["--host", host] if host else []
         worker = Worker(self._text, self._folder / f"p{self._count}", arguments=arguments)
+        self.host_of[worker] = host
         self.running.append(worker)
         return worker.start(is_ready_awaited=is_ready_awaited)
+
+    def _free_host(self) -> str:
+        taken = [self.host_of[one] for one in self.running if one.process.exit_status is None]
+        return next((host for host in self._hosts if host not in taken), "")
 
     def start(self, count: int = 2) -> None:
         """Start some, and return when each has a worker."""

@@ -284,6 +284,7 @@ def egress(
     complete_epoch: int = 0,
     lineage: str = "line",
     saved: Callable[[], Awaitable[None]] = nothing_to_save,
+    read_bytes_max: int = 1 << 20,
 ) -> PlaygroundEgress:
     spec = PlaygroundEgressSpec(0, ("out", "other", "kept"), frozenset({"kept"}))
     return PlaygroundEgress(
@@ -293,6 +294,7 @@ def egress(
         origin=f"app-{lineage}",
         complete_epoch=complete_epoch,
         saved=saved,
+        read_bytes_max=read_bytes_max,
     )
 
 
@@ -458,6 +460,22 @@ def test_an_acknowledgement_is_answered_when_it_is_safe_and_deletes_what_was_rea
         assert list(rows.rows.values()) == [b"4"]
 
     with_egress(sink, body)
+
+
+def test_a_read_ends_at_its_limit_and_the_next_goes_on_there():
+    async def body(client: Client, sink: PlaygroundEgress) -> None:
+        for value in (b"long", b"1", b"2", b"3"):
+            sink.outbox.collect(("kept", value))
+        sink.outbox.cut(1)
+        sink.outbox.completed(1)
+
+        records, cursor = await read(client, "")
+        assert records == ["long"]
+        records, cursor = await read(client, cursor)
+        assert records == ["1", "2"]
+        assert await read(client, cursor) == (["3"], "app-line-1-3")
+
+    with_egress(egress(read_bytes_max=2), body)
 
 
 def test_a_cursor_of_another_lineage_is_told_so():

@@ -1,6 +1,7 @@
 """Who is there, and whose turn it is to lead, by one's own heartbeats."""
 
 import dataclasses
+import json
 
 from statefun_runtime.core.cluster.presence import SILENT_BEATS, Here, Presence
 
@@ -18,9 +19,15 @@ def beat(known: Presence, count: int = 1, here: Here = HERE) -> None:
 
 
 def test_what_a_process_says_of_itself_is_what_others_read():
-    here = Here("host", 7, 2, "form", 5, True, (0, 3))
+    here = Here("host", 7, 2, "form", 5, True, (0, 3), 9)
 
     assert Here.decode(here.encode()) == here
+
+
+def test_what_a_process_of_a_later_version_says_besides_is_passed_over():
+    later = {**json.loads(HERE.encode()), "mood": "well"}
+
+    assert Here.decode(json.dumps(later).encode()) == HERE
 
 
 def test_who_was_not_heard_for_five_own_beats_is_silent():
