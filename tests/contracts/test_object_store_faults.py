@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,27 @@ LITTLE = Patience(
 )
 
 
-def store_at(url: StoreUrl, scratch: Path, **options: Any) -> ObjectStore:
-    return ObjectStore(url, asyncio.to_thread, scratch=scratch, options=options, patience=LITTLE)
+# For what is large, on a machine that has much else to do.
+MUCH = replace(LITTLE, connect_s=20.0, request_s=20.0, total_s=60.0)
+
+
+def store_at(
+    url: StoreUrl, scratch: Path, *, patience: Patience = LITTLE, **options: Any
+) -> ObjectStore:
+    return ObjectStore(url, asyncio.to_thread, scratch=scratch, options=options, patience=patience)
 
 
 @asynccontextmanager
 async def faulty(
-    s3: S3Server, scratch: Path, *faults: Fault, otherwise: Fault = Fault.NONE
+    s3: S3Server,
+    scratch: Path,
+    *faults: Fault,
+    otherwise: Fault = Fault.NONE,
+    patience: Patience = LITTLE,
 ) -> AsyncGenerator[tuple[ObjectStore, FaultyStore], None]:
     async with FaultyStore(s3.port, faults, otherwise=otherwise) as proxy:
         url = StoreUrl("s3", s3.new_bucket(), "shop")
-        yield store_at(url, scratch, **s3.options(port=proxy.port)), proxy
+        yield store_at(url, scratch, patience=patience, **s3.options(port=proxy.port)), proxy
 
 
 @pytest.mark.parametrize(
@@ -62,7 +73,8 @@ async def test_a_part_of_a_large_object_that_fails_is_sent_again_and_the_others_
     s3: S3Server, tmp_path: Path
 ):
     content = [bytes([number]) * 4_000_000 for number in range(6)]
-    async with faulty(s3, tmp_path, Fault.NONE, Fault.SLOW_DOWN, Fault.CUT) as (store, proxy):
+    faults = (Fault.NONE, Fault.SLOW_DOWN, Fault.CUT)
+    async with faulty(s3, tmp_path, *faults, patience=MUCH) as (store, proxy):
         stored = await store.put(content)
         parts = [request for request in proxy.requests if "partNumber" in request]
 
