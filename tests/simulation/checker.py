@@ -79,6 +79,8 @@ def check_rest(world: "World") -> list[str]:
         problems.append(f"{times} lineages began, and {world.operator.decisions} were asked for")
     if len(world.traffic.web_lineages) > times:
         problems.append(f"the reader was told of {len(world.traffic.web_lineages)} lineages")
+    if world.traffic.came_back and not world.has_zombies:
+        problems.append(f"what was acknowledged came back: {world.traffic.came_back[:3]}")
     for read in world.traffic.web_lineages:
         web = [parse(payload) for payload in read]
         # Nothing outside fences what is read over HTTP: a copy answers a reader of the original.

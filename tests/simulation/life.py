@@ -1,7 +1,7 @@
 """One life of a worker in a simulation: the twin of app/life.py, with other ports around the same assembly."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -12,18 +12,22 @@ from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.disk import Disk
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.wire import ReplyReader
+from statefun_runtime.app.cluster.carried import CarriedIngress, CarriedIngressSpec
+from statefun_runtime.app.cluster.shown import ShownEgressSpec
 from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
 from statefun_runtime.connectors.kafka.egress.publisher import KafkaPublisher
 from statefun_runtime.connectors.kafka.egress.writer import KafkaEgress
 from statefun_runtime.connectors.kafka.ingress.reader import KafkaIngress
 from statefun_runtime.connectors.kafka.settings.values import DeliverySemantic
 from statefun_runtime.connectors.kafka.specs import KafkaEgressSpec, KafkaIngressSpec
+from statefun_runtime.connectors.playground.asked import NoPort
 from statefun_runtime.connectors.playground.ingress_log import IngressLog
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
 from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec, PlaygroundIngressSpec
 from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 from statefun_runtime.core.checkpoints.commits import History
 from statefun_runtime.core.checkpoints.manifest import ObjectId
+from statefun_runtime.core.model.position import Position
 from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.beginning import Beginning, Ports, begin
@@ -33,6 +37,7 @@ from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.commit_log import CommitLog
+from statefun_runtime.ports.contexts import IngressBuildContext
 from statefun_runtime.ports.egress import EgressSink
 from statefun_runtime.ports.ingress import IngressContext, IngressSource
 from statefun_runtime.ports.module import EgressSpec, IngressSpec, ModuleSpec
@@ -66,6 +71,9 @@ class Outside:
     # Where the checkpoints of a cluster are, and how long it takes to reach that.
     shared: FakePath | None = None
     reach: OffLoop = off_loop
+    # By what its ports are reached, and how much they answer at a time.
+    host: str = "sim"
+    read_bytes_max: int = 1 << 20
 
     def place(self) -> ObjectFolder:
         """Return the place of a cluster's checkpoints as a process sees it."""
@@ -193,6 +201,8 @@ class SimulatedConnectors:
                 reads=lambda topic, number: plan.reader(topic, number) == slot,
                 clients=outside.clients,
             )
+        if isinstance(spec, CarriedIngressSpec):
+            return self._carried(spec, context, restored)
         assert isinstance(spec, PlaygroundIngressSpec)
         folder: Any = outside.folder / "ingress" / name.replace("/", ".")
         return PlaygroundIngress(
@@ -201,18 +211,48 @@ class SimulatedConnectors:
             IngressLog(folder, disk=outside.disk, segment_bytes=outside.segment_bytes),
             off_loop,
             restored if start.is_ours else {},
-            host="sim",
+            host=outside.host,
             body_bytes_max=1 << 20,
             make_server=outside.make_server,
         )
 
+    def _carried(
+        self, spec: CarriedIngressSpec, context: IngressContext, restored: Mapping[str, Position]
+    ) -> CarriedIngress:
+        outside, start = self._outside, self._beginning.start
+        plan, slot = start.started.plan, self._beginning.slot
+        folder: Any = outside.folder / "ingress"
+        build = IngressBuildContext(
+            ingress=context,
+            restored=restored,
+            folder=folder,
+            host=outside.host,
+            connections_max=1000,
+            off_loop=off_loop,
+            is_ours=start.is_ours,
+            restarts={},
+            reads=lambda topic, number: plan.reader(topic, number) == slot,
+        )
+        return CarriedIngress(spec, build, outside.clients, outside.make_server)
+
     def make_egress(self, spec: EgressSpec, services: EgressServices) -> EgressSink[Any]:
         outside, start = self._outside, self._beginning.start
+        if isinstance(spec, ShownEgressSpec):
+            return PlaygroundEgress(
+                spec.inner,
+                services.states,
+                host=outside.host,
+                origin=f"{start.started.application[:8]}-{start.started.lineage[:8]}",
+                complete_epoch=start.started.from_epoch,
+                saved=services.saved,
+                make_server=NoPort,
+                read_bytes_max=outside.read_bytes_max,
+            )
         if isinstance(spec, PlaygroundEgressSpec):
             return PlaygroundEgress(
                 spec,
                 services.states,
-                host="sim",
+                host=outside.host,
                 origin=f"{start.started.application[:8]}-{start.started.lineage[:8]}",
                 complete_epoch=start.started.from_epoch,
                 saved=services.saved,

@@ -51,6 +51,11 @@ class Operator:
         # Address and text of what was dropped of the outboxes of an application, and by which others.
         self.dropped: dict[tuple[str, str], dict[FakePath, None]] = {}
 
+    @property
+    def has_decided(self) -> bool:
+        """Whether a new lineage was asked for, also one that has not begun yet."""
+        return bool(self.decisions) or self._goes_back
+
     def folder(self, place: str) -> Any:
         """Return the folder of a savepoint."""
         return FakePath(self._world.disk, place)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from copy import copy
 from dataclasses import dataclass, field
 from random import Random
 
@@ -11,6 +12,8 @@ from tests.simulation.machine.fake_http import Ports
 from tests.simulation.programs import TYPES, WELL
 
 INGRESS_PORT, WEB_PORT = 1, 2
+# Of an answer that says that a message may have been kept.
+_UNCLEAR = (b"cannot be written", b"it is not known whether")
 
 
 @dataclass
@@ -36,11 +39,23 @@ class Traffic:
         # What was read, anew from the beginning for each lineage of the application.
         self.web_lineages: list[list[str]] = [[]]
         self._cursor = ""
+        # What is drawn here changes nothing of what is drawn besides.
+        self._looks = Random(copy(rng).getrandbits(32))
+        # What was acknowledged in this lineage, and what came back of it.
+        self._acknowledged: dict[str, None] = {}
+        self.came_back: list[str] = []
 
     def produce(self) -> None:
         """Append one record to the topic that the Kafka ingress reads."""
+        self._produce(self._rng.randrange(len(self._cluster.topics["in"])))
+
+    def produce_everywhere(self) -> None:
+        """Append one record to each topic partition of it."""
+        for split in range(len(self._cluster.topics["in"])):
+            self._produce(split)
+
+    def _produce(self, split: int) -> None:
         rng = self._rng
-        split = rng.randrange(len(self._cluster.topics["in"]))
         key, text = rng.choice(self._ids), f"r{len(self._sent.kafka)}"
         self._append(split, key, text, "." * rng.choice((0, 0, 0, 40, 200)))
 
@@ -81,7 +96,7 @@ class Traffic:
             if response is not None and response.status == 200:
                 self._sent.taken.append((address, text))
                 return
-            if response is None or b"cannot be written" in response.body:
+            if response is None or any(words in response.body for words in _UNCLEAR):
                 was_unclear = True
                 if not with_key:
                     self._sent.unclear.append((address, text))
@@ -107,8 +122,24 @@ class Traffic:
             elif response is not None and response.status == 410:
                 self.web_lineages.append([])
                 self._cursor = ""
+                self._acknowledged = {}
             elif response is not None and response.status != 503:
                 raise AssertionError(f"the cursor was answered with {response.status}")
             if self._cursor and self._rng.random() < 0.3:
+                read = list(self.web_lineages[-1])
                 upto = HttpRequest("DELETE", "/web", f"upto={self._cursor}", {}, b"")
-                await self._ports.ask(WEB_PORT, upto)
+                response = await self._ports.ask(WEB_PORT, upto)
+                if response is not None and response.status == 200:
+                    self._acknowledged |= dict.fromkeys(read)
+            if self._acknowledged and self._looks.random() < 0.3:
+                await self._look_from_the_beginning()
+
+    async def _look_from_the_beginning(self) -> None:
+        """What was acknowledged, and answered so, never comes back."""
+        response = await self._ports.ask(WEB_PORT, HttpRequest("GET", "/web", "after=", {}, b""))
+        if response is not None and response.status == 200:
+            content = json.loads(response.body)
+            # Of another lineage it may; the next read by cursor hears of that.
+            is_same = content["next"].rpartition("-")[0].rpartition("-")[0] in self._cursor
+            there = content["records"] if is_same else []
+            self.came_back += [one for one in there if one in self._acknowledged]

@@ -12,6 +12,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from statefun_runtime.app.cluster.carried import with_carried_http
+from statefun_runtime.config.cluster import ClusterSettings
 from statefun_runtime.connectors.kafka.egress.limits import PublisherLimits
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import FencedError, StatefunError, UnavailableError
@@ -44,7 +46,7 @@ from tests.simulation.team.member import lead, serve
 from tests.simulation.team.workplace import SimWorkplace
 from tests.simulation.traffic import Sent, Traffic
 
-_CONVERGE_S = 1500.0
+_CONVERGE_S, _CLUSTER_CONVERGE_S = 1500.0, 300.0
 _BURIED_S = 6000.0
 # Delays that follow each other, a worker that starts anew, a pause of a probe, and that of who failed for his endpoint.
 _PROMPT_S = 40.0
@@ -53,6 +55,8 @@ _QUIET_S = 5.0
 # A worker hears a little later that the disk has refused something.
 _HEARD_OF_S = 0.01
 _STEPS_MAX = 400_000
+_INBOX_S = (0.0, 0.0, 0.03, 0.3)
+_MAKE_ZOMBIES = ("freeze", "cut off", "network", "broker away", "usurp", "copy")
 # How long the loop takes for a turn: of a quick machine, and of one that has much else to do.
 _TURNS_S = (0.0, 0.000_02, 0.000_5)
 
@@ -72,7 +76,7 @@ class World:
         self.workplaces: dict[Process, SimWorkplace] = {}
         self.rng = Random(seed)
         turn_s = Random(f"{seed} turns").choice(_TURNS_S)
-        self.loop = SimLoop(turn_s, steps_max=_STEPS_MAX * (1 + workers + 10 * cluster))
+        self.loop = SimLoop(turn_s, steps_max=_STEPS_MAX * (1 + workers + cluster))
         self.verbose = verbose
         self.trace: list[str] = []
         self.failures: list[str] = []
@@ -86,6 +90,8 @@ class World:
         self.is_over = False
         self.is_given_up = False
         self.is_copied = False
+        # Whoever does not know yet that others have gone on may show what was there.
+        self.has_zombies = False
         self._has_died = False
         self._armed: tuple[int, bool, bool] | None = None
         self.operator = Operator(self, Random(f"{seed} operator"))
@@ -149,7 +155,7 @@ class World:
         self.endpoint.is_patient = self.is_buried
         self.endpoint.fates, self.endpoint.batch_max = calls.fates, calls.batch_max
         self.endpoint.slowness_s = rng.choice((0.002, 0.02, 0.2))
-        self.has_http = rng.random() < 0.6 and not self.cluster_size
+        self.has_http = rng.random() < 0.6
         # Where such a reader begins is known by what functions see, and in an outage they see nothing.
         self.is_latest = rng.random() < 0.3 and not calls.is_outage
         # Where such a reader begins is known by what functions see, and they see no poison.
@@ -165,11 +171,15 @@ class World:
             is_buried=self.is_buried,
             calls=calls,
         )
+        if self.cluster_size:
+            self._module = with_carried_http(self._module, ClusterSettings("sim", "kafka"))
         self.checkpoints_kept = rng.choice((1, 2, 3))
         self._settings = draw_settings(rng, checkpoints_kept=self.checkpoints_kept)
         for topic, partitions in (("in", rng.randint(1, 3)), ("out", 2), ("alo", 1), ("dead", 1)):
             self.cluster.make_topic(topic, partitions)
         if self.cluster_size:
+            # What is on its way at a cut is in no worker's state: the longer, the more.
+            self.cluster.inbox_slowness_s = Random(f"{self.seed} inbox").choice(_INBOX_S)
             self.context = contextvars.copy_context()
             self.fleet = Fleet(self, self.cluster_size, Random(f"{self.seed} fleet"))
         self._segment_bytes = rng.choice((200, 100_000))
@@ -212,6 +222,7 @@ class World:
         if self.cluster_size:
             faults = draw_fleet_faults(self.seed, window_s=window_s)
         faults.sort(key=lambda fault: fault.at_s)
+        self.has_zombies = any(fault.kind.startswith(_MAKE_ZOMBIES) for fault in faults)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(inject(self, faults))
             tasks.create_task(self.traffic.produce_some(records, window_s))
@@ -223,7 +234,7 @@ class World:
         self._armed = None
         self.store_failures = 0
         if self.fleet is not None:
-            self.fleet.dies_at_hire = self.fleet.dies_at_request = 0
+            self.fleet.dies_at_hire = self.fleet.dies_at_request = self.fleet.dies_at_put = 0
             self.cluster.unclear_commits = 0
         self.say("all faults are over")
         self._healed_s = self.loop.time()
@@ -233,11 +244,17 @@ class World:
 
     async def _converge(self) -> None:
         """Wait for all that must happen, then whether more happens that must not."""
-        ends_s = self.loop.time() + (_BURIED_S if self.is_buried else _CONVERGE_S)
+        limit_s = _CLUSTER_CONVERGE_S if self.cluster_size else _CONVERGE_S
+        ends_s = self.loop.time() + (_BURIED_S if self.is_buried else limit_s)
         if self.is_latest:
             await self._produce_last()
         if not await self._arrive(ends_s):
             return
+        if self.operator.has_decided:
+            # What earlier lineages have told hides that the last one has not begun yet, or not read as far.
+            self.traffic.produce_everywhere()
+            if not await self._arrive(ends_s):
+                return
         if self.calls.is_outage and self._news_s > self._healed_s + _PROMPT_S:
             self.fail(f"a function was called {self._news_s - self._healed_s:.0f} s after all")
         if not checker.has_optional(self):
@@ -365,6 +382,8 @@ class World:
             rng,
             None if machine is None else self.folder,
             self._reach(rng),
+            "sim" if machine is None else f"m{machine.number}",
+            Random(f"{self.seed} reads").choice((20, 1 << 20)),
         )
 
     def _sends(self, process: Process) -> None:

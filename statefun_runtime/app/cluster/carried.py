@@ -17,7 +17,12 @@ from zlib import crc32
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from statefun_runtime.adapters.http.server import Deferred, HttpServer
+from statefun_runtime.adapters.http.server import (
+    Deferred,
+    HttpResponse,
+    HttpServer,
+    ServerFactory,
+)
 from statefun_runtime.adapters.invalid_records import InvalidRecordDesk
 from statefun_runtime.app.cluster.shown import ShownEgressSpec
 from statefun_runtime.config.cluster import ClusterSettings
@@ -107,7 +112,8 @@ class CarriedIngressSpec:
 
     def build(self, context: IngressBuildContext) -> "CarriedIngress":
         """Return the ingress."""
-        return CarriedIngress(self, context)
+        server = partial(HttpServer, connections_max=context.connections_max)
+        return CarriedIngress(self, context, AIOKAFKA, server)
 
 
 class CarriedIngress:
@@ -117,7 +123,8 @@ class CarriedIngress:
         self,
         spec: CarriedIngressSpec,
         context: IngressBuildContext,
-        clients: KafkaClients = AIOKAFKA,
+        clients: KafkaClients,
+        make_server: ServerFactory,
     ) -> None:
         brokers = spec.brokers
         self._clients = clients
@@ -133,13 +140,15 @@ class CarriedIngress:
             host=context.host,
             port=spec.inner.port,
             body_bytes_max=HTTP_BYTES_MAX // 2,
-            make_server=partial(HttpServer, connections_max=context.connections_max),
+            make_server=make_server,
         )
         self._reader = _Reader(spec, context, self._front, clients)
         self._complaint = Complaint(log, f"ingress {spec.id}")
         # Id, record, and who waits for an answer.
         self._waiting: list[tuple[bytes, bytes, Deferred]] = []
         self._has_waiting = asyncio.Event()
+        # How many of them are with the producer.
+        self._sent = 0
 
     async def listen(self) -> None:
         """Take the port, unless another worker of this machine has it already."""
@@ -209,8 +218,11 @@ class CarriedIngress:
                 await asyncio.sleep(_RETRY_S)
         finally:
             self._front.is_taking = False
+            sent, self._sent = self._sent, 0
             waiting, self._waiting = self._waiting, []
-            for *_, answer in waiting:
+            for *_, answer in waiting[:sent]:
+                answer.resolve(self._unclear("the worker stops"))
+            for *_, answer in waiting[sent:]:
                 answer.resolve(self._front.stopping())
 
     async def _send_always(self, producer: Producer) -> None:
@@ -218,11 +230,13 @@ class CarriedIngress:
             await self._has_waiting.wait()
             self._has_waiting.clear()
             waiting = list(self._waiting)
+            self._sent = len(waiting)
             async with asyncio.timeout(_SENT_S):
                 sent = [await self._send(producer, at, record) for at, record, _ in waiting]
                 for one in sent:
                     await one
             del self._waiting[: len(waiting)]
+            self._sent = 0
             self._complaint.over()
             for *_, answer in waiting:
                 answer.resolve(self._front.answer(Repeat.NEW))
@@ -234,11 +248,16 @@ class CarriedIngress:
         return await producer.send(self._topic, record, function_id, partition=partition)
 
     def _refuse_all(self, why: str) -> None:
-        """Whether these were kept is not known; with an Idempotency-Key they may be sent again."""
         self._front.is_taking = False
+        self._sent = 0
         waiting, self._waiting = self._waiting, []
         for *_, answer in waiting:
-            answer.resolve(self._front.refuse(503, "brokers", why, ("Retry-After", "1")))
+            answer.resolve(self._unclear(why))
+
+    def _unclear(self, why: str) -> HttpResponse:
+        """Return the answer to what may have been kept; with an Idempotency-Key it may be sent again."""
+        text = f"it is not known whether the message is kept: {why}"
+        return self._front.refuse(503, "brokers", text, ("Retry-After", "1"))
 
 
 class _Reader(KafkaIngress):

@@ -20,8 +20,11 @@ _WEIGHTS = {
     "cut off": 4,
     "leave": 4,
     "join": 4,
+    "lost": 3,
+    "power": 3,
     "dies at hire": 4,
     "dies at request": 4,
+    "dies at put": 3,
     "unclear commit": 4,
     "broker away": 3,
     "network": 3,
@@ -67,6 +70,16 @@ async def strike(world: "World", fault: Fault) -> None:
     match fault.kind:
         case "kill process":
             fleet.kill(machine)
+        case "lost":
+            # For good, and others do its work; but not the last one.
+            if len([one for one in fleet.machines if one.wanted.is_set()]) > 1:
+                machine.wanted.clear()
+                fleet.kill(machine)
+        case "power":
+            # Of all machines, and of the one where the checkpoints are.
+            for one in running:
+                fleet.kill(one)
+            world.disk.lose_power()
         case "kill worker" | "freeze worker":
             workers = [one for one in machine.processes if one is not machine.process]
             if not workers:
@@ -98,6 +111,8 @@ async def strike(world: "World", fault: Fault) -> None:
             fleet.dies_at_hire = world.rng.randint(1, 3)
         case "dies at request":
             fleet.dies_at_request = world.rng.randint(1, 300)
+        case "dies at put":
+            fleet.dies_at_put = world.rng.randint(1, 3)
         case "unclear commit":
             world.cluster.unclear_commits += 1
         case "clock":

@@ -54,7 +54,8 @@ class Fleet:
         self.machines = [Machine(world, number, rng) for number in range(rng.randint(1, most))]
         # So many more hires until the machine that is asked dies.
         self.dies_at_hire = 0
-        self.dies_at_request = 0
+        self.dies_at_request = self.dies_at_put = 0
+        world.cluster.before_put = self._puts
 
     async def run(self) -> None:
         """Have each machine run processes as long as it is wanted."""
@@ -173,6 +174,17 @@ class Fleet:
                 self._world.loop.call_later(
                     after_s, self.kill, machine, context=self._world.context.copy()
                 )
+
+    def _puts(self, process: Process) -> bool:
+        """A process is about to send what came over HTTP; return whether it dies before it has."""
+        machine = self.of(process)
+        if not self.dies_at_put or machine is None:
+            return False
+        self.dies_at_put -= 1
+        if self.dies_at_put:
+            return False
+        self._world.loop.call_soon(self.kill, machine, context=self._world.context.copy())
+        return True
 
     def requests(self, process: Process) -> None:
         """A process is about to ask a broker for something."""

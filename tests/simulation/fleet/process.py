@@ -1,5 +1,6 @@
 """A process of a simulated cluster, and a worker of it: the twins of app/cluster/running.py and app/team/member.py."""
 
+import asyncio
 from random import Random
 from typing import Any
 
@@ -7,6 +8,7 @@ from statefun_runtime.adapters.storage.claimed_log import ClaimedLog
 from statefun_runtime.adapters.team.far_workplace import FarWorkplace
 from statefun_runtime.app.cluster.membership import Membership, cluster_ports, seated
 from statefun_runtime.app.cluster.node import Itself, Node
+from statefun_runtime.app.cluster.shown import Door, ShownEgressSpec
 from statefun_runtime.app.team.leader import Leader
 from statefun_runtime.connectors.kafka.cluster.links import TopicLinks
 from statefun_runtime.connectors.kafka.cluster.log import TopicLog
@@ -54,7 +56,22 @@ async def live(
             outside.settings, workplace, stop, begin, tell=lambda _: None, again=lambda: None
         )
 
-    await Membership(join, stop, again=lambda: None).run()
+    membership = Membership(join, stop, again=lambda: None)
+
+    async def ask_home(command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return await membership.node.home.ask(command, arguments)
+
+    async with asyncio.TaskGroup() as tasks:
+        doors = [
+            tasks.create_task(
+                Door(spec, ask_home, host=outside.host, make_server=outside.make_server).run()
+            )
+            for spec in outside.module.egresses
+            if isinstance(spec, ShownEgressSpec)
+        ]
+        await membership.run()
+        for door in doors:
+            door.cancel()
     if stop.failure is not None:
         raise stop.failure
 

@@ -255,6 +255,11 @@ class FakeProducer:
         cluster, sequence = self._network.cluster, self._sequences.get(place, -1) + 1
         number = self._number
         self._sequences[place] = sequence
+        if place[0].endswith("-http") and cluster.before_put(self._network.process):
+            await asyncio.sleep(0.001)
+            self._check()
+        if cluster.inbox_slowness_s and place[0].endswith("-inbox"):
+            await asyncio.sleep(self._network.rng.random() * cluster.inbox_slowness_s)
         self._sent += 1
         try:
             await self._network.ask(
@@ -411,6 +416,9 @@ class FakeConsumer:
         return found
 
     async def _changed(self, limit_s: float) -> None:
+        if self._fetch():
+            # It has come while the answer that there is nothing was on its way.
+            return
         changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         for place in self.read_up_to:
             self._partition(place).waiters.append(changed)

@@ -23,6 +23,8 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
+from tests.simulation.machine.loop import Process
+
 Place = tuple[str, int]
 Pair = tuple[bytes | None, bytes | None]
 
@@ -136,6 +138,10 @@ class Cluster:
         self.is_away = False
         # So many commits of whoever leads a cluster are of an outcome that it does not hear of.
         self.unclear_commits = 0
+        # How long, at most, what workers send each other is on its way to a broker.
+        self.inbox_slowness_s = 0.0
+        # Is told of a process that is about to send what came over HTTP; returns whether it is to die before that.
+        self.before_put: Callable[[Process], bool] = lambda process: False
         self.timed_out = 0
         self.plain_count = 0
 

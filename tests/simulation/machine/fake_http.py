@@ -23,7 +23,8 @@ class Ports:
     def __init__(self, rng: Random, outside: Context) -> None:
         self._rng = rng
         self._outside = outside
-        self.listening: dict[int, tuple[Process, Handler]] = {}
+        # By host and port.
+        self.listening: dict[tuple[str, int], tuple[Process, Handler]] = {}
         self.trouble = 0.0
 
     async def ask(self, port: int, request: HttpRequest) -> HttpResponse | None:
@@ -40,8 +41,8 @@ class Ports:
             if not is_lost:
                 loop.call_later(0.0005, hear, response, context=self._outside.copy())
 
-        listener = self.listening.get(port)
-        if listener is None or listener[0].is_dead:
+        listener = self._some(port)
+        if listener is None:
             await asyncio.sleep(0.05)
             return HttpResponse(503)
         process, handler = listener
@@ -51,6 +52,13 @@ class Ports:
                 return await answered
         except TimeoutError:
             return None
+
+    def _some(self, port: int) -> tuple[Process, Handler] | None:
+        """Return one of those that listen; clients try other hosts where nobody does."""
+        there = [
+            one for (_, at), one in self.listening.items() if at == port and not one[0].is_dead
+        ]
+        return there[0] if len(there) == 1 else self._rng.choice(there) if there else None
 
 
 def _serve(handler: Handler, request: HttpRequest, answer: Callable[[HttpResponse], None]) -> None:
@@ -74,7 +82,7 @@ def fake_server(ports: Ports) -> ServerFactory:
     class FakeHttpServer:
         def __init__(self, handler: Handler, *, host: str, port: int, body_bytes_max: int) -> None:
             self._handler = handler
-            self._port = port
+            self._host, self._port = host, port
             self.refused: dict[str, int] = {}
 
         @property
@@ -83,11 +91,11 @@ def fake_server(ports: Ports) -> ServerFactory:
 
         async def start(self, *, what: str) -> None:
             if not current_process().is_zombie:
-                ports.listening[self.port] = (current_process(), self._handler)
+                ports.listening[self._host, self.port] = (current_process(), self._handler)
 
         async def close(self) -> None:
-            listener = ports.listening.get(self.port)
+            listener = ports.listening.get((self._host, self.port))
             if listener is not None and listener[0] is current_process():
-                del ports.listening[self.port]
+                del ports.listening[self._host, self.port]
 
     return FakeHttpServer

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from statefun_runtime.adapters.wire import ReplyReader
+from statefun_runtime.connectors.playground.asked import results_commands
 from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.beginning import Ports
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
@@ -66,7 +67,7 @@ async def serve(
                 tasks.create_task(leader.listen()),
                 tasks.create_task(leader.tell_failure(stop)),
             ]
-            await _work(outside, ports, request, Team(links, leader), pipe, tasks, stop)
+            await _work(outside, ports, request, Team(links, leader), leader, pipe, tasks, stop)
             for task in beside:
                 task.cancel()
     except* StatefunError as group:
@@ -80,6 +81,7 @@ async def _work(
     ports: Ports,
     request: dict[str, Any],
     team: Team,
+    leader: PipeLeader,
     pipe: SimPipe,
     tasks: asyncio.TaskGroup,
     stop: Stop,
@@ -97,5 +99,8 @@ async def _work(
     )
     worker = await assembly.restored()
     await worker.listen()
+    commands = results_commands(one.sink for one in worker.parts.egresses.values())
+    answering = tasks.create_task(leader.answer(commands))
     await worker.run(tasks, lambda: pipe.say({"ready": True}))
     await worker.close()
+    answering.cancel()
