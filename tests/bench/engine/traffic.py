@@ -7,6 +7,7 @@ Processes of one worker each run on this machine. Prints one JSON line.
 
 import argparse
 import json
+import re
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from tests.support.kafka.servers import JavaServer
 from tests.support.provisions import Unavailable
 
 _LOOK_S = 0.02
+_OBJECT = re.compile("[0-9a-f]{64}")
 _TOPICS = ("control", "log", "inbox")
 
 
@@ -46,7 +48,8 @@ class Objects:
     def _look(self) -> None:
         for path in self._folder.rglob("*"):
             try:
-                if path.is_file() and path.name not in self.sizes:
+                # One that is being written has another name.
+                if _OBJECT.fullmatch(path.name) and path.name not in self.sizes:
                     self.sizes[path.name] = path.stat().st_size
             except FileNotFoundError:
                 continue
