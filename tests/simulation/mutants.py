@@ -24,7 +24,7 @@ sys.path.insert(0, {folder!r})
 import statefun_runtime
 assert statefun_runtime.__file__.startswith({folder!r})
 from tests.simulation.run import play_until
-print(play_until(0, {seeds}, {workers}))
+print(play_until(0, {seeds}, {workers}, {cluster}))
 """
 
 
@@ -55,7 +55,9 @@ def hunt(mutant: Mutant, seeds: int) -> Outcome:
         plant(mutant, Path(folder))
         if mutant.test is not None and (_ROOT / mutant.test).exists():
             return _ask_unit_test(mutant, folder)
-        program = _PROGRAM.format(folder=folder, seeds=seeds, workers=mutant.workers)
+        program = _PROGRAM.format(
+            folder=folder, seeds=seeds, workers=mutant.workers, cluster=mutant.cluster
+        )
         done = subprocess.run(
             [sys.executable, "-c", program], cwd=_ROOT, capture_output=True, text=True, check=False
         )

@@ -45,10 +45,10 @@ def play_range(
     return end - first, failed
 
 
-def play_until(first: int, end: int, workers: int = 0) -> str:
+def play_until(first: int, end: int, workers: int = 0, cluster: int = 0) -> str:
     """Play histories until one goes wrong; return its seed and failure, or an empty text."""
     for seed in range(first, end):
-        world = play(seed, workers=workers)
+        world = play(seed, workers=workers, cluster=cluster)
         if world.failures:
             return f"{seed} {world.failures[0]}"
         if seed % 10 == 0:

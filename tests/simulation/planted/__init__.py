@@ -2,7 +2,9 @@
 
 from tests.simulation.planted import (
     checkpoints,
+    cluster,
     connectors,
+    deciding,
     dispatch,
     kafka,
     moving,
@@ -14,7 +16,9 @@ from tests.simulation.planted.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     *checkpoints.MUTANTS,
+    *cluster.MUTANTS,
     *connectors.MUTANTS,
+    *deciding.MUTANTS,
     *dispatch.MUTANTS,
     *kafka.MUTANTS,
     *moving.MUTANTS,

@@ -9,13 +9,15 @@ Edit = tuple[str, str, str]
 class Mutant:
     """A bug; `test` is a unit test that catches it where a whole worker cannot be harmed.
 
-    It shows where so many `workers` at most share the work; none stands for one that is alone.
+    It shows where so many `workers` at most share the work, or processes of so many machines are a `cluster`; none of both
+    stands for one that is alone.
     """
 
     name: str
     edits: tuple[Edit, ...]
     test: str | None = None
     workers: int = 0
+    cluster: int = 0
 
 
 def one(name: str, file: str, before: str, after: str) -> Mutant:
@@ -26,3 +28,8 @@ def one(name: str, file: str, before: str, after: str) -> Mutant:
 def shared(name: str, file: str, before: str, after: str) -> Mutant:
     """Return a bug of one edit that the simulation catches where several workers share the work."""
     return Mutant(name, ((file, before, after),), workers=3)
+
+
+def clustered(name: str, file: str, before: str, after: str) -> Mutant:
+    """Return a bug of one edit that the simulation catches where processes of several machines are a cluster."""
+    return Mutant(name, ((file, before, after),), cluster=3)
