@@ -9,8 +9,10 @@ JOBS ?= 2
 # Many tests wait, for brokers and servers that come and go.
 TESTERS ?= 3
 COUNT ?= 20000
+# Tests start a thousand processes: none should compile what the one before it did.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docker-try help setup demo demo-kafka test coverage sdk-go check format docs sdks bench chaos simulate mutants wheel test-compiled fuzz clean
+.PHONY: docker-try help setup provisions demo demo-kafka test coverage sdk-go check format docs sdks bench chaos simulate mutants wheel test-compiled fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,8 +33,11 @@ demo-kafka: setup ## run the greeter from topic names to topic greetings, on a r
 	@$(BIN)/python examples/greeter_kafka/demo.py
 
 test: setup ## run all tests; what needs Kafka, Java or the stock SDKs is skipped with a loud line where they are missing
-	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --ignore=tests/unit/core --ignore=tests/unit/engine
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder --ignore=tests/unit/core --ignore=tests/unit/engine
 	@$(MAKE) -s coverage
+
+provisions: setup ## fetch and build what the tests need: brokers, servers, SDKs
+	@PYTHONPATH=. $(BIN)/python .ci/provisions.py
 
 coverage: setup ## run the tests of core and engine; say which lines and branches of the core they do not reach, fail under the floor of pyproject.toml
 	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadfile tests/unit/core tests/unit/engine

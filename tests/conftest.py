@@ -16,7 +16,7 @@ from tests.support import stock_sdk
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kinesis.server import KinesisServer
 from tests.support.objects.server import S3Server
-from tests.support.provisions import Unavailable
+from tests.support.provisions import ROOT, Unavailable
 from tests.support.sdks import go_sdk, javascript_sdk
 from tests.support.worker import Worker
 
@@ -117,6 +117,21 @@ class Together:
 def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(Together())
+
+
+# What waits for processes and clocks begins; the many small ones fill what is left at the end.
+_LONGEST_FIRST = ("chaos", "integration", "conformance", "simulation", "contracts")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, begin with the folders whose files take longest."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _rank(item.path))
+
+
+def _rank(path: Path) -> int:
+    folder = path.relative_to(ROOT / "tests").parts[0]
+    return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)
 
 
 def pytest_terminal_summary(

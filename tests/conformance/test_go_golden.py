@@ -50,7 +50,7 @@ DIFFERENT = {
 }
 
 
-def _program(name: str) -> Path:
+def kitchen(name: str) -> Path:
     """Build the kitchen of the SDK's own tests as a program on one of the two."""
     source = (go_sdk.SDK / "tests" / "kitchen_test.go").read_text() + MAIN
     source = source.replace("package tests\n", "package main\n", 1)
@@ -77,7 +77,7 @@ def ask(
     """Return a function that asks the program on one of the two."""
     folder, running, ports = tmp_path_factory.mktemp("kitchen"), [], {}
     try:
-        programs = {name: _program(name) for name in NEEDS}
+        programs = {name: kitchen(name) for name in NEEDS}
     except Unavailable as error:
         skip_or_fail(pytestconfig, "stock_sdk (Go)", error)
     for name, program in programs.items():

@@ -20,7 +20,7 @@ def go_command(*words: str | Path) -> list[str]:
     return [command_path("env"), *_SETTINGS, *go]
 
 
-def go(*words: str | Path, cwd: Path, timeout_s: float = 300.0) -> str:
+def go(*words: str | Path, cwd: Path, timeout_s: float = 900.0) -> str:
     """Run Go; return what it prints, or raise `Unavailable`."""
     return run_or_unavailable(go_command(*words), cwd=cwd, timeout_s=timeout_s)
 
