@@ -15,7 +15,9 @@ from tests.support.provisions import ROOT
 from tests.support.sockets import is_listening
 
 T = TypeVar("T")
-POLL_S = 0.02
+POLL_S, POLL_MAX_S = 0.02, 0.5
+# A pause is so many times as long as the question before it took.
+PAUSE_SHARE = 3.0
 DEADLINE_S = 30.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -144,15 +146,20 @@ class Process:
 def wait_until(
     condition: Callable[[], T | None], wanted: str, *, timeout_s: float = DEADLINE_S
 ) -> T:
-    """Poll until the condition returns something true; return that."""
+    """Poll until the condition returns something true; return that.
+
+    Who waits takes little from who is waited for: a question that is dear is asked less often.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
+        asked = time.monotonic()
         result = condition()
         if result:
             return result
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise TimeoutError(f"waited {timeout_s:g} s in vain for: {wanted}")
-        time.sleep(POLL_S)
+        time.sleep(min(max(POLL_S, PAUSE_SHARE * (now - asked)), POLL_MAX_S))
 
 
 def _prepare_child(cpus: frozenset[int] | None) -> None:

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from statefun_runtime.app.cluster.asking import ask_cluster
+from statefun_runtime.config.cluster import ClusterSettings
 from statefun_runtime.connectors.kafka.cluster.topics import Brokers, make_topics
+from statefun_runtime.errors import StatefunError
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.three import ThreeBrokers
 from tests.support.processes import wait_until
@@ -84,11 +87,13 @@ class Processes:
     def wait_for_seats(self, count: int) -> dict[str, Any]:
         """Return the cluster's status when so many processes have a worker."""
         found: list[dict[str, Any]] = []
+        settings = ClusterSettings(self.name, self._broker.bootstrap)
 
         def is_so() -> bool:
+            # As the command does: a process for each question would cost more than the cluster.
             try:
-                found[:] = [self.ask("status")]
-            except subprocess.CalledProcessError:
+                found[:] = [ask_cluster(settings, "cluster-status", {})]
+            except StatefunError:
                 return False
             seated = [one for one in found[0]["processes"] if one["slots"]]
             return len(seated) == count == len(found[0]["workers"])

@@ -16,6 +16,7 @@ from tests.support.sockets import free_port
 
 REGION = "eu-west-1"
 KEY_ID, SECRET = "test-key-id", "test-secret"
+REQUEST_RECORDS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,14 @@ class KinesisServer:
 
     def put(self, stream: str, records: Sequence[tuple[str, bytes]], *, shard: int = -1) -> None:
         """Put (partition key, data) in order, into one shard or where the keys lead."""
-        for key, data in records:
-            arguments = {"StreamName": stream, "PartitionKey": key, "Data": data}
-            if shard >= 0:
-                hashes = self.shards(stream)[shard]["HashKeyRange"]
-                arguments["ExplicitHashKey"] = hashes["StartingHashKey"]
-            self.client.put_record(**arguments)
+        into = {}
+        if shard >= 0:
+            hashes = self.shards(stream)[shard]["HashKeyRange"]
+            into["ExplicitHashKey"] = hashes["StartingHashKey"]
+        entries = [{"PartitionKey": key, "Data": data, **into} for key, data in records]
+        assert len(entries) <= REQUEST_RECORDS_MAX
+        answer = self.client.put_records(StreamName=stream, Records=entries)
+        assert not answer["FailedRecordCount"], answer
 
     def shards(self, stream: str) -> list[Any]:
         found: list[Any] = self.client.list_shards(StreamName=stream)["Shards"]
