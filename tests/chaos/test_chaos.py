@@ -29,7 +29,7 @@ def test_a_worker_that_is_killed_again_and_again(
 ):
     with running(broker, tmp_path, seed=len(interval), interval=interval) as rig:
         rig.wait_for_more()
-        for _ in range(20 if IS_FULL else 4):
+        for _ in range(20 if IS_FULL else 2):
             rig.pause_at_random(2.0 if IS_FULL else 0.7)
             rig.kill_and_start()
         tell(rig.check())

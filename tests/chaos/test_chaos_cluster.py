@@ -21,7 +21,7 @@ from tests.support.kafka.three import ThreeBrokers
 from tests.support.worker import Worker
 
 # For how long all of it happens by chance, and which chances these are.
-STORY_S = float(os.environ.get("STATEFUN_STORY_S", 1800 if IS_FULL else 20))
+STORY_S = float(os.environ.get("STATEFUN_STORY_S", 1800 if IS_FULL else 10))
 STORY_SEED = int(os.environ.get("STATEFUN_STORY_SEED", 26))
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]

@@ -81,7 +81,7 @@ def test_a_disk_that_stays_full_under_the_live_state_costs_nothing_but_time(
         small_disk.fill()
         rig.worker.process.wait_for_line("the live state is rebuilt from the last checkpoint")
         # Cold addresses and warm ones go on being called, for as long as what is unsaved has room.
-        time.sleep(60 if IS_FULL else 5)
+        time.sleep(60 if IS_FULL else 2)
         assert rig.worker.process.exit_status is None, rig.worker.output()[-3000:]
         small_disk.free()
         rig.worker.process.wait_for_line("the live state is whole again after")

@@ -40,7 +40,7 @@ def test_workers_are_killed_one_after_the_other(broker: KafkaBroker, tmp_path: P
     chance = random.Random(7)
     with running(broker, tmp_path, seed=7, arguments=["--workers", "3"]) as rig:
         rig.wait_for_more()
-        for _ in range(20 if IS_FULL else 4):
+        for _ in range(20 if IS_FULL else 2):
             rig.pause_at_random(2.0 if IS_FULL else 0.7)
             _signal_one(rig, chance, signal.SIGKILL)
             rig.wait_for_more()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,18 +31,20 @@ def init(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def project(tmp_path: Path, pytestconfig: pytest.Config) -> Projects:
-    """Return a function that makes a project, with all that it is built from."""
+@pytest.fixture(scope="module")
+def made(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Projects:
+    """Return a function that makes a project once, with all that it is built from."""
 
+    @cache
     def make(language: str, way: str) -> Path:
         for tool in NEEDED[language]:
             if shutil.which(tool) is None:
                 skip_or_fail(pytestconfig, f"{tool} (projects in {language})", Unavailable(tool))
         more = ["--kafka"] if way == "kafka" else []
-        done = init(tmp_path, "flower-shop", "--language", language, *more)
+        where = tmp_path_factory.mktemp(f"{language}-{way}")
+        done = init(where, "flower-shop", "--language", language, *more)
         assert done.returncode == 0, done
-        folder = tmp_path / "flower-shop"
+        folder = where / "flower-shop"
         if language == "javascript":
             install = ["npm", "install", "--no-audit", "--no-fund", "--offline"]
             try:
@@ -51,6 +54,17 @@ def project(tmp_path: Path, pytestconfig: pytest.Config) -> Projects:
         return folder
 
     return make
+
+
+@pytest.fixture
+def project(made: Projects, tmp_path: Path) -> Projects:
+    """Return a function that gives a test a project of its own, to change and to run."""
+
+    def copied(language: str, way: str) -> Path:
+        # As deep as it was made: npm links to the SDK by a relative path.
+        return shutil.copytree(made(language, way), tmp_path / "flower-shop", symlinks=True)
+
+    return copied
 
 
 def passes(folder: Path, command: Sequence[str]) -> None:
