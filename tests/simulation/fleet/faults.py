@@ -29,6 +29,7 @@ _WEIGHTS = {
     "broker away": 3,
     "network": 3,
     "functions": 2,
+    "http": 4,
     "disk full": 2,
     "sync fails": 1,
     "slow store": 3,
@@ -52,7 +53,7 @@ async def strike(world: "World", fault: Fault) -> None:
     """Let one of them happen."""
     fleet = world.fleet
     assert fleet is not None
-    if fault.kind in ("broker away", "network", "functions", "disk full", "sync fails"):
+    if fault.kind in ("broker away", "network", "functions", "http", "disk full", "sync fails"):
         await trouble(world, fault)
         return
     if fault.kind == "slow store":

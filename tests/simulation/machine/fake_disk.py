@@ -210,6 +210,9 @@ class FakePath:
     def exists(self) -> bool:
         return self.name in self.disk.live.get(self.parent_path, {}) or self.path in self.disk.live
 
+    def is_dir(self) -> bool:
+        return self.path in self.disk.live
+
     def iterdir(self) -> "Iterator[FakePath]":
         _check()
         return iter([self / name for name in sorted(self.disk.folder(self.path))])

@@ -5,6 +5,8 @@ from tests.simulation.planted.mutant import Mutant, clustered, shared
 _LOG = "connectors/kafka/cluster/log.py"
 _LINKS = "connectors/kafka/cluster/links.py"
 _LIFE = "engine/cluster/team_life.py"
+_FOLLOWER = "engine/cluster/follower.py"
+_CHANNELS = "engine/cluster/channels.py"
 _ENDS = "engine/ends.py"
 _CARRIED = "app/cluster/carried.py"
 
@@ -52,6 +54,24 @@ MUTANTS: tuple[Mutant, ...] = (
         "                for one in sent:\n                    await one\n",
         "",
     ),
+    shared(
+        "restore in every worker what was on its way to an HTTP topic",
+        _CHANNELS,
+        "        return self._is_home if content[:1] == EGRESS else wanted(function_id)\n",
+        "        return content[:1] == EGRESS or wanted(function_id)\n",
+    ),
+    shared(
+        "lose what was on its way to an HTTP topic",
+        _CHANNELS,
+        "        return self._is_home if content[:1] == EGRESS else wanted(function_id)\n",
+        "        return content[:1] != EGRESS and wanted(function_id)\n",
+    ),
+    clustered(
+        "answer an acknowledgement when any checkpoint has ended",
+        _FOLLOWER,
+        "        wanted = self._alignment.epoch + 1\n",
+        "        wanted = 0\n",
+    ),
     clustered(
         "show in a cluster what is in no checkpoint",
         "connectors/playground/writer.py",
@@ -63,5 +83,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "connectors/playground/writer.py",
         "            size += len(payload)\n            last = place\n",
         "            size += len(payload)\n        last = topic.places[-1] if records else after\n",
+    ),
+    # ── power ──
+    clustered(
+        "acknowledge what no sync has reached",
+        _FOLLOWER,
+        "                await self._store.sync()\n",
+        "",
     ),
 )
