@@ -12,7 +12,7 @@ COUNT ?= 20000
 # Tests start a thousand processes: none should compile what the one before it did.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docker-try help setup provisions demo demo-kafka test coverage sdk-go check format docs sdks bench chaos simulate mutants wheel test-compiled fuzz clean
+.PHONY: docker-try help setup provisions demo demo-kafka test coverage sdk-go check format docs sdks bench bench-compare chaos simulate mutants wheel test-compiled fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,10 @@ sdks: setup ## write docs/reference/sdks.md, what each SDK does with the same re
 
 bench: setup ## measure CPU per message, Kafka to Kafka (needs Java and Maven, and a C compiler)
 	@$(BIN)/python -m tests.bench.bench
+
+bench-compare: setup ## the same beside the original, StateFun on Flink (fetched, 400 MB), and at-least-once (20 minutes, on a quiet machine)
+	@$(BIN)/python -m tests.bench.beside.compare
+	@$(BIN)/python -m tests.bench.beside.plots
 
 simulate: setup ## play simulated histories with faults: make simulate SEEDS=0:10000 JOBS=2
 	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS)

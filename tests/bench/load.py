@@ -40,11 +40,21 @@ class CountCheck:
 
 
 class Feed:
-    """Writes messages with random keys out of `addresses` many to a topic."""
+    """Writes messages with random keys out of `addresses` many, from `first` on, to a topic."""
 
-    def __init__(self, bootstrap: str, topic: str, *, addresses: int, seed: int = 1) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        *,
+        addresses: int,
+        seed: int = 1,
+        first: int = 0,
+        size_bytes: int = VALUE_BYTES,
+    ) -> None:
         self._topic = topic
-        self._addresses = addresses
+        self._keys = range(first, first + addresses)
+        self._size_bytes = size_bytes
         self._random = random.Random(seed)
         self._producer = Producer(
             {
@@ -52,6 +62,7 @@ class Feed:
                 "linger.ms": 20,
                 "batch.size": 262_144,
                 "queue.buffering.max.messages": 1_000_000,
+                "message.max.bytes": max(1_000_000, 2 * size_bytes),
                 **_QUIET,
             }
         )
@@ -59,8 +70,8 @@ class Feed:
     def preload(self, messages: int) -> None:
         """Return when all the messages are in the topic."""
         for number in range(messages):
-            key = b"%08d" % self._random.randrange(self._addresses)
-            self._produce(key, (b"%019d;" % number).ljust(VALUE_BYTES, b"v"))
+            key = b"%08d" % self._random.choice(self._keys)
+            self._produce(key, (b"%019d;" % number).ljust(self._size_bytes, b"v"))
             if not number & 4095:
                 self._producer.poll(0)
         left = self._producer.flush(120)

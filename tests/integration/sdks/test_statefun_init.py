@@ -1,10 +1,13 @@
 """What `statefun init` makes: projects whose tests pass, and which run at once with `statefun dev`."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -133,6 +136,9 @@ def dev() -> Iterator[Callable[..., Process]]:
     yield start
     for each in made:
         each.stop()
+        # `go run` passes no signal on: what it runs is left, where nobody in a terminal pressed Ctrl-C.
+        with suppress(ProcessLookupError):
+            os.killpg(each.pid, signal.SIGKILL)
 
 
 def moved(folder: Path, ports: dict[str, int], others: dict[str, str] | None = None) -> None:
