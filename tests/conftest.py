@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import stock_sdk
 from tests.support.kafka.broker import KafkaBroker
@@ -19,6 +20,10 @@ from tests.support.objects.server import S3Server
 from tests.support.provisions import ROOT, Unavailable
 from tests.support.sdks import go_sdk, javascript_sdk
 from tests.support.worker import Worker
+
+# How long an example takes says how busy the machine is, and nothing about what is tried.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 _MISSING = pytest.StashKey[dict[str, str]]()
 Command = Callable[..., list[str]]

@@ -184,9 +184,7 @@ def test_several_snapshots_are_independent(store: StateStore, open_store: Open, 
         st.lists(st.tuples(st.binary(min_size=1, max_size=3), st.none() | st.binary(max_size=3)))
     )
 )
-@settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_is_an_ordered_map(store: StateStore, slices: list[list[tuple[bytes, bytes | None]]]):
     # One store for all examples: each works under a prefix of its own.
     count = sum(1 for _ in store.scan(b"n"))

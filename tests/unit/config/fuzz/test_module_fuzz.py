@@ -89,18 +89,18 @@ def mangled_bytes(draw: st.DrawFn) -> bytes:
 
 
 @given(mangled_lines(), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_an_example_with_mangled_lines_is_loaded_or_refused(content: bytes, strict: bool):
     check(parse_module(content, file="module.yaml", strict=strict))
 
 
 @given(mangled_bytes())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_piece_with_mangled_bytes_is_loaded_or_refused(content: bytes):
     check(parse_module(content, file="module.yaml"))
 
 
 @given(st.text(alphabet="ab:-{}[]&*!|>'\"#%@`,?<~/. \n\t\u2028é", max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_signs_of_yaml_are_loaded_or_refused(text: str):
     check(parse_module(text.encode(), file="module.yaml"))

@@ -213,7 +213,7 @@ def test_the_comment_in_front_of_a_block_of_text_is_kept():
     st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["", "  ", "        "])), max_size=8),
     st.sets(st.integers(0, 60), max_size=8),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_comment_is_lost_and_none_changes_a_value(
     text: str, alone: list[tuple[int, str]], behind: set[int]
 ):

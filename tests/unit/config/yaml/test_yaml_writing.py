@@ -71,7 +71,7 @@ def plain(node: Node) -> object:
 
 
 @given(maps(NODES).filter(lambda node: bool(node.entries)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_is_written_is_read_as_the_same(node: MapNode):
     text = "\n".join(f"{' ' * line.indent}{line.text}" for line in write_map(node))
     composed = compose(Source("f", text))

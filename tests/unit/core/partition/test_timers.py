@@ -277,7 +277,7 @@ def test_a_row_tells_all_of_a_message():
         max_size=60,
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_is_scheduled_and_not_cancelled_fires_once_in_order(
     limits: tuple[int, int, int], steps: list[tuple[str, int, int]]
 ):
