@@ -20,6 +20,7 @@ from statefun_runtime.core.partition.backlog import Function
 from statefun_runtime.core.partition.backpressure import Limits
 from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.beginning import Beginning, Ports
+from statefun_runtime.engine.checkpoints.prepared import PreparedStore
 from statefun_runtime.engine.ends import EgressServices
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
@@ -117,6 +118,7 @@ async def build_worker(
     beginning: Beginning,
     stop: Stop,
     team: Team | None = None,
+    prepared: PreparedStore | None = None,
 ) -> Worker:
     """Return a restored worker; raise ConfigError for a dead-letter route that takes no letter."""
     assembly = await assemble(
@@ -128,6 +130,7 @@ async def build_worker(
         ReplyReader().decode,
         stop,
         team,
+        prepared,
     )
     check_routes(application.module, assembly.worker.parts.outcomes)
     return await assembly.restored()

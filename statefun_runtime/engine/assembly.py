@@ -25,6 +25,7 @@ from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.checkpoints.checkpointing import Checkpointing
 from statefun_runtime.engine.checkpoints.ledger import Identity, Ledger
 from statefun_runtime.engine.checkpoints.participant import LocalParticipant
+from statefun_runtime.engine.checkpoints.prepared import PreparedStore
 from statefun_runtime.engine.checkpoints.recovery import Heads, read_outbox
 from statefun_runtime.engine.checkpoints.snapshots import Snapshots
 from statefun_runtime.engine.cluster.channels import Outgoing, Targets
@@ -63,9 +64,10 @@ async def assemble(
     decode: Callable[[bytes], Reply],
     stop: Stop,
     team: Team | None = None,
+    prepared: PreparedStore | None = None,
 ) -> "Assembly":
-    """Open the live store of the checkpoint that a life begins at, and build a worker around it; alone without a team."""
-    live = await open_store(beginning.part, ports)
+    """Build a worker around the live store, `prepared` or not, that a life begins with; alone without a team."""
+    live = await (prepared or PreparedStore(ports)).take(beginning.part)
     return Assembly(ports, connectors, module, settings, beginning, live, decode, stop, team)
 
 
@@ -384,9 +386,7 @@ class Assembly:
     async def rebuild(self, swap: Swap) -> None:
         """Put a new store from the last complete checkpoint in the place of the one that fails."""
         await self._bases.rebuild_store(
-            lambda: self._checkpointer.last_complete,
-            self._open_store,
-            swap,
+            lambda: self._checkpointer.last_complete, self._open_store, swap
         )
 
     def replaced(self) -> None:

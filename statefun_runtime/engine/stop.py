@@ -14,14 +14,17 @@ class Stop:
     def __init__(self) -> None:
         self._asked = asyncio.Event()
         self.failure: StatefunError | None = None
+        # For how long requests that are out are waited for, if whoever asked has said that.
+        self.drain_s: float | None = None
 
     @property
     def is_asked(self) -> bool:
         """Whether the worker is stopping, or will."""
         return self._asked.is_set()
 
-    def ask(self) -> None:
+    def ask(self, drain_s: float | None = None) -> None:
         """Have the worker stop cleanly."""
+        self.drain_s = drain_s
         self._asked.set()
 
     def fail(self, error: StatefunError) -> None:

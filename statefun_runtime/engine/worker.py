@@ -83,6 +83,7 @@ class Worker:
         self.enter = enter
         self._carry = carry
         self._key_groups = key_groups
+        self._drain_s = stop_timeout_s * _DRAIN_SHARE
         self._stop_timeout_s = stop_timeout_s
         self.readiness = Readiness(
             parts.checkpointer, stop, parts.ingresses, interval_s=checkpoint_interval_s
@@ -179,17 +180,25 @@ class Worker:
     async def _read(self, ingress_id: str, ingress: IngressSource) -> None:
         """Where reading begins is in a checkpoint before the first record is routed: `latest` means one thing once."""
         await ingress.start()
-        await self.parts.checkpointer.saved()
+        if not self._begins_as_saved(ingress_id, ingress):
+            await self.parts.checkpointer.saved()
         self.readiness.begun(ingress_id)
         await ingress.run()
 
+    def _begins_as_saved(self, ingress_id: str, ingress: IngressSource) -> bool:
+        last = self.parts.checkpointer.last_complete
+        saved = {} if last is None else last.positions.get(ingress_id, {})
+        here = ingress.positions()
+        return bool(here) and all(saved.get(split) == at for split, at in here.items())
+
     async def _drain(self) -> None:
-        """Let replies that are on their way come in, within half of the stop timeout."""
+        """Let replies that are on their way come in, within half of the stop timeout if nothing else was said."""
         loop = asyncio.get_running_loop()
         dispatchers = self.parts.exchange.dispatchers
         for dispatcher in dispatchers:
             dispatcher.stop()
-        ends_s = loop.time() + self._stop_timeout_s * _DRAIN_SHARE
+        within_s = self._stop.drain_s
+        ends_s = loop.time() + (self._drain_s if within_s is None else within_s)
         # Nobody is told of the last reply: that would cost something for each of all the others.
         while (out := _in_flight(dispatchers)) and loop.time() < ends_s:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

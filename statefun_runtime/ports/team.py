@@ -98,7 +98,19 @@ class Workplace(Protocol):
         ...
 
     async def changed(self) -> None:
-        """Return when there is room for other workers than those of the plan."""
+        """Return when there is room for other workers than those of the plan, or than were foreseen last."""
+        ...
+
+    def foresee(self) -> list[int]:
+        """Return the slots of the plan that would come next; whoever is hired from now on sits as in that."""
+        ...
+
+    def overlook(self) -> None:
+        """What was foreseen does not come about: whoever is hired sits as in the plan that is."""
+        ...
+
+    def keeps(self, numbers: Mapping[int, int]) -> bool:
+        """Return whether workers that were hired before, by slot, sit as in the plan, and have not ended."""
         ...
 
     def now_s(self) -> float:

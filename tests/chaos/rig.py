@@ -37,6 +37,7 @@ _QUICK = {"reconnect.backoff.max.ms": 500, "log_level": 0}
 Brokers = KafkaBroker | ThreeBrokers
 Tell = Callable[[str], None]
 Value = Callable[[int], bytes]
+Take = Callable[[Sequence[bytes], float], None]
 
 
 class Feed:
@@ -105,10 +106,16 @@ class Feed:
 
 
 class Reader:
-    """Follows a topic as a `read_committed` reader, from its own thread; knows the longest silence."""
+    """Follows a topic as a `read_committed` reader, from its own thread; knows the longest silence.
 
-    def __init__(self, broker: Brokers, topic: str) -> None:
+    `take` is told, in that thread, of the values that have come, and when.
+    """
+
+    def __init__(
+        self, broker: Brokers, topic: str, take: Take = lambda values, now_s: None
+    ) -> None:
         self._broker, self._topic = broker, topic
+        self._take = take
         self._consumer = Consumer(
             {
                 "bootstrap.servers": broker.bootstrap,
@@ -161,6 +168,7 @@ class Reader:
                 self.longest_silence_s = max(self.longest_silence_s, now_s - self._newest_s)
             self._newest_s = now_s
             self._seen.update((message.key(), message.value()) for message in messages)
+            self._take([message.value() or b"" for message in messages], now_s)
 
 
 class Rig:

@@ -209,6 +209,9 @@ class World:
         rng = self.rng
         window_s = rng.uniform(1.0, 4.0)
         records = rng.randint(2, 10) if rng.random() < 0.8 else rng.randint(10, 30)
+        if self.cluster_size:
+            # Until there is a leader seconds have passed, and to take somebody in lasts seconds more.
+            window_s, records = 2 * window_s, 3 * records
         # An application that another follows in another folder is fenced by nobody.
         is_followed = may_start_elsewhere(self.seed, has_http=self.has_http)
         left_out: tuple[str, ...] = ("usurp",) if self.has_http or is_followed else ()
@@ -357,7 +360,8 @@ class World:
         self, process: Process, request: dict[str, Any], links: SimLinks, pipe: SimPipe
     ) -> Any:
         outside = self.outside(process, Random(process.seed))
-        return serve(outside, make_ports(outside, is_first=False), request, links, pipe)
+        ports = make_ports(outside, is_first=False)
+        return serve(outside, ports, lambda _: (ports.commit_log, links), request, pipe)
 
     def outside(self, process: Process, rng: Random, machine: Machine | None = None) -> Outside:
         disk: Any = DiskCalls(self.disk)

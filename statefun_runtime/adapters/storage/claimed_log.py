@@ -47,6 +47,8 @@ class ClaimedLog:
         found = await self._known_holder()
         # The log first: a claim of a life that no log knows could be followed by none.
         await self._log.append(entry)
+        # The next life may be begun by who has begun this one, and reads nothing.
+        self._history = History((*self._history.entries, entry))
         if not await self._place.hold(_content(entry), instead_of=found):
             raise fenced(self._where)
 

@@ -81,6 +81,12 @@ class StateFolder:
         """Throw the live files of workers away that are no more."""
         shutil.rmtree(self.folder / "live", ignore_errors=True)
 
+    def clear_live_of(self, pid: int) -> None:
+        """Throw the live files of one worker away that is no more."""
+        live = self.folder / "live"
+        for path in (live / f"fetched-{pid}", live / f"functions-{pid}", *live.glob(f"{pid}-*")):
+            shutil.rmtree(path, ignore_errors=True)
+
     def close(self) -> None:
         """Throw the live files away, and let the next worker in."""
         self.clear_live()

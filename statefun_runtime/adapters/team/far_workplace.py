@@ -80,6 +80,7 @@ class FarWorkplace:
     slots_max: int
     inbox_ends: InboxEnds
     seating: Seating = field(default_factory=dict)
+    _foreseen: Seating = field(default_factory=dict)
     _workers: dict[int, _Worker] = field(default_factory=dict)
     _last: int = 0
     _ended: Callable[[int, int], None] | None = None
@@ -92,6 +93,7 @@ class FarWorkplace:
     def seat(self) -> list[int]:
         """Plan who has which slot from now on, and return the slots."""
         self.seating = seat(self._known_seating(), self._offers(), self.slots_max)
+        self._foreseen = self.seating
         self._workers = {n: one for n, one in self._workers.items() if not one.has_ended}
         self._has_changed.clear()
         return list(self.seating)
@@ -116,7 +118,7 @@ class FarWorkplace:
         numbers = {}
         for slot, request in requests.items():
             self._last += 1
-            numbers[slot], process = self._last, self.seating[slot]
+            numbers[slot], process = self._last, self._foreseen[slot]
             pipe = FarPipe(self.control, process, self._last)
             self._workers[self._last] = _Worker(process, pipe, loop.create_future())
             content = json.dumps({**request, "inbox": ends[slot]}).encode()
@@ -141,8 +143,10 @@ class FarWorkplace:
         return Hired(number, pid, worker.pipe, f"{host} {worker.process}")
 
     def kill(self, number: int) -> None:
-        """End a worker at once."""
-        worker = self._workers[number]
+        """End a worker at once; one that has ended is known no more when there is another plan."""
+        worker = self._workers.get(number)
+        if worker is None:
+            return
         self.control.say(worker.process, "kill", number)
         if worker.process not in self.presence.present:
             self._gone(number, worker)
@@ -150,6 +154,23 @@ class FarWorkplace:
     async def changed(self) -> None:
         """Return when other seats are offered than the plan has taken."""
         await self._has_changed.wait()
+
+    def foresee(self) -> list[int]:
+        """Return the slots of the plan that would come next."""
+        self._foreseen = seat(self.seating, self._offers(), self.slots_max)
+        self._has_changed.clear()
+        return list(self._foreseen)
+
+    def overlook(self) -> None:
+        """What was foreseen does not come about; if there is still room for others, that is found again."""
+        self._foreseen = self.seating
+        self._has_changed.clear()
+
+    def keeps(self, numbers: Mapping[int, int]) -> bool:
+        """Return whether workers that were hired before sit as in the plan, and have not ended."""
+        found = {slot: self._workers.get(number) for slot, number in numbers.items()}
+        there = {slot: one.process for slot, one in found.items() if one and not one.has_ended}
+        return there == self.seating
 
     def now_s(self) -> float:
         """Return the time as far as others could be heard."""
@@ -181,12 +202,12 @@ class FarWorkplace:
             if worker.process not in present:
                 self._gone(number, worker)
         offers = self._offers()
-        if seat(self.seating, offers, self.slots_max) == self.seating:
+        if seat(self._foreseen, offers, self.slots_max) == self._foreseen:
             return
         is_settled = all(
             self.presence.beats_of(name) >= _SETTLED_BEATS
             for name in offers
-            if name not in self.seating.values()
+            if name not in self._foreseen.values()
         )
         if is_settled:
             self._has_changed.set()

@@ -17,10 +17,11 @@ _REPORT_BYTES_MAX = 64 * 1024
 
 
 class LocalWorkplace:
-    """The Workplace of one machine; close it."""
+    """The Workplace of one machine; `clear` throws away what the worker of a process has left. Close it."""
 
-    def __init__(self, nursery: Nursery) -> None:
+    def __init__(self, nursery: Nursery, clear: Callable[[int], None]) -> None:
         self._nursery = nursery
+        self._clear = clear
         self._ended: Callable[[int, int], None] | None = None
         # Who waits for the process of each start, in their order.
         self._starting: deque[asyncio.Future[int]] = deque()
@@ -61,8 +62,11 @@ class LocalWorkplace:
                 self._nursery.kill(said["pid"])
             else:
                 started.set_result(said["pid"])
-        elif "exited" in said and self._ended is not None:
-            self._ended(said["exited"], said["status"])
+        elif "exited" in said:
+            # Beside all else: there may be gigabytes, and those who go on are not to wait for that.
+            self._loop.run_in_executor(None, self._clear, said["exited"])
+            if self._ended is not None:
+                self._ended(said["exited"], said["status"])
 
     def kill(self, number: int) -> None:
         """End a worker at once."""
@@ -71,6 +75,17 @@ class LocalWorkplace:
     async def changed(self) -> None:
         """There is always room for as many."""
         await asyncio.Event().wait()
+
+    def foresee(self) -> list[int]:
+        """Nothing is ever foreseen."""
+        return []
+
+    def overlook(self) -> None:
+        """Nothing was foreseen."""
+
+    def keeps(self, numbers: Mapping[int, int]) -> bool:
+        """Nobody is hired before."""
+        return False
 
     def now_s(self) -> float:
         """Return the loop's time."""

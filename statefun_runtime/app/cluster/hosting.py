@@ -1,6 +1,7 @@
 """The workers that one process of a cluster has: forked for a leader anywhere, whose words are passed on.
 
 hire ─▶ workers of other lives are ended and buried ─▶ fork ─▶ lines up and down ─▶ hung up, exited
+hire to stand by ─▶ fork ─▶ its life begins ─▶ workers of other lives are ended and buried ─▶ as above
 """
 
 import asyncio
@@ -10,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from statefun_runtime.core.cluster.troubles import beginning_again
+from statefun_runtime.engine.cluster.pipe_leader import LIVE
 from statefun_runtime.engine.cluster.questions import Questions
+from statefun_runtime.engine.cluster.standby import stands_by
 from statefun_runtime.ports.control import Control, Notice
 from statefun_runtime.ports.team import Pipe, Workplace
 
@@ -36,6 +39,8 @@ class Lodger:
     questions: Questions = field(default_factory=lambda: Questions(-1))
     is_unwanted: bool = False
     is_starting: bool = False
+    stands_by: bool = False
+    is_held: bool = False
 
     @property
     def incarnation(self) -> int:
@@ -44,11 +49,17 @@ class Lodger:
         return number
 
     def say(self, line: bytes) -> None:
-        """Say something to it; what comes before it is there waits."""
-        if self.pipe is None:
+        """Say something to it; what comes before it is there, or while it is held, waits."""
+        if self.pipe is None or self.is_held:
             self.early.append(line)
         else:
             self.pipe.say(line)
+
+    def catch_up(self) -> None:
+        """Say what has waited."""
+        early, self.early = self.early, []
+        for line in early:
+            self.say(line)
 
     async def ask(
         self, command: str, arguments: dict[str, Any], limit_s: float = _ASKED_S
@@ -83,6 +94,7 @@ class Hosting:
     def __init__(self, workplace: Workplace, control: Control) -> None:
         self._workplace = workplace
         self._control = control
+        # Who is to start, or whose life is to begin.
         self._hires: asyncio.Queue[Lodger] = asyncio.Queue(_HIRES_MAX)
         self._lodgers: list[Lodger] = []
         self._news = asyncio.Event()
@@ -91,19 +103,22 @@ class Hosting:
     @property
     def slots(self) -> tuple[int, ...]:
         """The slots whose workers are here."""
-        return tuple(sorted(one.slot for one in self._lodgers if not one.is_unwanted))
+        return tuple(
+            sorted(one.slot for one in self._lodgers if not (one.is_unwanted or one.stands_by))
+        )
 
     @property
     def home(self) -> Lodger | None:
         """The worker of the first key groups, if it is here and ready, of the latest life."""
-        there = [one for one in self._lodgers if one.request["is_home"] and one.is_ready]
+        there = [one for one in self._lodgers if one.is_ready and one.request["is_home"]]
         return max(there, key=lambda one: one.incarnation, default=None)
 
     def workers(self) -> list[Lodger]:
         """Return those that are asked; raise UnavailableError while they begin."""
-        if not all(one.is_ready for one in self._lodgers):
+        at_work = [one for one in self._lodgers if not one.stands_by]
+        if not all(one.is_ready for one in at_work):
             raise beginning_again()
-        return list(self._lodgers)
+        return at_work
 
     async def run(self) -> None:
         """Start what is hired, one after the other, until cancelled; end all that is left then."""
@@ -111,7 +126,11 @@ class Hosting:
             async with asyncio.TaskGroup() as tasks:
                 while True:
                     lodger = await self._hires.get()
-                    await self._clear(lodger.nonce)
+                    if lodger.is_held:
+                        await self._begin(lodger)
+                        continue
+                    if not lodger.stands_by:
+                        await self._clear(lodger.nonce)
                     if not lodger.is_unwanted:
                         await self._start(lodger, tasks)
         finally:
@@ -119,7 +138,10 @@ class Hosting:
                 self._end(lodger)
 
     async def empty(self) -> None:
-        """Return when no worker is left; they are not ended."""
+        """Return when no worker is left; only those are ended that stand by."""
+        for lodger in list(self._lodgers):
+            if lodger.stands_by:
+                self._end(lodger)
         while self._lodgers:
             self._news.clear()
             await self._news.wait()
@@ -132,11 +154,15 @@ class Hosting:
             request = json.loads(notice.content)
             nonce, slot = request["nonce"], request["slot"]
             lodger = Lodger(notice.sender, notice.number, slot, nonce, request)
+            lodger.stands_by = stands_by(request)
             self._lodgers.append(lodger)
             self._hires.put_nowait(lodger)
             return
         found = self._find(notice.sender, notice.number)
         if found is not None and notice.kind == "down":
+            if found.stands_by and notice.content.startswith(LIVE):
+                found.stands_by, found.is_held = False, True
+                self._hires.put_nowait(found)
             found.say(notice.content)
         elif found is not None and notice.kind == "kill":
             self._end(found)
@@ -147,9 +173,19 @@ class Hosting:
 
     # ── from its start to its end ──
 
-    async def _clear(self, nonce: str) -> None:
+    async def _begin(self, lodger: Lodger) -> None:
+        """Have the life begin of a worker that stood by."""
+        live = next(line for line in lodger.early if line.startswith(LIVE))
+        lodger.request |= json.loads(live)["live"]
+        nonce: str = lodger.request["nonce"]
+        # Others that stood by with it are to begin the same life.
+        await self._clear(nonce, lodger.nonce)
+        lodger.nonce, lodger.is_held = nonce, False
+        lodger.catch_up()
+
+    async def _clear(self, *nonces: str) -> None:
         """End the workers of other lives: they have the ports, and what they do is in vain."""
-        await self._until_gone(lambda one: one.nonce != nonce)
+        await self._until_gone(lambda one: one.nonce not in nonces)
 
     async def _until_gone(self, is_meant: Callable[[Lodger], bool]) -> None:
         for lodger in list(filter(is_meant, self._lodgers)):
@@ -163,8 +199,7 @@ class Hosting:
         hired = (await self._workplace.hire({lodger.slot: lodger.request}))[lodger.slot]
         lodger.pid, lodger.pipe = hired.pid, hired.pipe
         self._control.say(lodger.leader, "hired", lodger.number, str(hired.pid).encode())
-        for line in lodger.early:
-            hired.pipe.say(line)
+        lodger.catch_up()
         if lodger.is_unwanted:
             self._end(lodger)
         tasks.create_task(self._pass_on(lodger, hired.pipe))

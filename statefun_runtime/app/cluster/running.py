@@ -22,7 +22,7 @@ from statefun_runtime.app.cluster.shown import Door, ShownEgressSpec
 from statefun_runtime.app.start.beginning import begin_application, tell_where_it_begins
 from statefun_runtime.app.team.asking import TeamMetricsPort
 from statefun_runtime.app.team.forking import Machine, run_forking
-from statefun_runtime.app.team.leader import Leader, require_todays_form
+from statefun_runtime.app.team.leader import GoOn, Leader, require_todays_form
 from statefun_runtime.app.team.member import Loaded
 from statefun_runtime.connectors.kafka.client.clients import AIOKAFKA
 from statefun_runtime.connectors.kafka.cluster.topics import brokers_of, make_topics
@@ -117,8 +117,9 @@ class Process:
     def _make_leader(self, workplace: FarWorkplace, leader_log: LeaderLog, stop: Stop) -> Leader:
         settings = self._settings
 
-        async def begin() -> tuple[Ports, Beginning]:
-            ports, beginning = await begin_application(
+        async def begin(go_on: GoOn) -> tuple[Ports, Beginning]:
+            there = go_on(secrets.token_hex(8))
+            ports, beginning = there or await begin_application(
                 settings, self._module, self._machine.folder, leader_log
             )
             require_todays_form(settings, beginning)

@@ -49,7 +49,7 @@ async def _run(folder: StateFolder, nursery: Nursery, work: Work) -> None:
     stop_on_signals(stop)
     async with asyncio.TaskGroup() as tasks:
         crash_on_bugs(tasks)
-        workplace = LocalWorkplace(nursery)
+        workplace = LocalWorkplace(nursery, folder.clear_live_of)
         try:
             await work(Machine(folder, workplace, stop, tasks))
         finally:

@@ -13,8 +13,10 @@ from statefun_runtime.config.settings import Settings
 from statefun_runtime.core.checkpoints.manifest import FORMAT
 from statefun_runtime.core.cluster.troubles import beginning_again
 from statefun_runtime.engine.beginning import Beginning, Ports
+from statefun_runtime.engine.cluster.preparation import Preparation
 from statefun_runtime.engine.cluster.team_life import TeamLife
 from statefun_runtime.engine.cluster.worker_process import WorkerProcess
+from statefun_runtime.engine.phases import Phases
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import (
@@ -31,8 +33,14 @@ SILENCE_S = 1.5
 _PAUSE_S, _PAUSE_MAX_S = 0.1, 10.0
 _LONG_LIFE_S = 30.0
 
+# Returns where a life begins that goes on behind one which has ended well, given a nonce; None if that has to be read.
+GoOn = Callable[[str], tuple[Ports, Beginning] | None]
 # Returns where a life begins that is planned for the workers there is room for.
-Begin = Callable[[], Awaitable[tuple[Ports, Beginning]]]
+Begin = Callable[[GoOn], Awaitable[tuple[Ports, Beginning]]]
+
+
+def nowhere(_: str) -> None:
+    """There is no life that has ended well."""
 
 
 class Leader:
@@ -56,6 +64,8 @@ class Leader:
         self._clear = again
         self._pause_s = _PAUSE_S
         self.life: TeamLife | None = None
+        self._preparation: Preparation | None = None
+        self._go_on: GoOn = nowhere
         self._has_told = False
         self.restarts = 0
 
@@ -69,16 +79,20 @@ class Leader:
     async def run(self, announce: Callable[[], None]) -> None:
         """Lead until stopped; raise what cannot be mended by starting again."""
         loop = asyncio.get_running_loop()
-        while not self._stop.is_asked:
-            began_s = loop.time()
-            try:
-                await self._live(announce)
-            except (ConfigError, CorruptionError, FencedError):
-                raise
-            except (StatefunError, OSError) as error:
-                await self._again(error, loop.time() - began_s)
-            finally:
-                self.life = None
+        try:
+            while not self._stop.is_asked:
+                began_s = loop.time()
+                try:
+                    await self._live(announce)
+                except (ConfigError, CorruptionError, FencedError):
+                    raise
+                except (StatefunError, OSError) as error:
+                    await self._again(error, loop.time() - began_s)
+                finally:
+                    self.life = None
+        finally:
+            if self._preparation is not None:
+                self._preparation.dismiss()
         if self._stop.failure is not None:
             raise self._stop.failure
 
@@ -100,7 +114,11 @@ class Leader:
             self._pause_s = min(_PAUSE_MAX_S, self._pause_s * 2)
 
     async def _live(self, announce: Callable[[], None]) -> None:
-        ports, beginning = await self._begin()
+        phases = Phases(asyncio.get_running_loop().time)
+        go_on, self._go_on = self._go_on, nowhere
+        ports, beginning = await self._begin(go_on)
+        phases.ended("begin")
+        log.debug("%s", phases)
         if not self._has_told:
             self._has_told = True
             self._tell(beginning)
@@ -111,8 +129,11 @@ class Leader:
             self._settings,
             self._stop,
             silence_s=SILENCE_S,
+            preparation=self._preparation,
         )
+        self._preparation = None
         await life.run(announce)
+        self._preparation, self._go_on = life.preparation, life.go_on
         last = life.checkpointer.last_complete
         what = "stopped; the next start goes" if self._stop.is_asked else "all rest, and go"
         log.info("%s on from checkpoint %d", what, last.epoch if last else 0)

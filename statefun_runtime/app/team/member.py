@@ -39,14 +39,16 @@ from statefun_runtime.connectors.kafka.cluster.log import TopicLog
 from statefun_runtime.connectors.kafka.cluster.topics import brokers_of
 from statefun_runtime.connectors.playground.asked import results_commands
 from statefun_runtime.engine.beginning import Ports
+from statefun_runtime.engine.checkpoints.prepared import PreparedStore
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
 from statefun_runtime.engine.cluster.planning import member_beginning
 from statefun_runtime.engine.cluster.questions import error_form
+from statefun_runtime.engine.cluster.standby import stand_by, stands_by
 from statefun_runtime.engine.metrics import engine_metrics
+from statefun_runtime.engine.phases import Phases
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.engine.worker import Worker
 from statefun_runtime.errors import StatefunError, first_of
-from statefun_runtime.ports.commit_log import CommitLog
 from statefun_runtime.ports.module import ModuleSpec
 from statefun_runtime.ports.team import Links, Team
 
@@ -97,7 +99,6 @@ async def _listen_while_led(leader: PipeLeader) -> None:
 
 async def _run(loaded: Loaded, request: dict[str, Any], sockets: Sequence[socket.socket]) -> None:
     pipe = await Pipe.open(sockets[0])
-    links = _links(loaded.settings, request, sockets[1:])
     leader, stop = PipeLeader(pipe), Stop()
     ended: dict[str, Any] = {"ended": True}
     try:
@@ -107,7 +108,7 @@ async def _run(loaded: Loaded, request: dict[str, Any], sockets: Sequence[socket
                 tasks.create_task(_listen_while_led(leader)),
                 tasks.create_task(leader.tell_failure(stop)),
             ]
-            await _live(loaded, request, Team(links, leader), leader, pipe, tasks, stop)
+            await _live(loaded, request, sockets[1:], leader, pipe, tasks, stop)
             for task in beside:
                 task.cancel()
     except* StatefunError as group:
@@ -134,28 +135,40 @@ def member_ports(folder: SharedFolder, settings: Settings, nonce: str) -> Ports:
         small_bytes_max=0,
     )
     ports = machine_ports(folder, objects)
-    fetched = folder.folder / "live" / f"fetched-{os.getpid()}"
-    # The leader alone writes to the log, and holds the place.
-    log: CommitLog = ports.commit_log
-    if settings.cluster is not None:
-        log = TopicLog(brokers_of(settings.cluster), nonce=nonce)
-    return replace(with_place(ports, settings, fetched), commit_log=log)
+    log, fetched = ports.commit_log, folder.folder / "live" / f"fetched-{os.getpid()}"
+    ports = with_place(ports, settings, fetched)
+    return with_log(replace(ports, commit_log=log), settings, nonce)
+
+
+def with_log(ports: Ports, settings: Settings, nonce: str) -> Ports:
+    """Return ports with the log of the life of this nonce: the leader alone writes to it, and holds the place."""
+    if settings.cluster is None:
+        return ports
+    return replace(ports, commit_log=TopicLog(brokers_of(settings.cluster), nonce=nonce))
 
 
 async def _live(
     loaded: Loaded,
     request: dict[str, Any],
-    team: Team,
+    sockets: Sequence[socket.socket],
     leader: PipeLeader,
     pipe: Pipe,
     tasks: asyncio.TaskGroup,
     stop: Stop,
 ) -> None:
+    phases = Phases(asyncio.get_running_loop().time)
     folder = SharedFolder(loaded.settings.state_dir)
     ports = member_ports(folder, loaded.settings, request["nonce"])
-    beginning = await member_beginning(ports, request)
     functions = folder.folder / "live" / f"functions-{os.getpid()}"
+    prepared: PreparedStore | None = None
     async with Embedded(loaded.module, tasks.create_task, functions) as embedded:
+        if stands_by(request):
+            request, prepared = await stand_by(leader, ports, request)
+            ports = with_log(ports, loaded.settings, request["nonce"])
+            phases.ended("stood by")
+        beginning = await member_beginning(ports, request)
+        phases.ended("log read")
+        team = Team(_links(loaded.settings, request, sockets), leader)
         application = Application(
             loaded.settings,
             loaded.module,
@@ -169,23 +182,34 @@ async def _live(
             embedded=embedded,
             slot=beginning.slot,
         )
-        worker = await build_worker(application, ports, beginning, stop, team)
+        worker = await build_worker(application, ports, beginning, stop, team, prepared)
+        phases.ended("restored")
         if request["is_home"]:
             tell_left_behind(beginning.start, loaded.module, worker.parts.states)
         await worker.listen()
-        await _work(application, worker, leader, pipe)
+        phases.ended("listens")
+        await _work(application, worker, leader, pipe, phases)
 
 
-async def _work(application: Application, worker: Worker, leader: PipeLeader, pipe: Pipe) -> None:
+async def _work(
+    application: Application, worker: Worker, leader: PipeLeader, pipe: Pipe, phases: Phases
+) -> None:
     tasks, facts = application.tasks, ProcessFacts()
     gc.collect()
     gc.freeze()
+    phases.ended("frozen")
+
+    def ready() -> None:
+        phases.ended("in transit")
+        log.debug("this worker began: %s", phases)
+        pipe.say({"ready": True})
+
     beside = [
         tasks.create_task(facts.run()),
         tasks.create_task(leader.answer(_commands(application.settings, worker, facts))),
     ]
     try:
-        await worker.run(tasks, lambda: pipe.say({"ready": True}))
+        await worker.run(tasks, ready)
         await worker.close()
     finally:
         for task in beside:

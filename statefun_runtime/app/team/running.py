@@ -8,7 +8,7 @@ from statefun_runtime.app.build import engine_settings
 from statefun_runtime.app.start.beginning import begin_application, tell_where_it_begins
 from statefun_runtime.app.team.asking import TeamMetricsPort, team_commands
 from statefun_runtime.app.team.forking import Machine, run_forking
-from statefun_runtime.app.team.leader import Leader, require_todays_form
+from statefun_runtime.app.team.leader import GoOn, Leader, require_todays_form
 from statefun_runtime.app.team.member import Loaded
 from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.cluster.planning import planned
@@ -22,7 +22,7 @@ def run_team(loaded: Loaded) -> None:
 async def _lead(loaded: Loaded, machine: Machine) -> None:
     settings, tasks = loaded.settings, machine.tasks
 
-    async def begin() -> tuple[Ports, Beginning]:
+    async def begin(_: GoOn) -> tuple[Ports, Beginning]:
         ports, beginning = await begin_application(settings, loaded.module, machine.folder)
         require_todays_form(settings, beginning)
         return ports, planned(beginning, range(settings.workers))

@@ -85,6 +85,16 @@ class Retention:
             self._own.add(start)
             start = parents.get(start)
 
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """Those that are kept, oldest first."""
+        return tuple(self._kept)
+
+    @property
+    def there(self) -> frozenset[ObjectId]:
+        """All objects that have not been given up."""
+        return frozenset(self._ids)
+
     def added(self, kept: Kept) -> None:
         """One more checkpoint is complete."""
         self._kept.append(kept)

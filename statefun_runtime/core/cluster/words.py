@@ -73,7 +73,9 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The application stops."""
+    """The application stops, or comes to rest for a move; `drain_ms` is for how long requests are waited for, if that is said."""
+
+    drain_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from statefun_runtime.core.checkpoints.manifest import (
     Base,
     Confirmed,
     Manifest,
+    ObjectId,
     Outbox,
     Snapshot,
 )
@@ -88,6 +89,11 @@ class Checkpointer:
     def last_complete(self) -> Manifest | None:
         """The last complete checkpoint."""
         return self._ledger.last_complete
+
+    @property
+    def last_id(self) -> ObjectId | None:
+        """The object of its manifest."""
+        return self._ledger.last_id
 
     async def run(self) -> None:
         """Take a checkpoint per interval, when anything changed, until cancelled."""

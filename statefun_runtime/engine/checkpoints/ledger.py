@@ -56,6 +56,17 @@ class Ledger:
         self._collect_every = collect_every
         self._commits = 0
         self.last_complete = last
+        self.last_id = identity.started.from_manifest
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """The checkpoints that are kept, oldest first."""
+        return self._retention.kept
+
+    @property
+    def there(self) -> frozenset[ObjectId]:
+        """All objects of the store."""
+        return self._retention.there
 
     async def commit(self, epoch: int, snapshots: Sequence[Snapshot], confirmed: Confirmed) -> None:
         """Make a checkpoint of durable snapshots complete.
@@ -71,7 +82,7 @@ class Ledger:
         started = self._identity.started
         await self._append(Completed(epoch, started.incarnation, started.lineage, stored.id))
         self._retention.added(Kept(stored.id, manifest))
-        self.last_complete = manifest
+        self.last_complete, self.last_id = manifest, stored.id
         self._commits += 1
 
     async def _append(self, entry: Completed) -> None:

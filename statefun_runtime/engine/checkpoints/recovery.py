@@ -234,7 +234,10 @@ async def open_live(
     try:
         for base, place in () if is_one else zip(bases, placed, strict=True):
             await off_loop(partial(_copy, base, place, store, open_store))
-        return store, {} if part is None else await _apply_deltas(part, objects, store, off_loop)
+        heads: Heads = {}
+        if part is not None:
+            await apply_deltas(part.deltas, objects, store, heads, off_loop)
+        return store, heads
     except BaseException:
         await off_loop(store.discard)
         raise
@@ -271,10 +274,10 @@ def _copy(
 
 
 class _Applying:
-    """Applies deltas to a live store, in order; `heads` of backlogs are not kept there. It blocks."""
+    """Applies deltas to a live store, in order; the heads of backlogs are not kept there. It blocks."""
 
-    def __init__(self, live: StateStore) -> None:
-        self.heads: Heads = {}
+    def __init__(self, live: StateStore, heads: Heads) -> None:
+        self._heads = heads
         self._live = live
         self._unflushed_bytes = 0
 
@@ -284,7 +287,7 @@ class _Applying:
             self._live.write([row for row in some if not is_head(row[0])])
             for key, value in some:
                 if is_head(key):
-                    _put(self.heads, key, value)
+                    _put(self._heads, key, value)
             self._unflushed_bytes += sum(len(value or b"") for _, value in some)
             if self._unflushed_bytes >= _FLUSH_BYTES:
                 # Rows come faster than a store writes them to its files, and would pile up in its memory.
@@ -301,12 +304,16 @@ def _counting(delta: Delta, rows: Iterable[Row]) -> Iterable[Row]:
     return (row for row in rows if first <= row[0][:2] < end)
 
 
-async def _apply_deltas(
-    part: Part, store: CheckpointStore, live: StateStore, off_loop: OffLoop
-) -> Heads:
-    """Apply the deltas to the live store, in order, a piece of one in memory at a time; return the heads of backlogs."""
-    applying = _Applying(live)
-    for delta in part.deltas:
+async def apply_deltas(
+    deltas: Iterable[Delta],
+    store: CheckpointStore,
+    live: StateStore,
+    heads: Heads,
+    off_loop: OffLoop,
+) -> None:
+    """Apply deltas to a live store and the heads of its backlogs, in order, a piece of one in memory at a time."""
+    applying = _Applying(live, heads)
+    for delta in deltas:
         reader = DeltaReader()
         try:
             async with aclosing(store.read(delta.object.id)) as pieces:
@@ -317,7 +324,6 @@ async def _apply_deltas(
             raise CorruptionError(
                 f"delta {delta.object.id} is damaged: {error}", code="SF5009"
             ) from error
-    return applying.heads
 
 
 def _put(heads: Heads, key: bytes, value: bytes | None) -> None:

@@ -200,8 +200,8 @@ class Follower:
                 self._hold(why)
             case words.Granted():
                 self._use.granted()
-            case words.Finish():
-                self._stop.ask()
+            case words.Finish(drain_ms):
+                self._stop.ask(None if drain_ms is None else drain_ms / 1000)
 
     def _is_in(self, epoch: int) -> bool:
         """Return whether it is not known here yet how an epoch has ended."""

@@ -11,6 +11,9 @@ from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.team import Pipe
 
 _ORDERS_MAX = 10_000
+# How a leader begins what it says to a worker whose life has not begun; the last of it is that it begins.
+LIVE = b'{"live"'
+AHEAD = (b'{"prepare"', LIVE)
 
 
 class PipeLeader:
@@ -20,6 +23,7 @@ class PipeLeader:
         self._pipe = pipe
         self._orders: asyncio.Queue[words.Order] = asyncio.Queue(_ORDERS_MAX)
         self._asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_ORDERS_MAX)
+        self._ahead: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_ORDERS_MAX)
 
     def tell(self, answer: words.Answer) -> None:
         """Tell the leader something."""
@@ -30,11 +34,21 @@ class PipeLeader:
         while True:
             yield await self._orders.get()
 
+    async def ahead(self) -> dict[str, Any]:
+        """Return what the leader says next to a worker whose life has not begun."""
+        return await self._ahead.get()
+
+    def say(self, said: dict[str, Any]) -> None:
+        """Answer to that."""
+        self._pipe.say(said)
+
     async def listen(self) -> None:
         """Take what is said until the leader is gone."""
         async for line in self._pipe.heard():
             if line.startswith(b'{"ask"'):
                 self._asked.put_nowait(json.loads(line))
+            elif line.startswith(AHEAD):
+                self._ahead.put_nowait(json.loads(line))
             else:
                 word = words.decode(line)
                 assert isinstance(word, words.Order)

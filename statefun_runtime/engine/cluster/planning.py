@@ -4,12 +4,17 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from statefun_runtime.core.checkpoints.commits import History
+from statefun_runtime.core.checkpoints.commits import Completed, History
 from statefun_runtime.core.checkpoints.manifest import read_outboxes
 from statefun_runtime.core.cluster.plan import assign
 from statefun_runtime.core.cluster.troubles import beginning_again
 from statefun_runtime.engine.beginning import Beginning, Ports
-from statefun_runtime.engine.checkpoints.recovery import StartingPoint, read_manifest
+from statefun_runtime.engine.checkpoints.ledger import Ledger
+from statefun_runtime.engine.checkpoints.recovery import (
+    StartingPoint,
+    pending_outboxes,
+    read_manifest,
+)
 
 
 def planned(beginning: Beginning, slots: Collection[int]) -> Beginning:
@@ -21,6 +26,31 @@ def planned(beginning: Beginning, slots: Collection[int]) -> Beginning:
     return replace(
         beginning, start=replace(start, started=started), history=History((*entries, started))
     )
+
+
+def gone_on(beginning: Beginning, ledger: Ledger, nonce: str) -> Beginning | None:
+    """Return where a life begins behind one that its leader has seen to its end: what it knows is not read again.
+
+    None if that one has not ended with a checkpoint of its own.
+    """
+    before, manifest, last_id = beginning.start.started, ledger.last_complete, ledger.last_id
+    if manifest is None or last_id is None or manifest.incarnation != before.incarnation:
+        return None
+    started = replace(
+        before,
+        incarnation=before.incarnation + 1,
+        nonce=nonce,
+        from_epoch=manifest.epoch,
+        from_manifest=last_id,
+        from_lineage=None,
+        members=(),
+    )
+    completed = Completed(manifest.epoch, before.incarnation, before.lineage, last_id)
+    start = StartingPoint(
+        started, manifest, ledger.kept, ledger.there, manifest.epoch + 1, is_ours=True
+    )
+    history = History((*beginning.history.entries, completed, started))
+    return Beginning(start, history, tuple(pending_outboxes(manifest, ledger.kept)))
 
 
 async def member_beginning(ports: Ports, request: dict[str, Any]) -> Beginning:

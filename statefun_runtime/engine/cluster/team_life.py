@@ -11,26 +11,36 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
-from statefun_runtime.core.checkpoints.manifest import Outbox, form
+from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, form
 from statefun_runtime.core.checkpoints.retention import Retention
 from statefun_runtime.core.checkpoints.settling import before_any_other
 from statefun_runtime.core.cluster import words
+from statefun_runtime.core.cluster.plan import assign
 from statefun_runtime.core.cluster.troubles import beginning_again, worker_lost
 from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.checkpoints.checkpointer import Checkpointer
 from statefun_runtime.engine.checkpoints.ledger import Identity, Ledger
 from statefun_runtime.engine.cluster.leading import RemoteParticipant, Using
+from statefun_runtime.engine.cluster.planning import gone_on
+from statefun_runtime.engine.cluster.preparation import Preparation
 from statefun_runtime.engine.cluster.worker_process import WorkerProcess
+from statefun_runtime.engine.phases import Phases
 from statefun_runtime.engine.settings import EngineSettings
 from statefun_runtime.engine.stop import Stop
+from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.team import Workplace
 
 log = logging.getLogger("statefun.leader")
 
 _SILENCE_LOOK_S = 0.25
 _BURIED_S = 10.0
+# A process that leaves has not much more time than that.
+_PREPARE_S = 20.0
+_PREPARATIONS_MAX = 3
+_MOVE_DRAIN_MS = 500
 
 
 class TeamLife:
@@ -45,6 +55,7 @@ class TeamLife:
         stop: Stop,
         *,
         silence_s: float,
+        preparation: Preparation | None = None,
     ) -> None:
         self._workplace = workplace
         self._ports = ports
@@ -52,6 +63,9 @@ class TeamLife:
         self._settings = settings
         self._stop = stop
         self._silence_s = silence_s
+        # Of this plan; when its life has ended well, of the next one.
+        self.preparation = preparation
+        self._held = AsyncExitStack()
         self._loop = asyncio.get_running_loop()
         self.plan = beginning.start.started.plan
         self.workers: dict[int, WorkerProcess] = {}
@@ -66,9 +80,11 @@ class TeamLife:
             RemoteParticipant(member.owner, self._teller(member.slot), self._using, self._wanted)
             for member in self.plan.members
         ]
+        self._ledger = self._make_ledger()
+        self._preparations = 0
         self.checkpointer = Checkpointer(
             self._participants,
-            self._make_ledger(),
+            self._ledger,
             self._using,
             clock,
             interval_s=settings.checkpoint_interval_s,
@@ -76,6 +92,13 @@ class TeamLife:
             abandoned=settings.abandoned_egresses,
             first=before_any_other(beginning.start.manifest, self.plan, beginning.outboxes),
         )
+
+    def go_on(self, nonce: str) -> tuple[Ports, Beginning] | None:
+        """Return where the next life begins when this one has ended well; None if that has to be read."""
+        if self._settings.abandoned_egresses:
+            return None
+        beginning = gone_on(self._beginning, self._ledger, nonce)
+        return None if beginning is None else (self._ports, beginning)
 
     def _make_ledger(self) -> Ledger:
         settings, start, ports = self._settings, self._beginning.start, self._ports
@@ -104,19 +127,29 @@ class TeamLife:
 
     async def run(self, announce: Callable[[], None]) -> None:
         """Lead until the application has stopped; raise what a worker ended with, or that one is gone."""
-        await self._ports.commit_log.append(self._beginning.start.started)
+        phases = Phases(self._loop.time)
         beside: list[asyncio.Task[Any]] = []
         try:
+            await self._ports.commit_log.append(self._beginning.start.started)
+            phases.ended("entry")
             await self._start(beside)
+            phases.ended("hired")
             await self._unless_lost(self._all(lambda one: one.is_ready))
+            phases.ended("ready")
+            log.debug("the life began: %s", phases)
             beside.append(self._loop.create_task(self._watch()))
             announce()
             checkpoints = self._loop.create_task(self.checkpointer.run())
             checkpoints.add_done_callback(self._checkpoints_ended)
             beside.append(checkpoints)
             await self._unless_lost(self._over())
-            await self._unless_lost(self._finish())
+            phases = Phases(self._loop.time)
+            await self._unless_lost(self._finish(phases))
+        except BaseException:
+            self._dismiss()
+            raise
         finally:
+            await self._held.aclose()
             error = beginning_again()
             for worker in self.workers.values():
                 worker.gone(error)
@@ -126,19 +159,70 @@ class TeamLife:
                 task.cancel()
             for worker in self.workers.values():
                 self._workplace.kill(worker.number)
-            await self._buried()
+            if self.preparation is None:
+                await self._buried()
+            phases.ended("buried")
+            log.debug("the life ended: %s", phases)
 
     async def _over(self) -> None:
-        """Return when the application is to stop, or to go on with other workers."""
-        ways = [
-            self._loop.create_task(self._stop.asked()),
-            self._loop.create_task(self._workplace.changed()),
-        ]
+        """Return when the application is to stop, or to go on with other workers, which stand by then if they can."""
+        for _ in range(_PREPARATIONS_MAX):
+            await self._first(self._stop.asked(), self._workplace.changed())
+            if self._stop.is_asked or await self._is_prepared():
+                return
+        await self._first(self._stop.asked(), self._workplace.changed())
+
+    async def _first(self, *works: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Return the first that is done; the others are cancelled."""
+        tasks = [self._loop.create_task(work) for work in works]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        return next(task for task in tasks if task in done)
+
+    async def _is_prepared(self) -> bool:
+        """Have the workers of the plan to come stand by; return False if that cannot be, or there is room for yet others."""
+        slots = self._workplace.foresee()
+        if not slots or self.checkpointer.last_id is None:
+            return True
+        plan = assign(self.plan.key_group_count, slots, self.plan)
+        self._preparations += 1
+        name = f"{self._beginning.start.started.nonce} {self._preparations}"
+        self.preparation = Preparation(self._workplace, plan, name)
+        work = self._prepare(self.preparation)
+        first = await self._first(work, self._stop.asked(), self._workplace.changed())
+        error = first.exception()
+        if first.get_coro() is work and error is None:
+            return True
+        if isinstance(error, UnavailableError | TimeoutError):
+            log.warning("the workers to come cannot be prepared: %s", error)
+        elif error is not None:
+            raise error
+        self._dismiss()
+        self._workplace.overlook()
+        await self._held.aclose()
+        return self._stop.is_asked
+
+    async def _prepare(self, preparation: Preparation) -> None:
+        """Nothing is collected meanwhile, and no base taken: those that stand by could not go on from another one."""
+        async with asyncio.timeout(_PREPARE_S):
+            await self._held.enter_async_context(self._using)
+            # A base that was taken before is in a checkpoint then.
+            await self.checkpointer.saved()
+            await preparation.run(self._last_id)
+
+    def _last_id(self) -> ObjectId:
+        last = self.checkpointer.last_id
+        assert last is not None, "nobody stands by before there is a checkpoint"
+        return last
+
+    def _dismiss(self) -> None:
+        if self.preparation is not None:
+            self.preparation.dismiss()
+            self.preparation = None
 
     async def _buried(self) -> None:
         """Wait until nobody holds a port or a file any more."""
@@ -161,7 +245,10 @@ class TeamLife:
     async def _start(self, beside: list[asyncio.Task[Any]]) -> None:
         self._workplace.attach(self._ended)
         slots = [member.slot for member in self.plan.members]
-        hired = await self._workplace.hire({slot: self._request(slot) for slot in slots})
+        requests = {slot: self._request(slot) for slot in slots}
+        prepared, self.preparation = self.preparation, None
+        hired = prepared.begin(self.plan, requests) if prepared is not None else None
+        hired = hired or await self._workplace.hire(requests)
         for slot, participant in zip(slots, self._participants, strict=True):
             worker = WorkerProcess(
                 slot, hired[slot], participant, self._heard, self._workplace.now_s
@@ -270,19 +357,27 @@ class TeamLife:
 
     # ── the end ──
 
-    async def _finish(self) -> None:
+    async def _finish(self, phases: Phases) -> None:
         """Have all stop: requests come back, a last checkpoint, what it completes is published, and one more records that."""
         self._is_finishing = True
         for worker in self.workers.values():
-            worker.tell(words.Finish())
+            # A function that is slow holds up nobody else: what it was asked, it is asked again.
+            worker.tell(words.Finish(None if self.preparation is None else _MOVE_DRAIN_MS))
         await self._settled()
         for _ in range(2):
             await self._all(lambda one: one.participant.is_resting)
+            phases.ended("rest")
             await self.checkpointer.rest()
             for participant in self._participants:
                 participant.is_resting, participant.is_last = False, True
             await self.checkpointer.take()
-        await self._all(lambda one: one.has_ended)
+            if self.preparation is not None:
+                self.preparation.follow(self._last_id())
+            phases.ended("checkpoint")
+        if self.preparation is None:
+            # Else nobody waits for them to leave: they have nothing any more that counts, and the others are there.
+            await self._all(lambda one: one.has_ended)
+        phases.ended("ended")
 
     async def _settled(self) -> None:
         """A last checkpoint waits for the same as the first; if that does not leave in time there is none."""

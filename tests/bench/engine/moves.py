@@ -3,7 +3,9 @@
     python -m tests.bench.engine.moves [--addresses N] [--rate N]
 
 Two processes on one machine, and a broker; checkpoints every 100 ms, exactly-once. All addresses have state before anything
-happens. Prints a JSON line for each: the longest time between two committed records that a reader saw meanwhile.
+happens. Prints a JSON line for each: the longest time between two committed records that a reader saw meanwhile, and how long
+records took from the producer to that reader, of those that were sent from the beginning of what happens until some seconds
+after it has. Where the time goes is in the logs of the processes with --log-level debug.
 """
 
 import argparse
@@ -37,6 +39,9 @@ class Trickle:
         self._is_stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.sent = 0
+        # When each record was sent by number, and how long each took that has come out.
+        self._sent_s: dict[int, float] = {}
+        self._took_ms: list[tuple[int, float]] = []
 
     def fill(self) -> None:
         """Send one to each address."""
@@ -51,6 +56,18 @@ class Trickle:
         self._is_stopped.set()
         self._thread.join()
 
+    def came(self, values: Sequence[bytes], now_s: float) -> None:
+        """Results have come out, each with the number of its record behind a semicolon."""
+        for value in values:
+            number = int(value.partition(b";")[2])
+            sent_s = self._sent_s.pop(number, None)
+            if sent_s is not None:
+                self._took_ms.append((number, (now_s - sent_s) * 1000))
+
+    def took_ms(self, first: int) -> list[float]:
+        """Return how long those records took, in order of size, that were sent from a number on."""
+        return sorted(ms for number, ms in list(self._took_ms) if number >= first)
+
     def _send(self) -> None:
         key = b"%08d" % (self.sent * 7919 % self._addresses)
         while True:
@@ -64,6 +81,7 @@ class Trickle:
     def _run(self) -> None:
         while not self._is_stopped.wait(0.02):
             for _ in range(self._rate // 50):
+                self._sent_s[self.sent] = time.monotonic()
                 self._send()
             self._producer.poll(0)
 
@@ -82,8 +100,8 @@ def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> 
         processes = Processes(
             broker, f"{module}    transactionTimeout: 15min\n", folder / "cluster"
         )
-        reader = Reader(broker, out)
         trickle = Trickle(broker, names, addresses=options.addresses, rate=options.rate)
+        reader = Reader(broker, out, trickle.came)
         try:
             processes.start(2)
             trickle.fill()
@@ -126,15 +144,20 @@ def _tell(
     happens: Callable[[], None],
 ) -> None:
     _caught_up(reader, trickle)
-    reader.longest_silence_s = 0.0
+    reader.longest_silence_s, first, began_s = 0.0, trickle.sent, time.monotonic()
     happens()
     # What pauses afterwards belongs to it, too.
     time.sleep(_AFTER_S)
+    took_s = time.monotonic() - began_s
     _caught_up(reader, trickle)
+    took_ms = trickle.took_ms(first)
     row = {
         "what": what,
         "addresses": options.addresses,
         "pause_s": round(reader.longest_silence_s, 2),
+        "p50_ms": round(took_ms[len(took_ms) // 2]),
+        "p99_ms": round(took_ms[len(took_ms) * 99 // 100]),
+        "within_s": round(took_s, 1),
         "load": round(os.getloadavg()[0], 1),
     }
     print(json.dumps(row), flush=True)

@@ -8,6 +8,7 @@ from tests.simulation.faults import Fault, trouble
 from tests.simulation.machine.loop import Process
 
 if TYPE_CHECKING:
+    from tests.simulation.fleet.fleet import Machine
     from tests.simulation.world import World
 
 _WEIGHTS = {
@@ -22,6 +23,7 @@ _WEIGHTS = {
     "join": 4,
     "lost": 3,
     "power": 3,
+    "moves": 9,
     "dies at hire": 4,
     "dies at request": 4,
     "dies at put": 3,
@@ -63,6 +65,14 @@ async def strike(world: "World", fault: Fault) -> None:
         return
     if fault.kind == "join":
         world.rng.choice(fleet.machines).wanted.set()
+        return
+    if fault.kind == "moves":
+        async with asyncio.TaskGroup() as tasks:
+            # What comes meanwhile is behind what those open that stand by.
+            tasks.create_task(
+                world.traffic.produce_some(world.rng.randint(4, 20), 4 * fault.seconds)
+            )
+            await _moves(world, fault.seconds)
         return
     running = fleet.running
     if not running:
@@ -118,6 +128,26 @@ async def strike(world: "World", fault: Fault) -> None:
             world.cluster.unclear_commits += 1
         case "clock":
             machine.time.offset_s += world.rng.choice((-3600, -2, 3, 3600))
+
+
+async def _moves(world: "World", seconds: float) -> None:
+    """Machines come and leave, one soon after the other: while those before are still moved, too."""
+    assert world.fleet is not None
+    gone: list[Machine] = []
+    for _ in range(world.rng.randint(1, 4)):
+        running = world.fleet.running
+        if gone and (len(running) < 2 or world.rng.random() < 0.5):
+            gone.pop().wanted.set()
+        elif len(running) > 1:
+            followers = [one for one in running if not world.fleet.leads(one)]
+            gone.append(world.rng.choice(followers or running))
+            gone[-1].wanted.clear()
+            world.fleet.stop(gone[-1])
+        else:
+            world.rng.choice(world.fleet.machines).wanted.set()
+        await asyncio.sleep(world.rng.choice((0.1, 1.0, 2.0)) * seconds)
+    for machine in gone:
+        machine.wanted.set()
 
 
 async def _freeze(world: "World", processes: list[Process], seconds: float) -> None:

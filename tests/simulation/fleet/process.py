@@ -9,7 +9,7 @@ from statefun_runtime.adapters.team.far_workplace import FarWorkplace
 from statefun_runtime.app.cluster.membership import Membership, cluster_ports, seated
 from statefun_runtime.app.cluster.node import Itself, Node
 from statefun_runtime.app.cluster.shown import Door, ShownEgressSpec
-from statefun_runtime.app.team.leader import Leader
+from statefun_runtime.app.team.leader import GoOn, Leader
 from statefun_runtime.connectors.kafka.cluster.links import TopicLinks
 from statefun_runtime.connectors.kafka.cluster.log import TopicLog
 from statefun_runtime.connectors.kafka.cluster.topics import Brokers, make_topics
@@ -17,7 +17,8 @@ from statefun_runtime.core.cluster.presence import WAIT_BEATS_MAX
 from statefun_runtime.engine.beginning import Beginning, Ports
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.cluster import LeaderLog
-from statefun_runtime.ports.team import Workplace
+from statefun_runtime.ports.commit_log import CommitLog
+from statefun_runtime.ports.team import Links, Workplace
 from tests.simulation.life import Outside, begin_there, make_ports
 from tests.simulation.machine.loop import current_process
 from tests.simulation.team.channels import SimPipe
@@ -48,7 +49,9 @@ async def live(
         )
 
     def make_leader(workplace: FarWorkplace, leader_log: LeaderLog, stop: Stop) -> Leader:
-        async def begin() -> tuple[Ports, Beginning]:
+        async def begin(go_on: GoOn) -> tuple[Ports, Beginning]:
+            if (there := go_on(f"{outside.rng.getrandbits(64):016x}")) is not None:
+                return there[0], seated(there[1], workplace)
             ports = leader_ports(outside, leader_log)
             return ports, seated(await begin_there(outside, ports), workplace)
 
@@ -90,8 +93,11 @@ def leader_ports(outside: Outside, leader_log: LeaderLog) -> Ports:
 
 async def work(outside: Outside, request: dict[str, Any], pipe: SimPipe) -> None:
     """Run a worker of this process."""
-    nonce = request["nonce"]
-    log = TopicLog(BROKERS, outside.clients, nonce=nonce)
-    ports = make_ports(outside, is_first=False, checkpoints=outside.place(), commit_log=log)
-    links = TopicLinks(BROKERS, nonce, request["slot"], request["inbox"], outside.clients)
-    await serve(outside, ports, request, links, pipe)
+
+    def enter(request: dict[str, Any]) -> tuple[CommitLog, Links]:
+        nonce = request["nonce"]
+        links = TopicLinks(BROKERS, nonce, request["slot"], request["inbox"], outside.clients)
+        return TopicLog(BROKERS, outside.clients, nonce=nonce), links
+
+    ports = make_ports(outside, is_first=False, checkpoints=outside.place())
+    await serve(outside, ports, enter, request, pipe)

@@ -391,7 +391,9 @@ class FakeConsumer:
                 return some
             if loop.time() >= ends_s:
                 return {}
-            await self._changed(ends_s - loop.time())
+            # What has come while the answer was on its way wakes nobody.
+            if not self._fetch():
+                await self._changed(ends_s - loop.time())
 
     def _fetch(self) -> dict[TopicPartition, list[Any]]:
         found = {}

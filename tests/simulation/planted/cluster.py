@@ -44,8 +44,8 @@ MUTANTS: tuple[Mutant, ...] = (
     clustered(
         "stop with no last checkpoint of all",
         _LIFE,
-        "            await self.checkpointer.take()\n        await self._all",
-        "            pass\n        await self._all",
+        "            await self.checkpointer.take()\n            if self.preparation",
+        "            pass\n            if self.preparation",
     ),
     # ── HTTP in and out ──
     clustered(

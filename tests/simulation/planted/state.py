@@ -9,8 +9,8 @@ MUTANTS = (
     one(
         "resolve `latest` twice",
         _WORKER,
-        "        await self.parts.checkpointer.saved()\n",
-        "",
+        "            await self.parts.checkpointer.saved()\n",
+        "            pass\n",
     ),
     one(
         "forget how many delayed messages wait",

@@ -1,6 +1,8 @@
 """One of several simulated workers, and who leads them."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -9,9 +11,11 @@ from statefun_runtime.adapters.wire import ReplyReader
 from statefun_runtime.connectors.playground.asked import results_commands
 from statefun_runtime.engine.assembly import assemble
 from statefun_runtime.engine.beginning import Ports
+from statefun_runtime.engine.checkpoints.prepared import PreparedStore
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
 from statefun_runtime.engine.cluster.planning import member_beginning, planned
 from statefun_runtime.engine.cluster.questions import error_form
+from statefun_runtime.engine.cluster.standby import stand_by, stands_by
 from statefun_runtime.engine.cluster.team_life import TeamLife
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.errors import (
@@ -21,6 +25,7 @@ from statefun_runtime.errors import (
     StatefunError,
     first_of,
 )
+from statefun_runtime.ports.commit_log import CommitLog
 from statefun_runtime.ports.team import Links, Team
 from tests.simulation.life import Outside, SimulatedConnectors, begin_there, make_ports
 from tests.simulation.team.channels import SimPipe
@@ -55,8 +60,12 @@ async def lead(
         raise stop.failure
 
 
+# Returns the log and the links of the life that is asked of a worker.
+Enter = Callable[[dict[str, Any]], tuple[CommitLog, Links]]
+
+
 async def serve(
-    outside: Outside, ports: Ports, request: dict[str, Any], links: Links, pipe: SimPipe
+    outside: Outside, ports: Ports, enter: Enter, request: dict[str, Any], pipe: SimPipe
 ) -> None:
     """Run one of the workers of a plan."""
     leader, stop = PipeLeader(pipe), Stop()
@@ -67,7 +76,7 @@ async def serve(
                 tasks.create_task(leader.listen()),
                 tasks.create_task(leader.tell_failure(stop)),
             ]
-            await _work(outside, ports, request, Team(links, leader), leader, pipe, tasks, stop)
+            await _work(outside, ports, enter, request, leader, pipe, tasks, stop)
             for task in beside:
                 task.cancel()
     except* StatefunError as group:
@@ -79,13 +88,18 @@ async def serve(
 async def _work(
     outside: Outside,
     ports: Ports,
+    enter: Enter,
     request: dict[str, Any],
-    team: Team,
     leader: PipeLeader,
     pipe: SimPipe,
     tasks: asyncio.TaskGroup,
     stop: Stop,
 ) -> None:
+    prepared: PreparedStore | None = None
+    if stands_by(request):
+        request, prepared = await stand_by(leader, ports, request)
+    commit_log, links = enter(request)
+    ports = replace(ports, commit_log=commit_log)
     beginning = await member_beginning(ports, request)
     assembly = await assemble(
         ports,
@@ -95,7 +109,8 @@ async def _work(
         beginning,
         ReplyReader().decode,
         stop,
-        team,
+        Team(links, leader),
+        prepared,
     )
     worker = await assembly.restored()
     await worker.listen()

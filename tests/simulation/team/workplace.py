@@ -89,6 +89,15 @@ class SimWorkplace:
     async def changed(self) -> None:
         await asyncio.Event().wait()
 
+    def foresee(self) -> list[int]:
+        return []
+
+    def overlook(self) -> None:
+        pass
+
+    def keeps(self, numbers: Mapping[int, int]) -> bool:
+        return False
+
     def now_s(self) -> float:
         return self._world.loop.time()
 

@@ -84,3 +84,68 @@ def test_a_worker_of_a_process_that_was_taken_for_gone_comes_too_late_and_does_n
 async def _loses(workplace: FarWorkplace) -> None:
     with pytest.raises(UnavailableError, match="process two is gone"):
         await workplace.hire({0: {}, 1: {}})
+
+
+def test_who_was_hired_for_what_is_foreseen_is_kept_if_that_comes_about():
+    async def test() -> None:
+        workplace, control, presence = _workplace()
+        presence.heard("three", Here("three", 1, 1, "form"))
+        assert workplace.foresee() == [0, 1, 2]
+        assert workplace.seating == {0: "one", 1: "two"}
+        async with asyncio.TaskGroup() as tasks:
+            hiring = tasks.create_task(workplace.hire({0: {}, 1: {}, 2: {}}))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            for number, name in enumerate(("one", "two", "three"), 1):
+                assert (name, "hire", number) in control.notices
+                workplace.take(Notice(name, "hired", number, b"1"))
+            numbers = {slot: one.number for slot, one in (await hiring).items()}
+        assert not workplace.keeps(numbers)
+        workplace.seat()
+        assert workplace.keeps(numbers)
+        workplace.take(Notice("two", "exited", 2, b"1"))
+        assert not workplace.keeps(numbers)
+        workplace.seat()
+        for number in numbers.values():
+            workplace.kill(number)
+        assert [number for _, kind, number in control.notices if kind == "kill"] == [1, 3]
+
+    _run(test)
+
+
+def test_there_is_room_for_yet_others_than_were_foreseen():
+    async def test() -> None:
+        workplace, _, presence = _workplace()
+        presence.forget("two")
+        workplace.foresee()
+        workplace.look()
+        with pytest.raises(TimeoutError):
+            await _changed(workplace)
+        presence.forget("three")
+        presence.heard("four", Here("four", 1, 1, "form"))
+        for _ in range(4):
+            presence.heard("one", Here("one", 1, 1, "form"))
+            presence.heard("four", Here("four", 1, 1, "form"))
+        workplace.look()
+        await _changed(workplace)
+
+    _run(test)
+
+
+def test_what_was_foreseen_and_does_not_come_about_is_found_again():
+    async def test() -> None:
+        workplace, _, presence = _workplace()
+        presence.forget("two")
+        workplace.foresee()
+        workplace.overlook()
+        with pytest.raises(TimeoutError):
+            await _changed(workplace)
+        workplace.look()
+        await _changed(workplace)
+
+    _run(test)
+
+
+async def _changed(workplace: FarWorkplace) -> None:
+    async with asyncio.timeout(0):
+        await workplace.changed()

@@ -40,6 +40,7 @@ _SNAPSHOT = Snapshot(
         words.Hold("full"),
         words.Granted(),
         words.Finish(),
+        words.Finish(500),
         words.Report(True, False, "full", (("worker-1", "a/out", 3),)),
         words.Acknowledged(7, _SNAPSHOT),
         words.Failed(7, "away", "SF3010"),
