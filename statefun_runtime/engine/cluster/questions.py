@@ -67,9 +67,12 @@ class Questions:
         self._step = step
         self._last = 0
         self._asked: dict[int, asyncio.Future[Content]] = {}
+        self._gone: UnavailableError | None = None
 
     async def ask(self, say: Callable[[int], None]) -> Content:
         """Ask under a number, which `say` is given; return the content of the answer, or raise its error."""
+        if self._gone is not None:
+            raise self._gone
         self._last += self._step
         number = self._last
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
@@ -86,7 +89,8 @@ class Questions:
             answer.set_result(said)
 
     def gone(self, error: UnavailableError) -> None:
-        """No answers will come."""
+        """No answers will come, also not to what is asked from now on."""
+        self._gone = error
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(error)
