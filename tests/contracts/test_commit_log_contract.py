@@ -123,3 +123,26 @@ async def test_checkpoints_of_an_earlier_life_are_forgotten_like_one_s_own(open_
 
     await again.prune(2)
     assert await open_log().read() == [started(1), completed(2), completed(3)]
+
+
+@pytest.fixture
+def brokers(broker: KafkaBroker) -> Brokers:
+    return cluster_topics(broker)
+
+
+@pytest.mark.kafka
+@on_a_loop
+async def test_who_has_followed_a_log_reads_on_up_to_the_life_that_it_looks_for(brokers: Brokers):
+    leader, follower = TopicLog(brokers), TopicLog(brokers, nonce="not known yet")
+    await leader.claim("somebody")
+    for entry in (started(1), completed(1), completed(2)):
+        await leader.append(entry)
+    await follower.follow()
+    await leader.prune(2)
+    await leader.append(started(2))
+    follower.look_for("n2")
+
+    assert await follower.read() == [started(1), completed(2), started(2)]
+    # There is nobody to follow any more: all is read anew.
+    assert await follower.read() == [started(1), completed(2), started(2)]
+    await leader.close()

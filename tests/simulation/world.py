@@ -361,7 +361,7 @@ class World:
     ) -> Any:
         outside = self.outside(process, Random(process.seed))
         ports = make_ports(outside, is_first=False)
-        return serve(outside, ports, lambda _: (ports.commit_log, links), request, pipe)
+        return serve(outside, ports, lambda _: links, request, pipe)
 
     def outside(self, process: Process, rng: Random, machine: Machine | None = None) -> Outside:
         disk: Any = DiskCalls(self.disk)

@@ -125,7 +125,7 @@ def _links(settings: Settings, request: dict[str, Any], sockets: Sequence[socket
     return TopicLinks(brokers, nonce, request["slot"], request["inbox"])
 
 
-def member_ports(folder: SharedFolder, settings: Settings, nonce: str) -> Ports:
+def member_ports(folder: SharedFolder, settings: Settings, topic_log: TopicLog | None) -> Ports:
     """Return the ports of a worker whose state folder others share: nothing that may be another's is swept."""
     objects = ObjectFolder(
         folder.folder / "objects",
@@ -135,16 +135,14 @@ def member_ports(folder: SharedFolder, settings: Settings, nonce: str) -> Ports:
         small_bytes_max=0,
     )
     ports = machine_ports(folder, objects)
-    log, fetched = ports.commit_log, folder.folder / "live" / f"fetched-{os.getpid()}"
-    ports = with_place(ports, settings, fetched)
-    return with_log(replace(ports, commit_log=log), settings, nonce)
+    fetched = folder.folder / "live" / f"fetched-{os.getpid()}"
+    # The leader alone writes to the log, and holds the place.
+    return replace(with_place(ports, settings, fetched), commit_log=topic_log or ports.commit_log)
 
 
-def with_log(ports: Ports, settings: Settings, nonce: str) -> Ports:
-    """Return ports with the log of the life of this nonce: the leader alone writes to it, and holds the place."""
-    if settings.cluster is None:
-        return ports
-    return replace(ports, commit_log=TopicLog(brokers_of(settings.cluster), nonce=nonce))
+def _topic_log(settings: Settings, nonce: str) -> TopicLog | None:
+    cluster = settings.cluster
+    return None if cluster is None else TopicLog(brokers_of(cluster), nonce=nonce)
 
 
 async def _live(
@@ -158,13 +156,18 @@ async def _live(
 ) -> None:
     phases = Phases(asyncio.get_running_loop().time)
     folder = SharedFolder(loaded.settings.state_dir)
-    ports = member_ports(folder, loaded.settings, request["nonce"])
+    topic_log = _topic_log(loaded.settings, request["nonce"])
+    ports = member_ports(folder, loaded.settings, topic_log)
+    # Now, and not in the pause of a move, if this worker stands by.
+    gc.collect()
     functions = folder.folder / "live" / f"functions-{os.getpid()}"
     prepared: PreparedStore | None = None
     async with Embedded(loaded.module, tasks.create_task, functions) as embedded:
         if stands_by(request):
+            assert topic_log is not None, "somebody stands by in a cluster only"
+            await topic_log.follow()
             request, prepared = await stand_by(leader, ports, request)
-            ports = with_log(ports, loaded.settings, request["nonce"])
+            topic_log.look_for(request["nonce"])
             phases.ended("stood by")
         beginning = await member_beginning(ports, request)
         phases.ended("log read")
@@ -195,7 +198,6 @@ async def _work(
     application: Application, worker: Worker, leader: PipeLeader, pipe: Pipe, phases: Phases
 ) -> None:
     tasks, facts = application.tasks, ProcessFacts()
-    gc.collect()
     gc.freeze()
     phases.ended("frozen")
 

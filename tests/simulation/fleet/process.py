@@ -15,9 +15,9 @@ from statefun_runtime.connectors.kafka.cluster.log import TopicLog
 from statefun_runtime.connectors.kafka.cluster.topics import Brokers, make_topics
 from statefun_runtime.core.cluster.presence import WAIT_BEATS_MAX
 from statefun_runtime.engine.beginning import Beginning, Ports
+from statefun_runtime.engine.cluster.standby import stands_by
 from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.cluster import LeaderLog
-from statefun_runtime.ports.commit_log import CommitLog
 from statefun_runtime.ports.team import Links, Workplace
 from tests.simulation.life import Outside, begin_there, make_ports
 from tests.simulation.machine.loop import current_process
@@ -93,11 +93,14 @@ def leader_ports(outside: Outside, leader_log: LeaderLog) -> Ports:
 
 async def work(outside: Outside, request: dict[str, Any], pipe: SimPipe) -> None:
     """Run a worker of this process."""
+    log = TopicLog(BROKERS, outside.clients, nonce=request["nonce"])
+    if stands_by(request):
+        await log.follow()
 
-    def enter(request: dict[str, Any]) -> tuple[CommitLog, Links]:
+    def enter(request: dict[str, Any]) -> Links:
         nonce = request["nonce"]
-        links = TopicLinks(BROKERS, nonce, request["slot"], request["inbox"], outside.clients)
-        return TopicLog(BROKERS, outside.clients, nonce=nonce), links
+        log.look_for(nonce)
+        return TopicLinks(BROKERS, nonce, request["slot"], request["inbox"], outside.clients)
 
-    ports = make_ports(outside, is_first=False, checkpoints=outside.place())
+    ports = make_ports(outside, is_first=False, checkpoints=outside.place(), commit_log=log)
     await serve(outside, ports, enter, request, pipe)

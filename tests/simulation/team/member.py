@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ from statefun_runtime.errors import (
     StatefunError,
     first_of,
 )
-from statefun_runtime.ports.commit_log import CommitLog
 from statefun_runtime.ports.team import Links, Team
 from tests.simulation.life import Outside, SimulatedConnectors, begin_there, make_ports
 from tests.simulation.team.channels import SimPipe
@@ -60,8 +58,8 @@ async def lead(
         raise stop.failure
 
 
-# Returns the log and the links of the life that is asked of a worker.
-Enter = Callable[[dict[str, Any]], tuple[CommitLog, Links]]
+# Returns the links of the life that is asked of a worker.
+Enter = Callable[[dict[str, Any]], Links]
 
 
 async def serve(
@@ -98,8 +96,7 @@ async def _work(
     prepared: PreparedStore | None = None
     if stands_by(request):
         request, prepared = await stand_by(leader, ports, request)
-    commit_log, links = enter(request)
-    ports = replace(ports, commit_log=commit_log)
+    links = enter(request)
     beginning = await member_beginning(ports, request)
     assembly = await assemble(
         ports,

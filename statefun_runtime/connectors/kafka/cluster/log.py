@@ -11,6 +11,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -48,7 +49,8 @@ Content = dict[bytes, bytes]
 class TopicLog:
     """A CommitLog in a topic; only who has claimed it appends. Close it.
 
-    Who does not claim it reads up to the start of a life that is known to be there: the one with this `nonce`.
+    Who does not claim it reads up to the start of a life that is known to be there: the one with this `nonce`. If it is not
+    known yet, it can `follow` meanwhile, and `look_for` that when it is.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class TopicLog:
         self._producer: Producer | None = None
         self._completed: dict[bytes, int] = {}
         self._newest: bytes | None = None
+        self._following: tuple[Consumer, Content] | None = None
         self._process = ""
         # Where this process's last mark is; they only grow, and so do those of who leads after it.
         self.term = 0
@@ -90,6 +93,16 @@ class TopicLog:
     async def confirm(self) -> None:
         """Raise FencedError if somebody else has claimed since."""
         await self._write({_MARK: self._mark()})
+
+    async def follow(self) -> None:
+        """Connect, and have come in what there is: then the next read has what is new only. What fails is left to that."""
+        with suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(_READ_S):
+                self._following = await self._open()
+
+    def look_for(self, nonce: str) -> None:
+        """Read up to the start of this life from now on."""
+        self._nonce = nonce
 
     async def read(self) -> list[Entry]:
         """Return all entries up to a mark that is written now, or to the start of the life that is looked for."""
@@ -177,6 +190,16 @@ class TopicLog:
 
     async def _content(self, mark: bytes) -> Content:
         """Return the newest value of each key, in the order of the log, up to what is looked for."""
+        (consumer, content), self._following = self._following or await self._open(), None
+        try:
+            while not await self._is_read(consumer, content, mark):
+                pass
+        finally:
+            await leave(consumer)
+        return content
+
+    async def _open(self) -> tuple[Consumer, Content]:
+        """Return a client that reads from the beginning, and what it has read."""
         consumer = self._clients.make_consumer(
             self._arguments
             | {
@@ -185,16 +208,14 @@ class TopicLog:
                 "auto_offset_reset": "earliest",
             }
         )
-        content: Content = {}
         try:
             await consumer.start()
             consumer.assign([self._place])
             await consumer.seek_to_beginning(self._place)
-            while not await self._is_read(consumer, content, mark):
-                pass
-        finally:
+        except BaseException:
             await leave(consumer)
-        return content
+            raise
+        return consumer, {}
 
     async def _is_read(self, consumer: Consumer, content: Content, mark: bytes) -> bool:
         """Take what comes; return whether what is looked for was in it."""
