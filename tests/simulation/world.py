@@ -223,7 +223,8 @@ class World:
         if self.workers:
             faults = draw_team_faults(self.seed, faults, window_s=window_s)
         if self.cluster_size:
-            faults = draw_fleet_faults(self.seed, window_s=window_s)
+            drawn = draw_fleet_faults(self.seed, window_s=window_s)
+            faults = [fault for fault in drawn if fault.kind not in left_out]
         faults.sort(key=lambda fault: fault.at_s)
         self.has_zombies = any(fault.kind.startswith(_MAKE_ZOMBIES) for fault in faults)
         async with asyncio.TaskGroup() as tasks:
