@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 
 from statefun_runtime.core.checkpoints.commits import Entry, History, Started, fenced
-from statefun_runtime.errors import ConfigError
+from statefun_runtime.errors import ConfigError, UnavailableError
 from statefun_runtime.ports.checkpoint_store import HeldPlace
 from statefun_runtime.ports.commit_log import CommitLog
 
@@ -40,11 +40,17 @@ class ClaimedLog:
         return entries
 
     async def append(self, entry: Entry) -> None:
-        """Add an entry; what a life begins with is followed by its claim. Raise FencedError if another was first."""
+        """Add an entry; what a life begins with is followed by its claim. Raise FencedError if another was first.
+
+        Raise UnavailableError if nobody holds the place, and checkpoints of this lineage were completed there.
+        """
         if not isinstance(entry, Started):
             await self._log.append(entry)
             return
         found = await self._known_holder()
+        goes_on = any(one.lineage == entry.lineage for one in self._history.completed)
+        if found is None and goes_on:
+            raise _away(self._where)
         # The log first: a claim of a life that no log knows could be followed by none.
         await self._log.append(entry)
         # The next life may be begun by who has begun this one, and reads nothing.
@@ -89,6 +95,13 @@ def _foreign(where: str, life: _Life | None) -> ConfigError:
         code="SF1084",
         hint="each application needs a place of its own: name another with --checkpoints, or the state folder that "
         "belongs to this one with --state-dir",
+    )
+
+
+def _away(where: str) -> UnavailableError:
+    return UnavailableError(
+        f"{where} is held by nobody, although a checkpoint of this application was completed there: is it mounted?",
+        code="SF3066",
     )
 
 

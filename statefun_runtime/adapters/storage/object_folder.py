@@ -33,7 +33,7 @@ class ObjectFolder:
     """A CheckpointStore on a local or shared disk; a savepoint's place is what `path` makes a folder of.
 
     Of several that write to one folder, none may have segments (`small_bytes_max` 0): what lies in one only its writer
-    can delete.
+    can delete. With `may_be_away` the folder is on a disk that may not be mounted: only who first holds it makes it.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class ObjectFolder:
         disk: Disk = MACHINE_DISK,
         path: Callable[[str], Path] = Path,
         small_bytes_max: int = _SMALL_BYTES_MAX,
+        may_be_away: bool = False,
     ) -> None:
         self.folder = folder
         self._off_loop = off_loop
@@ -52,7 +53,7 @@ class ObjectFolder:
         self._disk = disk
         self._numbers = count()
         self._held: bytes | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder.parent if may_be_away else folder).mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob("*.tmp") if sweep else ():
             leftover.unlink()
         self._small_bytes_max = small_bytes_max
@@ -262,7 +263,9 @@ class ObjectFolder:
             writing.rename(target)
 
     def _ids(self) -> set[ObjectId]:
-        alone = {ObjectId(path.name) for path in self.folder.iterdir() if len(path.name) == 64}
+        # Where nobody has held it yet there may be none.
+        paths = list(self.folder.iterdir()) if self.folder.is_dir() else []
+        alone = {ObjectId(path.name) for path in paths if len(path.name) == 64}
         return alone | self._segments.ids() | set(self._unwritten)
 
     def _place_durably(self, object_id: ObjectId, path: Path) -> None:
@@ -277,6 +280,7 @@ class ObjectFolder:
 
     def _take_in_savepoint(self, place: Path) -> ObjectId:
         manifest, paths = find_savepoint(place)
+        self.folder.mkdir(exist_ok=True)
         for path in paths:
             self._put_file(path)
         self._sync([])
@@ -293,6 +297,8 @@ class ObjectFolder:
     def _hold(self, content: bytes, instead_of: bytes | None) -> bool:
         writing = self.folder / f"{self._disk.writer()}-{_HOLDER}.tmp"
         try:
+            if instead_of is None:
+                self.folder.mkdir(exist_ok=True)
             with (self.folder / f"{_HOLDER}.lock").open("wb") as lock:
                 self._disk.lock(lock)
                 if self._holder() != instead_of:

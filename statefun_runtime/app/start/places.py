@@ -28,16 +28,24 @@ _KEPT_AT = "checkpoints"
 
 
 def open_place(
-    place: StoreUrl | Path, scratch: Path, *, has_one_writer: bool = True
+    place: StoreUrl | Path, scratch: Path, *, has_one_writer: bool = True, is_new: bool = False
 ) -> ObjectStore | ObjectFolder:
-    """Return the store at a place that others reach, too; raise ConfigError if it cannot be used at all."""
+    """Return the store at a place that others reach, too; raise ConfigError if it cannot be used at all.
+
+    What is written to a folder before anybody holds it `is_new`; else one that is not there is not mounted.
+    """
     if isinstance(place, StoreUrl):
         return ObjectStore(place, asyncio.to_thread, scratch=scratch, options=_options(place))
     # A process has the same number as one on another machine.
     disk = MachineDisk(secrets.token_hex(8))
     try:
         objects = partial(
-            ObjectFolder, place / "objects", asyncio.to_thread, sweep=False, disk=disk
+            ObjectFolder,
+            place / "objects",
+            asyncio.to_thread,
+            sweep=False,
+            disk=disk,
+            may_be_away=not is_new,
         )
         return objects() if has_one_writer else objects(small_bytes_max=0)
     except OSError as error:
@@ -48,12 +56,12 @@ def open_place(
         ) from error
 
 
-def with_place(ports: Ports, settings: Settings, scratch: Path) -> Ports:
+def with_place(ports: Ports, settings: Settings, scratch: Path, *, is_new: bool = False) -> Ports:
     """Return the ports of a worker with its checkpoints where the settings say."""
     if settings.checkpoints is None:
         return ports
     is_alone = settings.workers == 1 and settings.cluster is None
-    store = open_place(settings.checkpoints, scratch, has_one_writer=is_alone)
+    store = open_place(settings.checkpoints, scratch, has_one_writer=is_alone, is_new=is_new)
     log = ClaimedLog(ports.commit_log, store, name_of(settings.checkpoints))
     return replace(ports, checkpoints=store, commit_log=log)
 
@@ -61,7 +69,8 @@ def with_place(ports: Ports, settings: Settings, scratch: Path) -> Ports:
 def founding_place(folder: StateFolder, settings: Settings) -> Ports:
     """Return the ports of an import, and have the folder say where its checkpoint will be."""
     keep_place(folder.folder, settings.checkpoints)
-    return with_place(founding_ports(folder), settings, folder.folder / "live" / "fetched")
+    fetched = folder.folder / "live" / "fetched"
+    return with_place(founding_ports(folder), settings, fetched, is_new=True)
 
 
 async def require_reachable(ports: Ports) -> None:

@@ -45,7 +45,10 @@ def test_an_object_of_one_of_several_workers_has_a_file_that_others_can_delete(
 ):
     @on_a_loop
     async def story() -> None:
-        put = await stored(ports(tmp_path, workers).checkpoints)  # type: ignore[arg-type]
+        store = ports(tmp_path, workers).checkpoints
+        assert isinstance(store, ObjectFolder)
+        assert await store.hold(b"a life", instead_of=None)
+        put = await stored(store)
         assert (tmp_path / "shared" / "objects" / put.id).exists() == is_alone
 
     story()

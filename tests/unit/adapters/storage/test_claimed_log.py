@@ -7,7 +7,7 @@ import pytest
 from statefun_runtime.adapters.storage.claimed_log import ClaimedLog
 from statefun_runtime.core.checkpoints.commits import Completed, Started
 from statefun_runtime.core.checkpoints.manifest import ObjectId
-from statefun_runtime.errors import ConfigError, FencedError
+from statefun_runtime.errors import ConfigError, FencedError, UnavailableError
 from tests.fakes.checkpoint_store import MemoryLog
 from tests.fakes.off_loop import result_of
 
@@ -94,3 +94,25 @@ def test_a_holder_that_cannot_be_read_is_nobody_that_is_known(content: bytes):
     place.content = content
     with pytest.raises(ConfigError, match="the checkpoints of what this version cannot read"):
         life(place, MemoryLog(), FIRST)
+
+
+def test_a_life_is_not_begun_at_a_place_that_nobody_holds_although_checkpoints_were_completed_there():
+    place, log = Place(), MemoryLog()
+    first = life(place, log, FIRST)
+    result_of(first.append(Completed(1, 1, "line", ObjectId("m"))))
+    place.content = None
+
+    with pytest.raises(UnavailableError, match="is it mounted"):
+        life(place, log, replace(SECOND, from_epoch=1, from_manifest=ObjectId("m")))
+    assert len(log.entries) == 2
+    assert place.content is None
+
+
+def test_a_life_that_begins_with_a_savepoint_may_be_the_first_at_its_place():
+    log = MemoryLog()
+    first = life(Place(), log, FIRST)
+    result_of(first.append(Completed(1, 1, "line", ObjectId("m"))))
+    other = Place()
+
+    life(other, log, replace(SECOND, lineage="new", from_epoch=1, from_manifest=ObjectId("m")))
+    assert other.content is not None

@@ -38,3 +38,27 @@ def test_an_object_that_is_not_in_a_folder_that_is_there_is_damage(tmp_path: Pat
     (tmp_path / "objects" / stored.id).unlink()
     with pytest.raises(CorruptionError):
         result_of(store.get(stored.id))
+
+
+def test_a_folder_that_others_share_is_made_by_who_first_holds_it_and_by_nobody_who_finds_it_away(
+    tmp_path: Path,
+):
+    folder, away = tmp_path / "shared" / "objects", tmp_path / "away"
+
+    def opened() -> ObjectFolder:
+        return ObjectFolder(folder, AT_ONCE, sweep=False, small_bytes_max=0, may_be_away=True)
+
+    first = opened()
+    assert result_of(first.ids()) == set()
+    assert result_of(first.hold(b"first", instead_of=None))
+    stored = result_of(first.put([b"content"]))
+    folder.rename(away)
+
+    with pytest.raises(UnavailableError):
+        result_of(opened().get(stored.id))
+    with pytest.raises(UnavailableError):
+        result_of(opened().put([b"more"]))
+    with pytest.raises(UnavailableError):
+        result_of(opened().hold(b"second", instead_of=b"first"))
+    away.rename(folder)
+    assert result_of(opened().get(stored.id)) == b"content"
