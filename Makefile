@@ -12,7 +12,7 @@ COUNT ?= 20000
 # Tests start a thousand processes: none should compile what the one before it did.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docker-try help setup provisions demo demo-kafka test coverage sdk-go check format docs sdks bench bench-compare chaos simulate mutants wheel test-compiled fuzz clean
+.PHONY: docker-try help setup provisions demo demo-kafka test coverage sdk-go check format docs sdks bench bench-compare chaos simulate mutants fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -78,17 +78,6 @@ simulate: setup ## play simulated histories with faults: make simulate SEEDS=0:1
 
 mutants: setup ## show that the simulation can fail: planted bugs, each of which must be caught
 	@$(BIN)/python -m tests.simulation.mutants --jobs $(JOBS)
-
-wheel: setup ## build the worker's wheel into dist; STATEFUN_COMPILE=1 compiles what every message goes through (docs/adr/0024)
-	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
-
-test-compiled: setup ## compile what every message goes through and run the tests of core, engine and adapters, and some histories, on it (ten minutes)
-	@rm -rf build/tree build/wheel && mkdir -p build/tree
-	@STATEFUN_COMPILE=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
-	@git ls-files -z | xargs -0 cp --parents --target-directory build/tree
-	@$(BIN)/python -m zipfile -e build/wheel/*.whl build/tree
-	@cd build/tree && ../../$(BIN)/python -m statefun_runtime --version | grep compiled
-	@cd build/tree && ../../$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/unit/core tests/unit/engine tests/unit/adapters tests/contracts tests/simulation
 
 fuzz: setup ## load damaged module files, each of which must be read or refused with a position: make fuzz COUNT=20000
 	@$(BIN)/python -m tests.fuzz.module_files --count $(COUNT)

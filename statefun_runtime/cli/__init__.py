@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from platform import python_version
 
 from statefun_runtime.cli import (
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str]) -> int:
     try:
         if "--version" in given[:1]:
-            print(f"statefun-worker {_version()} (Python {python_version()}{_how_it_runs()})")
+            print(f"statefun-worker {_version()} (Python {python_version()})")
             return GOOD
         if not given or given[0].startswith("-"):
             return run.main(given)
@@ -73,12 +72,6 @@ def _version() -> str:
         return version("statefun-runtime")
     except PackageNotFoundError:
         return "of a clone that is not installed"
-
-
-def _how_it_runs() -> str:
-    """Say whether what every message goes through was compiled (hatch_build.py)."""
-    found = find_spec("statefun_runtime.core.partition.partition")
-    return "" if found is None or str(found.origin).endswith(".py") else ", compiled"
 
 
 def _stop_writing() -> None:

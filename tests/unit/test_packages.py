@@ -1,6 +1,5 @@
 """What is published: two packages, each with its license, a description that stands alone, and the error pages."""
 
-import ast
 import re
 import tomllib
 from pathlib import Path
@@ -43,31 +42,3 @@ def test_the_error_pages_go_with_the_worker():
     assert build["targets"]["wheel"]["force-include"] == {
         "docs/reference/errors": "statefun_runtime/error_pages"
     }
-
-
-def compiled_modules() -> list[Path]:
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    patterns: list[str] = build["targets"]["wheel"]["hooks"]["custom"]["modules"]
-    found = {pattern: sorted(ROOT.glob(pattern)) for pattern in patterns}
-    assert all(found.values()), f"nothing is there by one of these names: {found}"
-    return sorted({path for paths in found.values() for path in paths})
-
-
-@pytest.mark.parametrize("path", compiled_modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_that_is_to_be_compiled_has_nothing_that_mypyc_cannot_compile(path: Path):
-    """What `make test-compiled` would find out in ten minutes, as far as it can be read."""
-    tree = ast.parse(path.read_text())
-    assert [node.lineno for node in ast.walk(tree) if cannot_be_compiled(node)] == []
-
-
-def cannot_be_compiled(node: ast.AST) -> bool:
-    """Return whether this is a generic dataclass, an asynchronous generator, or a class of a built-in."""
-    if isinstance(node, ast.AsyncFunctionDef):
-        return any(isinstance(inner, ast.Yield) for inner in ast.walk(node))
-    if not isinstance(node, ast.ClassDef):
-        return False
-    bases = {ast.unparse(base).split("[")[0] for base in node.bases}
-    is_dataclass = any("dataclass" in ast.unparse(one) for one in node.decorator_list)
-    return bool(bases & {"list", "dict", "set", "bytes", "tuple"}) or (
-        is_dataclass and "Generic" in bases
-    )

@@ -24,15 +24,15 @@ Here is what is known about an address. It is changed by the partition that owns
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Never, SupportsIndex
 from urllib.parse import quote
 
 from statefun_runtime.core.model.address import Address, TypeName
 from statefun_runtime.core.model.messages import address_field
 from statefun_runtime.core.model.metrics import Histogram
-from statefun_runtime.core.model.nothing import NOTHING
 from statefun_runtime.core.model.state import StateSchema, Values
 from statefun_runtime.core.module.specs import EndpointSpec
 from statefun_runtime.core.partition.circuit import Circuit
@@ -62,6 +62,23 @@ LEGAL_MOVES: dict[Phase, tuple[Phase, ...]] = {
 
 # Plain numbers for the hot path: an attribute of an enum class costs as much as the move itself.
 IDLE, READY, IN_FLIGHT, BACKING_OFF, PARKED = (phase.value for phase in Phase)
+
+
+class _Nothing(list[bytes]):
+    """No invocations: what all addresses have that have none, so it refuses any."""
+
+    def append(self, invocation: bytes) -> Never:
+        raise AssertionError("an invocation for all addresses at once")
+
+    def extend(self, invocations: Iterable[bytes]) -> Never:
+        raise AssertionError("invocations for all addresses at once")
+
+    def insert(self, index: SupportsIndex, invocation: bytes) -> Never:
+        raise AssertionError("an invocation for all addresses at once")
+
+
+# Two lists of its own for each address in memory, made anew for each batch, are most of what a collector has to look at.
+NOTHING: list[bytes] = _Nothing()
 
 
 class Tally:

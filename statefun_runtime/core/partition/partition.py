@@ -15,11 +15,11 @@ message; a backlog names the number of the partition that owns it.
 from collections.abc import Iterator
 
 from statefun_runtime.core.model.messages import total_size
-from statefun_runtime.core.model.nothing import NOTHING
 from statefun_runtime.core.partition.backlog import (
     IDLE,
     IN_FLIGHT,
     LEGAL_MOVES,
+    NOTHING,
     PARKED,
     READY,
     Backlog,

@@ -1,18 +1,16 @@
 """What the engine itself costs a message: an engine on fakes, a function with one state, nothing asked of network or disk.
 
-A record is delivered, its request made, a ready-made reply with one state applied, the address settled. The same command
-in a tree with compiled modules (`make test-compiled` leaves one in build/tree) shows what compiling gives.
+A record is delivered, its request made, a ready-made reply with one state applied, the address settled.
 
     python -m tests.bench.engine.step_cost [--addresses N] [--rounds N]
 
-Prints µs of CPU a message, the least of the rounds, and whether the engine is compiled.
+Prints µs of CPU a message, the least of the rounds.
 """
 
 import argparse
 import time
 from typing import Any
 
-from statefun_runtime.core.partition import partition
 from statefun_runtime.core.partition.backlog import Backlog
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
@@ -75,8 +73,7 @@ def main() -> None:
         return await _measure(given.addresses, given.rounds)
 
     least_us = run_virtual(measure)
-    how = "as it is written" if partition.__file__.endswith(".py") else "compiled"
-    print(f"{least_us:.1f} µs of CPU a message, {how}")
+    print(f"{least_us:.1f} µs of CPU a message")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statefun_runtime.core.model.address import TypeName
-from statefun_runtime.core.model.nothing import NOTHING
 from statefun_runtime.core.module.specs import AsyncTransport, EndpointSpec, FunctionPattern
-from statefun_runtime.core.partition.backlog import LEGAL_MOVES, Backlog, Function, Phase
+from statefun_runtime.core.partition.backlog import LEGAL_MOVES, NOTHING, Backlog, Function, Phase
 from statefun_runtime.core.partition.failure_law import Outcome
 from statefun_runtime.core.partition.failure_state import FailureState
 from statefun_runtime.core.partition.partition import Partition
