@@ -197,7 +197,8 @@ class Story:
             self._processes.add(is_ready_awaited=False)
 
     def leave(self) -> None:
-        alive = _alive(self._processes)
+        """One that is there is told to leave: an interpreter that only begins ends at once, with another status."""
+        alive = [one for one in _alive(self._processes) if " stands by; " in one.output()]
         if len(alive) > 2:
             self._chance.choice(alive).stop_cleanly(timeout_s=60)
 
