@@ -11,7 +11,6 @@ A process that is silent has no workers any more: whatever they are, they are of
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,8 +20,6 @@ from statefun_runtime.core.cluster.seating import Seating, seat
 from statefun_runtime.core.cluster.troubles import worker_lost
 from statefun_runtime.ports.control import Control, Notice
 from statefun_runtime.ports.team import Hired
-
-log = logging.getLogger("statefun.leader")
 
 _HIRED_S = 60.0
 # A process that has just come is waited for no longer than others that may come with it.

@@ -19,10 +19,10 @@ from statefun_runtime.adapters.http.server import (
     HttpServer,
     ServerFactory,
 )
+from statefun_runtime.connectors.playground.answers import no_such_topic, unavailable
 from statefun_runtime.connectors.playground.asked import (
     COMMAND,
     NoPort,
-    no_such_topic,
     read_response,
     request_form,
 )
@@ -88,17 +88,7 @@ class ShownEgressSpec:
 
     def build(self, context: EgressBuildContext) -> PlaygroundEgress:
         """Return the egress; it has no port."""
-        started = context.started
-        return PlaygroundEgress(
-            self.inner,
-            context.rows,
-            host=context.host,
-            origin=f"{started.application[:8]}-{started.lineage[:8]}",
-            complete_epoch=started.from_epoch,
-            saved=context.saved,
-            make_server=NoPort,
-            read_bytes_max=READ_BYTES_MAX,
-        )
+        return self.inner.build_at(context, NoPort, read_bytes_max=READ_BYTES_MAX)
 
 
 class Door:
@@ -156,5 +146,4 @@ class Door:
         try:
             answer.resolve(read_response(await self._ask(COMMAND, asked)))
         except StatefunError as error:
-            headers = (("Status", "503"), ("Retry-After", "1"))
-            answer.resolve(HttpResponse(503, f"{error.line}\n".encode(), headers=headers))
+            answer.resolve(unavailable(error.line))

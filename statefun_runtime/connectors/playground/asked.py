@@ -5,7 +5,7 @@ GET ─▶ port of any process ─▶ question ─▶ the worker that has the to
 
 import asyncio
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -68,17 +68,6 @@ async def _known(deferred: Deferred) -> HttpResponse:
         await is_known.wait()
     assert deferred.response is not None
     return deferred.response
-
-
-def no_such_topic(request: HttpRequest, topics: Collection[str]) -> HttpResponse | None:
-    """Return the answer to a request that names none of these topics; None if it names one."""
-    segments = request.segments()
-    if len(segments) == 1 and segments[0] in topics:
-        return None
-    known = ", ".join(f"/{name}" for name in topics)
-    text = f"no such topic: {request.path} (there are: {known})\n"
-    # The header `Status` says what StateFun's playground says there.
-    return HttpResponse(404, text.encode(), headers=(("Status", "405"),))
 
 
 class NoPort:

@@ -11,6 +11,7 @@ from statefun_runtime.adapters.http.server import (
     HttpServer,
     ServerFactory,
 )
+from statefun_runtime.connectors.playground.answers import respond
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.model.messages import IngressEncoder, field, join_parts, split_parts
@@ -66,10 +67,10 @@ class HttpFront:
         """Return what a record is answered with that was kept."""
         match repeat:
             case Repeat.NEW:
-                return _respond(200, b"")
+                return respond(200, b"")
             case Repeat.SAME:
                 self.count("repeated")
-                return _respond(200, b"", ("Idempotent-Replay", "true"))
+                return respond(200, b"", ("Idempotent-Replay", "true"))
             case Repeat.CONFLICT:
                 text = "this Idempotency-Key was used for another body"
                 return self.refuse(422, "key-conflict", text)
@@ -79,7 +80,7 @@ class HttpFront:
     ) -> HttpResponse:
         """Return the answer to what is not taken, and count it."""
         self.count(reason)
-        return _respond(status, f"{text}\n".encode(), *headers)
+        return respond(status, f"{text}\n".encode(), *headers)
 
     def stopping(self) -> HttpResponse:
         """Return the answer to what came too late."""
@@ -186,11 +187,6 @@ def route_record(context: IngressContext, record: bytes) -> Repeat | None:
     if repeat is Repeat.NEW:
         context.deliver_keyed(function, target[1], invocation, key, digest)
     return repeat
-
-
-def _respond(status: int, body: bytes, *headers: tuple[str, str]) -> HttpResponse:
-    """The header `Status` says what StateFun's playground says there."""
-    return HttpResponse(status, body, headers=(("Status", str(status)), *headers))
 
 
 def encode_record(

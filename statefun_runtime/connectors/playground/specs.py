@@ -16,11 +16,11 @@ from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD, DeadLetter, text_record_for
 from statefun_runtime.core.module.checks import Attempt
 from statefun_runtime.core.module.specs import DeadLetterRoute
-from statefun_runtime.core.outboxes.row_outbox import TopicRecord
 
 if TYPE_CHECKING:
+    from statefun_runtime.adapters.http.server import ServerFactory
+    from statefun_runtime.connectors.playground.writer import PlaygroundEgress
     from statefun_runtime.ports.contexts import EgressBuildContext, IngressBuildContext
-    from statefun_runtime.ports.egress import EgressSink
     from statefun_runtime.ports.ingress import IngressSource
 
 _INGRESS_BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -121,9 +121,16 @@ class PlaygroundEgressSpec(PlaygroundEgressSettings):
         """They are read with other tools."""
         return None
 
-    def build(self, context: "EgressBuildContext") -> "EgressSink[TopicRecord]":
+    def build(self, context: "EgressBuildContext") -> "PlaygroundEgress":
         """Return the egress."""
         from statefun_runtime.adapters.http.server import HttpServer
+
+        return self.build_at(context, partial(HttpServer, connections_max=context.connections_max))
+
+    def build_at(
+        self, context: "EgressBuildContext", make_server: "ServerFactory", **limits: int
+    ) -> "PlaygroundEgress":
+        """Return the egress at a port that `make_server` makes."""
         from statefun_runtime.connectors.playground.writer import PlaygroundEgress
 
         started = context.started
@@ -134,7 +141,8 @@ class PlaygroundEgressSpec(PlaygroundEgressSettings):
             origin=f"{started.application[:8]}-{started.lineage[:8]}",
             complete_epoch=started.from_epoch,
             saved=context.saved,
-            make_server=partial(HttpServer, connections_max=context.connections_max),
+            make_server=make_server,
+            **limits,
         )
 
 

@@ -24,7 +24,7 @@ from statefun_runtime.adapters.http.server import (
     HttpServer,
     ServerFactory,
 )
-from statefun_runtime.connectors.playground.asked import no_such_topic
+from statefun_runtime.connectors.playground.answers import no_such_topic, respond, unavailable
 from statefun_runtime.connectors.playground.settings import PlaygroundEgressSettings
 from statefun_runtime.core.model.dead_letter import PLAYGROUND_RECORD
 from statefun_runtime.core.model.keys import egress_prefix
@@ -99,7 +99,7 @@ class PlaygroundEgress:
             waiting, self._unanswered = self._unanswered, deque()
             await self._saved()
             for answer in waiting:
-                answer.resolve(_respond(200, b"", said=200))
+                answer.resolve(respond(200, b""))
 
     # ── what functions send ──
 
@@ -148,8 +148,7 @@ class PlaygroundEgress:
         try:
             return self._ask(self._topics[request.segments()[0]], request)
         except UnavailableError as error:
-            headers = (("Status", "503"), ("Retry-After", "1"))
-            return HttpResponse(503, f"{error.message}\n".encode(), headers=headers)
+            return unavailable(error.message)
 
     def _ask(self, topic: Topic, request: HttpRequest) -> HttpResponse | Deferred:
         if topic.name not in self._by_cursor:
@@ -160,15 +159,15 @@ class PlaygroundEgress:
         if request.method == "GET" and "after" in asked:
             return self._read(topic, asked["after"][0])
         text = f"topic '{topic.name}' is read with GET ?after=CURSOR (empty at first), acknowledged with DELETE ?upto=CURSOR\n"
-        return _respond(400, text.encode(), said=400)
+        return respond(400, text.encode())
 
     def _pop(self, topic: Topic) -> HttpResponse:
         if not topic.places:
-            return _respond(404, b"", said=404)
+            return respond(404, b"")
         payload = self.outbox.payload(topic, topic.places[0])
         self.outbox.remove_first(topic)
         self._published += 1
-        return _respond(200, payload, said=200)
+        return respond(200, payload)
 
     def _read(self, topic: Topic, cursor: str) -> HttpResponse:
         after = self._place(cursor)
@@ -226,9 +225,4 @@ class PlaygroundEgress:
 
 def _foreign(cursor: str) -> HttpResponse:
     text = f"cursor '{cursor}' is of another application or lineage; begin anew with an empty one\n"
-    return _respond(410, text.encode(), said=410)
-
-
-def _respond(status: int, body: bytes, *, said: int) -> HttpResponse:
-    """The header `Status` says what StateFun's playground says there."""
-    return HttpResponse(status, body, headers=(("Status", str(said)),))
+    return respond(410, text.encode())

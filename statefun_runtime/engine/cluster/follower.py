@@ -7,7 +7,6 @@ It stands where a worker that is alone has its checkpointer. Nothing waits for a
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -26,8 +25,6 @@ from statefun_runtime.errors import UnavailableError
 from statefun_runtime.ports.checkpoint_store import CheckpointStore
 from statefun_runtime.ports.clock import Clock
 from statefun_runtime.ports.team import LeaderLink
-
-log = logging.getLogger("statefun.checkpoints")
 
 _REPORT_S_MIN, _REPORT_S_MAX = 0.005, 0.1
 # Who says nothing is taken for dead.

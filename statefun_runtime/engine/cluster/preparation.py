@@ -8,7 +8,6 @@ Whether they are ready decides how long a move pauses, and nothing else: a life 
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -18,8 +17,6 @@ from statefun_runtime.core.cluster.plan import Plan
 from statefun_runtime.core.cluster.troubles import worker_lost
 from statefun_runtime.engine.cluster.standby import standby_request
 from statefun_runtime.ports.team import Hired, Workplace
-
-log = logging.getLogger("statefun.leader")
 
 _ROUNDS_MAX = 4
 # What is still to be done in the pause takes less than a round of so long.

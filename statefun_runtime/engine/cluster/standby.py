@@ -6,7 +6,6 @@ Nothing that others can see happens before its life begins. What it has opened i
 life begins at, whichever that is.
 """
 
-import logging
 from typing import Any
 
 from statefun_runtime.core.checkpoints.manifest import KeyGroups
@@ -16,8 +15,6 @@ from statefun_runtime.engine.checkpoints.prepared import PreparedStore
 from statefun_runtime.engine.checkpoints.recovery import read_manifest
 from statefun_runtime.engine.cluster.pipe_leader import PipeLeader
 from statefun_runtime.errors import StatefunError
-
-log = logging.getLogger("statefun.worker")
 
 
 def stands_by(request: dict[str, Any]) -> bool:

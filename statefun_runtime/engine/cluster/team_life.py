@@ -81,7 +81,6 @@ class TeamLife:
             for member in self.plan.members
         ]
         self._ledger = self._make_ledger()
-        self._preparations = 0
         self.checkpointer = Checkpointer(
             self._participants,
             self._ledger,
@@ -166,9 +165,9 @@ class TeamLife:
 
     async def _over(self) -> None:
         """Return when the application is to stop, or to go on with other workers, which stand by then if they can."""
-        for _ in range(_PREPARATIONS_MAX):
+        for number in range(_PREPARATIONS_MAX):
             await self._first(self._stop.asked(), self._workplace.changed())
-            if self._stop.is_asked or await self._is_prepared():
+            if self._stop.is_asked or await self._is_prepared(number):
                 return
         await self._first(self._stop.asked(), self._workplace.changed())
 
@@ -183,14 +182,13 @@ class TeamLife:
             await asyncio.wait(tasks)
         return next(task for task in tasks if task in done)
 
-    async def _is_prepared(self) -> bool:
+    async def _is_prepared(self, number: int) -> bool:
         """Have the workers of the plan to come stand by; return False if that cannot be, or there is room for yet others."""
         slots = self._workplace.foresee()
         if not slots or self.checkpointer.last_id is None:
             return True
         plan = assign(self.plan.key_group_count, slots, self.plan)
-        self._preparations += 1
-        name = f"{self._beginning.start.started.nonce} {self._preparations}"
+        name = f"{self._beginning.start.started.nonce} {number}"
         self.preparation = Preparation(self._workplace, plan, name)
         work = self._prepare(self.preparation)
         first = await self._first(work, self._stop.asked(), self._workplace.changed())
