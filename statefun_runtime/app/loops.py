@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from statefun_runtime.engine.stop import Stop
@@ -46,17 +47,24 @@ def crash_on_bugs(tasks: asyncio.TaskGroup) -> None:
 
 
 def stop_on_signals(stop: Stop) -> None:
-    """The first signal asks for a clean stop, the second ends the process at once."""
+    """The first signal asks for a clean stop, the second ends the process at once.
+
+    One that stops for another reason, being drained for one, is not ended by the first: what is under way is finished.
+    """
     loop = asyncio.get_running_loop()
+    signals = count(1)
 
     def stopped(number: int) -> None:
-        if stop.is_asked:
+        if next(signals) > 1:
             log.error("stopped at once; the next start goes on from the last clean stop")
             logging.shutdown()
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        log.info("stopping; once more to stop at once")
-        stop.ask()
+        if stop.is_asked:
+            log.info("is stopping already; once more to stop at once")
+        else:
+            log.info("stopping; once more to stop at once")
+            stop.ask()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped, number)

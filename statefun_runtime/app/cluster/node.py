@@ -214,6 +214,7 @@ class Node:
             case "found":
                 self.home.found(notice.number, json.loads(notice.content))
             case "leave":
+                log.info("%s is drained: it leaves, and its work goes on elsewhere", self.name)
                 self._stop.ask()
             case "over":
                 self._stop.fail(read_error(json.loads(notice.content)))
