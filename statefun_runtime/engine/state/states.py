@@ -18,7 +18,7 @@ from typing import Protocol
 
 from statefun_runtime.core.checkpoints.overlay import Layer, Overlay, Row, merge_rows
 from statefun_runtime.core.model.keys import backlog_key_of
-from statefun_runtime.core.model.state import Values, decode_row, encode_row
+from statefun_runtime.core.model.state import Values, encode_row
 from statefun_runtime.core.partition.backlog import IDLE, Backlog, Function
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.state_store import StateStore
@@ -130,12 +130,11 @@ class States:
         """Read the values of an address that was not read yet; raise UnavailableError if the store cannot be read."""
         row = self.read(backlog.key)
         try:
-            values = Values({}) if row is None else decode_row(row)
+            values = Values({}) if row is None else backlog.function.schema.read(row)
         except ValueError as error:
             raise CorruptionError(
                 f"the stored state of {backlog.address} cannot be read: {error}", code="SF5001"
             ) from error
-        backlog.function.schema.check_stored(values)
         backlog.values = values
         return values
 

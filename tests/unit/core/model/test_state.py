@@ -176,7 +176,7 @@ def test_a_stored_value_of_another_type_needs_another_name():
     stored = values(schema(StateSpec("visits", "t/text")), visits=typed(typename="t/text"))
 
     with pytest.raises(StateError) as refused:
-        schema().check_stored(stored)
+        schema().read(encode_row(stored))
 
     assert str(refused.value) == (
         "state 'visits' is declared as 'io.statefun.types/int', but the stored value is of type "
@@ -185,7 +185,9 @@ def test_a_stored_value_of_another_type_needs_another_name():
 
 
 def test_stored_values_of_unknown_states_are_no_concern():
-    schema().check_stored(values(schema(StateSpec("old", "t/x")), old=typed(typename="t/x")))
+    stored = values(schema(StateSpec("old", "t/x")), old=typed(typename="t/x"))
+
+    assert schema().read(encode_row(stored)) == stored
 
 
 # ── rows ──
@@ -206,6 +208,31 @@ def test_a_row_is_read_as_it_was_written(
     assert decode_row(encode_row(row)) == row
 
 
+@given(
+    st.dictionaries(st.sampled_from(["a", "b", "visits"]), st.binary(max_size=200)),
+    st.permutations(["a", "b", "visits"]),
+    st.integers(0, 3),
+)
+def test_a_row_is_the_same_however_many_of_its_states_are_known(
+    contents: dict[str, bytes], names: list[str], known: int
+):
+    wrote = schema(*(StateSpec(name, INT) for name in names))
+    stored = values(wrote, **{name: typed(content) for name, content in contents.items()})
+
+    reads = schema(*(StateSpec(name, INT) for name in names[:known]))
+
+    assert reads.read(encode_row(stored)) == stored
+
+
+@pytest.mark.parametrize("size", [0, 60, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 130, 40_000])
+def test_the_type_of_a_value_of_any_size_is_checked(size: int):
+    stored = values(schema(StateSpec("visits", "t/x")), visits=typed(b"v" * size, "t/x"))
+
+    assert schema(StateSpec("visits", "t/x")).read(encode_row(stored)) == stored
+    with pytest.raises(StateError, match="declared as 't/y'"):
+        schema(StateSpec("visits", "t/y")).read(encode_row(stored))
+
+
 def test_a_row_that_was_cut_off_is_refused():
     made = expiring(ExpireMode.AFTER_WRITE)
     row = encode_row(Values(values(made, visits=typed(b"12345")).fields, {"visits": 7}, 9))
@@ -214,6 +241,10 @@ def test_a_row_that_was_cut_off_is_refused():
     for end in {*range(1, len(row))} - {head_size}:
         with pytest.raises(ValueError):
             decode_row(row[:end])
+    plain = encode_row(values(made, visits=typed(b"12345")))
+    for end in range(2, len(plain)):
+        with pytest.raises(ValueError):
+            made.read(plain[:end])
     with pytest.raises(ValueError, match="unknown byte"):
         decode_row(b"\x07" + row)
 
