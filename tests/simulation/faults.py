@@ -40,6 +40,8 @@ WAYS = (
     Failure(Cause.TIMEOUT, "no reply"),
 )
 _LINEAGE_HISTORIES = 6
+# Who would be frozen as long as that never wakes, and says nothing before it is ready: it is the next that is started.
+_FOR_EVER_S = 3.0
 _WORST_IN_TRANSACTIONS = ("kill", "power", "freeze", "usurp", "broker away")
 
 
@@ -147,6 +149,8 @@ async def _do(world: "World", fault: Fault) -> None:
         case "kill worker":
             if (found := world.some_worker()) is not None:
                 found[0].end(found[1])
+        case "freeze worker" if fault.seconds > _FOR_EVER_S:
+            world.freezes_worker = True
         case "freeze worker":
             if (found := world.some_worker()) is not None and not found[1].is_frozen:
                 world.loop.freeze(found[1])

@@ -85,6 +85,7 @@ class World:
         self.processes = 1000
         self.network_trouble = 0.0
         self.store_failures = 0
+        self.freezes_worker = False
         self.store_slowness_s = 0.0
         self._blindness = Random(seed)
         self.is_over = False

@@ -169,6 +169,7 @@ async def _live(
             request, prepared = await stand_by(leader, ports, request)
             topic_log.look_for(request["nonce"])
             phases.ended("stood by")
+        beating = tasks.create_task(leader.beat())
         beginning = await member_beginning(ports, request)
         phases.ended("log read")
         team = Team(_links(loaded.settings, request, sockets), leader)
@@ -191,11 +192,16 @@ async def _live(
             tell_left_behind(beginning.start, loaded.module, worker.parts.states)
         await worker.listen()
         phases.ended("listens")
-        await _work(application, worker, leader, pipe, phases)
+        await _work(application, worker, leader, pipe, phases, beating)
 
 
 async def _work(
-    application: Application, worker: Worker, leader: PipeLeader, pipe: Pipe, phases: Phases
+    application: Application,
+    worker: Worker,
+    leader: PipeLeader,
+    pipe: Pipe,
+    phases: Phases,
+    beating: asyncio.Task[None],
 ) -> None:
     tasks, facts = application.tasks, ProcessFacts()
     gc.freeze()
@@ -205,8 +211,10 @@ async def _work(
         phases.ended("in transit")
         log.debug("this worker began: %s", phases)
         pipe.say({"ready": True})
+        beating.cancel()
 
     beside = [
+        beating,
         tasks.create_task(facts.run()),
         tasks.create_task(leader.answer(_commands(application.settings, worker, facts))),
     ]

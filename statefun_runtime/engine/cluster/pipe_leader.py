@@ -11,6 +11,7 @@ from statefun_runtime.engine.stop import Stop
 from statefun_runtime.ports.team import Pipe
 
 _ORDERS_MAX = 10_000
+_BEAT_S = 1.0
 # How a leader begins what it says to a worker whose life has not begun; the last of it is that it begins.
 LIVE = b'{"live"'
 AHEAD = (b'{"prepare"', LIVE)
@@ -62,6 +63,12 @@ class PipeLeader:
 
     async def _answer(self, asked: dict[str, Any], commands: Mapping[str, Command]) -> None:
         self._pipe.say({"told": asked["ask"], **await answered(commands, asked)})
+
+    async def beat(self) -> None:
+        """Say that this worker is there while its life begins, until cancelled: its reports do so after that."""
+        while True:
+            self._pipe.say({"alive": True})
+            await asyncio.sleep(_BEAT_S)
 
     async def tell_failure(self, stop: Stop) -> None:
         """Tell what an operator has declared fatal: it ends the whole application."""

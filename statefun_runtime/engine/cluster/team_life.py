@@ -36,6 +36,8 @@ from statefun_runtime.ports.team import Workplace
 log = logging.getLogger("statefun.leader")
 
 _SILENCE_LOOK_S = 0.25
+# A process that starts does much at once; it beats from the beginning of its life.
+_STARTING_SILENCE_S = 15.0
 _BURIED_S = 10.0
 # A process that leaves has not much more time than that.
 _PREPARE_S = 20.0
@@ -132,11 +134,11 @@ class TeamLife:
             await self._ports.commit_log.append(self._beginning.start.started)
             phases.ended("entry")
             await self._start(beside)
+            beside.append(self._loop.create_task(self._watch()))
             phases.ended("hired")
             await self._unless_lost(self._all(lambda one: one.is_ready))
             phases.ended("ready")
             log.debug("the life began: %s", phases)
-            beside.append(self._loop.create_task(self._watch()))
             announce()
             checkpoints = self._loop.create_task(self.checkpointer.run())
             checkpoints.add_done_callback(self._checkpoints_ended)
@@ -333,7 +335,8 @@ class TeamLife:
             await asyncio.sleep(_SILENCE_LOOK_S)
             for slot, worker in self.workers.items():
                 silent_s = self._workplace.now_s() - worker.heard_s
-                if silent_s > self._silence_s and not worker.has_ended:
+                limit_s = self._silence_s if worker.is_ready else _STARTING_SILENCE_S
+                if silent_s > limit_s and not worker.has_ended:
                     log.error("worker %d has said nothing for %.1f s: it is killed", slot, silent_s)
                     self._workplace.kill(worker.number)
                     self._lose(slot, f"said nothing for {silent_s:.1f} s")

@@ -96,6 +96,7 @@ async def _work(
     prepared: PreparedStore | None = None
     if stands_by(request):
         request, prepared = await stand_by(leader, ports, request)
+    beating = tasks.create_task(leader.beat())
     links = enter(request)
     beginning = await member_beginning(ports, request)
     assembly = await assemble(
@@ -113,6 +114,12 @@ async def _work(
     await worker.listen()
     commands = results_commands(one.sink for one in worker.parts.egresses.values())
     answering = tasks.create_task(leader.answer(commands))
-    await worker.run(tasks, lambda: pipe.say({"ready": True}))
+
+    def ready() -> None:
+        pipe.say({"ready": True})
+        beating.cancel()
+
+    await worker.run(tasks, ready)
     await worker.close()
-    answering.cancel()
+    for task in (answering, beating):
+        task.cancel()

@@ -51,6 +51,10 @@ class SimWorkplace:
             links, pipe = SimLinks(out, into), SimPipe(up, down)
             self._start(process, {**requests[slot], "peers": list(out)}, links, pipe)
             hired[slot] = Hired(process.number, process.number, SimPipe(down, up))
+            if self._world.freezes_worker:
+                self._world.freezes_worker = False
+                self._world.say(f"worker {process.number} is frozen as it starts, for ever")
+                self._world.loop.freeze(process)
         return hired
 
     def _way(self, to: Process) -> OneWay:
