@@ -34,7 +34,8 @@ examples:
   statefun dev --module module.yaml --local-kafka         Kafka in memory: no broker is needed
   statefun dev --module module.yaml -- node functions.mjs
 
-Functions have the terminal, so breakpoint() works. Ctrl-C ends everything, and state stays in --state-dir.
+Functions have the terminal, so breakpoint() works. Ctrl-C ends everything, and what it started; a second one at once.
+State stays in --state-dir.
 """
 
 

@@ -184,10 +184,9 @@ class Child:
             await asyncio.sleep(_LOOK_S)
 
     def _kill(self) -> None:
-        """End the process, and what it may have started in its session."""
-        if self._process.poll() is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        """End the process if it still runs, and what it may have started and left in its session."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _how(status: int) -> str:

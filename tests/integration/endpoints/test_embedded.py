@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 Applications = Callable[..., HttpApplication]
 TEXT = "application/vnd.t/text"
 FUNCTIONS = """\
-import asyncio, os, sys, time
+import asyncio, os, subprocess, sys, time
 from datetime import timedelta
 from statefun import IntType, RetryLater, StatefulFunctions, ValueSpec, egress_message_builder, make_json_type
 
@@ -41,6 +41,8 @@ def act(context, message):
     if text == "later" and context.address.id not in refused:
         refused.add(context.address.id)
         raise RetryLater("the shop is closed", after=timedelta(seconds=1))
+    if text == "start":
+        print("started", subprocess.Popen(["sleep", "600"]).pid)
     if text == "block":
         while True:
             time.sleep(0.01)
@@ -267,6 +269,20 @@ def test_processes_end_when_their_worker_is_killed(run: Callable[..., HttpApplic
     app.worker.kill9()
 
     wait_until(lambda: not any(map(_runs, processes)), "the processes' end", timeout_s=8)
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_what_a_process_started_ends_with_it(run: Callable[..., HttpApplication], is_killed: bool):
+    app = run(processes=1)
+    tell(app, "a", "start")
+    started = int(app.worker.process.wait_for_line(r"started (\d+)")[1])
+
+    if is_killed:
+        os.kill(processes_of(app.worker.pid)[0], signal.SIGKILL)
+    else:
+        app.worker.process.stop_cleanly()
+
+    wait_until(lambda: not _runs(started), "the end of what was started")
 
 
 def _runs(pid: int) -> bool:

@@ -1,13 +1,10 @@
 """What `statefun init` makes: projects whose tests pass, and which run at once with `statefun dev`."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from tests.conftest import skip_or_fail
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.processes import Process, wait_until
 from tests.support.provisions import ROOT, Unavailable, run_or_unavailable
-from tests.support.sockets import free_port, http_get, http_request
+from tests.support.sockets import free_port, http_get, http_request, is_listening
 
 pytestmark = pytest.mark.integration
 
@@ -136,9 +133,6 @@ def dev() -> Iterator[Callable[..., Process]]:
     yield start
     for each in made:
         each.stop()
-        # `go run` passes no signal on: what it runs is left, where nobody in a terminal pressed Ctrl-C.
-        with suppress(ProcessLookupError):
-            os.killpg(each.pid, signal.SIGKILL)
 
 
 def moved(folder: Path, ports: dict[str, int], others: dict[str, str] | None = None) -> None:
@@ -171,6 +165,8 @@ def test_it_runs_at_once(project: Projects, dev: Callable[..., Process], languag
 
     assert wait_until(record, "a greeting", timeout_s=60) == b"Hello alice for the 1. time"
     assert running.sigint() == 0
+    # Also that of `go run`, which passes no signal on.
+    assert not is_listening(ports["8000"])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,4 +1,4 @@
-"""The processes of `statefun dev`: what they print is told apart, and they end with it."""
+"""The processes of `statefun dev`: what they print is told apart, and they end with it, as does what they started."""
 
 import contextlib
 import signal
@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import IO
 
-_GRACE_S, _TOLD_S = 10.0, 1.0
+from statefun.dev.guard import GRACE_S, Guard, is_there, signal_all, wait_for
+
 _COLOURS = {"worker": "36", "functions": "33"}
 
 
@@ -24,21 +25,26 @@ def say(who: str, line: str) -> None:
 class Child:
     """A process that is started, and started again, with one command.
 
-    With `has_terminal` it has the terminal for itself, so that a debugger in it works: its lines are not marked.
-    Otherwise `hears` is told each line after it was printed, in a thread of its own.
+    What it starts in turn ends with it: `go run` and `npm` pass no signal on. With `has_terminal` it has the terminal for
+    itself, so that a debugger in it works: its lines are not marked. Otherwise `hears` is told each line after it was
+    printed, in a thread of its own.
     """
 
     def __init__(
         self,
         name: str,
         command: Sequence[str],
+        guard: Guard,
         *,
         has_terminal: bool = False,
+        grace_s: float = GRACE_S,
         hears: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.name = name
         self._command = list(command)
+        self._guard = guard
         self._has_terminal = has_terminal
+        self._grace_s = grace_s
         self._hears = hears
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -52,9 +58,11 @@ class Child:
             stdout=out,
             stderr=None if self._has_terminal else subprocess.STDOUT,
             text=True,
-            # Ctrl-C at the terminal is for everybody in it, and the worker takes a second signal for haste.
-            start_new_session=not self._has_terminal,
+            # A session makes a group that can be signalled whole. Ctrl-C at the terminal does not reach it, and is passed
+            # on once. Whoever holds a terminal that is not its session's may read it: no job control stands in the way.
+            start_new_session=True,
         )
+        self._guard.name(self._process.pid)
         if self._process.stdout is not None:
             self._reader = threading.Thread(target=self._pass_on, args=[self._process.stdout])
             self._reader.start()
@@ -69,20 +77,29 @@ class Child:
         if self._process is not None:
             self._process.send_signal(number)
 
-    def stop(self, *, is_told: bool = False) -> None:
-        """End it, and wait for that; one that `is_told` may be ending already, as by Ctrl-C."""
+    def stop(self) -> None:
+        """End it and what it has started, and wait for that."""
         process = self._process
         if process is None:
             return
-        if not (is_told and self._has_terminal and _ends(process, _TOLD_S)):
-            process.send_signal(signal.SIGTERM)
-            if not _ends(process, _GRACE_S):
-                say("dev", f"{self.name} does not end, and is killed")
-                process.kill()
-                process.wait()
+        signal_all([process.pid], signal.SIGTERM)
+        if not wait_for(self._has_ended, self._grace_s):
+            say("dev", f"{self.name} does not end, and is killed")
+            self.kill()
+            process.wait()
         if self._reader is not None:
             self._reader.join()
+        self._guard.name(process.pid)
         self._process = self._reader = None
+
+    def kill(self) -> None:
+        """End it and what it has started at once; whoever stops it finds it ended."""
+        if self._process is not None:
+            signal_all([self._process.pid], signal.SIGKILL)
+
+    def _has_ended(self) -> bool:
+        assert self._process is not None
+        return self._process.poll() is not None and not is_there(self._process.pid)
 
     def _pass_on(self, lines: IO[str]) -> None:
         with lines:
@@ -90,11 +107,3 @@ class Child:
                 said = line.rstrip("\n")
                 say(self.name, said)
                 self._hears(said)
-
-
-def _ends(process: "subprocess.Popen[str]", limit_s: float) -> bool:
-    try:
-        process.wait(limit_s)
-    except subprocess.TimeoutExpired:
-        return False
-    return True

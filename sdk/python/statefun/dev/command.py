@@ -10,6 +10,7 @@ from pathlib import Path
 
 from statefun.dev.banner import Banner
 from statefun.dev.children import Child, say
+from statefun.dev.guard import Guard
 from statefun.dev.module import FunctionsError, make_module, typenames
 from statefun.dev.watch import Watch
 
@@ -50,11 +51,20 @@ def _module(options: argparse.Namespace, scratch: Path) -> tuple[Path, list[str]
 def _run(options: argparse.Namespace, module: Path, known: list[str]) -> int:
     banner = Banner(known, _say_hints)
     command = [sys.executable, "-m", "statefun_runtime", "--module", str(module), *_state(options)]
-    worker = Child("worker", command, hears=banner.hear)
-    functions = _functions(options)
+    guard = Guard()
+    worker = Child("worker", command, guard, hears=banner.hear)
+    functions = _functions(options, guard)
     over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
+
+    def told(number: int, frame: object) -> None:
+        if over.is_set():
+            # A second one means now: functions that stand in a debugger hear no other.
+            for child in filter(None, (functions, worker)):
+                child.kill()
+        over.set()
+
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, told)
     watch = Watch(Path.cwd())
     try:
         if functions is not None:
@@ -73,15 +83,16 @@ def _run(options: argparse.Namespace, module: Path, known: list[str]) -> int:
         # The worker lets its functions answer what it has asked.
         worker.stop()
         if functions is not None:
-            functions.stop(is_told=over.is_set())
+            functions.stop()
+        guard.close()
     return 0 if over.is_set() else status
 
 
-def _functions(options: argparse.Namespace) -> Child | None:
+def _functions(options: argparse.Namespace, guard: Guard) -> Child | None:
     """Return what serves functions beside the worker; None if it runs them itself, or somebody else serves them."""
     if options.functions is None and not options.serving:
         return None
-    return Child("functions", _command(options), has_terminal=True)
+    return Child("functions", _command(options), guard, has_terminal=True)
 
 
 def _say_hints(banner: Banner) -> None:
