@@ -1,9 +1,10 @@
 """`make bench-compare`: ours exactly-once and at-least-once, and the original, one after the other on one rig.
 
     python -m tests.bench.beside.compare [--subject NAME …] [--messages N] [--rounds N] [--warmup N] [--addresses N …]
-        [--out FILE]
+        [--workers N] [--out FILE]
 
-Same broker, driver and functions in C; whoever is measured has a core for itself, all the rest has another. The original,
+Same broker, driver and functions in C; whoever is measured has a core for itself, all the rest has another, and with
+several workers, which is the original's parallelism, too, everything shares all cores. The original,
 StateFun on Flink, is fetched from Maven's and Python's registries. Each is started once, warmed up, and takes all numbers
 of addresses, every key of which is counted and checked. Prints a line of JSON per round and a table of medians; both are
 saved in FILE, together with the machine and the load that it had before and meanwhile.
@@ -36,8 +37,9 @@ _FEW = 10_000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    cores = take_cores()
-    measured = Measured("compare", original=f"StateFun {STATEFUN} on Flink {FLINK}")
+    cores = take_cores() if options.workers == 1 else Cores(None, None)
+    original = f"StateFun {STATEFUN} on Flink {FLINK}"
+    measured = Measured("compare", original=original, workers=options.workers)
     rounds: list[dict[str, Any]] = []
     try:
         with KafkaBroker(cpus=cores.rest) as broker:
@@ -61,7 +63,9 @@ def _rounds(
     broker: KafkaBroker, cores: Cores, subject: str, options: argparse.Namespace
 ) -> Iterator[Round]:
     """Warm one up, and measure it with each number of addresses; a warm-up that went wrong is told."""
-    with running(broker, cores, *SUBJECTS[subject], interval=options.interval) as one:
+    whose, delivery = SUBJECTS[subject]
+    workers = options.workers
+    with running(broker, cores, whose, delivery, interval=options.interval, workers=workers) as one:
         for number, addresses in enumerate([max(options.addresses), *options.addresses]):
             line = one.line(addresses)
             rounds = options.rounds if number else 1
@@ -117,6 +121,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="the table has their median")
     parser.add_argument("--warmup", type=int, default=200_000, help="messages before round 1")
     parser.add_argument("--addresses", type=int, nargs="+", default=[100_000, 1_000, 10])
+    parser.add_argument("--workers", type=int, default=1, help="and the original's parallelism")
     parser.add_argument("--interval", default="1s", help="between checkpoints")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for a round")
     parser.add_argument("--out", type=Path, default=RESULTS / "compare.json")

@@ -67,8 +67,8 @@ taskmanager.host: 127.0.0.1
 rest.address: 127.0.0.1
 rest.bind-address: 127.0.0.1
 rest.port: {rest}
-parallelism.default: 1
-taskmanager.numberOfTaskSlots: 1
+parallelism.default: {parallelism}
+taskmanager.numberOfTaskSlots: {parallelism}
 execution.checkpointing.interval: {interval}
 execution.checkpointing.mode: EXACTLY_ONCE
 """
@@ -113,7 +113,13 @@ class StateFun:
     """StateFun that runs a module; it stands for a worker in a rig."""
 
     def __init__(
-        self, module: str, home: Path, *, interval: str = "1s", cpus: frozenset[int] | None = None
+        self,
+        module: str,
+        home: Path,
+        *,
+        interval: str = "1s",
+        parallelism: int = 1,
+        cpus: frozenset[int] | None = None,
     ) -> None:
         self._jars = prepare() / "lib"
         self._home = home
@@ -122,7 +128,7 @@ class StateFun:
         self._process: Process | None = None
         (home / "module.yaml").write_text(module)
         ports = {"rest": self._rest, "rpc": free_port(), "blob": free_port()}
-        conf = _CONF.format(home=home, interval=interval, **ports)
+        conf = _CONF.format(home=home, interval=interval, parallelism=parallelism, **ports)
         (home / "flink-conf.yaml").write_text(conf)
         (home / "log4j.properties").write_text(_LOGGING)
 

@@ -68,9 +68,10 @@ def running(
     *,
     interval: str = "1s",
     partitions: int = PARTITIONS,
+    workers: int = 1,
     functions: Functions = _in_c,
 ) -> Iterator[Subject]:
-    """Run one of them on fresh topics, on the core of whoever is measured."""
+    """Run one of them on fresh topics, on the core of whoever is measured; `workers` is the original's parallelism, too."""
     names, greetings = (broker.unique_topic(one, partitions) for one in ("names", "greetings"))
     with (
         tempfile.TemporaryDirectory(prefix="statefun-beside-") as folder,
@@ -85,9 +86,13 @@ def running(
         worker: Worker | StateFun
         if whose == OURS:
             arguments = ["--checkpoint-interval", interval]
+            if workers > 1:
+                arguments += ["--workers", str(workers)]
             worker = Worker(module, Path(folder), arguments=arguments, cpus=cores.worker)
         else:
-            worker = StateFun(module, Path(folder), interval=interval, cpus=cores.worker)
+            worker = StateFun(
+                module, Path(folder), interval=interval, parallelism=workers, cpus=cores.worker
+            )
         collector = Collector(broker.bootstrap, greetings, is_committed=is_committed)
         try:
             worker.start()
