@@ -4,13 +4,17 @@
 
 Exactly-once with a checkpoint a second; the functions are Python's, under `statefun serve`. A state of so many bytes goes to
 the function and comes back with each message; a large message comes from Kafka, goes to the function, comes back and goes to Kafka.
-Either way the bytes pass four times between the worker and others, or the store. Saved in docs/benchmarks/large.json.
+Either way the bytes pass four times between the worker and others, or the store. What it costs to have them pass four
+times through a socket is told, too: no worker can do with less. Saved in docs/benchmarks/large.json.
 """
 
 import argparse
 import json
 import os
+import selectors
+import socket
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -27,6 +31,7 @@ from tests.support.provisions import Unavailable
 _COPIES = 4
 # More than a processor keeps near: each copy reads what was not read lately.
 _POOL_BYTES = 256 << 20
+_PASSING_S = 0.3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +83,7 @@ def _points(
             "peak_mb": max(row.worker_memory["peak_mb"] for row in rows),
             "four_copies_us": copy_us,
             "of_four_copies": round(cpu_us / copy_us, 1),
+            "four_passes_us": passed_us(size),
             "is_right": all(row.is_right() for row in rows),
         }
 
@@ -97,6 +103,43 @@ def copied_us(size: int) -> float:
             bytearray(memoryview(pool)[place : place + size])
             count += 1
     return round((time.process_time() - began_s) / count * _COPIES * 1e6, 2)
+
+
+def passed_us(size: int) -> float:
+    """Return the CPU of sending so many bytes twice over a socket of this machine, and of receiving them twice."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        echo = f"""
+import socket
+with socket.create_connection({server.getsockname()!r}) as link:
+    while data := link.recv(1 << 18):
+        link.sendall(data)
+"""
+        with subprocess.Popen([sys.executable, "-c", echo]), server.accept()[0] as link:
+            content, buffer, count = b"v" * size, bytearray(1 << 18), 0
+            link.setblocking(False)
+            with selectors.DefaultSelector() as selector:
+                selector.register(link, selectors.EVENT_READ | selectors.EVENT_WRITE)
+                began_s = time.process_time()
+                while time.process_time() - began_s < _PASSING_S:
+                    _pass(selector, link, memoryview(content), buffer)
+                    count += 1
+                spent_s = time.process_time() - began_s
+    return round(spent_s / count * (_COPIES // 2) * 1e6, 2)
+
+
+def _pass(
+    selector: selectors.BaseSelector, link: socket.socket, rest: memoryview, buffer: bytearray
+) -> None:
+    """Send all of it, and receive it all again."""
+    missing = len(rest)
+    while missing:
+        waits_for = selectors.EVENT_READ | (selectors.EVENT_WRITE if rest else 0)
+        selector.modify(link, waits_for)
+        for _, events in selector.select():
+            if events & selectors.EVENT_READ:
+                missing -= link.recv_into(buffer)
+            if events & selectors.EVENT_WRITE:
+                rest = rest[link.send(rest) :]
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
