@@ -16,7 +16,7 @@ import pytest
 from tests.bench.rig import FNSERVER, function_server
 from tests.chaos.rig import IS_FULL, PARTITIONS, Brokers, Feed, Reader, Rig, Tell, module
 from tests.support.kafka.broker import KafkaBroker
-from tests.support.kafka.cluster import Processes
+from tests.support.kafka.cluster import Processes, leave
 from tests.support.kafka.three import ThreeBrokers
 from tests.support.worker import Worker
 
@@ -197,10 +197,9 @@ class Story:
             self._processes.add(is_ready_awaited=False)
 
     def leave(self) -> None:
-        """One that is there is told to leave: an interpreter that only begins ends at once, with another status."""
-        alive = [one for one in _alive(self._processes) if " stands by; " in one.output()]
+        alive = _alive(self._processes)
         if len(alive) > 2:
-            self._chance.choice(alive).stop_cleanly(timeout_s=60)
+            leave(self._chance.choice(alive), timeout_s=60)
 
     def drain(self) -> None:
         if self._count() > 2:

@@ -27,6 +27,20 @@ def cluster_topics(broker: KafkaBroker) -> Brokers:
     return brokers
 
 
+def leave(worker: Worker, *, timeout_s: float = 30.0) -> None:
+    """Have a process leave once it is there: an interpreter that only begins would end at once.
+
+    One that was drained may have left by itself meanwhile.
+    """
+    process = worker.process
+    wait_until(
+        lambda: process.exit_status is not None or " stands by; " in worker.output(),
+        f"word that a process is there:\n{worker.output()}",
+    )
+    status = process.sigterm(timeout_s=timeout_s)
+    assert status == 0, f"a process left with status {status}:\n{worker.output()}"
+
+
 class Processes:
     """The processes of one cluster, which share a folder for checkpoints; it stands for a worker in a rig.
 
@@ -111,7 +125,7 @@ class Processes:
         """Stop all, one after the other: the last one takes the last checkpoint."""
         for worker in self.running:
             if worker.process.exit_status is None:
-                worker.stop_cleanly()
+                leave(worker)
 
     def close(self) -> None:
         for worker in self.running:
