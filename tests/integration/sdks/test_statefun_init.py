@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.conftest import skip_or_fail
 from tests.support.kafka.broker import KafkaBroker
@@ -94,24 +93,6 @@ def test_its_own_tests_pass_and_it_is_in_good_form(project: Projects, language: 
         case "javascript":
             passes(folder, ["npm", "test"])
     passes(folder, [sys.executable, "-m", "statefun_runtime", "validate", "--strict", "module.yaml"])  # fmt: skip
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_containers_are_made_of_files_that_are_there(project: Projects, language: str, way: str):
-    folder = project(language, way)
-    compose = yaml.safe_load((folder / "compose.yaml").read_text())
-
-    assert ("kafka" in compose["services"]) == (way == "kafka")
-    built = [each["build"] for each in compose["services"].values() if "build" in each]
-    images = [folder / (each if isinstance(each, dict) else {}).get("dockerfile", "Dockerfile") for each in built]  # fmt: skip
-    assert len(images) == (1 if language == "python" else 2)
-    for image in images:
-        for line in image.read_text().splitlines():
-            word, _, rest = line.partition(" ")
-            if word == "COPY" and not rest.startswith("--from"):
-                *sources, _ = rest.split()
-                assert all((folder / source).exists() for source in sources), line
 
 
 @pytest.fixture
