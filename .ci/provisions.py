@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from tests.conformance import test_go_golden as golden
 from tests.conformance.sdks.servers import SDKS
 from tests.support.function_servers import SERVERS
-from tests.support.kafka import install, old
+from tests.support.kafka import install, old, servers
 from tests.support.objects import server as objects
 from tests.support.provisions import Unavailable
 from tests.support.sdks import go_sdk, javascript_sdk
@@ -16,6 +16,7 @@ from tests.support.sdks import go_sdk, javascript_sdk
 def provisions() -> Iterator[Callable[[], object]]:
     """Yield what makes each, in the order in which tests ask; the longest comes last."""
     yield install.prepare
+    yield servers.archive_classes
     for make in SERVERS.values():
         yield lambda make=make: make(0, b"")
     yield lambda: install.prepare(old.VERSION)

@@ -17,6 +17,7 @@ from tests.support.provisions import (
 KAFKA_VERSION = "4.1.0"
 JAVA_MAJOR_MIN = 17
 _NAME = f"kafka-{KAFKA_VERSION}"
+ARCHIVE = "server.jsa"
 _POM = Path(__file__).parent / "pom.xml"
 
 
@@ -37,16 +38,23 @@ def java_command(
     version: str = KAFKA_VERSION,
 ) -> list[str]:
     """Return the command that runs a Java program from Kafka's jars."""
+    archive = CACHE / archive_name(version) / ARCHIVE
     return [
         command_path("java"),
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
+        *([f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []),
         *options,
         "-cp",
         f"{prepare(version)}{os.sep}*",
         program,
         *(str(argument) for argument in arguments),
     ]
+
+
+def archive_name(version: str = KAFKA_VERSION) -> str:
+    """Return under which name there is an archive of the classes of a version, read and checked already, if there is one."""
+    return f"kafka-{version}-classes"
 
 
 def _check_java() -> None:
