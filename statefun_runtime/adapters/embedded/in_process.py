@@ -1,9 +1,11 @@
 """Calls functions in the same process: nothing is between the worker and them, neither a network nor a second interpreter.
 
-    send ─▶ asked ──end of the turn──▶ answered at once, all that is asked ──▶ told
+    send ─▶ asked ──end of the turn──▶ answered at once, many in a row ──▶ told, as many in a row
                                           └─ answers that are waited for, a task each ──▶ told
 
-A turn of functions has an end, so that the loop has its own; but a function that blocks blocks everybody.
+A turn of functions has an end, so that the loop has its own; but a function that blocks blocks everybody. Who is answered
+and told before the next is answered costs a quarter more: each step of either side then finds the other's code and data
+in the processor's caches.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ from statefun_runtime.ports.function_client import ReplyListener
 
 # More at once are no faster, and each waits in memory.
 _REQUESTS_MAX = 1024
+_IN_A_ROW_MAX = 128
 _TURN_S = 0.005
 
 Outcome = bytes | Failure
@@ -33,6 +36,7 @@ class InProcessClient:
         self._spawn = spawn
         self._loop = asyncio.get_running_loop()
         self._asked: deque[tuple[Backlog, bytes, float]] = deque()
+        self._answered: deque[tuple[Backlog, Outcome]] = deque()
         self._out: dict[Backlog, asyncio.Task[None] | None] = {}
         self._is_planned = self._is_closed = False
         self._listener: ReplyListener
@@ -62,6 +66,7 @@ class InProcessClient:
             task.cancel()
         else:
             self._asked = deque(entry for entry in self._asked if entry[0] is not backlog)
+            self._answered = deque(entry for entry in self._answered if entry[0] is not backlog)
         self._loop.call_soon(self._listener.has_room)
         return True
 
@@ -78,6 +83,7 @@ class InProcessClient:
         self._is_closed = True
         out, self._out = self._out, {}
         self._asked.clear()
+        self._answered.clear()
         for task in out.values():
             if task is not None:
                 task.cancel()
@@ -91,21 +97,30 @@ class InProcessClient:
         """Answer what was asked, and leave the rest for the next turn when this one gets long."""
         self._is_planned = False
         ends_s = self._loop.time() + _TURN_S
-        # By its name each time: what is told may ask, cancel or close.
-        while self._asked:
-            backlog, body, limit_s = self._asked.popleft()
-            said = self._answer(body)
-            if isinstance(said, bytes | Failure):
+        # By their names each time: what is told may ask, cancel or close.
+        while self._asked and self._loop.time() < ends_s:
+            self._answer_some(ends_s)
+            while self._answered:
+                backlog, said = self._answered.popleft()
                 del self._out[backlog]
                 self._tell(backlog, said)
-            else:
-                self._out[backlog] = self._spawn(self._wait(backlog, said, limit_s))
-            if self._loop.time() >= ends_s:
-                break
         if self._asked:
             self._plan()
         if not self._is_closed:
             self._listener.has_room()
+
+    def _answer_some(self, ends_s: float) -> None:
+        """Answer some of what was asked, until then at the latest if it does not take one answer longer."""
+        asked, answer, time = self._asked, self._answer, self._loop.time
+        for _ in range(min(len(asked), _IN_A_ROW_MAX)):
+            backlog, body, limit_s = asked.popleft()
+            said = answer(body)
+            if isinstance(said, (bytes, Failure)):
+                self._answered.append((backlog, said))
+            else:
+                self._out[backlog] = self._spawn(self._wait(backlog, said, limit_s))
+            if time() >= ends_s:
+                return
 
     async def _wait(
         self, backlog: Backlog, answer: Callable[[], Awaitable[Outcome]], limit_s: float

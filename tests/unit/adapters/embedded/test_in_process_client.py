@@ -134,6 +134,70 @@ def test_after_close_nothing_is_told():
     with_rig(test)
 
 
+def test_many_are_answered_in_a_row_and_then_told_in_a_row():
+    async def test(rig: Rig) -> None:
+        told_before: list[int] = []
+
+        def counting(body: bytes) -> bytes:
+            told_before.append(len(rig.listener.told))
+            return body
+
+        rig.client._answer = counting
+        for number in range(200):
+            rig.send(address(f"id-{number}"), b"x")
+
+        await asyncio.sleep(0)
+
+        assert told_before == [0] * 128 + [128] * 72
+        assert len(rig.listener.told) == 200
+
+    with_rig(test)
+
+
+def test_who_is_told_may_cancel_and_ask_anew_what_was_answered_meanwhile():
+    first, other, third = address("first"), address("other"), address("third")
+
+    async def test(rig: Rig) -> None:
+        class Cancelling(Listener):
+            def replied(self, backlog: Backlog, body: bytes) -> None:
+                super().replied(backlog, body)
+                if backlog is first:
+                    assert rig.client.cancel(other)
+                    rig.client.send(other, b"again", limit_s=10)
+                    assert rig.client.cancel(third)
+
+        rig.listener = Cancelling()
+        rig.client.attach(rig.listener)  # type: ignore[arg-type]
+        for each in (first, other, third):
+            rig.send(each, b"x")
+
+        await asyncio.sleep(1)
+
+        assert rig.listener.told == [("first", b"X"), ("other", b"AGAIN")]
+        assert rig.client.in_flight() == 0
+
+    with_rig(test)
+
+
+def test_who_is_told_may_close():
+    async def test(rig: Rig) -> None:
+        class Closing(Listener):
+            def replied(self, backlog: Backlog, body: bytes) -> None:
+                super().replied(backlog, body)
+                rig.client.close()
+
+        rig.listener = Closing()
+        rig.client.attach(rig.listener)  # type: ignore[arg-type]
+        for name in ("first", "other"):
+            rig.send(address(name), b"x")
+
+        await asyncio.sleep(1)
+
+        assert (rig.listener.told, rig.listener.rooms) == ([("first", b"X")], 0)
+
+    with_rig(test)
+
+
 def test_a_long_turn_lets_the_loop_have_its_own():
     async def test(rig: Rig) -> None:
         loop = asyncio.get_running_loop()
