@@ -72,7 +72,7 @@ def _addresses(
             warmup = max(addresses, 50_000)
             counts = [warmup] + [options.messages] * options.rounds
             rows = [
-                line.measure(addresses, number, count, timeout_s=600)
+                line.measure(addresses, number, count, timeout_s=max(600, count / 5000))
                 for number, count in enumerate(counts)
             ]
             assert all(row.is_right() for row in rows), "counts are wrong"
