@@ -19,6 +19,7 @@ from typing import Any
 from statefun_runtime.adapters.admin.admin_socket import Command
 from statefun_runtime.adapters.admin.process_facts import ProcessFacts
 from statefun_runtime.adapters.descriptors import Descriptors
+from statefun_runtime.adapters.memory import give_memory_back
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.team.pipe import Pipe
 from statefun_runtime.adapters.team.socket_links import SocketLinks
@@ -216,6 +217,7 @@ async def _work(
     beside = [
         beating,
         tasks.create_task(facts.run()),
+        tasks.create_task(give_memory_back()),
         tasks.create_task(leader.answer(_commands(application.settings, worker, facts))),
     ]
     try:
