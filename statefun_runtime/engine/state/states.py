@@ -20,12 +20,14 @@ from statefun_runtime.core.checkpoints.overlay import Layer, Overlay, Row, merge
 from statefun_runtime.core.model.keys import backlog_key_of
 from statefun_runtime.core.model.state import Values, encode_row
 from statefun_runtime.core.partition.backlog import IDLE, Backlog, Function
+from statefun_runtime.engine.state.large_values import LARGE_BYTES, LargeValues
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.state_store import StateStore
 
 log = logging.getLogger("statefun.state")
 
 _SWEEP_ADDRESSES = 4096
+_LARGE_BYTES_MAX = 64 * 1024 * 1024
 _REOPEN_PAUSE_S = 1.0
 _SAY_AGAIN_S = 60.0
 
@@ -77,6 +79,7 @@ class States:
         self._overlay = overlay
         self._cache_max = cache_max
         self._cached = 0
+        self._large = LargeValues(_LARGE_BYTES_MAX)
         self._touched: list[Backlog] = []
         self._has_work = asyncio.Event()
         self._slice_rows = slice_rows
@@ -136,13 +139,18 @@ class States:
                 f"the stored state of {backlog.address} cannot be read: {error}", code="SF5001"
             ) from error
         backlog.values = values
+        if row is not None and len(row) > LARGE_BYTES:
+            self._large.used(backlog, len(row))
         return values
 
     def save(self, backlog: Backlog) -> None:
         """Write the values of an address as they are now."""
         values = backlog.values
         assert values is not None
-        self.write(backlog.key, encode_row(values) if values.fields else None)
+        row = encode_row(values) if values.fields else None
+        if row is not None and len(row) > LARGE_BYTES:
+            self._large.used(backlog, len(row))
+        self.write(backlog.key, row)
 
     def touch(self, backlog: Backlog) -> None:
         """The backlog of an address changed: the next cut looks at it."""
