@@ -104,6 +104,8 @@ class Newcomer:
                 self._output([sys.executable, "-m", "pytest", *words[1:]])
             case "python":
                 self._start([sys.executable, *words[1:]], "8000")
+            case "statefun":
+                self._start([sys.executable, "-m", "statefun", *words[1:]], "8000")
             case "statefun-worker" if words[1] == "--module":
                 self._start([sys.executable, "-m", "statefun_runtime", *words[1:]], "8090")
             case "statefun-worker":
