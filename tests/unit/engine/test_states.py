@@ -10,7 +10,6 @@ from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
 from tests.unit.engine.engine_world import World, start_background
 
-
 MIB = 1024 * 1024
 
 
