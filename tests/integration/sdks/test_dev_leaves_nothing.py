@@ -120,7 +120,12 @@ def ports() -> dict[str, int]:
 def dev(tmp_path: Path, ports: dict[str, int]) -> Iterator[Process]:
     (tmp_path / "serve.py").write_text(SERVE.replace("PORT", str(ports["functions"])))
     command = [*flags(tmp_path, ports), "--", "sh", "-c", PASSES_NOTHING_ON]
-    dev = Process(command, log=tmp_path / "log", cwd=tmp_path)
+    # What ignores the end of its terminal, as under nohup, has what it starts ignore it, too.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        dev = Process(command, log=tmp_path / "log", cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     try:
         dev.wait_for_port(ports["functions"])
         dev.wait_for_port(ports["ingress"])

@@ -44,8 +44,8 @@ MUTANTS: tuple[Mutant, ...] = (
     clustered(
         "stop with no last checkpoint of all",
         _LIFE,
-        "            await self.checkpointer.take()\n            if self.preparation",
-        "            pass\n            if self.preparation",
+        "            if not await self.checkpointer.take() and number == 0:",
+        "            if False:",
     ),
     # ── HTTP in and out ──
     clustered(
