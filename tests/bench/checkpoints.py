@@ -58,7 +58,7 @@ def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> 
             _tell(f"{options.addresses:,} addresses", full | _checkpoints(worker))
             _pause(bench, worker, options.addresses)
             _small(bench, worker, options.addresses)
-            _restart(bench, worker)
+            _restart(bench)
             _waiting(bench, worker, functions.pid, options.waiting)
         finally:
             worker.close()
@@ -95,15 +95,8 @@ def _small(bench: Bench, worker: Worker, addresses: int) -> None:
     _tell(f"{CHANGED_SMALL:,} changed per epoch", _checkpoints(worker, before) | numbers)
 
 
-def _restart(bench: Bench, worker: Worker) -> None:
-    """Kill the worker; from process start to the first new output."""
-    worker.kill9()
-    before = bench.out_count()
-    bench.send([1, 2, 3])
-    begin_s = time.perf_counter()
-    worker.start(is_ready_awaited=False)
-    wait_until(lambda: bench.out_count() > before, "new output", timeout_s=120)
-    _tell("kill -9, restart", {"first_output_s": round(time.perf_counter() - begin_s, 2)})
+def _restart(bench: Bench) -> None:
+    _tell("kill -9, restart", {"first_output_s": bench.restart_s()})
     bench.run([], timeout_s=60)
 
 

@@ -20,7 +20,8 @@ from confluent_kafka import Producer
 from tests.bench.bench import MODULE, PARTITIONS
 from tests.bench.rig import FNSERVER, function_server, on_a_broker
 from tests.support.kafka.broker import KafkaBroker
-from tests.support.meter import Meter, process_tree
+from tests.support.meter import Meter, process_tree, rss_bytes
+from tests.support.processes import wait_until
 from tests.support.worker import Worker
 
 RSS_MB_MAX, IDLE_RSS_MB_MAX, IDLE_CPU_MAX = 600.0, 100.0, 0.01
@@ -77,7 +78,17 @@ class Bench:
         return {"rss_mb": self.rss_mb(), "core_share": share}
 
     def rss_mb(self) -> float:
-        return max(rss_mb(pid) for pid in process_tree(self._worker.pid))
+        return round(max(map(rss_bytes, process_tree(self._worker.pid))) / 2**20, 1)
+
+    def restart_s(self) -> float:
+        """Kill the worker; return how long its next life took from process start to the first new output."""
+        self._worker.kill9()
+        before = self.out_count()
+        self.send([1, 2, 3])
+        begin_s = time.perf_counter()
+        self._worker.start(is_ready_awaited=False)
+        wait_until(lambda: self.out_count() > before, "new output", timeout_s=120)
+        return round(time.perf_counter() - begin_s, 2)
 
     def _produce(self, key: bytes) -> None:
         while True:
@@ -87,15 +98,6 @@ class Bench:
                 return
             except BufferError:
                 self._producer.poll(0.05)
-
-
-def rss_mb(pid: int) -> float:
-    """Return the memory of a process; 0 if it has just ended."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except FileNotFoundError:
-        return 0.0
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -77,6 +77,12 @@ def process_tree(root: int, *, without: frozenset[int] = frozenset()) -> list[in
     return [pid for pid in found if _stat_fields(pid)]
 
 
+def rss_bytes(pid: int) -> int:
+    """Return resident memory of a process; raise FileNotFoundError if it has ended."""
+    pages = int((_PROC / str(pid) / "statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def tree_memory_mb(root: int) -> dict[str, float]:
     """Return resident memory of the process tree, now and at its peak."""
     sums = {"VmRSS": 0, "VmHWM": 0}

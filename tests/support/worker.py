@@ -1,10 +1,10 @@
 """A worker under test: a real `statefun-worker` process with a folder of its own."""
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.meter import rss_bytes
 from tests.support.metrics import Samples, parse_samples
 from tests.support.processes import DEADLINE_S, Process
 from tests.support.sockets import free_port, http_get, http_status
@@ -96,8 +96,7 @@ class Worker:
         self.start(timeout_s=timeout_s)
 
     def rss_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return rss_bytes(self.pid)
 
     def close(self) -> None:
         """End the process if it still runs. For tidying up."""

@@ -20,7 +20,6 @@ from tests.bench.bench import MODULE, PARTITIONS
 from tests.bench.million import Bench
 from tests.bench.rig import FNSERVER, function_server, on_a_broker
 from tests.support.kafka.broker import KafkaBroker
-from tests.support.processes import wait_until
 from tests.support.worker import Worker
 
 _KILLS = 3
@@ -46,7 +45,9 @@ def _measure(broker: KafkaBroker, folder: Path, options: argparse.Namespace) -> 
             keys = (chosen.randrange(options.addresses) for _ in range(options.changed))
             _tell(f"{options.changed:,} changed", **bench.run(keys, timeout_s=300))
             for _ in range(_KILLS):
-                _restart(bench, worker)
+                took_s = bench.restart_s()
+                _tell("kill -9, restart", first_output_s=took_s, rss_mb=bench.rss_mb())
+                worker.wait_until_ready()
         finally:
             worker.close()
 
@@ -64,18 +65,6 @@ def _import(lines: Path, state_dir: Path, addresses: int) -> None:
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
     lines.unlink()
     _tell(f"{addresses:,} addresses imported", seconds=round(time.monotonic() - began_s, 1))
-
-
-def _restart(bench: Bench, worker: Worker) -> None:
-    worker.kill9()
-    before = bench.out_count()
-    bench.send([1, 2, 3])
-    began_s = time.monotonic()
-    worker.start(is_ready_awaited=False)
-    wait_until(lambda: bench.out_count() > before, "new output", timeout_s=120)
-    took_s = time.monotonic() - began_s
-    _tell("kill -9, restart", first_output_s=round(took_s, 2), rss_mb=bench.rss_mb())
-    worker.wait_until_ready()
 
 
 def _tell(station: str, **numbers: float) -> None:
