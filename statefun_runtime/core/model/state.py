@@ -101,7 +101,9 @@ class StateSchema:
         self._fronts[spec.name] = {}
         head = field(b"\x0a", spec.typename.encode()) + _HAS_VALUE
         self._heads[spec.name] = head
-        self._beginnings.append((spec.name, name + b"\x12", head, 3 + len(name) + 1))
+        front = name + b"\x12"
+        # Behind a tag and its length of one byte, and before the value's own length of one.
+        self._beginnings.append((spec.name, front, head, 2 + len(front) + 1))
         self._names[spec.name] = field(b"\x12", name)
         self.empty_section = b"".join(self._names.values())
         self.has_expiration |= spec.mode is not ExpireMode.NONE
