@@ -113,7 +113,10 @@ def opened(folder: Path) -> Iterator[Old]:
         [sys.executable, FOLDERS / "functions.py", str(functions)], log=folder / "functions.log"
     )
     module = MODULE.format(functions=functions, ingress=ingress, egress=egress)
-    worker = Worker(module, folder, arguments=["--checkpoint-interval", "100ms"])
+    # However old the folder is by now, a key in it is still remembered.
+    keep = "statefun.runtime.idempotency.keep=36500d"
+    arguments = ["--checkpoint-interval", "100ms", "--set", keep]
+    worker = Worker(module, folder, arguments=arguments)
     with tarfile.open(FOLDERS / "version_2.tar.xz") as archive:
         archive.extractall(worker.state_dir, filter="data")
     try:
