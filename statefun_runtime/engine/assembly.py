@@ -370,7 +370,8 @@ class Assembly:
     # ── what the states tell, to those who were built after them ──
 
     def cutting(self, epoch: int) -> Iterable[Row]:
-        """Delayed messages are counted in rows."""
+        """Ingresses look for more before the next cut; delayed messages are counted in rows."""
+        self._ingress_context.cutting()
         return self._delays.cut(epoch)
 
     def stored(self, epoch: int) -> None:

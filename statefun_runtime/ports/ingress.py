@@ -13,15 +13,13 @@ from statefun_runtime.core.partition.backlog import Function
 
 
 class IngressContext(Protocol):
-    """What an ingress hands its messages to; what is delivered is dispatched in the next turn of the loop.
+    """What an ingress hands its messages to; what is delivered is dispatched in the next turn of the loop."""
 
-    `rest_s` is how long an ingress may wait, where few records come, before it looks for more: nothing that comes of them
-    leaves sooner. 0 where something may leave at once.
-    """
-
-    @property
     def rest_s(self) -> float:
-        """For how long more may be waited for."""
+        """Return how long an ingress may wait now, where few records come, before it looks for more.
+
+        Nothing that comes of them leaves sooner; 0 where something may leave at once.
+        """
         ...
 
     def resolve(self, function_type: TypeName) -> Function | None:

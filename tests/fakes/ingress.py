@@ -107,10 +107,12 @@ class RecordingIngressContext:
         self._is_changed = asyncio.Event()
         self._keys: dict[tuple[str, str, str], bytes] = {}
         self.blind_looks = 0
-        self.rest_s = 0.0
         self.tight_for: set[str] = set()
         self.delivered: list[tuple[str, str, bytes]] = []
         self.forwarded: list[Origin] = []
+
+    def rest_s(self) -> float:
+        return 0.0
 
     def resolve(self, function_type: TypeName) -> Function | None:
         endpoint = self._module.endpoint_for(function_type)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Collection
 from typing import Any
 
+from statefun_runtime.core.checkpoints.looks import Looks
 from statefun_runtime.core.model.address import TypeName
 from statefun_runtime.core.model.idempotency import Repeat
 from statefun_runtime.core.partition.backlog import Function
@@ -20,9 +21,6 @@ log = logging.getLogger("statefun.backpressure")
 
 _LOOK_S = 0.005
 _SAY_AFTER_S = 5.0
-# A message waits for half an interval in the mean, until its epoch ends: a little of that is spent on others that come.
-_REST_SHARE = 0.125
-_REST_S_MAX = 0.01
 
 
 class EngineIngressContext:
@@ -55,7 +53,16 @@ class EngineIngressContext:
         self.closed_times = 0
         # Whoever has no egress calls functions for what they do elsewhere.
         waits = bool(egresses) and not any(egress.leaves_at_once for egress in egresses)
-        self.rest_s = min(interval_s * _REST_SHARE, _REST_S_MAX) if waits else 0.0
+        self._looks = Looks(interval_s if waits else 0.0)
+        self._loop = asyncio.get_running_loop()
+
+    def cutting(self) -> None:
+        """An epoch ends."""
+        self._looks.cut(self._loop.time(), is_busy=self._exchange.busy_count() > 0)
+
+    def rest_s(self) -> float:
+        """Return how long an ingress to which few records come may wait before it looks for more."""
+        return self._looks.rest_s(self._loop.time())
 
     def resolve(self, function_type: TypeName) -> Function | None:
         """Return a function type's entry, or None if no endpoint serves it."""

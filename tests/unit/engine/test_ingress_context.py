@@ -219,31 +219,52 @@ def test_one_slow_function_type_does_not_hold_up_another():
 
 
 @pytest.mark.parametrize(
-    ("interval_s", "leave_at_once", "rest_s"),
+    ("leave_at_once", "rests"),
     [
-        (0.02, [False], 0.0025),
-        (1.0, [False, False], 0.01),
-        (1.0, [False, True], 0.0),
+        ([False], True),
+        ([False, False], True),
+        ([False, True], False),
         # Functions are called for what they do by themselves, and that is not to wait.
-        (1.0, [], 0.0),
+        ([], False),
     ],
 )
 def test_an_ingress_may_rest_where_nothing_leaves_before_its_epoch_ends(
-    interval_s: float, leave_at_once: list[bool], rest_s: float
+    leave_at_once: list[bool], rests: bool
 ):
-    async def main() -> float:
-        world = World()
-        parts = world.worker.parts
-        egresses: Any = [SimpleNamespace(leaves_at_once=one) for one in leave_at_once]
-        context = EngineIngressContext(
-            parts.exchange,
-            Idempotency(parts.states, world.clock, key_group_count=KEY_GROUPS, keep_ms=1),
-            parts.outcomes,
-            parts.load,
-            parts.states,
-            egresses,
-            interval_s=interval_s,
-        )
-        return context.rest_s
+    async def main() -> bool:
+        context = beside(World(), leave_at_once)
+        context.cutting()
+        return context.rest_s() > 0
 
-    assert run_virtual(main) == rest_s
+    assert run_virtual(main) == rests
+
+
+def test_the_last_look_is_early_enough_for_what_is_called_to_be_done_at_the_cut():
+    async def main() -> tuple[float, float]:
+        world = World()
+        world.serve("slow", lambda _: Answer(result(), after_s=100.0))
+        context = beside(world, [False])
+        context.cutting()
+        idle_s = context.rest_s()
+        world.send("slow", "1")
+        await world.passes(0.02)
+        context.cutting()
+        return idle_s, context.rest_s()
+
+    idle_s, busy_s = run_virtual(main)
+    assert busy_s < idle_s
+
+
+def beside(world: World, leave_at_once: list[bool]) -> EngineIngressContext:
+    """Return what an ingress sees beside egresses of which some let records leave at once."""
+    parts = world.worker.parts
+    egresses: Any = [SimpleNamespace(leaves_at_once=one) for one in leave_at_once]
+    return EngineIngressContext(
+        parts.exchange,
+        Idempotency(parts.states, world.clock, key_group_count=KEY_GROUPS, keep_ms=1),
+        parts.outcomes,
+        parts.load,
+        parts.states,
+        egresses,
+        interval_s=0.02,
+    )

@@ -28,10 +28,11 @@ async def rest(
     """
     resting = list(splits)
     few = 0 < sum(map(len, polled.values())) <= _FEW_RECORDS
-    if not context.rest_s or not few or len(resting) > _SPLITS_MAX:
+    rest_s = context.rest_s() if few and len(resting) <= _SPLITS_MAX else 0.0
+    if not rest_s:
         # What has been fetched is there without a wait: others need the loop between two polls.
         await asyncio.sleep(0)
         return
     consumer.pause(*resting)
-    await asyncio.sleep(context.rest_s)
+    await asyncio.sleep(rest_s)
     resume(resting)

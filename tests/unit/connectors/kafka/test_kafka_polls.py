@@ -74,7 +74,7 @@ def rested(records: int, *, rest_s: float = REST_S, split_count: int = 4) -> flo
 
     async def main() -> float:
         consumer: Any = Consumer()
-        context: Any = type("Context", (), {"rest_s": rest_s})
+        context: Any = type("Context", (), {"rest_s": lambda: rest_s})
         polled: Any = {TopicPartition("in", 0): [b""] * records} if records else {}
         loop = asyncio.get_running_loop()
         began_s = loop.time()
