@@ -1,12 +1,12 @@
 """Builds the worker of an application: this machine's ports, and the connectors that its module asks for."""
 
-import asyncio
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from statefun_runtime.adapters.clock import MachineClock
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
@@ -52,13 +52,13 @@ class LiveFolders(Protocol):
 def machine_ports(folder: LiveFolders, objects: ObjectFolder | None = None) -> Ports:
     """Return the ports of a worker that keeps all it has in one folder of this machine."""
     return Ports(
-        checkpoints=objects or ObjectFolder(folder.folder / "objects", asyncio.to_thread),
-        commit_log=CommitLogFolder(folder.folder / "log", asyncio.to_thread),
+        checkpoints=objects or ObjectFolder(folder.folder / "objects", in_a_thread),
+        commit_log=CommitLogFolder(folder.folder / "log", in_a_thread),
         open_store=RocksDbStore,
         scratch=folder.fresh_live_folder,
         discard=folder.discard,
         make_clock=MachineClock,
-        off_loop=asyncio.to_thread,
+        off_loop=in_a_thread,
     )
 
 

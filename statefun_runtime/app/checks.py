@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from statefun_runtime.adapters.http.certificates import pem_validities
 from statefun_runtime.adapters.http.probe import Destination, Reached, reach, why_not
 from statefun_runtime.adapters.http.tls import client_context
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.app.embedded import Embedded
 from statefun_runtime.core.module.checks import Attempt, Check
 from statefun_runtime.core.module.endpoint_url import EndpointUrl
@@ -163,7 +164,7 @@ def _certificate_attempt(subject: str, location: str) -> Attempt:
     async def attempt() -> Check:
         now = datetime.now(UTC)
         try:
-            validities = pem_validities(await asyncio.to_thread(Path(location).read_text))
+            validities = pem_validities(await in_a_thread(Path(location).read_text))
         except OSError as error:
             reason = (error.strerror or "").lower()
             return Check(subject, False, f"cannot be read: {reason}", "mount it, or mend the path")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from statefun_runtime.adapters.descriptors import Descriptors
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.app.dead_letters import letters_of
 from statefun_runtime.app.embedded import Embedded
 from statefun_runtime.app.endpoint_security import AllEndpointSecurity
@@ -46,7 +47,7 @@ class Application:
     start: StartingPoint
     history: History
     objects: CheckpointStore
-    off_loop: OffLoop = asyncio.to_thread
+    off_loop: OffLoop = in_a_thread
     security: AllEndpointSecurity = field(default_factory=dict)
     descriptors: Descriptors = field(default_factory=Descriptors)
     embedded: Embedded | None = None

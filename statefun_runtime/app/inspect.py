@@ -1,6 +1,5 @@
 """What is in a state folder, for `statefun-worker checkpoints`: read only, also while a worker runs."""
 
-import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -9,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
@@ -56,7 +56,7 @@ class StateFolderView:
                 hint="name the folder that the worker was started with: --state-dir DIR",
             )
         self._folder = folder
-        self._log = CommitLogFolder(folder / "log", asyncio.to_thread)
+        self._log = CommitLogFolder(folder / "log", in_a_thread)
         self.objects = _objects(folder)
 
     async def found(self) -> list[Found]:
@@ -111,7 +111,7 @@ def _objects(folder: Path) -> CheckpointStore:
     place = kept_place(folder)
     if place is not None:
         return open_place(place, Path(gettempdir()))
-    return ObjectFolder(folder / "objects", asyncio.to_thread, sweep=False)
+    return ObjectFolder(folder / "objects", in_a_thread, sweep=False)
 
 
 async def list_lines(view: StateFolderView) -> AsyncIterator[str]:
@@ -152,7 +152,7 @@ async def show_lines(view: StateFolderView, manifest: Manifest) -> AsyncIterator
             view.objects,
             lambda: Path(folder) / str(next(numbers)),
             RocksDbStore,
-            asyncio.to_thread,
+            in_a_thread,
         )
         try:
             for line in _content_lines(store, heads):

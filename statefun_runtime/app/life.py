@@ -10,7 +10,7 @@ from statefun_runtime.adapters.admin.admin_socket import AdminSocket, admin_sock
 from statefun_runtime.adapters.admin.metrics_port import MetricsPort
 from statefun_runtime.adapters.admin.process_facts import ProcessFacts
 from statefun_runtime.adapters.descriptors import Descriptors, raise_limit, tell
-from statefun_runtime.adapters.memory import give_memory_back
+from statefun_runtime.adapters.memory import reuse_memory
 from statefun_runtime.adapters.storage.state_folder import StateFolder
 from statefun_runtime.app.banner import announce
 from statefun_runtime.app.build import build_worker
@@ -165,7 +165,7 @@ async def _work(application: Application, ports: Ports, beginning: Beginning, st
     beside = [
         tasks.create_task(admin.run()),
         tasks.create_task(facts.run()),
-        tasks.create_task(give_memory_back()),
+        tasks.create_task(reuse_memory()),
     ]
     try:
         await worker.run(tasks, lambda: announce(application, metrics))

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 import httptools
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.errors import ConfigError, UnavailableError
 
 _HEAD_BYTES_MAX = 64 * 1024
@@ -146,9 +147,9 @@ class HttpServer:
 
     async def start_unix(self, path: Path) -> None:
         """Listen on a Unix socket, for this user alone."""
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        await in_a_thread(lambda: path.unlink(missing_ok=True))
         self._server = await asyncio.get_running_loop().create_unix_server(self._connect, str(path))
-        await asyncio.to_thread(path.chmod, 0o600)
+        await in_a_thread(lambda: path.chmod(0o600))
 
     def _connect(self) -> asyncio.Protocol:
         if len(self._connections) >= self._connections_max:

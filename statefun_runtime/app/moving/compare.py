@@ -7,7 +7,6 @@ no key has no order.
     V <digest of the key> <side> <topic partition> <offset>     digest of the value
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.connectors.kafka.client.protocols import Fetched
 from statefun_runtime.connectors.kafka.reading import Span, TopicReader
@@ -76,7 +76,7 @@ async def compare(spec: KafkaEgressSpec | KafkaIngressSpec, comparison: Comparis
                 sorting.take(side, records)
                 comparison.told(sum(sorting.counts))
             sorting.finish()
-            tally = await asyncio.to_thread(_judge_all, store, comparison)
+            tally = await in_a_thread(lambda: _judge_all(store, comparison))
             return Compared((sorting.counts[0], sorting.counts[1]), tally)
         finally:
             store.close()

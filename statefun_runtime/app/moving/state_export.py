@@ -1,6 +1,5 @@
 """`statefun-worker state export`: all that a checkpoint holds, as lines that any program can read."""
 
-import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
 from statefun_runtime.app.inspect import StateFolderView
 from statefun_runtime.connectors.playground.ingress_log import LOG_SPLIT
@@ -56,7 +56,7 @@ async def export_state(
         # Key groups lie beside each other: few files are read at a time.
         open_store = partial(RocksDbStore, open_files_max=_OPEN_FILES_MAX)
         store, heads = await open_live(
-            manifest.whole(), view.objects, scratch, open_store, asyncio.to_thread
+            manifest.whole(), view.objects, scratch, open_store, in_a_thread
         )
         try:
             for line in _lines(manifest, store, heads):

@@ -3,13 +3,13 @@
 STATE_DIR/checkpoints says where, if not in STATE_DIR/objects: nobody else could tell that a start looks elsewhere.
 """
 
-import asyncio
 import secrets
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.claimed_log import ClaimedLog
 from statefun_runtime.adapters.storage.disk import MACHINE_DISK, MachineDisk
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
@@ -35,14 +35,14 @@ def open_place(
     What is written to a folder before anybody holds it `is_new`; else one that is not there is not mounted.
     """
     if isinstance(place, StoreUrl):
-        return ObjectStore(place, asyncio.to_thread, scratch=scratch, options=_options(place))
+        return ObjectStore(place, in_a_thread, scratch=scratch, options=_options(place))
     # A process has the same number as one on another machine.
     disk = MachineDisk(secrets.token_hex(8))
     try:
         objects = partial(
             ObjectFolder,
             place / "objects",
-            asyncio.to_thread,
+            in_a_thread,
             sweep=False,
             disk=disk,
             may_be_away=not is_new,

@@ -19,7 +19,8 @@ from typing import Any
 from statefun_runtime.adapters.admin.admin_socket import Command
 from statefun_runtime.adapters.admin.process_facts import ProcessFacts
 from statefun_runtime.adapters.descriptors import Descriptors
-from statefun_runtime.adapters.memory import give_memory_back
+from statefun_runtime.adapters.memory import reuse_memory
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.team.pipe import Pipe
 from statefun_runtime.adapters.team.socket_links import SocketLinks
@@ -130,7 +131,7 @@ def member_ports(folder: SharedFolder, settings: Settings, topic_log: TopicLog |
     """Return the ports of a worker whose state folder others share: nothing that may be another's is swept."""
     objects = ObjectFolder(
         folder.folder / "objects",
-        asyncio.to_thread,
+        in_a_thread,
         sweep=False,
         # What the leader is to delete it has to find by its name: what lies in a segment only its writer knows.
         small_bytes_max=0,
@@ -217,7 +218,7 @@ async def _work(
     beside = [
         beating,
         tasks.create_task(facts.run()),
-        tasks.create_task(give_memory_back()),
+        tasks.create_task(reuse_memory()),
         tasks.create_task(leader.answer(_commands(application.settings, worker, facts))),
     ]
     try:

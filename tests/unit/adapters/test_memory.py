@@ -1,12 +1,19 @@
 import asyncio
+import platform
+import subprocess
+import sys
 
 import pytest
 
-from statefun_runtime.adapters.memory import give_memory_back
+from statefun_runtime.adapters.memory import reuse_memory
 
 
 class Over(Exception):
     """There is nothing more to look at."""
+
+
+def ignore(option: int, number: int) -> int:
+    return 1
 
 
 @pytest.mark.parametrize(
@@ -31,10 +38,40 @@ def test_memory_is_given_back_after_a_second_of_work(worked: list[float], trims:
         raise Over
 
     with pytest.raises(Over):
-        asyncio.run(give_memory_back(trim, every_s=0.0, worked_s=worked_s))
+        asyncio.run(reuse_memory(trim, ignore, every_s=0.0, worked_s=worked_s))
 
     assert given == [0] * trims
 
 
 def test_nothing_is_done_where_the_c_library_cannot():
-    asyncio.run(asyncio.wait_for(give_memory_back(None), 5))
+    asyncio.run(asyncio.wait_for(reuse_memory(None), 5))
+
+
+_BUFFERS = """
+import asyncio, resource
+from statefun_runtime.adapters.memory import reuse_memory
+
+async def main():
+    reusing = asyncio.get_running_loop().create_task(reuse_memory())
+    await asyncio.sleep(0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(50):
+        one = bytes(1 << 20)
+        two = bytearray(one)
+        del one, two
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    reusing.cancel()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries decide by themselves"
+)
+def test_a_large_buffer_is_not_asked_of_the_machine_again_and_again():
+    faults = subprocess.run(
+        [sys.executable, "-c", _BUFFERS], check=True, stdout=subprocess.PIPE, text=True
+    )
+    # A megabyte has 256 pages; a hundred buffers would be 25,600 faults.
+    assert int(faults.stdout) < 5_000

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.connectors.kafka.settings.security import TokenLogin
 
 _LIMIT_S = 10.0
@@ -47,7 +48,7 @@ class EndpointTokens(AbstractTokenProvider):  # type: ignore[misc]
         """Return a token; raise TokenRefused."""
         async with self._fetching:
             if not self._token or self._now_s() >= self._good_until_s:
-                token, lasts_s = await asyncio.to_thread(self._fetch)
+                token, lasts_s = await in_a_thread(self._fetch)
                 self._token = token
                 self._good_until_s = self._now_s() + lasts_s * _GOOD_SHARE
             return self._token
