@@ -17,6 +17,7 @@ from rocksdict import (
     BlockBasedOptions,
     Cache,
     Checkpoint,
+    DBCompressionType,
     Options,
     Rdict,
     RdictIter,
@@ -156,12 +157,19 @@ def _unavailable(what: str, error: Exception) -> UnavailableError:
     return UnavailableError(f"{what}: {error}", code="SF3016")
 
 
+def _new_options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    # As small as with Snappy, which is what RocksDB takes by itself, and read in half the time: a merge reads all it writes.
+    options.set_compression_type(DBCompressionType.lz4())
+    return options
+
+
 def _options(memtable_bytes: int) -> Options:
     table = BlockBasedOptions()
     table.set_block_cache(Cache(_BLOCK_CACHE_BYTES))
     table.set_bloom_filter(10, block_based=False)
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
+    options = _new_options()
     options.set_block_based_table_factory(table)
     options.set_write_buffer_size(memtable_bytes)
     options.set_max_write_buffer_number(3)
@@ -179,8 +187,7 @@ def _sorting_options() -> Options:
     table = BlockBasedOptions()
     table.set_block_cache(Cache(_MIB))
     table.set_block_size(_SORTING_BLOCK_BYTES)
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
+    options = _new_options()
     options.set_block_based_table_factory(table)
     options.set_write_buffer_size(_SORTING_MEMTABLE_BYTES)
     options.set_max_write_buffer_number(2)
