@@ -9,8 +9,9 @@ first, when all its rows are in the store *and* a complete checkpoint holds them
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from operator import itemgetter
 from typing import TypeVar
 
 Row = tuple[bytes, bytes | None]
@@ -18,67 +19,44 @@ Content = TypeVar("Content")
 
 # What a row costs in memory beside its bytes: a slot of the dict and two object headers.
 _ROW_OVERHEAD_BYTES = 150
-# Slices of rows that are all smaller are small enough without being measured.
-_LARGE_ROW_BYTES = 4096
 _SLICE_BYTES = 4 * 1024 * 1024
+_VALUE_OF: Callable[[Row], bytes | None] = itemgetter(1)
 
 
 class Layer:
     """The rows of one epoch; a value of None is a deletion.
 
-    `heads` are rows that nothing reads before a restart: they go into deltas, never into the store.
+    `heads` are rows that nothing reads before a restart: they go into deltas, in their order, and never into the store.
     """
 
-    __slots__ = (
-        "epoch",
-        "has_large",
-        "has_large_heads",
-        "heads",
-        "is_saved",
-        "is_stored",
-        "rows",
-        "size_bytes",
-    )
+    __slots__ = ("epoch", "heads", "is_saved", "is_stored", "rows", "size_bytes")
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes | None] = {}
-        self.heads: dict[bytes, bytes | None] = {}
+        self.heads: list[Row] = []
         self.size_bytes = 0
-        self.has_large = False
-        self.has_large_heads = False
         self.epoch = 0
         self.is_stored = False
         self.is_saved = False
 
     def slices(self, rows_max: int) -> Iterator[list[Row]]:
         """Yield the rows for the store, in slices."""
-        yield from _slices(self.rows, rows_max, has_large=self.has_large)
+        yield from _slices(self.rows.items(), rows_max)
 
     def delta_slices(self, rows_max: int) -> Iterator[list[Row]]:
         """Yield all rows, in slices."""
         yield from self.slices(rows_max)
-        yield from _slices(self.heads, rows_max, has_large=self.has_large_heads)
-
-    def put_head(self, key: bytes, value: bytes | None) -> None:
-        """Write or delete a row that goes into deltas only."""
-        self.put_heads([(key, value)])
-
-    def put_heads(self, rows: list[Row]) -> None:
-        """Write or delete rows that go into deltas only."""
-        if not self.has_large_heads:
-            self.has_large_heads = any(row and len(row) > _LARGE_ROW_BYTES for _, row in rows)
-        self.heads.update(rows)
+        yield from _slices(self.heads, rows_max)
 
 
-def _slices(
-    rows: Mapping[bytes, bytes | None], rows_max: int, *, has_large: bool
-) -> Iterator[list[Row]]:
-    if has_large:
-        yield from row_slices(rows.items(), rows_max)
-        return
-    items = iter(rows.items())
+def _slices(rows: Iterable[Row], rows_max: int) -> Iterator[list[Row]]:
+    """Yield rows that are in memory in slices of so many, and those that are large in smaller ones."""
+    items = iter(rows)
     while some := list(islice(items, rows_max)):
-        yield some
+        if sum(map(len, filter(None, map(_VALUE_OF, some)))) <= _SLICE_BYTES:
+            yield some
+        else:
+            yield from row_slices(some, rows_max)
 
 
 def row_slices(rows: Iterable[Row], rows_max: int) -> Iterator[list[Row]]:
@@ -110,13 +88,11 @@ class Overlay:
         size = len(value) if value else 0
         # Overwritten values count again, so a hot row ends an epoch early rather than late.
         active.size_bytes += size if key in rows else size + len(key) + _ROW_OVERHEAD_BYTES
-        if size > _LARGE_ROW_BYTES:
-            active.has_large = True
         rows[key] = value
 
     def put_head(self, key: bytes, value: bytes | None) -> None:
         """Write or delete a row that goes into deltas only."""
-        self._active.put_head(key, value)
+        self._active.heads.append((key, value))
 
     def find(self, key: bytes) -> tuple[bool, bytes | None]:
         """Return whether a layer knows the row, and its value there (None: deleted)."""

@@ -184,7 +184,7 @@ class States:
         """Turn the frozen heads of backlogs into rows of their layer, in slices; then it may be stored."""
         for begin in range(0, len(heads), self._slice_rows):
             some = heads[begin : begin + self._slice_rows]
-            layer.put_heads([(backlog_key_of(key), _row_of(head)) for key, head in some])
+            layer.heads += [(backlog_key_of(key), _row_of(head)) for key, head in some]
             await asyncio.sleep(0)
         self._has_work.set()
 
