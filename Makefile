@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SEEDS ?= 0:10000
 JOBS ?= 2
 # Many tests wait, for brokers and servers that come and go.
-TESTERS ?= 3
+TESTERS ?= 4
 COUNT ?= 20000
 # Tests start a thousand processes: none should compile what the one before it did.
 unexport PYTHONDONTWRITEBYTECODE
