@@ -45,4 +45,4 @@ class Looks:
         left_s = (self._cut_s + self._interval_s - self._lead_s - now_s) % self._interval_s
         if left_s < _REST_SHARE_MIN * self._interval_s:
             left_s += self._interval_s
-        return left_s / math.ceil(left_s / self._rest_max_s - _MORE)
+        return left_s / max(1, math.ceil(left_s / self._rest_max_s - _MORE))

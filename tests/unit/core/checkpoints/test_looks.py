@@ -1,6 +1,8 @@
 from itertools import pairwise
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from statefun_runtime.core.checkpoints.looks import Looks
 
@@ -66,6 +68,23 @@ def test_who_is_a_moment_early_does_not_look_again_a_moment_later():
     last_s = looks_until(looks, 5.0, 5.02)[-1]
 
     assert looks.rest_s(last_s - 0.0005) > 0.009
+
+
+@given(
+    st.floats(0.001, 60.0),
+    st.lists(st.tuples(st.floats(0.0, 70.0), st.booleans()), max_size=20),
+    st.floats(0.0, 1e6),
+)
+@example(0.02, [], 0.013)
+def test_a_rest_has_an_end_whenever_cuts_come(
+    interval_s: float, cuts: list[tuple[float, bool]], now_s: float
+):
+    looks = Looks(interval_s)
+    for after_s, is_busy in cuts:
+        now_s += after_s
+        looks.cut(now_s, is_busy=is_busy)
+        assert 0 < looks.rest_s(now_s) <= 0.031
+    assert 0 < looks.rest_s(now_s) <= 0.031
 
 
 def test_where_something_leaves_at_once_nothing_is_rested_for():
