@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.disk import MachineDisk
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.object_store import ObjectStore
@@ -28,12 +29,12 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str],
     if request.param == "memory":
         return lambda name: MemoryObjects()
     if request.param == "folder":
-        return lambda name: ObjectFolder(tmp_path / name, asyncio.to_thread)
+        return lambda name: ObjectFolder(tmp_path / name, in_a_thread)
     server: S3Server = request.getfixturevalue("s3")
     bucket = server.new_bucket()
     return lambda name: ObjectStore(
         StoreUrl("s3", bucket, name),
-        asyncio.to_thread,
+        in_a_thread,
         scratch=tmp_path / "scratch",
         options=server.options(),
     )
@@ -187,12 +188,12 @@ def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Pl
     """Return what opens the same place again."""
     if request.param == "folder":
         return lambda: ObjectFolder(
-            tmp_path / "objects", asyncio.to_thread, sweep=False, disk=MachineDisk(str(uuid4()))
+            tmp_path / "objects", in_a_thread, sweep=False, disk=MachineDisk(str(uuid4()))
         )
     server: S3Server = request.getfixturevalue("s3")
     url = StoreUrl("s3", server.new_bucket(), "")
     return lambda: ObjectStore(
-        url, asyncio.to_thread, scratch=tmp_path / "scratch", options=server.options()
+        url, in_a_thread, scratch=tmp_path / "scratch", options=server.options()
     )
 
 

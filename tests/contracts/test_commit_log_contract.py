@@ -1,12 +1,12 @@
 """The CommitLog port: a folder, a topic, and the list of the tests."""
 
-import asyncio
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.connectors.kafka.cluster.log import TopicLog
 from statefun_runtime.connectors.kafka.cluster.topics import Brokers
@@ -51,7 +51,7 @@ def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]
         brokers = cluster_topics(broker)
         yield lambda: Topic(brokers, broker)
     elif request.param == "folder":
-        yield lambda: CommitLogFolder(tmp_path / "log", asyncio.to_thread)
+        yield lambda: CommitLogFolder(tmp_path / "log", in_a_thread)
     else:
         entries: list[Entry] = []
         yield lambda: MemoryLog(entries)

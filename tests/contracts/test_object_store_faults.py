@@ -1,6 +1,5 @@
 """An object store that is slow, away, throttles or loses answers: what is asked of it is asked again, for a while."""
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.object_store import ObjectStore
 from statefun_runtime.adapters.storage.store_requests import Patience
 from statefun_runtime.core.checkpoints.manifest import ObjectId
@@ -32,7 +32,7 @@ MUCH = replace(LITTLE, connect_s=20.0, request_s=20.0, total_s=60.0)
 def store_at(
     url: StoreUrl, scratch: Path, *, patience: Patience = LITTLE, **options: Any
 ) -> ObjectStore:
-    return ObjectStore(url, asyncio.to_thread, scratch=scratch, options=options, patience=patience)
+    return ObjectStore(url, in_a_thread, scratch=scratch, options=options, patience=patience)
 
 
 @asynccontextmanager

@@ -160,7 +160,7 @@ def _unavailable(what: str, error: Exception) -> UnavailableError:
 def _new_options() -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
-    # As small as with Snappy, which is what RocksDB takes by itself, and read in half the time: a merge reads all it writes.
+    # As small as with Snappy, which is what RocksDB takes by itself, and read in two thirds of the time: a merge reads all it writes.
     options.set_compression_type(DBCompressionType.lz4())
     return options
 

@@ -17,9 +17,10 @@ _LEAD_MIN_S, _LEAD_FIRST_S, _LEAD_MAX_S = 0.002, 0.005, 0.025
 _LEAD_SHARE_MAX = 0.5
 # One late look in forty or so keeps the lead where it is.
 _LATER, _EARLIER = 0.99, 1.5
-# A look that is due sooner would come of a clock that is not that exact, and so would one look more.
+# A look that is due sooner than this share of the interval would come of a clock that is not that exact.
 _REST_SHARE_MIN = 0.1
-_MORE = 0.2
+# Rests may be longer by this share, rather than that there is one more of them for the same reason.
+_SLACK = 0.2
 
 
 class Looks:
@@ -45,4 +46,4 @@ class Looks:
         left_s = (self._cut_s + self._interval_s - self._lead_s - now_s) % self._interval_s
         if left_s < _REST_SHARE_MIN * self._interval_s:
             left_s += self._interval_s
-        return left_s / max(1, math.ceil(left_s / self._rest_max_s - _MORE))
+        return left_s / max(1, math.ceil(left_s / self._rest_max_s - _SLACK))

@@ -260,7 +260,7 @@ def _close(tasks: list[asyncio.Task[Any]]) -> None:
 
 
 async def off_loop(work: Callable[..., Any], *args: Any) -> Any:
-    """Stand in for `asyncio.to_thread`: the work happens at some moment, in one piece; then its result is heard of."""
+    """Stand in for `in_a_thread`: the work happens at some moment, in one piece; then its result is heard of."""
     process = current_process()
     rng = process.context[RANDOM]
     await asyncio.sleep(rng.random() * 0.004)

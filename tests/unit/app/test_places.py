@@ -1,10 +1,10 @@
 """A folder for checkpoints that several processes write to, or that is away."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.app.build import machine_ports
 from statefun_runtime.app.start.places import with_place
@@ -56,7 +56,7 @@ def test_an_object_of_one_of_several_workers_has_a_file_that_others_can_delete(
 
 @on_a_loop
 async def test_a_folder_that_is_away_is_no_damage(tmp_path: Path):
-    store = ObjectFolder(tmp_path / "objects", asyncio.to_thread, small_bytes_max=0)
+    store = ObjectFolder(tmp_path / "objects", in_a_thread, small_bytes_max=0)
     put = await stored(store)
     (tmp_path / "objects").rename(tmp_path / "away")
     with pytest.raises(UnavailableError):

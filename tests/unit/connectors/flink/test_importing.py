@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.adapters.storage.commit_log_folder import CommitLogFolder
 from statefun_runtime.adapters.storage.object_folder import ObjectFolder
 from statefun_runtime.adapters.storage.rocksdb import RocksDbStore
@@ -39,13 +40,13 @@ def imported(folder: Path, state: Path, *more: str) -> int:
 
 async def opened(state: Path, scratch: Path) -> tuple[Manifest, dict[bytes, bytes]]:
     """Return the last checkpoint of a state folder and all its rows."""
-    log = CommitLogFolder(state / "log", asyncio.to_thread)
-    objects = ObjectFolder(state / "objects", asyncio.to_thread)
+    log = CommitLogFolder(state / "log", in_a_thread)
+    objects = ObjectFolder(state / "objects", in_a_thread)
     *_, last = await log.read()
     assert isinstance(last, Completed)
     manifest = await read_manifest(objects, last.manifest)
     store, heads = await open_live(
-        manifest.whole(), objects, lambda: scratch, RocksDbStore, asyncio.to_thread
+        manifest.whole(), objects, lambda: scratch, RocksDbStore, in_a_thread
     )
     rows = dict(store.scan(b""))
     store.discard()

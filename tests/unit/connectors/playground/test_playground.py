@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from statefun._wire import ToFunction, TypedValue
 
+from statefun_runtime.adapters.off_loop import in_a_thread
 from statefun_runtime.connectors.playground.ingress_log import IngressLog, first_kept
 from statefun_runtime.connectors.playground.reader import PlaygroundIngress
 from statefun_runtime.connectors.playground.specs import PlaygroundEgressSpec, PlaygroundIngressSpec
@@ -91,7 +92,7 @@ def new_ingress(
         router,
         # Every batch of records has a file of its own.
         IngressLog(folder, segment_bytes=1),
-        asyncio.to_thread,
+        in_a_thread,
         {"log": position},
         host="127.0.0.1",
         body_bytes_max=1000,
