@@ -37,9 +37,14 @@ def test_nothing_is_wrong_by_go_vet_and_gofmt(go_program: object) -> None:
     )
 
 
-def test_its_own_tests_pass(go_program: object) -> None:
-    # With the race detector all that it stands on is compiled once more: `make sdk-go` does that.
-    output = _run("test", "-count=1", f"-timeout={TEST_S}s", "./...")
+def test_its_own_tests_pass_and_nothing_races(
+    go_program: object, pytestconfig: pytest.Config
+) -> None:
+    try:
+        command_path("cc")
+    except Unavailable as error:
+        skip_or_fail(pytestconfig, "Go (race detector)", error)
+    output = _run("test", "-race", "-count=1", f"-timeout={TEST_S}s", "./...")
 
     passed = set(re.findall(rf"^ok\s+{re.escape(go_sdk.MODULE)}/(\S+)", output, re.M))
     assert passed == TESTED, output
