@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -35,7 +36,7 @@ async def _ask(
     brokers = brokers_of(settings)
     await require_topics(brokers)
     control = ControlTopic(brokers, f"ask-{secrets.token_hex(4)}")
-    asking = _Asking(control)
+    asking = Asking(control.say)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(control.run(asking.take, lambda: None))
         try:
@@ -44,15 +45,18 @@ async def _ask(
             running.cancel()
 
 
-class _Asking:
-    def __init__(self, control: ControlTopic) -> None:
+class Asking:
+    """Waits for who leads, asks, and waits for the answer; what it has to `say` goes to a process: its name, kind, number, content."""
+
+    def __init__(self, say: Callable[[str, str, int, bytes], None]) -> None:
         loop = asyncio.get_running_loop()
-        self._control = control
+        self._say = say
         self._presence = Presence("", wait=0)
         self._led = asyncio.Event()
         self._told: asyncio.Future[dict[str, Any]] = loop.create_future()
 
     def take(self, notice: Notice) -> None:
+        """Hear what any process says."""
         if notice.kind == "here":
             self._presence.heard(notice.sender, Here.decode(notice.content))
             if self._presence.leader is not None:
@@ -67,13 +71,18 @@ class _Asking:
         for number in range(1, _ASKED_MAX + 1):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEAR_S):
-                    await self._led.wait()
-                    leader = self._presence.leader
-                    assert leader is not None
+                    leader = await self._heard_leader()
                     why = f"{leader} leads, and does not answer"
-                    self._control.say(leader, "ask", number, content)
+                    self._say(leader, "ask", number, content)
                     told = await asyncio.shield(self._told)
                     break
         else:
             raise no_leader(f"cluster '{cluster}' gives no answer: {why}")
         return read_answer(told)
+
+    async def _heard_leader(self) -> str:
+        # Who leads may lay it down at any time, also between what wakes this and its turn.
+        while (leader := self._presence.leader) is None:
+            self._led.clear()
+            await self._led.wait()
+        return leader

@@ -93,9 +93,10 @@ def team_commands(leader: Leader, savepoints: str) -> dict[str, Command]:
         return ask
 
     async def status(arguments: Arguments) -> dict[str, Any]:
-        merged = merge_all(await _ask_all(leader, "status", arguments))
+        leader.workers()
         life = leader.life
         assert life is not None
+        merged = merge_all(await _ask_all(leader, "status", arguments))
         last, checkpointer = life.checkpointer.last_complete, life.checkpointer
         merged["checkpoints"] = {
             "epoch": last.epoch if last is not None else 0,
