@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import (
+    ConcurrentTransactions,
     KafkaError,
     NotEnoughReplicasError,
     ProducerFenced,
     UnknownError,
     for_code,
 )
+from aiokafka.producer.sender import AddPartitionsToTxnHandler
 
 from statefun_runtime.connectors.complaint import Complaint
 from statefun_runtime.connectors.kafka.client import inside
@@ -263,6 +265,15 @@ def test_the_records_of_a_batch_that_was_refused_are_not_counted(sequence: int, 
     for code, number in ((19, sequence), (87, expected)):
         inside._note(handler, SimpleNamespace(topics=[("out", [(0, code, -1)])]))
         assert manager._sequence_numbers[PLACE] == number
+
+
+def test_a_transaction_right_behind_another_waits_a_few_milliseconds_and_no_more():
+    """The broker still writes the marks of the one before, which is a matter of a millisecond or two."""
+    manager = SimpleNamespace(txn_partitions=set())
+    sender: Any = SimpleNamespace(_txn_manager=manager, _retry_backoff=0.1)
+    handler = AddPartitionsToTxnHandler(sender, [PLACE])
+    answer = SimpleNamespace(errors=[("out", [(0, ConcurrentTransactions.errno)])])
+    assert 0 < handler.handle_response(answer) <= 0.005
 
 
 @pytest.mark.parametrize(
