@@ -116,7 +116,7 @@ class Option:
 ASYNC_MAX_PER_TASK = Option(
     "statefun.async.max-per-task",
     OptionType.INTEGER,
-    "32768",
+    "65536",
     "addresses that are busy before the ingresses are held back; 0 or less: no limit",
     field="async_max_per_task",
 )

@@ -39,7 +39,7 @@ def test_without_flags_everything_has_its_default():
         log_level="info",
         stop_timeout_s=30.0,
         strict=False,
-        async_max_per_task=32_768,
+        async_max_per_task=65_536,
         batch_max_bytes=1_044_480,
         waiting_max_bytes=256 * 2**20,
         cache_max_addresses=100_000,
