@@ -6,10 +6,10 @@ which core had nothing left, and whether every key was counted right.
 
     python -m tests.bench.bench [--messages N] [--rounds N] [--addresses N …]
         [--delivery none|at-least-once|exactly-once] [--worker-args "…"]
-        [--function c|serve|aiohttp|javascript|go|embedded|embedded-2|in-process]
+        [--function c|serve|aiohttp|stock|javascript|go|embedded|embedded-2|in-process]
 
 The functions are a program in C, or with one of our SDKs: Python under `statefun serve`, JavaScript and Go take many addresses
-in one request, Python under aiohttp is asked for each. `embedded` has the worker run them, in one process of their own that gets the
+in one request, Python under aiohttp is asked for each; `stock` is the same program with the stock SDK. `embedded` has the worker run them, in one process of their own that gets the
 core of the rest, `embedded-2` in two; `in-process` in the worker itself.
 
 Prints one JSON line per round, the table comes last.
@@ -341,7 +341,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--worker-args", default="", help=WORKER_ARGS)
     parser.add_argument(
         "--function",
-        choices=["c", "serve", "aiohttp", "javascript", "go", *PROCESSES],
+        choices=["c", "serve", "aiohttp", "stock", "javascript", "go", *PROCESSES],
         default="c",
     )
     parser.add_argument("--python", type=Path, help="of another checkout, to measure its worker")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.support import stock_sdk
 from tests.support.kafka.broker import KafkaBroker
 from tests.support.kafka.install import KAFKA_VERSION
 from tests.support.meter import process_tree
@@ -84,13 +85,16 @@ def function_server(source: Path, topic: str, folder: Path) -> Iterator[tuple[Pr
 def sdk_functions(
     kind: str, topic: str, folder: Path, name: str = "greeter"
 ) -> Iterator[tuple[Process, int]]:
-    """Run a program of functions/ on a free port: with `statefun serve`, with aiohttp, in JavaScript or Go."""
+    """Run a program of functions/ on a free port: with `statefun serve`, under aiohttp, ours or the stock SDK, in JavaScript or Go."""
     port = free_port()
     module = f"tests.bench.functions.{name}"
+    path = module.replace(".", "/")
+    python = stock_sdk.python_command(Path(f"{path}.py")) if kind == "stock" else []
     command = {
         "serve": f"{sys.executable} -m statefun serve {module} --port {port} --quiet",
+        "stock": f"{' '.join(python)} {port}",
         "aiohttp": f"{sys.executable} -m {module} {port}",
-        "javascript": f"node {module.replace('.', '/')}.js {port}",
+        "javascript": f"node {path}.js {port}",
         "go": f"{go_sdk.program('bench') if kind == 'go' else ''} {port}",
     }[kind]
     process = Process(

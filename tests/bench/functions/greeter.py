@@ -1,6 +1,6 @@
-"""What fnserver.c does, written with our Python SDK; the topic comes from the environment.
+"""What fnserver.c does, written with the Python SDK, ours or the stock one; the topic comes from the environment.
 
-`functions` are for `statefun serve`; run as a program it is served by aiohttp, as in the README of the SDK.
+`functions` are for `statefun serve` of ours; run as a program it is served by aiohttp, as both can be.
 """
 
 import os
@@ -40,10 +40,8 @@ def main(port: int) -> None:
     handler = RequestReplyHandler(functions)
 
     async def serve(request: web.Request) -> web.Response:
-        answer = await handler.respond_async(await request.read())
-        return web.Response(
-            status=answer.status, content_type=answer.content_type, body=answer.body
-        )
+        reply = await handler.handle_async(await request.read())
+        return web.Response(body=reply, content_type="application/octet-stream")
 
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.add_routes([web.post("/statefun", serve)])
