@@ -163,7 +163,7 @@ OUTBOX_MAX_BYTES = Option(
 UNSAVED_MAX_BYTES = Option(
     "statefun.runtime.unsaved.max-bytes",
     OptionType.MEMORY,
-    "512mb",
+    "256mb",
     "changes that are in no complete checkpoint before the ingresses are held back",
     low=1,
     field="unsaved_max_bytes",
@@ -171,7 +171,7 @@ UNSAVED_MAX_BYTES = Option(
 OVERLAY_MAX_BYTES = Option(
     "statefun.runtime.overlay.max-bytes",
     OptionType.MEMORY,
-    "64mb",
+    "32mb",
     "state written since the last cut, from which on the epoch is ended early",
     low=1,
     field="overlay_max_bytes",

@@ -33,7 +33,7 @@ def engine_metrics(parts: Parts) -> Iterator[Metric]:
     yield _gauge(
         "statefun_delayed_messages", "delayed messages that are not due", len(parts.delays)
     )
-    yield _gauge("statefun_addresses_in_memory", "addresses in memory", parts.states.cached_count)
+    yield _gauge("statefun_addresses_in_memory", "addresses in memory", parts.states.cache.count)
     yield _gauge(
         "statefun_ingress_open",
         "1 while new records are welcome",

@@ -155,6 +155,7 @@ class Worker:
             return running[-1]
 
         spawn(parts.states.run())
+        spawn(parts.states.cache.run(parts.exchange.functions))
         delays = spawn(parts.delays.run(parts.exchange))
         spawn(parts.ingress_context.run())
         spawn(parts.checkpointer.run())

@@ -98,7 +98,7 @@ class Backlog:
     """One address: its values, and the invocations that are in flight and that wait.
 
     `owner` is the number of the partition that owns it, and `tally` is where that counts it. `values` is None as long as the address was not read
-    from the store; `is_recent` is the mark of the cache's second chance; `is_slow` that its last request ran long,
+    from the store; `is_recent` is the mark of the cache's second chance: that it was called again while it was in memory; `is_slow` that its last request ran long,
     `is_suspect` that the request in flight counts as one that may hold others up; `is_touched` that the next cut has
     to look at it, and `has_row` that the last one left a row of its head; `has_unsaved_stamp` says that the last
     invocation is later than the stored row knows; `sent_states` is how many states the function type had when the

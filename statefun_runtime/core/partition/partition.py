@@ -103,7 +103,7 @@ class Partition:
         if backlog.phase != IDLE:
             return False
         backlog.phase = READY
-        backlog.is_recent = True
+        backlog.is_recent = backlog.values is not None
         tally.busy += 1
         backlog.function.ready.append(backlog)
         return True

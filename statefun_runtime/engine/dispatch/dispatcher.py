@@ -119,7 +119,7 @@ class Dispatcher:
 
     def pump(self) -> None:
         """Send requests as long as there are ready addresses and free connections."""
-        if self._is_stopped or self._load.is_stuck:
+        if self._is_stopped or self._load.is_stuck or not self._turns.has_room_for(self):
             return
         function = self.function
         circuit, ready, suspects = function.circuit, function.ready, function.suspects

@@ -185,5 +185,5 @@ class Exchange:
     def _admit(self, function: Function, function_id: str) -> Backlog:
         key = state_key(function.type, function_id, key_group_count=self._key_group_count)
         backlog = self.partitions.owner(key).admit(function, function_id, key)
-        self._states.admitted(self.functions)
+        self._states.cache.admitted(self.functions)
         return backlog

@@ -32,3 +32,7 @@ class LargeValues:
                 self._bytes -= held
             else:
                 self._sizes[oldest] = held
+
+    def dropped(self, backlog: Backlog) -> None:
+        """An address is in memory no more."""
+        self._bytes -= self._sizes.pop(backlog, 0)

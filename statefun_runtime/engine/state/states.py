@@ -1,8 +1,7 @@
 """The values of addresses, between memory and the store.
 
 Reads look in the overlay's layers, then in the store; writes go to the overlay. A cut freezes the active layer; a
-background task carries frozen layers to the store in slices. The addresses in memory are the cache: idle ones are
-dropped when there are too many.
+background task carries frozen layers to the store in slices. The addresses in memory are a cache (cache.py).
 
     store well ──a write, or a read, fails──▶ another is opened from the last complete checkpoint ──▶ swapped
 
@@ -20,14 +19,13 @@ from statefun_runtime.core.checkpoints.overlay import Layer, Overlay, Row, merge
 from statefun_runtime.core.model.keys import backlog_key_of
 from statefun_runtime.core.model.state import Values, encode_row
 from statefun_runtime.core.partition.backlog import IDLE, Backlog, Function
-from statefun_runtime.engine.state.large_values import LARGE_BYTES, LargeValues
+from statefun_runtime.engine.state.cache import AddressCache
+from statefun_runtime.engine.state.large_values import LARGE_BYTES
 from statefun_runtime.errors import CorruptionError, UnavailableError
 from statefun_runtime.ports.state_store import StateStore
 
 log = logging.getLogger("statefun.state")
 
-_SWEEP_ADDRESSES = 4096
-_LARGE_BYTES_MAX = 64 * 1024 * 1024
 _REOPEN_PAUSE_S = 1.0
 _SAY_AGAIN_S = 60.0
 
@@ -77,9 +75,7 @@ class States:
     ) -> None:
         self._store = store
         self._overlay = overlay
-        self._cache_max = cache_max
-        self._cached = 0
-        self._large = LargeValues(_LARGE_BYTES_MAX)
+        self.cache = AddressCache(self.save, cache_max)
         self._touched: list[Backlog] = []
         self._has_work = asyncio.Event()
         self._slice_rows = slice_rows
@@ -87,11 +83,6 @@ class States:
         self.stored_epoch = 0
         self._failure: UnavailableError | None = None
         self._waiting: dict[Callable[[], None], None] = {}
-
-    @property
-    def cached_count(self) -> int:
-        """How many addresses are in memory."""
-        return self._cached
 
     @property
     def unsaved_bytes(self) -> int:
@@ -140,7 +131,7 @@ class States:
             ) from error
         backlog.values = values
         if row is not None and len(row) > LARGE_BYTES:
-            self._large.used(backlog, len(row))
+            self.cache.large.used(backlog, len(row))
         return values
 
     def save(self, backlog: Backlog) -> None:
@@ -149,7 +140,7 @@ class States:
         assert values is not None
         row = encode_row(values) if values.fields else None
         if row is not None and len(row) > LARGE_BYTES:
-            self._large.used(backlog, len(row))
+            self.cache.large.used(backlog, len(row))
         self.write(backlog.key, row)
 
     def touch(self, backlog: Backlog) -> None:
@@ -236,11 +227,17 @@ class States:
             while self._failure is not None or self._overlay.unstored() is not None:
                 if self._failure is not None:
                     await self._replace_store(self._failure)
-                elif (layer := self._overlay.unstored()) is not None:
-                    try:
-                        await self._carry(layer)
-                    except UnavailableError as error:
-                        self._failed(error)
+                else:
+                    # What waits for work here holds no layer: it would keep the last one in memory.
+                    await self._carry_oldest()
+
+    async def _carry_oldest(self) -> None:
+        layer = self._overlay.unstored()
+        assert layer is not None
+        try:
+            await self._carry(layer)
+        except UnavailableError as error:
+            self._failed(error)
 
     async def _carry(self, layer: Layer) -> None:
         for rows in layer.slices(self._slice_rows):
@@ -289,28 +286,6 @@ class States:
                 if backlog.has_unsaved_stamp:
                     self.save(backlog)
                     backlog.has_unsaved_stamp = False
-
-    def admitted(self, functions: list[Function]) -> None:
-        """One more address is in memory; make room if that is too many."""
-        self._cached += 1
-        if self._cached > self._cache_max and self._cached % 1024 == 0:
-            for function in functions:
-                self._cached -= self._evict(function)
-
-    def _evict(self, function: Function) -> int:
-        """Drop idle addresses that were not used since the last sweep; return how many."""
-        backlogs = function.backlogs
-        dropped = 0
-        for function_id, backlog in list(islice(backlogs.items(), _SWEEP_ADDRESSES)):
-            if backlog.phase == IDLE and not backlog.is_recent and not backlog.is_touched:
-                dropped += 1
-                del backlogs[function_id]
-                if backlog.has_unsaved_stamp:
-                    self.save(backlog)
-            else:
-                backlog.is_recent = False
-                backlogs[function_id] = backlogs.pop(function_id)
-        return dropped
 
 
 def _row_of(head: bytes | tuple[list[bytes], list[bytes], int] | None) -> bytes | None:

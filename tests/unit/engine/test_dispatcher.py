@@ -10,6 +10,7 @@ from statefun_runtime.core.model.keys import parse_address_key
 from statefun_runtime.core.model.reply import Result
 from statefun_runtime.core.module.specs import AsyncTransport
 from statefun_runtime.core.partition.backlog import Backlog
+from statefun_runtime.engine.dispatch import turns
 from tests.fakes.endpoint import Answer, Fate
 from tests.fakes.virtual_time import run_virtual
 from tests.support.wire_builders import Request, incomplete, result
@@ -607,6 +608,43 @@ def test_hundreds_of_long_replies_leave_the_loop_to_others_in_between(
         assert max(after - before for before, after in pairwise(turns)) < 0.01
         await world.passes()
         assert len(world.delays) == 201
+
+    run_virtual(main)
+
+
+def test_a_quick_endpoint_is_not_asked_for_more_long_replies_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def main():
+        world = World(pool_size=50)
+        for name in ("f", "g"):
+            world.serve(name, long_replies)
+            world.send(name, "first")
+        await world.passes()
+        loop, now, lost_s = asyncio.get_running_loop(), asyncio.get_running_loop().time, 0.0
+
+        def time() -> float:
+            # Each look at the clock takes a turn's time, so that one reply is applied in each.
+            nonlocal lost_s
+            lost_s += turns.TURN_S
+            return now() + lost_s
+
+        monkeypatch.setattr(turns, "WAITING_BYTES_MAX", 10 * 2000)
+        monkeypatch.setattr(loop, "time", time)
+        for number in range(1000):
+            world.send("f", str(number))
+        most = 0
+        while len(world.delays) < 1002:
+            await asyncio.sleep(0)
+            most = max(most, len(world.requests("f")) + 1 - len(world.delays))
+            if len(world.delays) == 500:
+                world.send("g", "other")
+                assert len(world.requests("g")) == 1
+        # What is out when there is no room any more comes in, too.
+        assert most <= 50 + 10
+        await world.passes(1.0)
+        # Who was turned away meanwhile has had its turn.
+        assert len(world.requests("g")) == 2
 
     run_virtual(main)
 

@@ -1,9 +1,11 @@
 """State between memory and the store: expiration, eviction, frozen layers."""
 
 import asyncio
+import gc
 
 import pytest
 
+from statefun_runtime.core.checkpoints.overlay import Layer
 from statefun_runtime.core.partition.backlog import Phase
 from statefun_runtime.errors import CorruptionError
 from tests.fakes.virtual_time import run_virtual
@@ -151,10 +153,47 @@ def test_idle_addresses_are_dropped_from_memory_and_their_state_is_kept():
                 await world.passes(0.1)
                 await world.cut()
 
-        assert world.states.cached_count == len(world.function("f").backlogs)
-        assert world.states.cached_count < 4000
+        assert world.states.cache.count == len(world.function("f").backlogs)
+        assert world.states.cache.count < 4000
         for number in (0, 1, 3000, 5999):
             assert await look(world, str(number)) == b"%d" % number
+
+    run_virtual(main)
+
+
+def test_an_address_that_is_called_again_stays_in_memory_while_thousands_come_once():
+    async def main():
+        world = World(cache_max=1000)
+        world.serve("f", remembering())
+        await look(world, "often")
+        often = world.backlog("f", "often")
+        for number in range(8000):
+            world.send("f", str(number))
+            if number % 100 == 99:
+                world.send("f", "often")
+                await world.passes(0.1)
+                await world.cut()
+                assert world.backlog("f", "often") is often
+        assert "0" not in world.function("f").backlogs
+
+    run_virtual(main)
+
+
+def test_an_address_that_is_not_called_for_a_minute_is_in_memory_no_more_and_its_state_is_kept():
+    async def main():
+        world = World()
+        world.serve("f", remembering())
+        async with asyncio.TaskGroup() as tasks:
+            sweeping = tasks.create_task(world.states.cache.run(world.exchange.functions))
+            world.send("f", "once", b"v")
+            for _ in range(10):
+                world.send("f", "often", b"w")
+                await world.passes(10.0)
+                await world.cut()
+            assert list(world.function("f").backlogs) == ["often"]
+            assert world.states.cache.count == 1
+            assert await look(world, "once") == b"v"
+            sweeping.cancel()
 
     run_virtual(main)
 
@@ -191,6 +230,28 @@ def test_an_evicted_address_keeps_its_last_invocation():
         assert await look(world) == b"v"
 
     run_virtual(main)
+
+
+def test_rows_that_are_stored_and_saved_are_in_memory_no_more():
+    async def main():
+        world = World()
+        world.serve("f", remembering())
+        async with asyncio.TaskGroup() as tasks:
+            carrying = tasks.create_task(world.states.run())
+            world.send("f", "alice", b"v")
+            await world.passes()
+            assert _layers_with_rows()
+            await world.cut()
+            await world.passes()
+            assert not _layers_with_rows()
+            carrying.cancel()
+
+    run_virtual(main)
+
+
+def _layers_with_rows() -> list[Layer]:
+    gc.collect()
+    return [one for one in gc.get_objects() if isinstance(one, Layer) and one.rows]
 
 
 def test_full_layers_are_carried_to_the_store_while_work_goes_on():
