@@ -43,7 +43,7 @@ def test_without_flags_everything_has_its_default():
         batch_max_bytes=1_044_480,
         waiting_max_bytes=256 * 2**20,
         cache_max_addresses=100_000,
-        overlay_max_bytes=64 * 2**20,
+        overlay_max_bytes=32 * 2**20,
         ignored=(),
     )
 
@@ -262,7 +262,7 @@ def test_the_help_text_tells_every_option_that_has_an_effect():
         name = f"{option.key}NAME" if option.key.endswith(".") else option.key
         assert (f"  {name}=VALUE" in text) == (option.ignored is None)
     assert "  statefun.runtime.overlay.max-bytes=VALUE\n" in text
-    assert "      memory size, default 64mb" in text
+    assert "      memory size, default 32mb" in text
 
 
 # ── a configuration file ──
