@@ -57,7 +57,7 @@ class Heads:
             argument = start + 2 + target
             if body[argument] != 0x12:
                 return None
-            length, begin = _short(body, argument + 1)
+            length, begin = short(body, argument + 1)
             if begin + length != end:
                 return None
             id_ = body[start + size : argument].decode()
@@ -111,7 +111,7 @@ def split_effects(body: bytes) -> Iterator[tuple[int, int, int]]:
     Raise ValueError or IndexError for anything else, and for what is too long to be short.
     """
     size = len(body)
-    length, at = _short(body, 2)
+    length, at = short(body, 2)
     if body[:2] != b"\xa2\x06" or at + length != size:
         raise ValueError("not one result")
     while at < size:
@@ -119,7 +119,7 @@ def split_effects(body: bytes) -> Iterator[tuple[int, int, int]]:
         length = body[at + 1]
         at += 2
         if length > 127:
-            length, at = _short(body, at - 1)
+            length, at = short(body, at - 1)
         end = at + length
         if end > size:
             raise ValueError("an effect is cut off")
@@ -132,8 +132,8 @@ def _add(known: list[T], entry: T) -> None:
         known.append(entry)
 
 
-def _short(body: bytes, at: int) -> tuple[int, int]:
-    """Return the length of at most two bytes that begins there, and where it ends."""
+def short(body: bytes, at: int) -> tuple[int, int]:
+    """Return the length of at most two bytes that begins there, and where it ends; raise ValueError for a longer one."""
     length = body[at]
     if length < 128:
         return length, at + 1

@@ -11,7 +11,8 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from statefun_runtime.adapters.effects import Heads, split_effects
+from statefun_runtime.adapters.effects import Heads, short, split_effects
+from statefun_runtime.core.model.messages import field
 from statefun_runtime.core.model.reply import (
     DelayedMessage,
     EgressMessage,
@@ -221,13 +222,37 @@ class RecordOptions:
         return sum(len(key) + len(value or b"") + 4 for key, value in self.headers)
 
 
+# By what stands behind the value of a record that says nothing but its topic: that topic, as a parser found it.
+_topics: dict[bytes, str] = {}
+_TOPICS_MAX = 1024
+
+
 def decode_kafka_record(value: bytes) -> tuple[str, bytes, bytes, RecordOptions | None]:
-    """Return topic, key, value and options of an encoded KafkaProducerRecord; raise ValueError if it is none."""
+    """Return topic, key, value and options of an encoded KafkaProducerRecord; raise ValueError if it is none.
+
+    All known SDKs write `0a <length> key 12 <length> value 1a <length> topic`, which is read without a parser.
+    """
+    try:
+        if value[0] == 0x0A and (size := value[1]) < 128 and value[size + 2] == 0x12:
+            length, begin = short(value, size + 3)
+            end = begin + length
+            topic = _topics.get(value[end:])
+            if topic is not None:
+                return topic, value[2 : size + 2], value[begin:end], None
+    except (IndexError, ValueError):
+        # The parser says what is wrong, if anything is.
+        pass
+    return _parse_kafka_record(value)
+
+
+def _parse_kafka_record(value: bytes) -> tuple[str, bytes, bytes, RecordOptions | None]:
     try:
         record = _KafkaRecord.FromString(value)
     except DecodeError as error:
         raise ValueError(f"not a KafkaProducerRecord message: {error}") from error
     options = _options(record.options) if record.HasField("options") else None
+    if record.topic and len(_topics) < _TOPICS_MAX:
+        _topics[field(b"\x1a", record.topic.encode())] = record.topic
     return record.topic, record.key, record.value, options
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from aiokafka import TopicPartition
@@ -150,22 +150,25 @@ class EgressTopics:
     async def places(self, producer: Callable[[], Producer], records: list[Record]) -> Places:
         """Return records by topic partition; a topic that does not exist holds all of them up, loudly."""
         await self.refresh(producer())
-        by_place: Places = {}
-        partition_of = self._partitioner.partition
+        by_topic: dict[str, dict[int, list[Record]]] = {}
+        last: str | None = None
+        known: Mapping[bytes | None, int] = {}
+        here: dict[int, list[Record]] = {}
         for record in records:
             topic, key, _, _, options = record
-            if options is None:
-                partition = partition_of(topic, key)
-            else:
-                partition = self._partitioner.place(topic, key, options.partition)
+            if topic != last:
+                # Most records are for the topic of the one before.
+                last, known = topic, self._partitioner.known(topic)
+                here = by_topic.setdefault(topic, {})
+            partition = known.get(key) if options is None else None
             if partition is None:
                 partition = await self._learnt(producer, record)
-            same_place = by_place.get((topic, partition))
+            same_place = here.get(partition)
             if same_place is None:
-                by_place[topic, partition] = [record]
+                here[partition] = [record]
             else:
                 same_place.append(record)
-        return by_place
+        return {(topic, at): some for topic, here in by_topic.items() for at, some in here.items()}
 
     async def _learnt(self, producer: Callable[[], Producer], record: Record) -> int:
         """Return the topic partition of a record once the broker has said how many its topic has."""

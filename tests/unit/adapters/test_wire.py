@@ -3,11 +3,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 from statefun._wire import FromFunction, KafkaProducerRecord
 
+from statefun_runtime.adapters import wire
 from statefun_runtime.adapters.wire import ReplyReader, decode_kafka_record
+from statefun_runtime.core.model.messages import varint
 from statefun_runtime.core.model.reply import Incomplete, ReplyRefused, Result
 from statefun_runtime.core.model.state import UNSET_TYPENAME, ExpireMode, StateSpec
 from statefun_runtime.core.partition.retry import Cause
@@ -197,3 +200,32 @@ def test_a_kafka_record_may_have_a_key_that_is_not_text():
     assert decode_kafka_record(record + b"\x0a\x02\xff\xfe") == ("t", b"\xff\xfe", b"v", None)
     with pytest.raises(ValueError, match="not a KafkaProducerRecord message"):
         decode_kafka_record(b"\xff")
+
+
+@given(
+    st.binary(max_size=200),
+    st.binary(max_size=300),
+    st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=3),
+    st.integers(0, 600),
+)
+def test_a_kafka_record_says_what_a_parser_finds_in_it_however_it_is_written(
+    key: bytes, value: bytes, changes: list[tuple[int, int]], size: int
+):
+    whole = KafkaProducerRecord(topic="names", value_bytes=value).SerializeToString()
+    data = bytearray(b"\x0a" + varint(len(key)) + key + whole)
+    assert decode_kafka_record(bytes(data)) == ("names", key, value, None)
+    for place, byte in changes:
+        data[place % len(data)] = byte
+    changed = bytes(data[:size])
+    try:
+        found = decode_kafka_record(changed)
+    except ValueError:
+        found = None
+    parser = wire._KafkaRecord
+    try:
+        expected = parser.FromString(changed)
+    except DecodeError:
+        assert found is None
+    else:
+        assert found is not None
+        assert found[:3] == (expected.topic, expected.key, expected.value)

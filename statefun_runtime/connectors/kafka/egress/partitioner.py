@@ -1,22 +1,28 @@
 """Which topic partition a record goes to: by its key, as the Java client does; without one, in turn."""
 
+from collections.abc import Mapping
 from itertools import count
+from struct import Struct
 
 _KEYS_MAX = 200_000
+
+
+# All whole words of a key, read at once; longer keys are rare.
+_WORDS = tuple(Struct(f"<{count}I").unpack_from for count in range(64))
 
 
 def murmur2(data: bytes) -> int:
     """Return Kafka's murmur2 hash as an unsigned 32-bit number."""
     mix, mask = 0x5BD1E995, 0xFFFFFFFF
     size = len(data)
+    count = size >> 2
     hashed = 0x9747B28C ^ size
-    whole = size & ~3
-    for offset in range(0, whole, 4):
-        block = int.from_bytes(data[offset : offset + 4], "little") * mix & mask
-        block = (block ^ block >> 24) * mix & mask
-        hashed = hashed * mix & mask ^ block
-    if whole < size:
-        hashed = (hashed ^ int.from_bytes(data[whole:], "little")) * mix & mask
+    read = _WORDS[count] if count < len(_WORDS) else Struct(f"<{count}I").unpack_from
+    for word in read(data):
+        block = word * mix & mask
+        hashed = (hashed * mix ^ (block ^ block >> 24) * mix) & mask
+    if size & 3:
+        hashed = (hashed ^ int.from_bytes(data[size & ~3 :], "little")) * mix & mask
     hashed = (hashed ^ hashed >> 13) * mix & mask
     return hashed ^ hashed >> 15
 
@@ -26,19 +32,30 @@ class Partitioner:
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
-        self._of_key: dict[tuple[str, bytes], int] = {}
+        # By topic; who sends many records looks keys up in there, so that they are only ever emptied.
+        self._of_key: dict[str, dict[bytes | None, int]] = {}
+        self._remembered = 0
         self._turn = count()
 
     def learn(self, topic: str, partition_count: int) -> None:
         """A topic has so many partitions: as with the Java client, keys may go elsewhere when they become more."""
         if self._counts.get(topic, partition_count) != partition_count:
-            self._of_key.clear()
+            self._forget_keys()
         self._counts[topic] = partition_count
 
     def forget(self, topic: str) -> None:
         """A topic is not there any more: it is asked for again by who has records for it."""
         if self._counts.pop(topic, None) is not None:
-            self._of_key.clear()
+            self._forget_keys()
+
+    def _forget_keys(self) -> None:
+        self._remembered = 0
+        for known in self._of_key.values():
+            known.clear()
+
+    def known(self, topic: str) -> Mapping[bytes | None, int]:
+        """Return where keys of a topic are known to go, as it is at any time."""
+        return self._of_key.setdefault(topic, {})
 
     def has(self, topic: str, partition: int) -> bool:
         """Return whether a topic has such a partition, as far as is known."""
@@ -64,14 +81,15 @@ class Partitioner:
         if key is None:
             partition_count = self._counts.get(topic)
             return None if partition_count is None else next(self._turn) % partition_count
-        place = (topic, key)
-        found = self._of_key.get(place)
+        known = self._of_key.setdefault(topic, {})
+        found = known.get(key)
         if found is None:
             partition_count = self._counts.get(topic)
             if partition_count is None:
                 return None
             found = (murmur2(key) & 0x7FFFFFFF) % partition_count
-            if len(self._of_key) >= _KEYS_MAX:
-                self._of_key.clear()
-            self._of_key[place] = found
+            if self._remembered >= _KEYS_MAX:
+                self._forget_keys()
+            known[key] = found
+            self._remembered += 1
         return found
