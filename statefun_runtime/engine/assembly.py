@@ -179,7 +179,7 @@ class Assembly:
         ends = self._ends = Ends(
             self._module, self._plan, self._member, self._outgoing, self._make_egress
         )
-        self._egresses.update(ends.egresses())
+        self._egresses.update(ends.egresses(lambda: self._checkpointer.end_early()))
         ends.adopt(self._beginning.outboxes)
         self._applier = Applier(
             self._egresses, self._exchange, self._states, self._delays, self._clock

@@ -58,6 +58,11 @@ class Egress(Generic[R]):
             case _:
                 self._epochs = outbox
 
+    def when_full(self, end_early: Callable[[], None]) -> None:
+        """Have somebody told when the epoch that runs has so many records that it should end."""
+        if self._epochs is not None:
+            self._epochs.on_full = end_early
+
     @property
     def waits_for_epoch(self) -> bool:
         """Whether records leave only when the checkpoint of their epoch is complete."""

@@ -80,9 +80,11 @@ class Ends:
         # By owner and id.
         self.adopted: dict[str, dict[str, Egress[Any]]] = {}
 
-    def egresses(self) -> dict[TypeName, Egress[Any]]:
-        """Make the egresses of the module."""
+    def egresses(self, end_early: Callable[[], None]) -> dict[TypeName, Egress[Any]]:
+        """Make the egresses of the module; `end_early` ends an epoch that one of them has enough of."""
         egresses = {spec.id: self._egress(spec) for spec in self._module.egresses}
+        for egress in egresses.values():
+            egress.when_full(end_early)
         self._by_name = {str(egress_id): egress for egress_id, egress in egresses.items()}
         return egresses
 

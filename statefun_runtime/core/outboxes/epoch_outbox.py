@@ -13,6 +13,7 @@ A record that the broker refuses becomes a dead letter of the epoch that runs th
 counts the record: one of the two is durable, never both and never none.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from typing import Generic, TypeVar
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
 from statefun_runtime.core.outboxes.form import RecordForm, nothing
+from statefun_runtime.core.outboxes.outbox import EPOCH_BYTES_MAX
 
 R = TypeVar("R")
 
@@ -75,6 +77,8 @@ class Outboxes(Generic[R]):
         self._memory_max_bytes = memory_max_bytes
         self._collected: list[R] = []
         self._collected_bytes = 0
+        self._full_bytes: float = EPOCH_BYTES_MAX
+        self.on_full: Callable[[], None] = nothing
         self._awaiting: list[Batch[R]] = []
         self._queue: deque[Batch[R]] = deque()
         self._queued_bytes = 0
@@ -106,13 +110,16 @@ class Outboxes(Generic[R]):
         self._collected.append(record)
         self._collected_bytes += size
         self.bytes += size
+        if self._collected_bytes >= self._full_bytes:
+            self._full_bytes = math.inf
+            self.on_full()
 
     def cut(self, epoch: int) -> Sequence[R]:
         """The epoch ends: return its outbox. Dead letters that were sent in it are in its checkpoint."""
         records, self._collected = self._collected, []
         if records:
             self._awaiting.append(Batch(epoch, records, len(records), self._collected_bytes))
-        self._collected_bytes = 0
+        self._collected_bytes, self._full_bytes = 0, EPOCH_BYTES_MAX
         self._move_letters(None, epoch)
         return records
 

@@ -8,7 +8,7 @@
 `EpochOutbox` is the side that the engine sees; how records leave is the side of the sink, and another one in each.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from statefun_runtime.core.checkpoints.manifest import Outbox
@@ -16,12 +16,17 @@ from statefun_runtime.core.outboxes.form import RecordForm
 
 R = TypeVar("R")
 
+# An epoch with more than that is to end early: at full speed most of a worker's memory would be records that wait.
+EPOCH_BYTES_MAX = 8 * 1024 * 1024
+
 
 class EpochOutbox(Protocol[R]):
     """Collects, cuts, completes and takes back the records of epochs."""
 
     bytes: int
     unloaded_bytes: int
+    # The engine's to set: called once an epoch when its records have reached EPOCH_BYTES_MAX.
+    on_full: Callable[[], None]
 
     @property
     def form(self) -> RecordForm[R]:

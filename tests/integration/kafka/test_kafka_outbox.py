@@ -55,6 +55,24 @@ def test_a_record_that_the_broker_refuses_is_a_dead_letter_and_the_others_leave(
     assert len(broker.client.read_all(dead)) == 2
 
 
+def test_an_epoch_with_many_records_ends_early(
+    broker: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess
+) -> None:
+    topic, out = broker.unique_topic("in"), broker.unique_topic("out")
+    broker.produce(topic, [("k", f"{out}|{number} {'x' * 400_000}") for number in range(30)])
+    worker(
+        documents(
+            endpoint(kafka_functions.url, "t/*"),
+            kafka_ingress(broker.bootstrap, "lines", {topic: ["echo"]}),
+            kafka_egress(broker.bootstrap, EXACTLY_ONCE),
+        ),
+        arguments=["--checkpoint-interval", "1h"],
+    )
+
+    values = [r.value.decode().split(" ")[1] for r in broker.consume(out, 20)]
+    assert values[:20] == [str(number) for number in range(20)]
+
+
 def test_what_a_broker_that_is_away_cannot_take_waits_on_disk_up_to_its_quota(
     ours: KafkaBroker, worker: Workers, kafka_functions: FaultyProcess, tmp_path: Path
 ) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
+from statefun_runtime.core.outboxes import epoch_outbox
 from statefun_runtime.core.outboxes.epoch_outbox import Outboxes, Portion
 from statefun_runtime.core.outboxes.form import RecordForm
 
@@ -235,3 +237,19 @@ class OnceDespiteCrashes(RuleBasedStateMachine):
 
 
 TestOnceDespiteCrashes = OnceDespiteCrashes.TestCase
+
+
+def test_an_epoch_that_has_grown_enough_says_so_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(epoch_outbox, "EPOCH_BYTES_MAX", 4)
+    made, told = outboxes(), []
+    made.on_full = lambda: told.append(made.count)
+    complete(made, 1, "a")
+    complete(made, 2, "aa", "bb", "cc")
+    assert told == [3]
+
+    for record in ("a", "bbbb", "c"):
+        made.collect(record)
+    made.cut(3)
+    made.failed(3)
+    made.collect("d")
+    assert len(told) == 3
