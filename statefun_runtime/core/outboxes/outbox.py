@@ -17,7 +17,7 @@ from statefun_runtime.core.outboxes.form import RecordForm
 R = TypeVar("R")
 
 # An epoch with more than that is to end early: at full speed most of a worker's memory would be records that wait.
-EPOCH_BYTES_MAX = 8 * 1024 * 1024
+EPOCH_BYTES_MAX = 6 * 1024 * 1024
 
 
 class EpochOutbox(Protocol[R]):
