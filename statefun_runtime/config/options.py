@@ -140,7 +140,7 @@ CACHE_MAX_ADDRESSES = Option(
     "statefun.runtime.cache.max-addresses",
     OptionType.INTEGER,
     "100000",
-    "addresses whose state is kept in memory for reading; values of more than 4 KiB take 64 MiB of that at most",
+    "addresses whose state is kept in memory for reading, until they are not called for half a minute; values of more than 4 KiB take 64 MiB of that at most",
     low=0,
     field="cache_max_addresses",
 )

@@ -53,11 +53,11 @@ class AddressCache:
         backlogs = function.backlogs
         for function_id, backlog in list(islice(backlogs.items(), count)):
             if backlog.phase == IDLE and not backlog.is_recent and not backlog.is_touched:
+                if backlog.has_unsaved_stamp:
+                    self._save(backlog)
                 self.count -= 1
                 del backlogs[function_id]
                 self.large.dropped(backlog)
-                if backlog.has_unsaved_stamp:
-                    self._save(backlog)
             else:
                 backlog.is_recent = False
                 backlogs[function_id] = backlogs.pop(function_id)
