@@ -61,7 +61,7 @@ class Egress(Generic[R]):
     def when_full(self, end_early: Callable[[], None]) -> None:
         """Have somebody told when the epoch that runs has so many records that it should end."""
         if self._epochs is not None:
-            self._epochs.on_full = end_early
+            self._epochs.growth.on_full = end_early
 
     @property
     def waits_for_epoch(self) -> bool:

@@ -93,10 +93,10 @@ def team_commands(leader: Leader, savepoints: str) -> dict[str, Command]:
         return ask
 
     async def status(arguments: Arguments) -> dict[str, Any]:
-        leader.workers()
+        # As of now: it may be another one, or none, when all have answered.
         life = leader.life
-        assert life is not None
         merged = merge_all(await _ask_all(leader, "status", arguments))
+        assert life is not None, "workers of no life have answered"
         last, checkpointer = life.checkpointer.last_complete, life.checkpointer
         merged["checkpoints"] = {
             "epoch": last.epoch if last is not None else 0,

@@ -1,10 +1,11 @@
 """The outbox of an egress from which nothing leaves: what is put into it is counted, and forgotten."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Generic, TypeVar
 
 from statefun_runtime.core.checkpoints.manifest import Outbox
-from statefun_runtime.core.outboxes.form import RecordForm, nothing
+from statefun_runtime.core.outboxes.form import RecordForm
+from statefun_runtime.core.outboxes.outbox import Growth
 
 R = TypeVar("R")
 
@@ -25,7 +26,7 @@ class CountedOutbox(Generic[R]):
     count = 0
 
     def __init__(self, *, past_epoch: int) -> None:
-        self.on_full: Callable[[], None] = nothing
+        self.growth = Growth()
         self.form: RecordForm[R] = RecordForm(_nothing_is_kept, _forget, lambda _: 0)
         self.confirmed_epoch = past_epoch
         self.counted = 0

@@ -13,7 +13,6 @@ A record that the broker refuses becomes a dead letter of the epoch that runs th
 counts the record: one of the two is durable, never both and never none.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from typing import Generic, TypeVar
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
 from statefun_runtime.core.outboxes.form import RecordForm, nothing
-from statefun_runtime.core.outboxes.outbox import EPOCH_BYTES_MAX
+from statefun_runtime.core.outboxes.outbox import Growth
 
 R = TypeVar("R")
 
@@ -76,9 +75,7 @@ class Outboxes(Generic[R]):
         self._records_max = self._records_max_now = records_max
         self._memory_max_bytes = memory_max_bytes
         self._collected: list[R] = []
-        self._collected_bytes = 0
-        self._full_bytes: float = EPOCH_BYTES_MAX
-        self.on_full: Callable[[], None] = nothing
+        self.growth = Growth()
         self._awaiting: list[Batch[R]] = []
         self._queue: deque[Batch[R]] = deque()
         self._queued_bytes = 0
@@ -108,18 +105,15 @@ class Outboxes(Generic[R]):
         """Take a record of the epoch that runs."""
         size = self._size_of(record)
         self._collected.append(record)
-        self._collected_bytes += size
         self.bytes += size
-        if self._collected_bytes >= self._full_bytes:
-            self._full_bytes = math.inf
-            self.on_full()
+        self.growth.add(size)
 
     def cut(self, epoch: int) -> Sequence[R]:
         """The epoch ends: return its outbox. Dead letters that were sent in it are in its checkpoint."""
         records, self._collected = self._collected, []
+        size_bytes = self.growth.cut()
         if records:
-            self._awaiting.append(Batch(epoch, records, len(records), self._collected_bytes))
-        self._collected_bytes, self._full_bytes = 0, EPOCH_BYTES_MAX
+            self._awaiting.append(Batch(epoch, records, len(records), size_bytes))
         self._move_letters(None, epoch)
         return records
 
@@ -130,7 +124,7 @@ class Outboxes(Generic[R]):
             batch = self._awaiting.pop()
             assert batch.records is not None
             self._collected = batch.records + self._collected
-            self._collected_bytes += batch.size_bytes
+            self.growth.bytes += batch.size_bytes
 
     def _move_letters(self, from_epoch: int | None, to_epoch: int | None) -> None:
         for batch in self._queue:

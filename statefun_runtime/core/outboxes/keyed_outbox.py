@@ -10,7 +10,6 @@ is confirmed when all records of it, and of those before it, are acknowledged. T
 object of the checkpoint store: what is too much for memory is unloaded, the newest epochs, and read again in its turn.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Generic, TypeVar
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox
 from statefun_runtime.core.outboxes.form import RecordForm, nothing
-from statefun_runtime.core.outboxes.outbox import EPOCH_BYTES_MAX
+from statefun_runtime.core.outboxes.outbox import Growth
 
 R = TypeVar("R")
 
@@ -66,9 +65,7 @@ class KeyedOutbox(Generic[R]):
         self._size_of = form.size_of
         self._on_ready = on_ready
         self._collected: list[R] = []
-        self._collected_bytes = 0
-        self._full_bytes: float = EPOCH_BYTES_MAX
-        self.on_full: Callable[[], None] = nothing
+        self.growth = Growth()
         self._awaiting: list[tuple[int, list[R]]] = []
         # Every queue begins with the record that is on its way, or whose key is among the ready ones.
         self._queues: dict[Hashable, deque[Item[R]]] = {}
@@ -118,16 +115,13 @@ class KeyedOutbox(Generic[R]):
         """Take a record of the epoch that runs."""
         self._collected.append(record)
         self._count(record, 1)
-        self._collected_bytes += self._size_of(record)
-        if self._collected_bytes >= self._full_bytes:
-            self._full_bytes = math.inf
-            self.on_full()
+        self.growth.add(self._size_of(record))
 
     def cut(self, epoch: int) -> Sequence[R]:
         """The epoch ends: return its records."""
         self._confirmed_at_cut = self.confirmed_epoch
         records, self._collected = self._collected, []
-        self._collected_bytes, self._full_bytes = 0, EPOCH_BYTES_MAX
+        self.growth.cut()
         if records:
             self._awaiting.append((epoch, records))
         return records
@@ -136,8 +130,9 @@ class KeyedOutbox(Generic[R]):
         """An epoch's records belong to the one that goes on now, in front of its own."""
         self._confirmed_at_cut = -1
         if self._awaiting and self._awaiting[-1][0] == epoch:
-            self._collected = self._awaiting.pop()[1] + self._collected
-            self._collected_bytes = sum(map(self._size_of, self._collected))
+            records = self._awaiting.pop()[1]
+            self._collected = records + self._collected
+            self.growth.bytes += sum(map(self._size_of, records))
 
     def completed(self, epoch: int, outbox: Outbox | None = None) -> None:
         """The records up to an epoch may leave; those of the epoch itself lie in this object."""

@@ -8,11 +8,12 @@
 `EpochOutbox` is the side that the engine sees; how records leave is the side of the sink, and another one in each.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from statefun_runtime.core.checkpoints.manifest import Outbox
-from statefun_runtime.core.outboxes.form import RecordForm
+from statefun_runtime.core.outboxes.form import RecordForm, nothing
 
 R = TypeVar("R")
 
@@ -20,13 +21,35 @@ R = TypeVar("R")
 EPOCH_BYTES_MAX = 6 * 1024 * 1024
 
 
+class Growth:
+    """How many bytes the epoch that runs has, those of failed ones included; `on_full`, the engine's to set, is called once when they are EPOCH_BYTES_MAX."""
+
+    __slots__ = ("_full_bytes", "bytes", "on_full")
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._full_bytes: float = EPOCH_BYTES_MAX
+        self.on_full: Callable[[], None] = nothing
+
+    def add(self, size: int) -> None:
+        """A record came."""
+        self.bytes += size
+        if self.bytes >= self._full_bytes:
+            self._full_bytes = math.inf
+            self.on_full()
+
+    def cut(self) -> int:
+        """The epoch ends: return what it had."""
+        size, self.bytes, self._full_bytes = self.bytes, 0, EPOCH_BYTES_MAX
+        return size
+
+
 class EpochOutbox(Protocol[R]):
     """Collects, cuts, completes and takes back the records of epochs."""
 
     bytes: int
     unloaded_bytes: int
-    # The engine's to set: called once an epoch when its records have reached EPOCH_BYTES_MAX.
-    on_full: Callable[[], None]
+    growth: Growth
 
     @property
     def form(self) -> RecordForm[R]:

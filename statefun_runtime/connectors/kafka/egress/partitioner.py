@@ -1,12 +1,11 @@
 """Which topic partition a record goes to: by its key, as the Java client does; without one, in turn."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from itertools import count
 from struct import Struct
 
 _KEYS_MAX = 200_000
-
-
 # All whole words of a key, read at once; longer keys are rare.
 _WORDS = tuple(Struct(f"<{count}I").unpack_from for count in range(64))
 
@@ -33,7 +32,7 @@ class Partitioner:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         # By topic; who sends many records looks keys up in there, so that they are only ever emptied.
-        self._of_key: dict[str, dict[bytes | None, int]] = {}
+        self._of_key: defaultdict[str, dict[bytes | None, int]] = defaultdict(dict)
         self._remembered = 0
         self._turn = count()
 
@@ -55,7 +54,7 @@ class Partitioner:
 
     def known(self, topic: str) -> Mapping[bytes | None, int]:
         """Return where keys of a topic are known to go, as it is at any time."""
-        return self._of_key.setdefault(topic, {})
+        return self._of_key[topic]
 
     def has(self, topic: str, partition: int) -> bool:
         """Return whether a topic has such a partition, as far as is known."""
@@ -81,7 +80,7 @@ class Partitioner:
         if key is None:
             partition_count = self._counts.get(topic)
             return None if partition_count is None else next(self._turn) % partition_count
-        known = self._of_key.setdefault(topic, {})
+        known = self._of_key[topic]
         found = known.get(key)
         if found is None:
             partition_count = self._counts.get(topic)

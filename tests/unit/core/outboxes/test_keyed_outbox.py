@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
-from statefun_runtime.core.outboxes import keyed_outbox
+from statefun_runtime.core.outboxes import outbox as outbox_module
 from statefun_runtime.core.outboxes.form import RecordForm
 from statefun_runtime.core.outboxes.keyed_outbox import Item, KeyedOutbox
 
@@ -243,9 +243,9 @@ TestKeyedOutbox = KeyedOutboxMachine.TestCase
 
 
 def test_an_epoch_that_has_grown_enough_says_so_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(keyed_outbox, "EPOCH_BYTES_MAX", 20)
+    monkeypatch.setattr(outbox_module, "EPOCH_BYTES_MAX", 20)
     made, told = outbox(), []
-    made.on_full = lambda: told.append(made.count)
+    made.growth.on_full = lambda: told.append(made.count)
     complete(made, 1, ("a", 1))
     complete(made, 2, ("a", 2), ("b", 3), ("c", 4))
     assert told == [3]

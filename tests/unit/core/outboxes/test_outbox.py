@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statefun_runtime.core.checkpoints.manifest import ObjectId, Outbox, StoredObject
-from statefun_runtime.core.outboxes import epoch_outbox
+from statefun_runtime.core.outboxes import outbox as outbox_module
 from statefun_runtime.core.outboxes.epoch_outbox import Outboxes, Portion
 from statefun_runtime.core.outboxes.form import RecordForm
 
@@ -240,9 +240,9 @@ TestOnceDespiteCrashes = OnceDespiteCrashes.TestCase
 
 
 def test_an_epoch_that_has_grown_enough_says_so_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(epoch_outbox, "EPOCH_BYTES_MAX", 4)
+    monkeypatch.setattr(outbox_module, "EPOCH_BYTES_MAX", 4)
     made, told = outboxes(), []
-    made.on_full = lambda: told.append(made.count)
+    made.growth.on_full = lambda: told.append(made.count)
     complete(made, 1, "a")
     complete(made, 2, "aa", "bb", "cc")
     assert told == [3]
